@@ -190,4 +190,10 @@ function check(cluster: SimCluster): void {
     if (ours !== theirs) throw new Violation("replicas-differ", `${leader.peer} and ${peer}`);
   }
   cluster.history.check(leader.replica.values(), leader.replica.lowest);
+  cluster.named.check();
+  for (const peer of [...voters, ...learners]) {
+    for (const [id, { lowest, values }] of cluster.servers.get(peer)?.replica.namedValues?.() ?? []) {
+      cluster.named.shown(id, lowest, values);
+    }
+  }
 }

@@ -94,7 +94,10 @@ export class Appender {
     checkRun(run, producer?.subject);
     if (log !== undefined && this.admission.commandOn(log.name) !== undefined) {
       const copy = { bytes: new Uint8Array(run.bytes), count: run.count };
-      return this.commandsApplied(log.name).then(() => this.append(copy, options));
+      return this.commandsApplied(log.name).then(() => {
+        this.#checkReady();
+        return this.append(copy, options);
+      });
     }
     let row: LogRow | undefined;
     let stamp = producer;
@@ -135,6 +138,7 @@ export class Appender {
 
   /** Appends a command about a named log. Until it is applied, appends to the log wait. */
   namedCommand(kind: BatchKind, command: Uint8Array, { id, name }: CommandTarget): Promise<void> {
+    this.#checkReady();
     const next = this.#log.state.logs.stagedRow(id)?.next ?? 0;
     const baseOffset = next + this.#unstagedRecords(id);
     const group = this.#queue.addCommand(kind, command, { logId: id, baseOffset });
@@ -150,6 +154,12 @@ export class Appender {
       if (group === undefined) return;
       await this.#settled(group).catch(() => undefined);
     }
+  }
+
+  /** After a wait. A node that has failed or was closed would never take what is queued. @throws Fault "unavailable" */
+  #checkReady(): void {
+    if (this.ready && !this.#log.closed && this.#log.failure === undefined) return;
+    throw new Fault("unavailable", { message: "this node does not lead any more" });
   }
 
   /** Rejects with `refusal` once it is certain that this node was the leader. See #refuse(). */

@@ -10,6 +10,7 @@ import { SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { type VirtualClock, VirtualTime } from "../../support/time/virtual-clock.ts";
 import { History } from "../checks/history.ts";
 import { InvariantChecker } from "../checks/invariant-checker.ts";
+import { NamedHistory } from "../checks/named-history.ts";
 import { observedServer } from "../checks/observed-server.ts";
 import { Trace } from "../checks/trace.ts";
 import { Violation } from "../checks/violation.ts";
@@ -18,7 +19,7 @@ import { drawSwarm, type Swarm } from "../faults/swarm.ts";
 import { type ConfState, type CoreEvent, emptyConfState, type Message, type PeerId } from "../raft.ts";
 import { MemoryReplica } from "../replicas/memory-replica.ts";
 import { newMachine, RealReplica } from "../replicas/real-replica.ts";
-import type { ProcessContext, SimReplica } from "../replicas/sim-replica.ts";
+import type { Applied, ProcessContext, SimReplica } from "../replicas/sim-replica.ts";
 import { forwarderOf } from "./forwarding.ts";
 import { IdentityChecks } from "./identity-checks.ts";
 import { memberOf } from "./sim-members.ts";
@@ -31,6 +32,7 @@ export class SimCluster implements ClusterContext {
   readonly time = new VirtualTime();
   readonly checker = new InvariantChecker();
   readonly history = new History();
+  readonly named = new NamedHistory();
   readonly trace: Trace;
   readonly network: SimNetwork;
   readonly servers = new Map<PeerId, SimServer>();
@@ -154,10 +156,22 @@ export class SimCluster implements ClusterContext {
         clock.stop();
         time.after(0, () => this.guard(() => this.failed(server, clock)));
       },
-      applied: (applied) => checker.appliedAt(server.observed, applied),
-      recovered: (applied) => checker.committedAt(server.peer, applied),
+      applied: (applied) => {
+        this.#committed(applied);
+        checker.appliedAt(server.observed, applied);
+      },
+      recovered: (applied) => {
+        this.#committed(applied);
+        checker.committedAt(server.peer, applied);
+      },
+      rows: (index, rows) => this.named.rowsAt(index, rows),
       restored: (index) => checker.restored(server.observed, index),
     };
+  }
+
+  /** Gives each committed frame of a named log to its history once. */
+  #committed({ index, named }: Applied): void {
+    if (named !== undefined && !this.checker.applied.has(index)) this.named.committed(named);
   }
 
   #start(server: SimServer): void {

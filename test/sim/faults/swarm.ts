@@ -64,6 +64,8 @@ export interface Swarm {
   readonly smallMessages: boolean;
   /** Clients that append streams. */
   readonly streams: boolean;
+  /** Clients of named logs. */
+  readonly namedLogs: boolean;
 }
 
 export function drawSwarm(random: Prng): Swarm {
@@ -110,5 +112,6 @@ export function drawSwarm(random: Prng): Swarm {
     rollbacks: maybe(0.6),
     streams: maybe(0.5),
     clockLeaps: maybe(0.3),
+    namedLogs: maybe(0.5),
   };
 }

@@ -6,11 +6,17 @@
 import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { Clock } from "../../../src/lib/time/clock.ts";
+import { decodeCreate, decodeLogTrim } from "../../../src/log/frame/log-command.ts";
 import {
+  batchKind,
   defaultSettings,
   encodeRun,
+  frameBaseOffset,
+  frameCommand,
   frameCrc,
   frameIndex,
+  frameKind,
+  frameLogId,
   frameTerm,
   RecordCursor,
   SyncPolicy,
@@ -19,10 +25,11 @@ import type { BootRecords } from "../../../src/replication/identity/boot-records
 import { Replica } from "../../../src/replication/mod.ts";
 import type { Forwarder, ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import { LogTime } from "../../../src/replication/time/log-time.ts";
-import type { ProducerStamp, RecordRun } from "../../../src/types.ts";
+import type { LogId, ProducerStamp, RecordRun } from "../../../src/types.ts";
 import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { SimStableStore } from "../../support/disk/sim-stable-store.ts";
 import { isDead, ProcessClock } from "../../support/time/process-clock.ts";
+import type { NamedFrame } from "../checks/named-history.ts";
 import { directoryId, memberOf, nameOf, peerNamed } from "../cluster/sim-members.ts";
 import type { PeerId, RaftIndex, RaftNode } from "../raft.ts";
 import type {
@@ -198,12 +205,39 @@ export class RealReplica implements SimReplica {
     while (this.#seen < commitIndex) {
       for (const frame of storedLog.entries(this.#seen + 1, chunkBytes, commitIndex)) {
         this.#seen = frameIndex(frame, 0);
-        const [values, offset] = valuesOf(frame);
+        const id = frameLogId(frame, 0);
+        const named = id === 0 ? undefined : namedFrameOf(frame);
+        const [values, offset] = id === 0 ? valuesOf(frame) : [[], undefined];
         const term = frameTerm(frame, 0);
         const digest = `${term}:${frameCrc(frame, 0)}`;
-        report({ index: this.#seen, term, digest, offset, values });
+        report({
+          index: this.#seen,
+          term,
+          digest,
+          offset,
+          values,
+          ...(named === undefined ? {} : { named }),
+        });
       }
     }
+    const { logs } = storedLog.state;
+    const rows = [...logs.rows()].sort((one, other) => one.id - other.id);
+    this.#context.rows(commitIndex, JSON.stringify([logs.level, logs.life, rows]));
+  }
+
+  namedValues(): ReturnType<NonNullable<SimReplica["namedValues"]>> {
+    const { storedLog } = this.#replica;
+    const found = new Map<LogId, { readonly lowest: number; readonly values: readonly string[] }>();
+    for (const { id, lowest, next } of storedLog.state.logs.rows()) {
+      const values: string[] = [];
+      const view = storedLog.view(id);
+      while (lowest + values.length < next) {
+        const at = lowest + values.length;
+        values.push(...valuesOf(view.take(at, 1000)!.frames, at)[0]);
+      }
+      found.set(id, { lowest, values });
+    }
+    return found;
   }
 
   values(): readonly string[] {
@@ -212,7 +246,7 @@ export class RealReplica implements SimReplica {
     const found: string[] = [];
     for (let at = storedLog.firstIndex; at <= storedLog.commitIndex; ) {
       const frames = storedLog.entries(at, chunkBytes, storedLog.commitIndex);
-      for (const frame of frames) found.push(...valuesOf(frame, lowest)[0]);
+      for (const frame of frames) if (frameLogId(frame, 0) === 0) found.push(...valuesOf(frame, lowest)[0]);
       at += frames.length;
     }
     return found;
@@ -264,6 +298,19 @@ export const runOf = (value: string): RecordRun => {
   const { bytes, count } = encodeRun([{ value: Buffer.from(value) }]);
   return { bytes, count };
 };
+
+function namedFrameOf(frame: Uint8Array): NamedFrame {
+  const kind = frameKind(frame, 0);
+  const command = frameCommand(frame, 0);
+  return {
+    id: frameLogId(frame, 0),
+    kind,
+    base: frameBaseOffset(frame, 0),
+    name: kind === batchKind.createLog ? decodeCreate(command).name : undefined,
+    trim: kind === batchKind.trimLog ? decodeLogTrim(command) : undefined,
+    values: kind === batchKind.data ? valuesOf(frame)[0] : [],
+  };
+}
 
 /** Returns the values of one or more consecutive frames, and the offset of the first value. */
 export function valuesOf(frames: Uint8Array, from = 0): [values: string[], offset: number | undefined] {

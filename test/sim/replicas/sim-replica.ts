@@ -8,9 +8,10 @@ import type { Clock } from "../../../src/lib/time/clock.ts";
 import type { BootRecords } from "../../../src/replication/identity/boot-records.ts";
 import type { ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import type { LogTime } from "../../../src/replication/time/log-time.ts";
-import type { ProducerStamp } from "../../../src/types.ts";
+import type { LogId, ProducerStamp } from "../../../src/types.ts";
 import type { DiskImage } from "../../support/disk/sim-disk.ts";
 import type { StoreImage } from "../../support/disk/sim-stable-store.ts";
+import type { NamedFrame } from "../checks/named-history.ts";
 import type { CoreEvent, HardState, Message, RaftIndex, RaftNode, RaftNodeOptions, Term } from "../raft.ts";
 
 /** The effect of an applied entry: no value, or values from an offset on. */
@@ -20,6 +21,8 @@ export interface Applied {
   readonly digest: string;
   readonly offset: number | undefined;
   readonly values: readonly string[];
+  /** A frame of a named log. It has no values then. */
+  readonly named?: NamedFrame;
 }
 
 export interface ReplicaFaults {
@@ -45,6 +48,8 @@ export interface ProcessContext {
   readonly recovered: (applied: Applied) => void;
   /** Called when a snapshot replaces everything up to this index. */
   readonly restored: (index: RaftIndex) => void;
+  /** The rows of the named logs as of an applied index. */
+  readonly rows: (index: RaftIndex, rows: string) => void;
 }
 
 /** A copy of a data directory. */
@@ -67,6 +72,8 @@ export interface SimReplica {
   readonly next: number;
   /** The committed values from `lowest` on. */
   values(): readonly string[];
+  /** The committed values of the named logs, by id. Only of a real replica. */
+  namedValues?(): ReadonlyMap<LogId, { readonly lowest: number; readonly values: readonly string[] }>;
   /** The state that a power cut now would keep. */
   readonly durable: {
     readonly hardState: HardState;

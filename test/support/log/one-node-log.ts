@@ -18,8 +18,10 @@ import type {
   AppendOptions,
   BatchSlice,
   Bounds,
+  ChangedLog,
   CommitLog,
   Freshness,
+  LogChange,
   LogDescription,
   Offset,
   ReadStart,
@@ -140,6 +142,11 @@ export class OneNodeLog implements CommitLog, AsyncDisposable {
 
   trim(before: Offset, options?: AppendOptions): Promise<Offset> {
     return this.#guard(() => this.replica.log.trim(before, options));
+  }
+
+  /** Creates, changes or deletes a named log. */
+  change(change: LogChange, options?: AppendOptions): Promise<ChangedLog> {
+    return this.#guard(() => this.replica.log.named.change(change, options));
   }
 
   describe(): Promise<LogDescription> {

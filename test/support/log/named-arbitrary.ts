@@ -1,0 +1,76 @@
+/** Random steps for the model of named logs, for fast-check. */
+import fc from "fast-check";
+import type { NamedStep } from "./named-model.ts";
+
+const name = fc.constantFrom("a", "b", "c", "\u{1f600}");
+const log = fc.oneof({ weight: 3, arbitrary: name }, { weight: 1, arbitrary: fc.constant(undefined) });
+const size = fc.oneof(
+  { weight: 9, arbitrary: fc.nat(40) },
+  { weight: 1, arbitrary: fc.integer({ min: 200, max: 3000 }) },
+);
+
+const change = fc.record({
+  change: fc.constantFrom(
+    "create" as const,
+    "create" as const,
+    "create" as const,
+    "delete" as const,
+    "update" as const,
+    "close" as const,
+  ),
+  log: name,
+});
+
+const step: fc.Arbitrary<NamedStep> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant("appends" as const),
+      runs: fc.array(fc.record({ log, sizes: fc.array(size, { minLength: 1, maxLength: 4 }) }), {
+        minLength: 1,
+        maxLength: 6,
+      }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant("changes" as const),
+      list: fc.array(change, { minLength: 1, maxLength: 5 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("expected" as const), log, isRight: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("produce" as const),
+      log,
+      producer: fc.nat(2),
+      records: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("trim" as const),
+      log,
+      part: fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constant(1)),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("read" as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.nat(3000) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("cut" as const), operations: fc.nat(12) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constantFrom("crash" as const, "kill" as const, "reopen" as const) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("syncFails" as const, "writeFails" as const) }) },
+);
+
+/** The logs exist at the beginning, so that most steps find one. */
+export const namedSteps: fc.Arbitrary<NamedStep[]> = fc
+  .array(step, { minLength: 1, maxLength: 40 })
+  .map((steps) => [
+    { kind: "changes", list: ["a", "b", "c"].map((one) => ({ change: "create" as const, log: one })) },
+    ...steps,
+  ]);
