@@ -207,3 +207,20 @@ export function lastBatchAt(batches: LogBatches, offset: Offset): number {
   }
   return low - 1;
 }
+
+/**
+ * Returns true if a log index says of each log what `expected` says. The link to the batch before the segment may differ if
+ * both lead below `first`, where the log begins: there is nothing to find.
+ */
+export function sameLogs(found: SealedLogIndex, expected: ActiveLogIndex, first: RaftIndex): boolean {
+  const ids = [...found.ids()];
+  if (ids.length !== [...expected.ids()].length) return false;
+  return ids.every((id) => {
+    const [one, other] = [found.find(id), expected.find(id)];
+    if (one === undefined || other === undefined || one.length !== other.length) return false;
+    if (one.previous !== other.previous && Math.max(one.previous, other.previous) >= first) return false;
+    for (let i = 0; i < one.length; i++)
+      if (one.ordinal(i) !== other.ordinal(i) || one.offset(i) !== other.offset(i)) return false;
+    return true;
+  });
+}

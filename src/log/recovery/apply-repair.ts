@@ -3,13 +3,11 @@
  * cut off are kept in a file `*.cut`.
  */
 import { assert } from "../../lib/assert.ts";
-import { chainStart, scanStore } from "../frame/chain.ts";
 import { encodeFooter, type SealFacts } from "../index/index-file.ts";
-import { indexBody, isNamedBatch } from "../index/segment-index.ts";
+import { indexBody } from "../index/segment-index.ts";
 import { type Catalog, type CatalogChanges, catalogChange } from "../segment/catalog.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
-import { LogState } from "../state/log-state.ts";
 import { directoryIdFromFiles } from "./rebuild-catalog.ts";
 import { type KeptSegment, type NewIdentity, orIfCorrupt, type RepairAction } from "./repair-plan.ts";
 
@@ -21,6 +19,8 @@ export interface RepairWork {
   readonly actions: readonly RepairAction[];
   readonly kept: readonly KeptSegment[];
   readonly lostCatalog: boolean;
+  /** The log that stays has named logs. */
+  readonly hasNamedLogs: boolean;
   /** Keys of other modules whose values are damaged. */
   readonly damagedKeys: readonly string[];
   /** Undefined: the directory keeps its identity. */
@@ -37,7 +37,6 @@ export function applyRepair(work: RepairWork): void {
   const removed = keys.filter((key) => key !== "log/directory" && key !== "log/start");
   const changes: CatalogChanges[] = [...removed, ...damagedKeys].map((key) => ({ [key]: undefined }));
   changes.push(identity?.changes ?? unchanged);
-  const state = firstState(work);
   for (const { action, file, position, bytes } of actions) {
     const path = `${files.directory}/${file}`;
     if (action === "cut") cutStore(files, file, position, bytes);
@@ -45,51 +44,34 @@ export function applyRepair(work: RepairWork): void {
   }
   for (const [ordinal, segment] of kept.entries()) {
     const seal = ordinal === kept.length - 1 ? undefined : sealOf(segment);
-    changes.push(...writeSegment(files, id, segment, seal, state));
+    changes.push(...writeSegment(files, id, segment, seal));
   }
   files.disk.syncDirectory(files.directory);
-  changes.push(catalogChange.directory(id, state.logs.level > 0), catalogChange.commit(commitAfter(work)));
+  changes.push(catalogChange.directory(id, work.hasNamedLogs), catalogChange.commit(commitAfter(work)));
   catalog.write(...changes);
 }
 
-/** The state before the first segment that stays. */
-function firstState({ catalog, kept, lostCatalog }: RepairWork): LogState {
-  const first = kept[0]?.meta;
-  if (first === undefined) {
-    const empty = { end: chainStart, checkpoint: LogState.blank(0, 0) };
-    return LogState.from(orIfCorrupt(() => catalog.start(), empty).checkpoint);
-  }
-  const checkpoint = lostCatalog
-    ? undefined
-    : orIfCorrupt(() => catalog.checkpoint(firstOf(first)), undefined);
-  return LogState.from(checkpoint ?? LogState.blank(first.before.index, first.before.nextOffset));
-}
-
-/** Writes the index file of a segment that stays. Returns its catalog entries, and folds the segment into `state`. */
+/** Writes the index files of a segment that stays. Returns its catalog entries. */
 function writeSegment(
   files: SegmentFiles,
   id: Uint8Array,
   segment: KeptSegment,
   seal: SealFacts | undefined,
-  state: LogState,
 ): CatalogChanges[] {
+  const { checkpoint, logs } = segment;
   const { before, baseTimestampMs } = segment.meta;
   const first = firstOf(segment.meta);
   const body = indexBody(id, before.crc, segment.index);
   const footer = seal === undefined ? [] : [encodeFooter(body, seal)];
   files.replace(files.indexPath(first), Buffer.concat([body, ...footer]));
-  const checkpoint = state.checkpointAt(before.index);
-  let named = 0;
-  const store = files.disk.open(files.storePath(first), "read");
-  scanStore(store, segment.bytes, before, (bytes, at) => {
-    if (isNamedBatch(bytes, at)) named++;
-    state.stage(bytes, at);
-    return undefined;
-  });
-  store.close();
-  state.commitTo(segment.end.index);
-  const namedBatches = seal === undefined || named === 0 ? {} : { namedBatches: named };
-  const meta: SegmentMeta = { before, baseTimestampMs, seal, ...namedBatches };
+  const named = seal === undefined ? 0 : logs.entries;
+  if (named > 0) files.replace(files.logsPath(first), logs.encode(id, first));
+  const meta: SegmentMeta = {
+    before,
+    baseTimestampMs,
+    seal,
+    ...(named > 0 ? { namedBatches: named } : {}),
+  };
   return [catalogChange.segment(meta), catalogChange.checkpoint(first, checkpoint)];
 }
 

@@ -3,9 +3,10 @@
  */
 import { createHash } from "node:crypto";
 import { Fault } from "../../fault.ts";
-import type { Bounds, Offset } from "../../types.ts";
-import { batchKind, frameBytes, frameKind } from "../frame/frame.ts";
+import type { Bounds, LogId, Offset } from "../../types.ts";
+import { batchKind, frameBytes, frameKind, frameLogId } from "../frame/frame.ts";
 import { RecordCursor } from "../frame/record.ts";
+import type { LogRow } from "../state/log-row.ts";
 import { type Finding, type LogDirectory, verifyLog } from "./verify.ts";
 
 export interface Comparison {
@@ -35,24 +36,51 @@ export function compareLogs(directories: readonly LogDirectory[]): Comparison {
       message: `nothing was compared, the logs have no record in common: ${extents.join(", ")}`,
     });
   }
-  const hashes = findings.length > 0 ? [] : directories.map((place) => hashRecords(place, from, to));
+  const named = commonLogs(reports.map(({ report }) => report.logs));
+  const hashes =
+    findings.length > 0 ? [] : directories.map((place) => hashRecords(place, { from, to }, named));
   return { from, to, hashes, findings };
 }
 
 const extentOf = ({ lowest, next }: Bounds): string =>
   lowest === next ? `is empty and continues at ${next}` : `holds ${lowest} to ${next - 1}`;
 
+/** The records `from … to−1` of a log. */
+interface Extent {
+  readonly from: Offset;
+  readonly to: Offset;
+}
+
+/** The named logs that all directories have, with the records that all of them hold. */
+function commonLogs(directories: readonly (readonly LogRow[])[]): Map<LogId, Extent> {
+  const common = new Map<LogId, Extent>();
+  const tables = directories.map((rows) => new Map(rows.map((row) => [row.id, row])));
+  for (const { id } of directories[0] ?? []) {
+    const rows = tables.map((table) => table.get(id)).filter((row) => row !== undefined);
+    if (rows.length < tables.length) continue;
+    const from = Math.max(...rows.map(({ lowest }) => lowest));
+    common.set(id, { from, to: Math.min(...rows.map(({ next }) => next)) });
+  }
+  return common;
+}
+
 /**
- * The SHA-256 of the records `from … to−1` with their offsets, terms and times. It is equal on nodes that hold the same
- * log, whatever their segments are. The directory must have been verified.
+ * The SHA-256 of these records with their logs, offsets, terms and times. It is equal on nodes that hold the same logs,
+ * whatever their segments are. The directory must have been verified.
  */
-function hashRecords(place: LogDirectory, from: Offset, to: Offset): string {
+function hashRecords(place: LogDirectory, ofDefault: Extent, named: ReadonlyMap<LogId, Extent>): string {
   const hash = createHash("sha256");
   verifyLog(place, (bytes, at) => {
     if (frameKind(bytes, at) !== batchKind.data) return;
-    const cursor = new RecordCursor(bytes.subarray(at, at + frameBytes(bytes, at)), from);
-    while (cursor.next() && cursor.offset < to) {
-      hash.update(`${cursor.offset} ${cursor.term} ${cursor.timestampMs} ${cursor.end - cursor.start} `);
+    const id = frameLogId(bytes, at);
+    const extent = id === 0 ? ofDefault : named.get(id);
+    if (extent === undefined) return;
+    const cursor = new RecordCursor(bytes.subarray(at, at + frameBytes(bytes, at)), extent.from);
+    const log = id === 0 ? "" : `${id}/`;
+    while (cursor.next() && cursor.offset < extent.to) {
+      hash.update(
+        `${log}${cursor.offset} ${cursor.term} ${cursor.timestampMs} ${cursor.end - cursor.start} `,
+      );
       hash.update(cursor.frames.subarray(cursor.start, cursor.end));
     }
   });

@@ -4,9 +4,11 @@
 import { Fault } from "../../fault.ts";
 import type { Offset } from "../../types.ts";
 import type { ChainEnd } from "../frame/chain.ts";
+import type { ActiveLogIndex } from "../index/log-index.ts";
 import type { ActiveIndex } from "../index/offset-index.ts";
 import type { CatalogChanges } from "../segment/catalog.ts";
 import type { SegmentMeta } from "../segment/segment.ts";
+import type { StateCheckpoint } from "../state/log-state.ts";
 
 /** One thing that a repair does. */
 export interface RepairAction {
@@ -41,6 +43,9 @@ export interface KeptSegment {
   readonly meta: SegmentMeta;
   /** Built from the store. */
   readonly index: ActiveIndex;
+  readonly logs: ActiveLogIndex;
+  /** The state before the segment. */
+  readonly checkpoint: StateCheckpoint;
   readonly end: ChainEnd;
   readonly bytes: number;
 }

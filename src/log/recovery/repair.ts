@@ -7,16 +7,27 @@
  * What is cut off, or a vote that is lost, may have been acknowledged to other nodes. So a directory of a cluster of
  * several nodes, or one whose catalog is lost, gets a new identity. It keeps its data.
  */
+
+import { Fault } from "../../fault.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { Offset } from "../../types.ts";
-import { defaultAfter, scanStore } from "../frame/chain.ts";
-import { batchRecordsMax, checkFrame, frameHeader, frameRecordCount, headerBytes } from "../frame/frame.ts";
+import { chainStart, defaultAfter, scanStore } from "../frame/chain.ts";
+import {
+  batchRecordsMax,
+  checkFrame,
+  frameHeader,
+  frameLogId,
+  frameRecordCount,
+  headerBytes,
+} from "../frame/frame.ts";
 import { indexHeaderBytes } from "../index/index-file.ts";
+import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex, entryBytes } from "../index/offset-index.ts";
-import { indexer } from "../index/segment-index.ts";
+import { enterFrame, enterNamed } from "../index/segment-index.ts";
 import { Catalog } from "../segment/catalog.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
-import { firstIndexOf, indexName, SegmentFiles, storeName } from "../segment/segment-files.ts";
+import { firstIndexOf, indexName, logsName, SegmentFiles, storeName } from "../segment/segment-files.ts";
+import { LogState } from "../state/log-state.ts";
 import { applyRepair } from "./apply-repair.ts";
 import { metasFromFiles } from "./rebuild-catalog.ts";
 import {
@@ -31,7 +42,8 @@ import { type LogDirectory, unreadableKeys, type VerifyReport, verifyLog } from 
 
 /**
  * Returns what a repair would do. With `yes` it does it.
- * @throws Fault "not-found", "unsupported-version"; "failed-precondition" if the directory's id cannot be found
+ * @throws Fault "not-found", "unsupported-version"; "failed-precondition" if the directory's id cannot be found, or if the
+ * rows of named logs are lost
  */
 export function repairLog(place: LogDirectory, yes: boolean, options: RepairOptions = {}): RepairPlan {
   return new Repair(place, options).run(yes);
@@ -43,6 +55,8 @@ class Repair {
   readonly #catalog: Catalog;
   readonly #options: RepairOptions;
   readonly #actions: RepairAction[] = [];
+  /** The log that stays has named logs. */
+  #hasNamedLogs = false;
 
   constructor(place: LogDirectory, options: RepairOptions) {
     this.#place = place;
@@ -58,7 +72,7 @@ class Repair {
     const lostCatalog = this.#isCatalogLost(report);
     const metas = lostCatalog ? metasFromFiles(this.#files) : this.#catalog.segments();
     if (lostCatalog) this.#plan("build-catalog", "meta");
-    const kept = this.#keep(metas);
+    const kept = this.#keep(metas, lostCatalog);
     this.#planFiles(report, kept, lostCatalog);
     const last = kept[kept.length - 1];
     const commit = lostCatalog ? 0 : orIfCorrupt(() => this.#catalog.commit(), 0);
@@ -74,7 +88,15 @@ class Repair {
     const known = metas.reduce((most, meta) => Math.max(most, this.#knownNext(meta)), report.next);
     if (yes) {
       const keys = store.keys("log/");
-      const work = { keys, kept, lostCatalog, damagedKeys, identity, unchanged };
+      const work = {
+        keys,
+        kept,
+        lostCatalog,
+        hasNamedLogs: this.#hasNamedLogs,
+        damagedKeys,
+        identity,
+        unchanged,
+      };
       applyRepair({ files: this.#files, catalog: this.#catalog, actions: this.#actions, ...work });
     }
     return { actions: this.#actions, next, lost: Math.max(0, known - next) };
@@ -95,21 +117,36 @@ class Repair {
     return current === undefined || identity?.needed(current) === true ? identity : undefined;
   }
 
-  /** Returns the longest prefix of the log that is sound. */
-  #keep(metas: readonly SegmentMeta[]): KeptSegment[] {
+  /**
+   * Returns the longest prefix of the log that is sound.
+   * @throws Fault "failed-precondition" if it holds named logs, and what they were before it is lost
+   */
+  #keep(metas: readonly SegmentMeta[], lostCatalog: boolean): KeptSegment[] {
     const kept: KeptSegment[] = [];
     let end = metas[0]?.before;
+    const { state, isWhole } = this.#stateBefore(metas[0], lostCatalog);
     for (const meta of metas) {
       if (end === undefined || meta.before.crc !== end.crc || meta.before.index !== end.index) break;
       const path = this.#files.storePath(firstOf(meta));
       if (!this.#place.disk.exists(path)) break;
       const store = this.#place.disk.open(path, "read");
       const index = new ActiveIndex(baseOf(meta));
+      const logs = new ActiveLogIndex();
       const fileBytes = store.size();
       const before = { ...meta.before, term: end.term, timestampMs: end.timestampMs };
-      const scan = scanStore(store, fileBytes, before, indexer(index));
+      const checkpoint = state.checkpointAt(end.index);
+      const scan = scanStore(store, fileBytes, before, (bytes, at, position, last) => {
+        if (!isWhole && frameLogId(bytes, at) !== 0) throw rowsAreLost(this.#place.directory);
+        const flaw = state.stage(bytes, at) ?? enterFrame(index, bytes, at, position, last);
+        if (flaw !== undefined) return flaw;
+        enterNamed(logs, index.length - 1, bytes, at, (id, index) => state.logs.lastBatch(id, index));
+        return undefined;
+      });
       store.close();
-      kept.push({ meta: { ...meta, before: end }, index, end: scan.end, bytes: scan.position });
+      state.commitTo(scan.end.index);
+      this.#hasNamedLogs = state.logs.level > 0;
+      const built = { index, logs, checkpoint };
+      kept.push({ meta: { ...meta, before: end }, ...built, end: scan.end, bytes: scan.position });
       end = scan.end;
       if (scan.flaw !== undefined) {
         this.#plan("cut", storeName(firstOf(meta)), scan.position, fileBytes - scan.position);
@@ -121,6 +158,18 @@ class Repair {
       if ((scan.flaw !== undefined && !complete) || short) break;
     }
     return kept;
+  }
+
+  /** The state before the first segment. It is whole unless the log begins later and its checkpoint is lost. */
+  #stateBefore(
+    meta: SegmentMeta | undefined,
+    lostCatalog: boolean,
+  ): { readonly state: LogState; readonly isWhole: boolean } {
+    const { before = chainStart } = meta ?? {};
+    const first = before.index + 1;
+    const found = lostCatalog ? undefined : orIfCorrupt(() => this.#catalog.checkpoint(first), undefined);
+    const state = LogState.from(found ?? LogState.blank(before.index, before.nextOffset));
+    return { state, isWhole: found !== undefined || first === 1 };
   }
 
   /** Plans which stores are set aside, and which index files are rebuilt. */
@@ -135,6 +184,8 @@ class Repair {
       store.close();
     }
     for (const { meta, bytes } of kept) {
+      const logs = logsName(firstOf(meta));
+      if (report.findings.some(({ file }) => file === logs)) this.#plan("build-index", logs);
       const name = indexName(firstOf(meta));
       const store = storeName(firstOf(meta));
       const shorter = bytes !== meta.seal?.storeBytes;
@@ -169,6 +220,14 @@ class Repair {
     this.#actions.push({ action, file, position, bytes });
   }
 }
+
+const rowsAreLost = (directory: string): Fault =>
+  new Fault("failed-precondition", {
+    message:
+      `the catalog in ${directory} is lost, and with it which named logs there were before the first segment. ` +
+      "Nothing was changed. Restore a backup, or remove the directory and let the node join the cluster again",
+    facts: { reason: "ROWS_LOST" },
+  });
 
 /** Returns true if the frame's header is that of the index entry, even if its records are damaged. */
 function hasHeaderOf(

@@ -2,6 +2,7 @@
  * Verifies a whole data directory offline: every checksum, every link of the chain, every index entry, and whether catalog
  * and files agree. It changes nothing, and continues after a finding.
  */
+import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../../fault.ts";
 import { toHex } from "../../lib/bytes.ts";
 import { type Disk, errorCode, NotRegularFile } from "../../lib/disk/disk.ts";
@@ -11,12 +12,15 @@ import type { Bounds, RaftIndex } from "../../types.ts";
 import { type ChainEnd, isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
 import { decodeFooter, decodeIndexHeader, indexHeaderBytes } from "../index/index-file.ts";
+import { ActiveLogIndex, SealedLogIndex, sameLogs } from "../index/log-index.ts";
 import { ActiveIndex, entryBytes } from "../index/offset-index.ts";
-import { enterFrame } from "../index/segment-index.ts";
+import { enterFrame, enterNamed } from "../index/segment-index.ts";
 import { Catalog } from "../segment/catalog.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
-import { firstIndexOf, indexName, storeName } from "../segment/segment-files.ts";
-import { LogState } from "../state/log-state.ts";
+import { firstIndexOf, indexName, logsName, storeName } from "../segment/segment-files.ts";
+import type { LogRow } from "../state/log-row.ts";
+import { emptyCheckpoint, LogState } from "../state/log-state.ts";
+import { emptyTable, type LogTableCheckpoint } from "../state/log-table.ts";
 
 /** A part of the directory that is not as it was written. */
 export interface Finding {
@@ -42,6 +46,8 @@ export interface VerifyReport extends Bounds {
   /** A write group that a crash tore. It has no receipt, and opening cuts it. */
   readonly torn: Finding | undefined;
   readonly segments: readonly ScannedSegment[];
+  /** The named logs. */
+  readonly logs: readonly LogRow[];
 }
 
 /** A data directory that holds a log. */
@@ -67,6 +73,7 @@ class Verification {
   readonly #segments: ScannedSegment[] = [];
   #torn: Finding | undefined;
   #bytes = 0;
+  #state = LogState.from(emptyCheckpoint);
 
   constructor(place: LogDirectory, see: ((bytes: Uint8Array, at: number) => void) | undefined) {
     this.#place = place;
@@ -91,10 +98,11 @@ class Verification {
       first === undefined
         ? start?.checkpoint
         : this.#guard("checkpoint", () => catalog.checkpoint(firstOf(first)));
-    const state = LogState.from(
+    this.#state = LogState.from(
       checkpoint ?? LogState.blank(first?.before.index ?? 0, first?.before.nextOffset ?? 0),
     );
-    const end = this.#checkSegments(metas, id, state, catalog) ?? first?.before ?? start?.end;
+    const end = this.#checkSegments(metas, id, catalog) ?? first?.before ?? start?.end;
+    const state = this.#state;
     if (end !== undefined && end.index < commit) this.#find("meta", 0, "committed-index-is-missing");
     state.commitTo(end?.index ?? 0);
     const next = end?.nextOffset ?? 0;
@@ -107,6 +115,7 @@ class Verification {
       findings: this.#findings,
       torn: this.#torn,
       segments: this.#segments,
+      logs: [...state.logs.rows()],
     };
   }
 
@@ -128,7 +137,6 @@ class Verification {
   #checkSegments(
     metas: readonly SegmentMeta[],
     id: Uint8Array | undefined,
-    state: LogState,
     catalog: Catalog,
   ): ChainEnd | undefined {
     let end: ChainEnd | undefined;
@@ -143,7 +151,8 @@ class Verification {
         this.#find(storeName(firstOf(meta)), 0, "chain");
       }
       const findings = this.#findings.length;
-      const found = this.#checkSegment(meta, last, id, state, catalog);
+      this.#continueState(meta, catalog, expected === undefined);
+      const found = this.#checkSegment(meta, last, id, catalog);
       const damaged = this.#findings.slice(findings).some(({ file }) => file === storeName(firstOf(meta)));
       expected = damaged ? undefined : found;
       end = found ?? end;
@@ -151,12 +160,26 @@ class Verification {
     return end;
   }
 
+  /**
+   * Compares the rows of the named logs with the checkpoint at the start of a segment. After damage the rows are unknown,
+   * and the checkpoint is where they continue.
+   */
+  #continueState(meta: SegmentMeta, catalog: Catalog, isAfterDamage: boolean): void {
+    const checkpoint = this.#guard("checkpoint", () => catalog.checkpoint(firstOf(meta)));
+    if (checkpoint === undefined) return;
+    if (isAfterDamage) this.#state = LogState.from(checkpoint);
+    else {
+      this.#state.commitTo(meta.before.index);
+      const { logs } = this.#state;
+      if (!sameTable(logs.checkpoint(), checkpoint.logs)) this.#findOnce("meta", 0, "checkpoint");
+    }
+  }
+
   /** Returns the end of the segment; undefined if it cannot be read. */
   #checkSegment(
     meta: SegmentMeta,
     last: boolean,
     id: Uint8Array | undefined,
-    state: LogState,
     catalog: Catalog,
   ): ChainEnd | undefined {
     const { disk } = this.#place;
@@ -169,17 +192,21 @@ class Verification {
     const file = this.#orUnreadable(name, () => disk.open(path, "read"));
     if (file === undefined) return undefined;
     const index = new ActiveIndex(baseOf(meta));
+    const logs = new ActiveLogIndex();
+    const state = this.#state;
     try {
       const storeBytes = file.size();
       const scan = scanStore(file, storeBytes, meta.before, (bytes, at, position, before) => {
-        const flaw = enterFrame(index, bytes, at, position, before) ?? state.stage(bytes, at);
+        const flaw = state.stage(bytes, at) ?? enterFrame(index, bytes, at, position, before);
         if (flaw !== undefined) return flaw;
+        enterNamed(logs, index.length - 1, bytes, at, (logId, index) => state.logs.lastBatch(logId, index));
         this.#see?.(bytes, at);
         return undefined;
       });
       this.#bytes += scan.position;
       this.#segments.push({ meta, index, scan, storeBytes });
       const receipts = this.#checkIndex(meta, index, id, scan, last);
+      if (scan.flaw === undefined && id !== undefined) this.#checkLogIndex(meta, logs, id, catalog);
       this.#report(name, meta, index, scan, storeBytes, last ? receipts : undefined, catalog);
       return scan.end;
     } catch (reason) {
@@ -259,6 +286,25 @@ class Verification {
     return receipts;
   }
 
+  /** Checks the log index of a sealed segment that holds named logs. */
+  #checkLogIndex(meta: SegmentMeta, expected: ActiveLogIndex, id: Uint8Array, catalog: Catalog): void {
+    const { seal, namedBatches = 0 } = meta;
+    if (seal === undefined || (namedBatches === 0 && expected.entries === 0)) return;
+    const name = logsName(firstOf(meta));
+    const path = `${this.#logDirectory}/${name}`;
+    if (namedBatches === expected.entries && !this.#place.disk.exists(path)) {
+      this.#find(name, 0, "missing");
+      return;
+    }
+    const found = this.#orUnreadable(name, () => {
+      const file = heapMapper(this.#place.disk)(path);
+      return SealedLogIndex.open(file, id, firstOf(meta), expected.entries) ?? "wrong";
+    });
+    const [first = meta] = catalog.segments();
+    const isRight = namedBatches === expected.entries && found !== undefined && found !== "wrong";
+    if (!isRight || !sameLogs(found, expected, firstOf(first))) this.#findOnce(name, 0, "entry");
+  }
+
   /** Finds stores that are not in the catalog. An empty one is what an interrupted roll leaves. */
   #checkUnlisted(
     metas: readonly SegmentMeta[],
@@ -307,6 +353,15 @@ class Verification {
       return undefined;
     }
   }
+}
+
+/** Compares two tables. Their rows are in no order, and settings in none either. */
+function sameTable(one: LogTableCheckpoint, other: LogTableCheckpoint = emptyTable): boolean {
+  const sorted = ({ rows, ...rest }: LogTableCheckpoint): unknown => [
+    rest,
+    rows.toSorted((a, b) => a.id - b.id),
+  ];
+  return isDeepStrictEqual(sorted(one), sorted(other));
 }
 
 function isDirectory(disk: Disk, path: string): boolean {

@@ -8,7 +8,7 @@ import { DamageRegistry } from "./damage.ts";
 
 export const storeName = (first: number): string => `${String(first).padStart(20, "0")}.store`;
 export const indexName = (first: number): string => `${String(first).padStart(20, "0")}.index`;
-const logsName = (first: number): string => `${String(first).padStart(20, "0")}.logs`;
+export const logsName = (first: number): string => `${String(first).padStart(20, "0")}.logs`;
 
 /** Returns the first Raft index in the name of a segment file, or undefined for another name. */
 export function firstIndexOf(name: string, extension: "store" | "index"): number | undefined {

@@ -27,7 +27,7 @@ import {
 } from "../../log/mod.ts";
 import { proposal } from "../../raft/mod.ts";
 import type { Appended, AppendOptions, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
-import { LogAdmission } from "../logs/log-admission.ts";
+import { LogAdmission, noSuchLog } from "../logs/log-admission.ts";
 import type { LogTime } from "../time/log-time.ts";
 import { AppendDeadlines } from "./append-deadlines.ts";
 import type { AppenderNode } from "./appender-node.ts";
@@ -115,7 +115,7 @@ export class Appender {
     const tail = this.#tailOffset(row);
     if (expectedOffset !== undefined && expectedOffset !== tail) {
       // The end of the log is certain, and committed, only once everything before this append is settled.
-      return this.#refuse(this.#lastGroup(), () => offsetMismatch(expectedOffset, this.#committedEnd(row)));
+      return this.#refuse(this.#lastGroup(), () => this.#offsetMismatch(expectedOffset, row));
     }
     checkOffsetsLeft(tail, run.count);
     if (this.#reserve?.open === false) throw this.#reserve.fault();
@@ -341,8 +341,10 @@ export class Appender {
     return bytes;
   }
 
-  #committedEnd(row: LogRow | undefined): Offset {
-    return row === undefined ? this.#log.bounds.next : (this.#log.state.logs.row(row.id)?.next ?? 0);
+  /** Why an append was refused, with the committed end of its log. The log can have been deleted since. */
+  #offsetMismatch(expected: Offset, row: LogRow | undefined): Fault {
+    const { next } = (row === undefined ? this.#log.bounds : this.#log.state.logs.row(row.id)) ?? {};
+    return next === undefined ? noSuchLog(row!.name) : offsetMismatch(expected, next);
   }
 }
 

@@ -40,6 +40,8 @@ export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): Ba
   const findings: Finding[] = [];
   const state = LogState.from(snapshot.start.checkpoint);
   let end: ChainEnd | undefined = snapshot.start.end;
+  /** The state up to `end`; undefined after damage. */
+  let folded: LogState | undefined = state;
   let next = end.nextOffset;
   let bytes = 0;
   for (const listed of snapshot.files) {
@@ -47,20 +49,21 @@ export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): Ba
     const size = source.size(file);
     if (size === undefined) {
       findings.push({ file, position: 0, kind: "missing" });
-      end = undefined;
+      end = folded = undefined;
       continue;
     }
     if (size !== listed.bytes)
       findings.push({ file, position: Math.min(size, listed.bytes), kind: "length" });
-    const scan = scanFile(listed, source, end, state);
+    const scan = scanFile(listed, source, end, folded);
     bytes += scan.position;
     if (scan.flaw !== undefined) findings.push({ file, position: scan.position, kind: scan.flaw });
     else if (scan.end.index !== listed.last) findings.push({ file, position: scan.position, kind: "index" });
     const whole = scan.flaw === undefined && size === listed.bytes && scan.end.index === listed.last;
     end = whole ? scan.end : undefined;
+    folded = whole ? folded : undefined;
+    folded?.commitTo(listed.last);
     if (scan.end.nextOffset !== unknownOffset) next = scan.end.nextOffset;
   }
-  state.commitTo(snapshot.index);
   const lowest = Math.min(next, Math.max(state.lowest, snapshot.start.end.nextOffset));
   return { records: next - lowest, bytes, lowest, next, findings };
 }
@@ -70,7 +73,7 @@ function scanFile(
   { file, first, bytes }: BackupFile,
   source: BackupSource,
   before: ChainEnd | undefined,
-  state: LogState,
+  state: LogState | undefined,
 ): ReturnType<typeof scanStore> {
   const reader = {
     read(target: Uint8Array, position: number): number {
@@ -92,7 +95,7 @@ function scanFile(
         }
       }
       // After damage the state is incomplete. Only the trimmed offset is used, which can then be too low.
-      return before === undefined ? undefined : state.stage(frames, at);
+      return state?.stage(frames, at);
     },
   );
 }

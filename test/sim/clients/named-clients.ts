@@ -18,7 +18,7 @@ const names = ["one", "two", "three"];
 
 export function startNamedClients(cluster: SimCluster, random: Prng): void {
   const changes = random.stream("changes");
-  repeatAtRandom(cluster, changes, 300, () => new Call(cluster, changes).change());
+  repeatAtRandom(cluster, changes, 150, () => new Call(cluster, changes).change());
   for (let client = 1; client <= 2; client++) {
     const own = random.stream(`appends/${client}`);
     repeatAtRandom(cluster, own, 60, () => new Call(cluster, own).append());

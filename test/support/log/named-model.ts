@@ -6,15 +6,14 @@
  */
 import assert from "node:assert/strict";
 import { Fault } from "../../../src/fault.ts";
-import { LogState, SyncPolicy } from "../../../src/log/mod.ts";
-import type { AppendOptions, CommitLog, LogId, LogInfo, Offset } from "../../../src/types.ts";
+import { SyncPolicy } from "../../../src/log/mod.ts";
+import type { AppendOptions, Offset } from "../../../src/types.ts";
 import type { World } from "./log-model.ts";
-import { allValues, run, type SimMachine, simMachine, valuesOf } from "./logs.ts";
+import { run, type SimMachine, simMachine } from "./logs.ts";
+import { type Attempt, defaultId, type Known, type Name, NamedExpectations } from "./named-expectations.ts";
 import type { OneNodeLog } from "./one-node-log.ts";
 
-/** The name of a log; undefined is `default`. */
-type Name = string | undefined;
-export type ChangeKind = "create" | "delete" | "close" | "update";
+type ChangeKind = "create" | "delete" | "close" | "update";
 
 export type NamedStep =
   /** Concurrent appends. */
@@ -36,50 +35,18 @@ export type NamedStep =
   | { readonly kind: "crash" | "kill" | "reopen" }
   | { readonly kind: "syncFails" | "writeFails" };
 
-interface Attempt {
-  /** Its place among all calls. */
-  readonly serial: number;
-  readonly log: Name;
-  readonly values: readonly string[];
-  /** Set once it was acknowledged. */
-  at: { readonly id: LogId; readonly first: Offset } | undefined;
-  /** Refused as not written: it must not be found. */
-  refused: boolean;
-}
-
-interface Known {
-  readonly id: LogId;
-  readonly name: Name;
-  /** The call that created it. */
-  readonly createdSerial: number;
-  /** The values that must be there, by offset. */
-  values: string[];
-  lowest: Offset;
-  /** The highest trim that may have happened. */
-  trimTried: Offset;
-  deletes: "none" | "tried" | "done";
-  closes: "none" | "tried" | "done";
-}
-
-/** An id of a model that stands for `default`. */
-const defaultId = 0;
-
-export class NamedRun {
+class NamedRun {
   readonly machine: SimMachine;
   readonly #world: World;
   log: OneNodeLog | undefined;
-  readonly logs = new Map<LogId, Known>();
-  #attempts: Attempt[] = [];
-  /** Creates since the last check, by name: the call of the first one. */
-  readonly #creates = new Map<string, number>();
+  readonly #model: NamedExpectations;
   readonly #sequences = new Map<string, number>();
-  #highestId: LogId = 0;
   #serial = 0;
 
   constructor(world: World) {
     this.#world = world;
     this.machine = simMachine(world.seed);
-    this.logs.set(defaultId, newLog(defaultId, undefined, 0));
+    this.#model = new NamedExpectations(this.machine.chance);
   }
 
   open(): Promise<OneNodeLog> {
@@ -105,14 +72,14 @@ export class NamedRun {
         break;
       case "changes":
         await Promise.all(step.list.map(({ change, log }) => this.change(change, log)));
-        if (this.log?.failure === undefined) await this.check(this.log!);
+        if (this.log?.failure === undefined) await this.#model.check(this.log!);
         break;
       case "trim":
         await this.trim(step.log, step.part);
         break;
       case "read":
         await settle();
-        if (this.log?.failure === undefined) await this.check(this.log!);
+        if (this.log?.failure === undefined) await this.#model.check(this.log!);
         break;
       case "advance":
         await this.advance(step.ms);
@@ -147,7 +114,7 @@ export class NamedRun {
     const serial = ++this.#serial;
     const values = sizes.map((size, n) => `${serial}.${n} ${log ?? ""}`.padEnd(size, "."));
     const attempt: Attempt = { serial, log, values, at: undefined, refused: false };
-    this.#attempts.push(attempt);
+    this.#model.attempts.push(attempt);
     const counts = this.log;
     const known = this.#named(log);
     try {
@@ -187,7 +154,7 @@ export class NamedRun {
       this.#sequences.set(key, -1);
       return;
     }
-    const { at, values } = this.#attempts.find(({ serial }) => serial === this.#serial)!;
+    const { at, values } = this.#model.attempts.find(({ serial }) => serial === this.#serial)!;
     this.#sequences.set(key, sequence + records);
     try {
       const ref = log === undefined ? {} : { log: { name: log } };
@@ -203,7 +170,7 @@ export class NamedRun {
   async change(change: ChangeKind, name: string): Promise<void> {
     const known = this.#named(name);
     const log = { name };
-    if (change === "create") this.#creates.set(name, this.#creates.get(name) ?? ++this.#serial);
+    if (change === "create") this.#model.creates.set(name, this.#model.creates.get(name) ?? ++this.#serial);
     if (change === "delete" && known !== undefined) known.deletes = "tried";
     if (change === "close" && known !== undefined) known.closes = "tried";
     const appending = this.append(name, [14]);
@@ -265,7 +232,7 @@ export class NamedRun {
     for (;;) {
       try {
         this.log = await this.open();
-        await this.check(this.log);
+        await this.#model.check(this.log);
         return;
       } catch (fault) {
         // The power may also fail while the log opens.
@@ -277,143 +244,8 @@ export class NamedRun {
     }
   }
 
-  /** Compares all logs with what must be and what may be there, and then updates the model. */
-  async check(log: OneNodeLog): Promise<void> {
-    this.#checkRows(log);
-    this.#checkLogs(log);
-    for (const known of this.logs.values()) await this.#checkLog(log, known);
-    this.#attempts = [];
-    this.#creates.clear();
-  }
-
-  /** The rows are those that the stored frames make of the state before the first one. */
-  #checkRows({ storedLog }: OneNodeLog): void {
-    const { commitIndex } = storedLog;
-    const state = LogState.from(storedLog.start.checkpoint);
-    let at = storedLog.firstIndex;
-    while (at <= commitIndex) {
-      const frames = storedLog.entries(at, 1 << 20, commitIndex);
-      for (const frame of frames) assert.equal(state.stage(frame, 0), undefined);
-      at += frames.length;
-    }
-    state.commitTo(commitIndex);
-    const expected = state.checkpointAt(commitIndex);
-    const found = storedLog.state.checkpointAt(commitIndex);
-    assert.deepEqual(byId(found.logs?.rows), byId(expected.logs?.rows));
-    assert.equal(found.logs?.nextId, expected.logs?.nextId);
-    assert.deepEqual(found.producers, expected.producers);
-  }
-
-  /** Compares which logs there are, and enters new ones. */
-  #checkLogs({ storedLog, replica }: OneNodeLog): void {
-    const { logs: table } = storedLog.state;
-    const listed = replica.log.named.list("", "", 100).logs;
-    assert.equal(listed.length, table.size, "each row has a name of its own");
-    assert.deepEqual(
-      listed.map(({ name }) => name),
-      listed.map(({ name }) => name).sort(),
-    );
-    const usedIds = this.#highestId;
-    for (const info of listed) this.#checkInfo(info, usedIds);
-    for (const known of [...this.logs.values()]) {
-      if (known.id === defaultId || listed.some(({ id }) => id === known.id)) continue;
-      assert.notEqual(known.deletes, "none", `log ${known.name} ${known.id} is gone`);
-      assert.ok(table.wasDeleted(known.id));
-      this.logs.delete(known.id);
-    }
-    for (const attempt of this.#attempts) {
-      const { at } = attempt;
-      if (at !== undefined) assert.ok(this.logs.has(at.id) || table.wasDeleted(at.id));
-    }
-  }
-
-  #checkInfo({ id, name, closed }: LogInfo, usedIds: LogId): void {
-    let known = this.logs.get(id);
-    if (known === undefined) {
-      const serial = this.#creates.get(name);
-      assert.ok(serial !== undefined, `log ${name} was never created`);
-      assert.ok(id > usedIds, `id ${id} was used before`);
-      known = newLog(id, name, serial);
-      this.logs.set(id, known);
-      // A close or delete of this round may be of the new log.
-      known.closes = closed ? "done" : "none";
-    }
-    this.#highestId = Math.max(this.#highestId, id);
-    assert.equal(known.name, name);
-    if (closed) assert.notEqual(known.closes, "none", `log ${name} is closed`);
-    else assert.notEqual(known.closes, "done", `log ${name} is open again`);
-    assert.notEqual(known.deletes, "done", `log ${name} ${id} was deleted`);
-    known.closes = closed ? "done" : "none";
-    known.deletes = "none";
-  }
-
-  async #checkLog(log: OneNodeLog, known: Known): Promise<void> {
-    const { id, name, createdSerial } = known;
-    const read = this.#reading(log, known);
-    const { lowest, next } = await read.bounds();
-    const what = `log ${name ?? "default"} ${id}`;
-    const highestTrim = Math.max(known.lowest, known.trimTried);
-    assert.ok(lowest >= known.lowest && lowest <= highestTrim, `${what}: lowest is ${lowest}`);
-    const mine = this.#attempts.filter(
-      (attempt) => attempt.log === name && (attempt.at === undefined || attempt.at.id === id),
-    );
-    for (const { at, values } of mine)
-      if (at !== undefined) for (const [n, value] of values.entries()) known.values[at.first + n] = value;
-    const found = await allValues(read);
-    assert.equal(found.length, next - lowest, what);
-    assert.ok(next >= known.values.length, `${what}: ${known.values.length} acknowledged, ends at ${next}`);
-    const undecided = mine.filter(({ at, refused }) => at === undefined && !refused);
-    for (let offset = lowest; offset < next; offset++) {
-      const value = found[offset - lowest]!;
-      const expected = known.values[offset];
-      if (expected !== undefined) assert.equal(value, expected, `${what} at ${offset}`);
-      else {
-        const attempt = undecided.find(({ values }) => values.includes(value));
-        assert.ok(attempt !== undefined, `${what} at ${offset}: ${value} was not appended`);
-        assert.ok(attempt.serial >= createdSerial, `${what} at ${offset}: ${value} is older than the log`);
-        const start = offset - lowest - attempt.values.indexOf(value);
-        const all = found.slice(Math.max(0, start), start + attempt.values.length);
-        assert.deepEqual(all, attempt.values.slice(Math.max(0, -start)), `${what} at ${offset}`);
-      }
-      known.values[offset] = value;
-    }
-    const order = found.map((value) => Number.parseInt(value, 10));
-    assert.deepEqual(
-      order,
-      order.toSorted((one, other) => one - other),
-      `${what}: order`,
-    );
-    assert.equal(new Set(found).size, found.length, `${what}: a record is there twice`);
-    await this.#checkReads(read, known, { lowest, next });
-    known.lowest = lowest;
-    known.trimTried = lowest;
-  }
-
-  /** Reads single offsets in a random order. */
-  async #checkReads(
-    read: CommitLog,
-    known: Known,
-    { lowest, next }: { lowest: Offset; next: Offset },
-  ): Promise<void> {
-    for (let n = Math.min(8, next - lowest); n > 0; n--) {
-      const offset = this.machine.chance.between(lowest, next - 1);
-      assert.equal(valuesOf(await read.read(offset), offset)[0], known.values[offset]);
-    }
-    for (const offset of [lowest - 1, next]) {
-      if (offset < 0) continue;
-      await assert.rejects(
-        read.read(offset),
-        (fault) => fault instanceof Fault && fault.kind === "out-of-range",
-      );
-    }
-  }
-
-  #reading(log: OneNodeLog, { id, name }: Known): CommitLog {
-    return name === undefined ? log : log.replica.log.named.open({ name, id });
-  }
-
   #named(name: Name): Known | undefined {
-    return [...this.logs.values()].findLast((log) => log.name === name);
+    return [...this.#model.logs.values()].findLast((log) => log.name === name);
   }
 
   #rowOf({ id }: Known): { readonly lowest: Offset; readonly next: Offset } | undefined {
@@ -436,20 +268,6 @@ export class NamedRun {
     return work;
   }
 }
-
-const newLog = (id: LogId, name: Name, createdSerial: number): Known => ({
-  id,
-  name,
-  createdSerial,
-  values: [],
-  lowest: 0,
-  trimTried: 0,
-  deletes: "none",
-  closes: "none",
-});
-
-const byId = <T extends { readonly id: LogId }>(rows: readonly T[] = []): T[] =>
-  rows.toSorted((one, other) => one.id - other.id);
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

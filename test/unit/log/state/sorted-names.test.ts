@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { prng } from "../../../../src/lib/prng.ts";
+import { compareNames, SortedNames } from "../../../../src/log/state/sorted-names.ts";
+
+const byBytes = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other));
+/** Where UTF-16 and UTF-8 differ: code points from U+E000 on, and those above U+FFFF. */
+const points = [
+  "",
+  "a",
+  "a/",
+  "a/b",
+  "ab",
+  "b",
+  "\u00fc",
+  "\ud7ff",
+  "\ue000",
+  "\uff5e",
+  "\uffff",
+  "\u{10000}",
+  "\u{1f600}",
+  "\u{10ffff}",
+];
+const names = [...new Set(points.flatMap((one) => points.map((other) => one + other)))].filter(
+  (name) => name !== "",
+);
+
+test("names are in the order of their UTF-8 bytes", () => {
+  for (const one of names)
+    for (const other of names)
+      assert.equal(Math.sign(compareNames(one, other)), byBytes(one, other), `${one} ${other}`);
+});
+
+test("pages agree with a filtered list, for random names, prefixes and places", () => {
+  const random = prng("names");
+  const sorted = new SortedNames(names.slice(0, 20));
+  const known = new Set(names.slice(0, 20));
+  for (let step = 0; step < 2000; step++) {
+    const name = random.pick(names);
+    if (random.chance(0.5)) {
+      sorted.add(name);
+      known.add(name);
+    } else {
+      sorted.delete(name);
+      known.delete(name);
+    }
+    const [prefix, after] = [random.pick(points), random.pick([...points, ...names])];
+    const limit = random.between(0, 5);
+    const expected = [...known]
+      .sort(byBytes)
+      .filter((one) => one.startsWith(prefix) && byBytes(one, after) > 0)
+      .slice(0, limit);
+    assert.deepEqual(sorted.page(prefix, after, limit), expected, `${prefix} ${after}`);
+  }
+});
