@@ -167,8 +167,11 @@ class Repair {
   ): { readonly state: LogState; readonly isWhole: boolean } {
     const { before = chainStart } = meta ?? {};
     const first = before.index + 1;
-    const found = lostCatalog ? undefined : orIfCorrupt(() => this.#catalog.checkpoint(first), undefined);
+    const stored = () =>
+      meta === undefined ? this.#catalog.start().checkpoint : this.#catalog.checkpoint(first);
+    const found = lostCatalog ? undefined : orIfCorrupt(stored, undefined);
     const state = LogState.from(found ?? LogState.blank(before.index, before.nextOffset));
+    this.#hasNamedLogs = state.logs.level > 0;
     return { state, isWhole: found !== undefined || first === 1 };
   }
 
