@@ -7,6 +7,7 @@
  *   ?follow                        go on at the end of the log
  */
 
+import { Fault } from "../../../fault.ts";
 import { signalOf } from "../../calls/abort.ts";
 import type { ClientConnection } from "../../calls/call-tracker.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
@@ -48,7 +49,9 @@ export async function serveTailOfLog(
   let target: OneLogRequest["target"];
   try {
     checkParams(params, [...tailParams, "log", "log_id"]);
-    target = targetOf(namedLogOf(params.get("log") ?? "") ?? defaultLog, params);
+    const name = params.get("log") ?? "";
+    if (name === "") throw new Fault("bad-request", { message: "log names no log", facts: { field: "log" } });
+    target = targetOf(namedLogOf(name) ?? defaultLog, params);
   } catch (reason) {
     return refuseName({ exchange, client, options, params }, reason);
   }

@@ -1,0 +1,250 @@
+/** Records of named logs over HTTP: appended as they are or as JSON, read one by one, as lines and as events. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type ServedNode, serveNode } from "../../support/http/serve-node.ts";
+import { openTail } from "../../support/http/tail-reader.ts";
+
+const structured = { "content-type": "application/vnd.tailrace+json" };
+const offsets = (text: string): unknown[] =>
+  text
+    .trim()
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => (JSON.parse(line) as { offset: number }).offset);
+
+/** A node with the log `orders`, which holds these values. */
+async function withOrders(...values: string[]): Promise<ServedNode> {
+  const node = await serveNode({ heartbeatMs: 200 });
+  await node.ask("PUT", "/logs/orders");
+  for (const value of values) await node.ask("POST", "/logs/orders", value);
+  return node;
+}
+
+test("POST stores the body as it is, whatever its content type, and says so", async () => {
+  await using node = await withOrders();
+  const bodies: readonly [Uint8Array | string, Record<string, string>][] = [
+    ["hello", {}],
+    [Uint8Array.of(0, 255, 10, 13), { "content-type": "application/octet-stream" }],
+    ['{"record":{"value":"YQ=="}}', { "content-type": "application/json" }],
+    ["", {}],
+    ["x".repeat(500_000), { "content-type": "application/x-www-form-urlencoded" }],
+  ];
+  for (const [at, [body, headers]] of bodies.entries()) {
+    const answer = await node.ask("POST", "/logs/orders", body, headers);
+    assert.deepEqual([answer.status, answer.text], [200, `{"offset":${at}}\n`]);
+    assert.equal(answer.headers["tailrace-stored"], `raw; bytes=${body.length}`);
+    assert.match(String(answer.headers["tailrace-log-id"]), /^\d+-1$/);
+    const read = await fetch(`${node.url}/logs/orders?offset=${at}`, {
+      headers: { accept: "application/octet-stream" },
+    });
+    assert.deepEqual(Buffer.from(await read.arrayBuffer()), Buffer.from(body));
+    assert.equal(read.headers.get("content-type"), "application/octet-stream");
+    assert.equal(read.headers.get("tailrace-offset"), String(at));
+    assert.ok(Number(read.headers.get("tailrace-timestamp-ms")) > 0);
+  }
+  assert.equal((await node.ask("GET", "/?offset=0")).status, 404, "nothing is in the log default");
+});
+
+test("a body of JSON has one record or several, with keys and headers", async () => {
+  await using node = await withOrders();
+  const post = (body: string) => node.ask("POST", "/logs/orders", body, structured);
+  const one = await post('{"record":{"value":"YQ==","key":"aw==","headers":[{"key":"h","value":"dg=="}]}}');
+  assert.deepEqual([one.text, one.headers["tailrace-stored"]], ['{"offset":0}\n', "record"]);
+  const two = await post('{"records":[{"value":"Yg=="},{}]}');
+  assert.deepEqual(
+    [two.text, two.headers["tailrace-stored"]],
+    ['{"offset":1,"count":2}\n', "records; count=2"],
+  );
+  const { record } = (await node.ask("GET", "/logs/orders?offset=0")).json as {
+    record: Record<string, unknown>;
+  };
+  assert.deepEqual(
+    [record["value"], record["key"], record["headers"]],
+    ["YQ==", "aw==", [{ key: "h", value: "dg==" }]],
+  );
+  for (const body of [
+    "",
+    "{}",
+    "[]",
+    '{"records":[]}',
+    '{"records":{}}',
+    '{"records":[1]}',
+    '{"records":[{"value":"!"}]}',
+    '{"record":{},"records":[{}]}',
+    '{"records":[{"headers":[{"key":1}]}]}',
+  ])
+    assert.equal((await post(body)).status, 400, body);
+  assert.equal((await node.ask("HEAD", "/logs/orders")).headers["tailrace-next"], "3");
+});
+
+test("the key, the expected offset and the producer of a raw record are headers", async () => {
+  await using node = await withOrders();
+  const post = (headers: Record<string, string>) => node.ask("POST", "/logs/orders", "v", headers);
+  const keyAt = async (offset: number) =>
+    ((await node.ask("GET", `/logs/orders?offset=${offset}`)).json as { record: { key?: string } }).record
+      .key;
+  assert.equal((await post({ "tailrace-key": encodeURIComponent("clé 1,😀") })).status, 200);
+  assert.equal(await keyAt(0), Buffer.from("clé 1,😀").toString("base64"));
+  assert.equal((await post({ "tailrace-key-base64": "AP8=" })).status, 200);
+  assert.equal(await keyAt(1), "AP8=");
+  for (const headers of [
+    { "tailrace-key": "%zz" },
+    { "tailrace-key": "%ff" },
+    { "tailrace-key": "a,b" },
+    { "tailrace-key-base64": "A" },
+    { "tailrace-key": "a", "tailrace-key-base64": "YQ==" },
+    { "tailrace-expected-offset": "x" },
+    { "tailrace-producer": "1,2" },
+    { "tailrace-producer": "1,2,3,4" },
+    { "tailrace-producer": "1,4294967296,0" },
+    { "tailrace-producer": "18446744073709551616,0,0" },
+    { "tailrace-producer": "-1,0,0" },
+  ] as Record<string, string>[])
+    assert.equal((await post(headers)).status, 400, JSON.stringify(headers));
+  assert.equal(
+    (await node.ask("POST", "/logs/orders", "{}", { ...structured, "tailrace-key": "a" })).status,
+    400,
+  );
+
+  const late = await post({ "tailrace-expected-offset": "1" });
+  assert.deepEqual([late.status, late.json["code"], late.json["next"]], [409, "aborted", 2]);
+  assert.equal((await post({ "tailrace-expected-offset": "2" })).text, '{"offset":2}\n');
+  const producer = { "tailrace-producer": "7,0,0" };
+  assert.equal((await post(producer)).text, '{"offset":3}\n');
+  assert.equal((await post(producer)).text, '{"offset":3,"duplicate":true}\n');
+  const gap = await post({ "tailrace-producer": "7,0,9" });
+  assert.deepEqual([gap.status, gap.json["written"]], [409, "no"]);
+});
+
+test("POST with ?create creates the log if it is not there", async () => {
+  await using node = await serveNode();
+  assert.equal((await node.ask("POST", "/logs/new", "a")).status, 404);
+  assert.equal((await node.ask("POST", "/logs/new?create=false", "a")).status, 404);
+  assert.equal((await node.ask("POST", "/logs/new?create", "a")).text, '{"offset":0}\n');
+  assert.equal((await node.ask("POST", "/logs/new?create=true", "b")).text, '{"offset":1}\n');
+  const many = await Promise.all(
+    Array.from({ length: 20 }, (_, at) => node.ask("POST", "/logs/raced?create", `${at}`)),
+  );
+  assert.deepEqual(
+    many.map(({ json }) => Number(json["offset"])).sort((a, b) => a - b),
+    Array.from({ length: 20 }, (_, at) => at),
+  );
+  assert.equal((await node.ask("POST", "/logs/new?create=2", "b")).status, 400);
+  assert.equal((await node.ask("POST", "/logs/gone?create&log_id=1-1", "b")).status, 404);
+});
+
+test("a record by offset is JSON or bytes as Accept says, with q-values", async () => {
+  await using node = await withOrders('{"n":1}');
+  const type = async (accept?: string) => {
+    const headers: Record<string, string> = accept === undefined ? {} : { accept };
+    const answer = await node.ask("GET", "/logs/orders?offset=0", undefined, headers);
+    assert.deepEqual([answer.status, answer.headers["vary"]], [200, "Accept"]);
+    return answer.headers["content-type"];
+  };
+  const [json, bytes] = ["application/json", "application/octet-stream"];
+  assert.equal(await type(), json);
+  assert.equal(await type("*/*"), json);
+  assert.equal(await type(bytes), bytes);
+  assert.equal(await type(`${bytes}, ${json}`), json, "a tie");
+  assert.equal(await type(`${bytes};q=0.5, ${json};q=0.4`), bytes);
+  assert.equal(await type(`${json};q=0, */*`), bytes);
+  assert.equal(await type("image/png"), json, "nothing fits");
+  assert.equal(
+    (await node.ask("GET", "/logs/orders?offset=0&format=json")).json["record"] !== undefined,
+    true,
+  );
+  assert.match((await node.ask("GET", "/logs/orders?offset=0&format=json")).text, /"json":\{"n":1\}\}\}\n$/);
+  for (const query of ["offset=", "offset=x", "offset=0&offset=0", "offset=0&from=0", "offset=0&format=x"])
+    assert.equal((await node.ask("GET", `/logs/orders?${query}`)).status, 400, query);
+  const beyond = await node.ask("GET", "/logs/orders?offset=9");
+  assert.deepEqual(
+    [beyond.status, beyond.json["code"], beyond.json["lowest"], beyond.json["next"]],
+    [404, "out_of_range", 0, 1],
+  );
+});
+
+test("a record can be kept by a cache only if the URL states the id of its log", async () => {
+  await using node = await withOrders("a");
+  const bare = await node.ask("GET", "/logs/orders?offset=0");
+  assert.deepEqual([bare.headers["cache-control"], bare.headers["etag"]], ["no-store", undefined]);
+  const url = `/logs/orders?offset=0&log_id=${String(bare.headers["tailrace-log-id"])}`;
+  const kept = await node.ask("GET", url);
+  assert.equal(kept.headers["cache-control"], "private, max-age=31536000, immutable");
+  const etag = String(kept.headers["etag"]);
+  const bytes = await node.ask("GET", url, undefined, { accept: "application/octet-stream" });
+  assert.notEqual(bytes.headers["etag"], etag, "another form");
+  assert.equal((await node.ask("GET", url, undefined, { "if-none-match": etag })).status, 304);
+  const [life, id] = String(bare.headers["tailrace-log-id"]).split("-").map(Number);
+  assert.equal((await node.ask("GET", `/logs/orders?offset=0&log_id=${life}-${id! + 1}`)).status, 409);
+  assert.equal(
+    (await node.ask("GET", `/logs/orders?offset=0&log_id=${(life! % 1000) + 1}-${id}`)).status,
+    409,
+  );
+  assert.equal((await node.ask("GET", "/logs/orders?offset=0&log_id=1")).status, 400);
+});
+
+test("from and limit are lines that stop at the end; follow goes on", async () => {
+  await using node = await withOrders("a", "b", "c");
+  const read = async (query: string) => {
+    const answer = await node.ask("GET", `/logs/orders?${query}`);
+    assert.equal(answer.headers["content-type"], "application/x-ndjson");
+    return offsets(answer.text);
+  };
+  assert.deepEqual(await read("from=start"), [0, 1, 2]);
+  assert.deepEqual(await read("from=1"), [1, 2]);
+  assert.deepEqual(await read("from=-1"), [2]);
+  assert.deepEqual(await read("from=end"), []);
+  assert.deepEqual(await read("limit=2"), [0, 1]);
+  assert.deepEqual(await read("from=0&limit=99&format=text"), [0, 1, 2]);
+  assert.deepEqual(await read("from=0&follow&limit=2"), [0, 1]);
+  assert.deepEqual(await read("follow=false"), [0, 1, 2]);
+  for (const query of ["from=x", "limit=0", "follow=x", "frm=1", "from=0&from=1"])
+    assert.equal((await node.ask("GET", `/logs/orders?${query}`)).status, 400, query);
+
+  const tail = await openTail(`${node.url}/logs/orders?from=2&follow`);
+  assert.match((await tail.next())?.data ?? "", /^\{"offset":2,/);
+  await node.ask("POST", "/logs/orders", "d");
+  let line = await tail.next();
+  while (line?.data === "") line = await tail.next();
+  assert.match(line?.data ?? "", /^\{"offset":3,/);
+  tail.close();
+});
+
+test("events are a live tail whose ids resume", async () => {
+  await using node = await withOrders("a", "b", "c");
+  const events = { accept: "text/event-stream" };
+  const live = await openTail(`${node.url}/logs/orders`, events);
+  assert.deepEqual([live.status, live.contentType], [200, "text/event-stream"]);
+  assert.equal((await live.next())?.event, "retry");
+  await node.ask("POST", "/logs/orders", "d");
+  let event = await live.next();
+  while (event?.event === "comment") event = await live.next();
+  assert.equal(event?.id, "3");
+  live.close();
+  const resumed = await openTail(`${node.url}/logs/orders?limit=2`, { ...events, "last-event-id": "0" });
+  assert.deepEqual(
+    (await resumed.all()).flatMap(({ id }) => id ?? []),
+    ["1", "2"],
+  );
+  const named = await openTail(`${node.url}/tail?log=orders&from=2&limit=1&format=text`);
+  assert.match((await named.all())[1]?.data ?? "", /"text":"c"/);
+  const lines = await openTail(`${node.url}/tail?log=orders&from=2&limit=1`, {
+    accept: "application/x-ndjson",
+  });
+  assert.deepEqual(offsets((await lines.all()).map(({ data }) => data).join("\n")), [2]);
+  for (const query of ["log=orders&log=default", "log=", "log=a//b", "log=orders&prefix=a", "prefix=a"])
+    assert.equal((await node.ask("GET", `/tail?${query}`)).status, 400, query);
+  assert.equal((await node.ask("POST", "/tail?log=orders")).status, 405);
+});
+
+test("a record or a body beyond the limits is 413, and nothing is written", async () => {
+  await using node = await withOrders();
+  const large = await node.ask("POST", "/logs/orders", "x".repeat(1024 * 1024 + 1));
+  assert.deepEqual(
+    [large.status, large.json["code"], large.json["written"]],
+    [413, "resource_exhausted", "no"],
+  );
+  assert.equal((await node.ask("POST", "/logs/orders", "x".repeat(4 * 1024 * 1024 + 1))).status, 413);
+  assert.equal((await node.ask("POST", "/logs/orders", "x", { "content-encoding": "br" })).status, 400);
+  assert.equal((await node.ask("HEAD", "/logs/orders")).headers["tailrace-next"], "0");
+});
