@@ -105,7 +105,7 @@ export function createService(options: ServiceOptions): Service {
     }),
     produceConsume,
     tail,
-    logs: { ...produceConsume, named: options.named, access, tail },
+    logs: { ...produceConsume, access, tail },
     origins: options.origins,
     clock,
     telemetry,

@@ -100,7 +100,7 @@ export const tailPermission: MethodPermission = { name: "GET /tail", action: "co
 
 /** The routes of named logs. NAME stands for any name. */
 export const logRoutePermissions = {
-  list: { name: "GET /logs", action: undefined, long: false },
+  list: { name: "GET /logs", action: "describe", ofLog: true, long: false },
   /** A request whose name is not one. */
   misnamed: { name: "/logs/NAME", action: undefined, long: false },
   create: { name: "PUT /logs/NAME", action: "create", long: false },

@@ -7,12 +7,12 @@
 import { workTurns } from "../../lib/time/work-turns.ts";
 import type { BatchSlice, Tail } from "../../types.ts";
 import { frameLimit } from "../methods/frame-limit.ts";
+import type { OpenedLog } from "../methods/log-directory.ts";
 import { planOf } from "../methods/messages.ts";
 import { type OpenRead, openRead } from "../methods/read.ts";
 import { mayRead, whenReadable } from "../methods/read-admission.ts";
 import { noLimits, ReadLimit } from "../methods/read-limit.ts";
 import type { ReadBuffers } from "./buffer-pool.ts";
-import type { OpenedLog } from "../methods/log-directory.ts";
 import { decodeConsume } from "./consume.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";

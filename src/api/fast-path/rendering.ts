@@ -38,7 +38,9 @@ export function render(
 ): Rendering {
   const { frames, nextOffset } = slice;
   const first = Math.max(from, slice.firstOffset);
-  const out = Buffer.allocUnsafeSlow(frames.length + (nextOffset - first) * (consumeOverheadMax + logId.length));
+  const out = Buffer.allocUnsafeSlow(
+    frames.length + (nextOffset - first) * (consumeOverheadMax + logId.length),
+  );
   const cursor = new RecordCursor(frames, first);
   let at = 0;
   let records = 0;

@@ -27,7 +27,8 @@ const turnNamesMax = 256;
 export async function listLogs(catalog: Pick<LogCatalog, "list">, plan: ListPlan): Promise<LogPage> {
   const { limit, patterns } = plan;
   const shown: LogInfo[] = [];
-  const ranges = patterns === undefined ? [{ start: plan.prefix, isPrefix: true }] : rangesOf(patterns, plan.prefix);
+  const ranges =
+    patterns === undefined ? [{ start: plan.prefix, isPrefix: true }] : rangesOf(patterns, plan.prefix);
   for (const range of ranges) {
     if (shown.length > limit) break;
     if (range.isPrefix) await addFrom(catalog, plan, range.start, shown);
@@ -79,7 +80,8 @@ export function rangesOf(patterns: readonly string[], prefix: string): readonly 
   const ranges: NameRange[] = [];
   for (const range of all) {
     const last = ranges.at(-1);
-    const isCovered = last?.isPrefix === true ? range.start.startsWith(last.start) : range.start === last?.start;
+    const isCovered =
+      last?.isPrefix === true ? range.start.startsWith(last.start) : range.start === last?.start;
     if (!isCovered) ranges.push(range);
   }
   return ranges;

@@ -134,7 +134,8 @@ export class LogDirectory {
     const stated = logId === undefined ? undefined : parseLogId(logId);
     const { named } = this;
     // Before the first log is known here, only looking it up shows the life.
-    const ref = stated === undefined || named.life === 0 ? { name } : { name, id: idInLife(stated, named.life, name) };
+    const ref =
+      stated === undefined || named.life === 0 ? { name } : { name, id: idInLife(stated, named.life, name) };
     const log = named.open(ref);
     const info = await log.info(freshness);
     if (stated !== undefined && idInLife(stated, info.life, name) !== info.id) throw anotherLog(name);

@@ -45,11 +45,13 @@ export function changeOf({
   const change: Partial<Record<Setting, string | number | null>> = {};
   for (const path of paths) {
     const setting = settingsByName.get(path);
-    if (setting === undefined) throw badMask(`names "${path}", expected ${[...settingsByName.keys()].join(", ")}`);
+    if (setting === undefined)
+      throw badMask(`names "${path}", expected ${[...settingsByName.keys()].join(", ")}`);
     change[setting] = stated[setting] ?? null;
   }
   for (const [name, setting] of settingsByName) {
-    if (stated[setting] !== undefined && !(setting in change)) throw badMask(`does not name ${name}, which is set`);
+    if (stated[setting] !== undefined && !(setting in change))
+      throw badMask(`does not name ${name}, which is set`);
   }
   return change as SettingsChange;
 }

@@ -5,16 +5,19 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Fault } from "../../fault.ts";
+import type { LogInfoSchema, LogSettingsSchema, Logs, UpdateLogRequest } from "../../gen/log/v1/log_pb.js";
 import { assert } from "../../lib/assert.ts";
-import type {
-  LogInfoSchema,
-  LogSettingsSchema,
-  Logs,
-  UpdateLogRequest,
-} from "../../gen/log/v1/log_pb.js";
-import type { ChangedLog, CommitLog, Freshness, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../types.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
+import type {
+  ChangedLog,
+  CommitLog,
+  Freshness,
+  LogChange,
+  LogInfo,
+  LogRef,
+  NamedLogSettings,
+} from "../../types.ts";
 import { faultOfAbort, signalOf, unlessAborted } from "../calls/abort.ts";
 import { callOf } from "../calls/call-context.ts";
 import type { Call } from "../calls/call-tracker.ts";

@@ -9,14 +9,12 @@
 import { Fault } from "../../../fault.ts";
 import { workTurns } from "../../../lib/time/work-turns.ts";
 import { encodeRun, walkRecords } from "../../../log/mod.ts";
-import type { Appended, CommitLog, NamedCommitLog, RecordParts, RecordRun } from "../../../types.ts";
+import type { Appended, RecordParts, RecordRun } from "../../../types.ts";
 import { unlessAborted } from "../../calls/abort.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
 import { forwardHeader } from "../../calls/request-headers.ts";
 import { appendFor, appendOptionsOf } from "../../methods/append.ts";
 import type { AppendRequest } from "../../methods/append-request.ts";
-import { logIdText } from "../../methods/log-id.ts";
-import { defaultLog } from "../../methods/log-name.ts";
 import { type Exchange, headerOf } from "../exchange/exchange.ts";
 import { readBody } from "../exchange/read-body.ts";
 import { rejectEncoding } from "../http-produce-consume.ts";
@@ -26,12 +24,12 @@ import {
   answer,
   type BegunCall,
   checkParams,
-  freshnessOf,
+  idHeader,
   isFlag,
   jsonLine,
+  logOf,
   type OneLogRequest,
 } from "./log-call.ts";
-import { catalogOf, findLog, openNamed, requireNoId } from "./opened-log.ts";
 
 /** What a body holds. */
 interface Posted {
@@ -42,11 +40,11 @@ interface Posted {
 
 /** Serves `POST /logs/NAME`. */
 export function postToLog(request: OneLogRequest): Promise<void> {
-  const { exchange, options, params, target } = request;
+  const { exchange, options, params, name } = request;
   return answer(
     request,
     logRoutePermissions.produce,
-    target.name,
+    name,
     async () => {
       checkParams(params, ["create", "log_id"]);
       rejectEncoding(exchange);
@@ -68,7 +66,7 @@ export function postToLog(request: OneLogRequest): Promise<void> {
           "content-type": "application/json",
           "cache-control": "no-store",
           "tailrace-stored": stored,
-          ...appended.headers,
+          ...idHeader(options.logs.idText(appended.logId)),
         },
         body: jsonLine({
           offset: appended.firstOffset,
@@ -98,66 +96,43 @@ function postedOf(exchange: Exchange, body: Buffer): Posted {
   return { records, stored: isList ? `records; count=${records.length}` : "record" };
 }
 
-/** Appends, and returns the headers that say to which log. */
-async function append(
-  request: OneLogRequest,
-  begun: BegunCall,
-  run: RecordRun,
-): Promise<Appended & { readonly headers: Readonly<Record<string, string>> }> {
-  const { exchange, options, target } = request;
-  const mayCreate = isFlag(request.params, "create");
-  const { call, signal } = begun;
+function append(request: OneLogRequest, { call, signal }: BegunCall, run: RecordRun): Promise<Appended> {
+  const { exchange, options, params } = request;
+  const mayCreate = isFlag(params, "create");
+  const log = options.logs.refFor(call, logOf(request));
   const wanted: AppendRequest = {
     run,
+    log,
     expectedOffset: expectedOffsetOf(exchange),
     producer: producerOf(exchange, call.subject),
   };
   const forward = headerOf(exchange, forwardHeader) !== "no";
-  const to = (log: CommitLog): Promise<Appended> =>
-    appendFor({ ...options, log }, call, wanted, forward, signal);
-  if (target.name === defaultLog) {
-    requireNoId(target);
-    return { ...(await to(options.log)), headers: {} };
-  }
-  // The life of a stated id is compared before the append.
-  if (target.stated !== undefined) await findLog(options, target, freshnessOf(begun));
-  let log = openNamed(options, target);
-  let appended: Appended;
-  try {
-    appended = await to(log);
-  } catch (reason) {
-    const isAbsent = reason instanceof Fault && reason.facts.reason === "NO_SUCH_LOG";
-    if (!isAbsent || !mayCreate || target.stated !== undefined) throw reason;
-    await create(request, begun, forward);
-    log = openNamed(options, target);
-    appended = await to(log);
-  }
-  return { ...appended, headers: await idHeader(log) };
+  const work = (): Promise<Appended> => appendFor(options, call, wanted, forward, signal);
+  if (!mayCreate || log === undefined) return work();
+  if (log.id !== undefined)
+    throw new Fault("bad-request", {
+      message: "create cannot be combined with log_id: a new log gets another id",
+      facts: { field: "create" },
+    });
+  return work().catch(async (reason: unknown) => {
+    if (!(reason instanceof Fault) || reason.facts.reason !== "NO_SUCH_LOG") throw reason;
+    await create(request, { call, signal }, forward);
+    return work();
+  });
 }
 
 /** Creates the log with default settings. One that was created in the meantime is as good. */
 async function create(
-  { client, options, target }: OneLogRequest,
-  begun: BegunCall,
+  { client, options, name }: OneLogRequest,
+  { call, signal }: BegunCall,
   forward: boolean,
 ): Promise<void> {
-  const { name } = target;
   options.access.authorize(client.identity, name, "create");
   const wanted = { kind: "create", name, settings: {} } as const;
   try {
-    const work = catalogOf(options).change(wanted, appendOptionsOf(begun.call, {}, forward));
-    await unlessAborted(work, begun.signal, "unknown");
+    const work = options.logs.named.change(wanted, appendOptionsOf(call, {}, forward));
+    await unlessAborted(work, signal, "unknown");
   } catch (reason) {
     if (!(reason instanceof Fault && reason.kind === "already-exists")) throw reason;
-  }
-}
-
-/** The id of the log of an append; none if the log was deleted since. */
-async function idHeader(log: NamedCommitLog): Promise<Readonly<Record<string, string>>> {
-  try {
-    const { life, id } = await log.info();
-    return { "tailrace-log-id": logIdText(life, id) };
-  } catch {
-    return {};
   }
 }

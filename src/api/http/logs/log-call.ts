@@ -1,5 +1,5 @@
 /** One call of a route of named logs, from its permission to its response. */
-import type { AccessControl } from "../../../access/mod.ts";
+import { type AccessControl, logObject } from "../../../access/mod.ts";
 import { Fault } from "../../../fault.ts";
 import type { Clock } from "../../../lib/time/clock.ts";
 import type { MemoryBudget } from "../../../memory/mod.ts";
@@ -8,16 +8,17 @@ import type { Call, CallTracker, ClientConnection } from "../../calls/call-track
 import { errorObject, type HttpError, httpErrorOf } from "../../calls/error-mapping.ts";
 import { logRoutePermissions, type MethodPermission } from "../../calls/method-permissions.ts";
 import type { AppendContext } from "../../methods/append.ts";
+import type { LogDirectory, LogInRequest } from "../../methods/log-directory.ts";
+import { defaultLog } from "../../methods/log-name.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { type Exchange, quoted, type ResponseHeaders } from "../exchange/exchange.ts";
 import { abortSignalOf, leaderLocation, responseMsDefault } from "../http-produce-consume.ts";
 import type { TailOptions } from "../http-tail.ts";
-import type { LogSource, LogTarget } from "./opened-log.ts";
-import { objectOf } from "./opened-log.ts";
 
-export interface LogRouteOptions extends AppendContext, LogSource {
+export interface LogRouteOptions extends AppendContext {
+  readonly logs: LogDirectory;
   readonly calls: CallTracker;
-  readonly access: Pick<AccessControl, "check" | "authorize">;
+  readonly access: Pick<AccessControl, "authorize">;
   readonly clock: Clock;
   readonly memory: MemoryBudget;
   readonly tail: TailOptions;
@@ -35,8 +36,17 @@ export interface LogRequest {
 
 /** A request for one log. */
 export interface OneLogRequest extends LogRequest {
-  readonly target: LogTarget;
+  readonly name: string;
 }
+
+/** The object of the permission to do something with a log. */
+export const objectOf = (name: string): string => (name === defaultLog ? logObject : name);
+
+/** The log of a request, with the id that it states. */
+export const logOf = ({ name, params }: OneLogRequest): LogInRequest => ({
+  log: name,
+  logId: params.get("log_id") ?? undefined,
+});
 
 export interface LogResponse {
   readonly status: number;
@@ -99,7 +109,7 @@ function errorOf(reason: unknown, location: string | undefined): HttpError {
   return why === versionMismatch || why === logExists ? { ...error, status: 412 } : error;
 }
 
-/** Answers a request whose name, or whose id of a log, is not one. */
+/** Answers a request whose name of a log is not one. */
 export function refuseName(request: LogRequest, reason: unknown): Promise<void> {
   const refused = (): Promise<never> => Promise.reject(reason as Error);
   return answer(request, logRoutePermissions.misnamed, undefined, noBody, refused);
@@ -132,5 +142,9 @@ export function isFlag(params: URLSearchParams, name: string): boolean {
   if (text === "" || text === "true" || text === "1") return true;
   throw new Fault("bad-request", { message: `${name} must be true or false`, facts: { field: name } });
 }
+
+/** The header with the id of a log. `default` has none. */
+export const idHeader = (logId: string | undefined): Readonly<Record<string, string>> =>
+  logId === undefined ? {} : { "tailrace-log-id": logId };
 
 export const jsonLine = (value: object): string => `${JSON.stringify(value)}\n`;

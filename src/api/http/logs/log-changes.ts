@@ -1,5 +1,6 @@
 /** `PUT`, `PATCH` and `DELETE /logs/NAME`: creates, changes and deletes a log. */
 import { Fault } from "../../../fault.ts";
+import { assert } from "../../../lib/assert.ts";
 import type { ChangedLog, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../../types.ts";
 import { unlessAborted } from "../../calls/abort.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
@@ -18,15 +19,15 @@ import {
   jsonLine,
   type LogResponse,
   logExists,
+  logOf,
   noBody,
   type OneLogRequest,
 } from "./log-call.ts";
 import { areSettings, identityOf, settingsBytesMax, settingsChangeOf, settingsOf } from "./log-info-json.ts";
-import { catalogOf, findLog } from "./opened-log.ts";
 
 /** Serves `PUT /logs/NAME`. */
 export function putLog(request: OneLogRequest): Promise<void> {
-  const { name } = request.target;
+  const { name } = request;
   return answer(
     request,
     logRoutePermissions.create,
@@ -52,7 +53,7 @@ export function putLog(request: OneLogRequest): Promise<void> {
 
 /** Serves `PATCH /logs/NAME`. */
 export function patchLog(request: OneLogRequest): Promise<void> {
-  const { name } = request.target;
+  const { name } = request;
   return answer(
     request,
     logRoutePermissions.update,
@@ -65,7 +66,7 @@ export function patchLog(request: OneLogRequest): Promise<void> {
       if (body.length === 0)
         throw new Fault("bad-request", { message: "the body is empty, expected the settings to change" });
       const settings = settingsChangeOf(body);
-      const log = await refOf(request, begun);
+      const log = refOf(request, begun);
       const changed = await change(request, begun, { kind: "update", log, settings, ...condition(request) });
       return identity(changed.log!, 200);
     },
@@ -74,11 +75,11 @@ export function patchLog(request: OneLogRequest): Promise<void> {
 
 /** Serves `DELETE /logs/NAME`. */
 export function deleteLog(request: OneLogRequest): Promise<void> {
-  const { name } = request.target;
+  const { name } = request;
   return answer(request, logRoutePermissions.delete, name, noBody, async (begun) => {
     checkParams(request.params, ["log_id"]);
     if (name === defaultLog) throw forDefault("cannot be deleted");
-    const log = await refOf(request, begun);
+    const log = refOf(request, begun);
     await change(request, begun, { kind: "delete", log, ...condition(request) });
     return { status: 204, headers: { "cache-control": "no-store" } };
   });
@@ -96,30 +97,29 @@ function change(
   wanted: LogChange,
 ): Promise<ChangedLog> {
   const forward = headerOf(exchange, forwardHeader) !== "no";
-  const work = catalogOf(options).change(wanted, appendOptionsOf(begun.call, {}, forward));
+  const work = options.logs.named.change(wanted, appendOptionsOf(begun.call, {}, forward));
   return unlessAborted(work, begun.signal, "unknown");
 }
 
-/** The log to change. Its name is resolved here only if the request states an id; otherwise the leader resolves it. */
-async function refOf({ target, options }: OneLogRequest, begun: BegunCall): Promise<LogRef> {
-  const { name, stated } = target;
-  if (stated === undefined) return { name };
-  await findLog(options, target, freshnessOf(begun));
-  return { name, id: stated.id };
+/** The log to change. @throws Fault "failed-precondition" for an id of another life of the cluster */
+function refOf(request: OneLogRequest, { call }: BegunCall): LogRef {
+  const ref = request.options.logs.refFor(call, logOf(request));
+  assert(ref !== undefined, "the log default is not changed");
+  return ref;
 }
 
 /** The log that was there before a PUT, if it has the settings that the PUT states. @throws `refusal` otherwise */
 async function sameLog(
-  { target, options }: OneLogRequest,
+  request: OneLogRequest,
   begun: BegunCall,
   settings: NamedLogSettings,
   refusal: Fault,
 ): Promise<LogInfo> {
+  const { logs } = request.options;
   const freshness = freshnessOf(begun);
-  const { log } = await findLog(options, target, freshness);
   // As the leader saw it, and not as this node last heard.
-  await log.bounds({ ...freshness, mode: "linearizable" });
-  const { info } = await findLog(options, target, freshness);
+  await logs.named.open({ name: request.name }).bounds({ ...freshness, mode: "linearizable" });
+  const info = await logs.infoFor(begun.call, logOf(request), freshness);
   if (info === undefined || !areSettings(settings, info)) throw refusal;
   return info;
 }

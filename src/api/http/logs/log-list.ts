@@ -2,27 +2,31 @@
  * `GET /logs`: the logs that the caller may describe, in the order of their names.
  *
  *   ?prefix=TEXT     only names that begin with it        ?after=NAME    only names after it: "next" of the page before
- *   ?limit=N         names to look at, 1 to 256
+ *   ?limit=N         logs in the page, 1 to 256
  */
 import { Fault } from "../../../fault.ts";
+import { workTurns } from "../../../lib/time/work-turns.ts";
 import { logNameBytesMax } from "../../../log/mod.ts";
+import { faultOfAbort } from "../../calls/abort.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
 import { answer, checkParams, jsonLine, type LogRequest, noBody } from "./log-call.ts";
 import { descriptionOf } from "./log-info-json.ts";
-import { catalogOf } from "./opened-log.ts";
 
 const limitMax = 256;
 
-/** Serves `GET /logs`. A page can be empty although there are more. */
+/** Serves `GET /logs`. */
 export function listLogs(request: LogRequest): Promise<void> {
-  const { params, options, client } = request;
-  return answer(request, logRoutePermissions.list, undefined, noBody, async () => {
+  const { params, options } = request;
+  return answer(request, logRoutePermissions.list, undefined, noBody, async ({ call, signal }) => {
     checkParams(params, ["prefix", "after", "limit"]);
-    const page = catalogOf(options).list(textOf(params, "prefix"), textOf(params, "after"), limitOf(params));
-    const logs = page.logs.filter(({ name }) => options.access.check(client.identity, name, "describe"));
-    const body = jsonLine({ logs: logs.map(descriptionOf), next: page.next ?? null });
+    const page = { prefix: textOf(params, "prefix"), after: textOf(params, "after"), limit: limitOf(params) };
+    const turn = async (): Promise<void> => {
+      if (signal.aborted) throw faultOfAbort(signal);
+      await workTurns(options.clock).next();
+    };
+    const { logs, next } = await options.logs.list(call, page, turn);
     const headers = { "content-type": "application/json", "cache-control": "no-store" };
-    return { status: 200, headers, body };
+    return { status: 200, headers, body: jsonLine({ logs: logs.map(descriptionOf), next: next ?? null }) };
   });
 }
 

@@ -24,14 +24,15 @@ import {
   type BegunCall,
   checkParams,
   freshnessOf,
+  idHeader,
   jsonLine,
   type LogResponse,
+  logOf,
   noBody,
   type OneLogRequest,
 } from "./log-call.ts";
 import { defaultDescriptionOf, descriptionOf } from "./log-info-json.ts";
 import { tailLog } from "./log-tail.ts";
-import { findLog } from "./opened-log.ts";
 
 const json = "application/json";
 const lines = "application/x-ndjson";
@@ -51,20 +52,20 @@ export function getLog(request: OneLogRequest): Promise<void> {
 
 /** Serves `HEAD /logs/NAME`, and `GET` for the description. */
 export function describeLog(request: OneLogRequest): Promise<void> {
-  const { exchange, options, params, target } = request;
+  const { exchange, options, params, name } = request;
   const isHead = exchange.method === "HEAD";
   const permission = isHead ? logRoutePermissions.head : logRoutePermissions.describe;
-  return answer(request, permission, target.name, noBody, async (begun) => {
+  return answer(request, permission, name, noBody, async (begun) => {
     checkParams(params, ["log_id"]);
-    const { log, info } = await findLog(options, target, freshnessOf(begun));
+    const info = await options.logs.infoFor(begun.call, logOf(request), freshnessOf(begun));
     const headers = { "content-type": json, "cache-control": "private, no-cache", vary: "Accept" };
     if (info === undefined) {
-      const description = await log.describe();
+      const description = await options.log.describe();
       const body = jsonLine(defaultDescriptionOf(description));
       return { status: 200, headers: { ...headers, ...extentHeaders(description) }, body };
     }
     const etag = tagOfLog(info);
-    const id = { "tailrace-log-id": logIdText(info.life, info.id) };
+    const id = idHeader(logIdText(info.life, info.id));
     const all = { ...headers, etag, ...extentHeaders(info), ...id };
     if (isKnownTag(headerOf(exchange, "if-none-match"), etag)) return { status: 304, headers: all };
     return { status: 200, headers: all, body: jsonLine(descriptionOf(info)) };
@@ -77,8 +78,8 @@ const extentHeaders = ({ lowest, next }: { readonly lowest: Offset; readonly nex
 });
 
 function getRecord(request: OneLogRequest, asBytes: boolean): Promise<void> {
-  const { exchange, options, params, target } = request;
-  return answer(request, logRoutePermissions.consume, target.name, noBody, async (begun) => {
+  const { exchange, options, params, name } = request;
+  return answer(request, logRoutePermissions.consume, name, noBody, async (begun) => {
     checkParams(params, ["offset", "format", "log_id"]);
     const offset = parseOffset(params.get("offset") ?? "");
     const format = parseFormat(params);
@@ -90,7 +91,7 @@ function getRecord(request: OneLogRequest, asBytes: boolean): Promise<void> {
       "cache-control": "no-store",
       "tailrace-offset": String(offset),
       "tailrace-timestamp-ms": String(record.timestampMs),
-      ...(logId === undefined ? {} : { "tailrace-log-id": logId }),
+      ...idHeader(logId),
     };
     const response = (): Pick<LogResponse, "status" | "body"> => ({
       status: 200,
@@ -101,7 +102,7 @@ function getRecord(request: OneLogRequest, asBytes: boolean): Promise<void> {
           : `{"record":${recordLine(record, format)}}\n`,
     });
     // Only a URL with the id of the log means the same record at all times.
-    if (target.stated === undefined || logId === undefined) return { ...response(), headers };
+    if (logId === undefined || !params.has("log_id")) return { ...response(), headers };
     const etag = tagOfRecord(logId, offset, asBytes ? "bytes" : format);
     const lasting = { ...headers, "cache-control": "private, max-age=31536000, immutable", etag };
     if (isKnownTag(headerOf(exchange, "if-none-match"), etag)) return { status: 304, headers: lasting };
@@ -110,14 +111,15 @@ function getRecord(request: OneLogRequest, asBytes: boolean): Promise<void> {
 }
 
 async function readRecord(
-  { exchange, options, target }: OneLogRequest,
+  request: OneLogRequest,
   begun: BegunCall,
   offset: Offset,
   share: ReturnType<OneLogRequest["options"]["memory"]["share"]>,
 ): Promise<{ readonly record: PlacedRecord; readonly logId: string | undefined }> {
+  const { exchange, options } = request;
   const { memory, clock, traffic } = options;
   const freshness = freshnessOf(begun);
-  const { log, info } = await findLog(options, target, freshness);
+  const { log, logId } = await options.logs.openFor(begun.call, logOf(request), freshness);
   const plan = { start: { offset }, waitMs: 0, freshness };
   const admission = { sink: exchange, memory, clock, signal: begun.signal, share, waitMs: memoryWaitMs };
   const { slice } = await readOne(log, plan, admission);
@@ -125,8 +127,5 @@ async function readRecord(
   if (!cursor.next()) throw new Fault("corrupt", { message: `a batch does not hold offset ${offset}` });
   traffic.sent(1, cursor.end - cursor.start);
   const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
-  return {
-    record: { ...parts, offset, timestampMs: cursor.timestampMs },
-    logId: info === undefined ? undefined : logIdText(info.life, info.id),
-  };
+  return { record: { ...parts, offset, timestampMs: cursor.timestampMs }, logId };
 }

@@ -20,7 +20,6 @@ import { deleteLog, patchLog, putLog } from "./log-changes.ts";
 import { listLogs } from "./log-list.ts";
 import { logNameOf, logsPath } from "./log-path.ts";
 import { describeLog, getLog } from "./log-reads.ts";
-import { targetOf } from "./opened-log.ts";
 
 const methods: Readonly<Record<string, (request: OneLogRequest) => Promise<void>>> = {
   GET: getLog,
@@ -49,11 +48,11 @@ export async function serveLogs(
   }
   const serve = Object.hasOwn(methods, exchange.method) ? methods[exchange.method] : undefined;
   if (serve === undefined) return refuseMethod(exchange, "a log", methodsOf(path));
-  let target: OneLogRequest["target"];
+  let name: string;
   try {
-    target = targetOf(logNameOf(path), request.params);
+    name = logNameOf(path);
   } catch (reason) {
     return refuseName(request, reason);
   }
-  return serve({ ...request, target });
+  return serve({ ...request, name });
 }

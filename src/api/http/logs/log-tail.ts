@@ -11,14 +11,21 @@ import { Fault } from "../../../fault.ts";
 import { signalOf } from "../../calls/abort.ts";
 import type { ClientConnection } from "../../calls/call-tracker.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
-import { logIdText } from "../../methods/log-id.ts";
 import { defaultLog, namedLogOf } from "../../methods/log-name.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { type Exchange, headerOf, queryOf } from "../exchange/exchange.ts";
 import { type OpenTail, runTail, tailFormOf, tailForms } from "../http-tail.ts";
 import { parseTail } from "../tail-request.ts";
-import { checkParams, isFlag, type LogRouteOptions, type OneLogRequest, refuseName } from "./log-call.ts";
-import { findLog, objectOf, targetOf } from "./opened-log.ts";
+import {
+  checkParams,
+  idHeader,
+  isFlag,
+  type LogRouteOptions,
+  logOf,
+  type OneLogRequest,
+  objectOf,
+  refuseName,
+} from "./log-call.ts";
 
 const tailParams = ["from", "limit", "format"] as const;
 
@@ -46,16 +53,17 @@ export async function serveTailOfLog(
   options: LogRouteOptions,
 ): Promise<void> {
   const params = new URLSearchParams(queryOf(exchange));
-  let target: OneLogRequest["target"];
+  let name: string;
   try {
     checkParams(params, [...tailParams, "log", "log_id"]);
-    const name = params.get("log") ?? "";
-    if (name === "") throw new Fault("bad-request", { message: "log names no log", facts: { field: "log" } });
-    target = targetOf(namedLogOf(name) ?? defaultLog, params);
+    const given = params.get("log") ?? "";
+    if (given === "")
+      throw new Fault("bad-request", { message: "log names no log", facts: { field: "log" } });
+    name = namedLogOf(given) ?? defaultLog;
   } catch (reason) {
     return refuseName({ exchange, client, options, params }, reason);
   }
-  await run({ exchange, client, options, params, target }, tailFormOf(exchange), {}, () => {
+  await run({ exchange, client, options, params, name }, tailFormOf(exchange), {}, () => {
     const asked = new URLSearchParams(tailParams.flatMap((name) => pair(params, name)));
     return { asked: parseTail(asked.toString(), headerOf(exchange, "last-event-id")), stopAtEnd: false };
   });
@@ -68,20 +76,21 @@ const pair = (params: URLSearchParams, name: string): [string, string][] => {
 
 /** Finds the log before the response begins: a log that is not there is a status, not an event. */
 function run(
-  { exchange, client, options, target }: OneLogRequest,
+  request: OneLogRequest,
   form: (typeof tailForms)["events" | "lines"],
   headers: Readonly<Record<string, string>>,
   parse: () => Pick<OpenTail, "asked" | "stopAtEnd">,
 ): Promise<void> {
+  const { exchange, client, options, name } = request;
   return runTail(exchange, client, options.tail, {
     permission: logRoutePermissions.tail,
-    meta: { ...callMetaOf(exchange), object: objectOf(target.name) },
+    meta: { ...callMetaOf(exchange), object: objectOf(name) },
     form,
     async open(call) {
       const parsed = parse();
-      const { log, info } = await findLog(options, target, { signal: signalOf(call, exchange.signal) });
-      const id = info === undefined ? {} : { "tailrace-log-id": logIdText(info.life, info.id) };
-      return { ...parsed, log, headers: { ...headers, ...id } };
+      const signal = signalOf(call, exchange.signal);
+      const { log, logId } = await options.logs.openFor(call, logOf(request), { signal });
+      return { ...parsed, log, headers: { ...headers, ...idHeader(logId) } };
     },
   });
 }
