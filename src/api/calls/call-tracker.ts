@@ -212,9 +212,8 @@ export class CallTracker {
     call.object = object;
   }
 
-  /** Returns whether the caller may do what the method does to this log. */
-  mayUse(call: Call, object: string): boolean {
-    const { action } = call.permission;
+  /** Returns whether the caller may do this to a log. Default: what the method does. */
+  mayUse(call: Call, object: string, action = call.permission.action): boolean {
     return action !== undefined && this.#options.access.check(call.client.identity, object, action);
   }
 

@@ -94,6 +94,10 @@ export class LogDirectory {
     return listLogs(this.named, { ...page, patterns, may, turn });
   }
 
+  mayDescribe(call: Call, name: string): boolean {
+    return this.#calls.mayUse(call, name, "describe");
+  }
+
   /** The id of a log as clients see it. Undefined for `default`, and while the life of the cluster is not known here. */
   idText(id: LogId | undefined): string | undefined {
     const life = this.#named?.life ?? 0;

@@ -50,11 +50,11 @@ export function logsService({ log, logs, clock }: LogsServiceOptions): ServiceIm
       try {
         const { log: made, created } = await changed(logs, context, change);
         if (!created && !ifNotExists) throw alreadyExists(checked);
-        return { log: messageOf(required(made)), created };
+        return { log: shownTo(logs, context, required(made)), created };
       } catch (reason) {
         const known = ifNotExists ? await sameAsStated(logs, context, reason, checked, wanted) : undefined;
         if (known === undefined) throw reason;
-        return { log: messageOf(known), created: false };
+        return { log: shownTo(logs, context, known), created: false };
       }
     },
 
@@ -85,12 +85,12 @@ export function logsService({ log, logs, clock }: LogsServiceOptions): ServiceIm
     async updateLog(request, context) {
       const ref = namedOnly(logs, context, request);
       const change: LogChange = { kind: "update", log: ref, settings: changeOf(request) };
-      return { log: messageOf(required((await changed(logs, context, change)).log)) };
+      return { log: shownTo(logs, context, required((await changed(logs, context, change)).log)) };
     },
 
     async closeLog(request, context) {
       const change: LogChange = { kind: "close", log: namedOnly(logs, context, request) };
-      return { log: messageOf(required((await changed(logs, context, change)).log)) };
+      return { log: shownTo(logs, context, required((await changed(logs, context, change)).log)) };
     },
 
     async deleteLog(request, context) {
@@ -154,11 +154,15 @@ async function sameAsStated(
 const alreadyExists = (name: string): Fault =>
   new Fault("already-exists", { message: `there is a log "${name}"`, facts: { name } });
 
+const identityOf = ({ name, life, id, settings }: LogInfo) => ({
+  name,
+  logId: logIdText(life, id),
+  settings: settingsMessage(settings),
+});
+
 function messageOf(info: LogInfo): MessageInitShape<typeof LogInfoSchema> {
   return {
-    name: info.name,
-    logId: logIdText(info.life, info.id),
-    settings: settingsMessage(info.settings),
+    ...identityOf(info),
     lowestOffset: BigInt(info.lowest),
     nextOffset: BigInt(info.next),
     bytes: BigInt(info.bytes),
@@ -167,6 +171,15 @@ function messageOf(info: LogInfo): MessageInitShape<typeof LogInfoSchema> {
     closed: info.closed,
     version: BigInt(info.version),
   };
+}
+
+/** A caller who may change a log, but not describe it, learns its name, id and settings. */
+function shownTo(
+  logs: LogDirectory,
+  context: HandlerContext,
+  info: LogInfo,
+): MessageInitShape<typeof LogInfoSchema> {
+  return logs.mayDescribe(callOf(context), info.name) ? messageOf(info) : identityOf(info);
 }
 
 function settingsMessage(settings: NamedLogSettings): MessageInitShape<typeof LogSettingsSchema> {

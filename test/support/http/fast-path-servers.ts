@@ -136,7 +136,10 @@ const trailersOf = (text: string): Record<string, string> =>
     text
       .trim()
       .split("\r\n")
-      .map((line) => line.split(": ") as [string, string]),
+      .map((line) => {
+        const at = line.indexOf(": ");
+        return [line.slice(0, at), line.slice(at + 2)];
+      }),
   );
 
 function statusOf(trailers: Record<string, unknown>): unknown {

@@ -12,7 +12,7 @@ import {
 import { createFastPath } from "../../../src/api/mod.ts";
 import { faultOf } from "../../../src/client/mod.ts";
 import type { Fault } from "../../../src/fault.ts";
-import { type ConsumeResponse, Log } from "../../../src/gen/log/v1/log_pb.js";
+import { type ConsumeResponse, Log, Logs } from "../../../src/gen/log/v1/log_pb.js";
 import { until } from "../until.ts";
 import { type Served, type ServeOptions, serve } from "./serve.ts";
 
@@ -28,8 +28,13 @@ const paths: Readonly<Record<string, ServeOptions>> = {
   "fast path": { fastPath: createFastPath },
 };
 
-/** A server with the options of a test, and a client of it. */
-export type OpenRpc = (options?: ServeOptions) => Promise<Served & { readonly client: Client<typeof Log> }>;
+interface RpcClients {
+  readonly client: Client<typeof Log>;
+  readonly logs: Client<typeof Logs>;
+}
+
+/** A server with the options of a test, and clients of it. */
+export type OpenRpc = (options?: ServeOptions) => Promise<Served & RpcClients>;
 
 /** Defines the tests of a subject once for each protocol and path. */
 export function inEachProtocol(subject: string, define: (open: OpenRpc, protocol: string) => void): void {
@@ -37,7 +42,11 @@ export function inEachProtocol(subject: string, define: (open: OpenRpc, protocol
     for (const [path, pathOptions] of Object.entries(paths)) {
       const open: OpenRpc = async (options = {}) => {
         const served = await serve({ ...pathOptions, ...options });
-        return Object.assign(served, { client: createClient(Log, transportTo(served.url)) });
+        const transport = transportTo(served.url);
+        return Object.assign(served, {
+          client: createClient(Log, transport),
+          logs: createClient(Logs, transport),
+        });
       };
       suite(`${subject}: ${protocol}, ${path}`, { concurrency: 4 }, () => define(open, protocol));
     }

@@ -46,7 +46,11 @@ test("a rule that can never apply is refused: an unknown action, a comment after
   }
   const patterns = bookModel.replace("r.act == p.act", "regexMatch(r.act, p.act)");
   const access = await AccessControl.open(policy("p, root, *, (pro|con).*", { model: patterns }));
-  assert.deepEqual(access.allowedActions(root), ["produce", "consume", "configure"], "a model may match patterns");
+  assert.deepEqual(
+    access.allowedActions(root),
+    ["produce", "consume", "configure"],
+    "a model may match patterns",
+  );
 });
 
 test("a policy may have a byte order mark, CRLF line ends, comments and blank lines", async () => {

@@ -1597,9 +1597,9 @@ export declare type WhoAmIResponse = Message<"log.v1.WhoAmIResponse"> & {
 export declare const WhoAmIResponseSchema: GenMessage<WhoAmIResponse>;
 
 /**
- * Settings of one log. One that is not set is that of the cluster. The numbers 1,
- * 2, 4 and 5 are kept for retention_bytes, retention_age_ms, ttl_ms and
- * expires_at_ms.
+ * Settings of one log. A size is at least 1. What is not set is that of the
+ * cluster. The numbers 1, 2, 4 and 5 are kept for retention_bytes,
+ * retention_age_ms, ttl_ms and expires_at_ms.
  *
  * @generated from message log.v1.LogSettings
  */

@@ -46,7 +46,12 @@ test("a rendering without any record is empty and ends where it begins", async (
 });
 
 test("each message of a named log has its id", async () => {
-  const { envelopes } = render(await sliceOf(), 3, undefined, logIdField(logIdTags.consume, "4294967295-4294967295"));
+  const { envelopes } = render(
+    await sliceOf(),
+    3,
+    undefined,
+    logIdField(logIdTags.consume, "4294967295-4294967295"),
+  );
   const ids = envelopesOf(Buffer.from(envelopes)).map(
     ({ message }) => fromBinary(ConsumeResponseSchema, message).logId,
   );

@@ -59,13 +59,19 @@ test("responses decode to their values, including zeros and 2^53 − 1", () => {
           [batch.firstOffset, batch.count, batch.timestampMs, batch.duplicate, batch.logId],
           [BigInt(a), count, BigInt(b), duplicate, logId],
         );
-        const bulk = fromBinary(ProduceBulkResponseSchema, opened(produceBulkResponse(a, b, count, a, logId)));
+        const bulk = fromBinary(
+          ProduceBulkResponseSchema,
+          opened(produceBulkResponse(a, b, count, a, logId)),
+        );
         assert.deepEqual(
           [bulk.firstOffset, bulk.records, bulk.batches, bulk.nextOffset, bulk.logId],
           [BigInt(a), BigInt(b), BigInt(count), BigInt(a), logId],
         );
         const consumeField = logIdField(logIdTags.consume, logId);
-        const marker = fromBinary(ConsumeResponseSchema, opened(markerResponse("caught-up", a, consumeField)));
+        const marker = fromBinary(
+          ConsumeResponseSchema,
+          opened(markerResponse("caught-up", a, consumeField)),
+        );
         assert.deepEqual(
           [marker.caughtUp, marker.heartbeat, marker.endOffset, marker.record, marker.logId],
           [true, false, BigInt(a), undefined, logId],

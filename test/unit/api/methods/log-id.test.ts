@@ -15,7 +15,20 @@ test("an id that was formatted is parsed again", () => {
 });
 
 test("anything else is a bad request", () => {
-  for (const text of ["", "1", "-1", "1-", "1-2-3", "01-2", "1-02", " 1-2", "1-2\n", "a-1", "4294967296-1", "1-4294967296"])
+  for (const text of [
+    "",
+    "1",
+    "-1",
+    "1-",
+    "1-2-3",
+    "01-2",
+    "1-02",
+    " 1-2",
+    "1-2\n",
+    "a-1",
+    "4294967296-1",
+    "1-4294967296",
+  ])
     assert.throws(
       () => parseLogId(text),
       (thrown) => thrown instanceof Fault && thrown.kind === "bad-request" && thrown.facts.field === "log_id",

@@ -9,7 +9,18 @@ test("the empty name and default mean the log default", () => {
 });
 
 test("names may have slashes, spaces, emoji and dots", () => {
-  for (const name of ["a", "orders/eu/1", "a b", "🦀", "größe", "a.b", "...", "a_b", "Default", "a".repeat(255)])
+  for (const name of [
+    "a",
+    "orders/eu/1",
+    "a b",
+    "🦀",
+    "größe",
+    "a.b",
+    "...",
+    "a_b",
+    "Default",
+    "a".repeat(255),
+  ])
     assert.equal(namedLogOf(name), name);
 });
 

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { type ListPlan, listLogs, rangesOf } from "../../../../src/api/methods/list-logs.ts";
+import { SortedNames } from "../../../../src/log/state/sorted-names.ts";
+import type { LogCatalog, LogInfo } from "../../../../src/types.ts";
+
+/** A catalog of these names. It counts the names that it was asked for. */
+function catalogOf(names: readonly string[]) {
+  const sorted = new SortedNames(names);
+  const counted = { looked: 0 };
+  const list: LogCatalog["list"] = (prefix, after, limit) => {
+    const found = sorted.page(prefix, after, limit + 1);
+    counted.looked += Math.min(found.length, limit);
+    const logs = found.slice(0, limit).map((name) => ({ name }) as LogInfo);
+    return { logs, next: found.length > limit ? found[limit - 1] : undefined };
+  };
+  return Object.assign(counted, { list });
+}
+
+const plan = (init: Partial<ListPlan>): ListPlan => ({
+  prefix: "",
+  after: "",
+  limit: 256,
+  patterns: ["*"],
+  may: () => assert.fail("the patterns are known"),
+  turn: () => Promise.resolve(),
+  ...init,
+});
+
+const allowed = (name: string, patterns: readonly string[]): boolean =>
+  patterns.some((pattern) =>
+    pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern,
+  );
+
+const compare = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+test("the pages are the allowed names with the prefix, once each and in the order of their bytes", async () => {
+  const letters = fc.constantFrom("a", "b", "/", "🦀", "\uffff");
+  const name = fc.string({ unit: letters, minLength: 1, maxLength: 4 });
+  const pattern = fc
+    .tuple(fc.string({ unit: letters, maxLength: 3 }), fc.constantFrom("", "*"))
+    .map((two) => two.join(""));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uniqueArray(name, { maxLength: 30 }),
+      fc.array(pattern, { maxLength: 5 }),
+      fc.string({ unit: letters, maxLength: 2 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.boolean(),
+      async (names, patterns, prefix, limit, known) => {
+        const expected = names
+          .filter((one) => one.startsWith(prefix) && allowed(one, patterns))
+          .sort(compare);
+        const rules = known
+          ? { patterns }
+          : { patterns: undefined, may: (one: string) => allowed(one, patterns) };
+        const found: string[] = [];
+        let after: string | undefined = "";
+        while (after !== undefined) {
+          const page = await listLogs(catalogOf(names), plan({ ...rules, prefix, after, limit }));
+          assert.ok(page.logs.length <= limit);
+          assert.ok(page.next === undefined || allowed(page.next, patterns), "no other name is told");
+          found.push(...page.logs.map((log) => log.name));
+          after = page.next;
+        }
+        assert.deepEqual(found, expected);
+      },
+    ),
+    { seed: 5, numRuns: 300 },
+  );
+});
+
+test("a caller of few logs walks only over these", async () => {
+  const names = Array.from({ length: 5000 }, (_, at) => `a/${at}`);
+  const catalog = catalogOf([...names, "z/1", "z/2"]);
+  const { logs } = await listLogs(catalog, plan({ patterns: ["z/*", "a/17"] }));
+  assert.deepEqual(
+    logs.map(({ name }) => name),
+    ["a/17", "z/1", "z/2"],
+  );
+  assert.ok(catalog.looked < 10, String(catalog.looked));
+});
+
+test("where the patterns are not known, the event loop has turns in between", async () => {
+  const names = Array.from({ length: 1000 }, (_, at) => `a/${at}`);
+  let turns = 0;
+  const turn = async (): Promise<void> => {
+    turns++;
+  };
+  const may = (name: string): boolean => name === "a/999";
+  const { logs } = await listLogs(catalogOf(names), plan({ patterns: undefined, may, turn, limit: 2 }));
+  assert.deepEqual([logs.map(({ name }) => name), turns], [["a/999"], 3]);
+});
+
+test("ranges do not overlap", () => {
+  assert.deepEqual(rangesOf(["a*", "ab*", "abc", "b", "b"], ""), [
+    { start: "a", isPrefix: true },
+    { start: "b", isPrefix: false },
+  ]);
+  assert.deepEqual(rangesOf(["a*"], "ab"), [{ start: "ab", isPrefix: true }]);
+  assert.deepEqual(rangesOf(["a", "b*"], "c"), []);
+});
