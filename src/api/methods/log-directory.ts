@@ -100,8 +100,9 @@ export class LogDirectory {
 
   /** The id of a log as clients see it. Undefined for `default`, and while the life of the cluster is not known here. */
   idText(id: LogId | undefined): string | undefined {
+    if (id === undefined) return undefined;
     const life = this.#named?.life ?? 0;
-    return id === undefined || life === 0 ? undefined : logIdText(life, id);
+    return life === 0 ? undefined : logIdText(life, id);
   }
 
   /** The id of a log that was just changed; undefined if it is gone by now, and for `default`. */
