@@ -15,8 +15,8 @@ export function register(program: Command): void {
       "print whether SUBJECT may do ACTION on OBJECT, and which rule decides (exit status 0 if allowed, 4 if denied)",
     )
     .argument("<subject>", "the common name of a certificate, or local, or anonymous")
-    .argument("<object>", "the name of a log, or * for every log")
-    .argument("<action>", "produce, consume, describe, trim, admin or peer")
+    .argument("<object>", "the name of a log, or * for every log and for default")
+    .argument("<action>", "produce, consume, describe, trim, create, delete, configure, admin or peer")
     .option("--acl-model-file <file>", "Casbin model", process.env["TAILRACE_ACL_MODEL_FILE"])
     .option("--acl-policy-file <file>", "Casbin policy", process.env["TAILRACE_ACL_POLICY_FILE"])
     .option("--node-certificate", "the certificate of the subject is one of a node")
@@ -41,10 +41,11 @@ async function check(subject: string, object: string, action: string, flags: Fla
 
 async function decide(subject: string, object: string, action: Action, flags: Flags): Promise<Decision> {
   const { readAccessFiles } = await import("../../../agent/access-files.ts");
-  const { AccessControl, namedIdentity } = await import("../../../access/mod.ts");
+  const { AccessControl, logObject, namedIdentity } = await import("../../../access/mod.ts");
   const source = readAccessFiles({ modelFile: flags.aclModelFile, policyFile: flags.aclPolicyFile });
   const access = await AccessControl.open(source);
-  return access.explain(namedIdentity(subject, flags.nodeCertificate), object, action);
+  const asked = object === "default" ? logObject : object;
+  return access.explain(namedIdentity(subject, flags.nodeCertificate), asked, action);
 }
 
 interface Flags {

@@ -1,14 +1,17 @@
 /** The output and the exit status of `tailrace acl check`. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { register } from "../../../../../src/cli/commands/node/acl.ts";
+import { scratch } from "../../../../support/scratch.ts";
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 async function check(
-  t: { mock: typeof test.mock },
+  t: { readonly mock: typeof test.mock },
   ...words: string[]
 ): Promise<{ out: string; status: number }> {
   const lines: string[] = [];
@@ -64,9 +67,17 @@ test("without a policy the built-in rules decide, also for the certificate of a 
   assert.equal((await check(t, "server", "*", "peer", "--node-certificate")).status, 0);
 });
 
+test("the log default is what every log is: a rule that names it allows nothing", async (t) => {
+  const directory = scratch(t);
+  const policy = join(directory, "policy.csv");
+  writeFileSync(policy, "p, ann, default, produce\np, bob, *, produce\n");
+  const asked = (who: string) => check(t, who, "default", "produce", "--acl-policy-file", policy);
+  assert.deepEqual([(await asked("ann")).status, (await asked("bob")).status], [4, 0]);
+});
+
 test("an unknown action is a usage error that lists the actions", async (t) => {
-  const { out, status } = await check(t, "root", "*", "delete");
-  assert.match(out, /the action must be one of produce, consume, .*, not "delete"/);
+  const { out, status } = await check(t, "root", "*", "destroy");
+  assert.match(out, /the action must be one of produce, consume, .*, not "destroy"/);
   assert.equal(status, 2);
 });
 
