@@ -8,6 +8,7 @@ export const commandFiles: CommandFiles = {
   tail: () => import("./commands/log/tail.ts"),
   describe: () => import("./commands/log/describe.ts"),
   trim: () => import("./commands/log/trim.ts"),
+  logs: () => import("./commands/log/logs.ts"),
   servers: () => import("./commands/cluster/servers.ts"),
   status: () => import("./commands/cluster/status.ts"),
   transfer: () => import("./commands/cluster/transfer.ts"),

@@ -12,5 +12,6 @@ export const outputRule = `
 Output:
   Data is on standard output, the same on a terminal and in a pipe; messages are on standard error.
   Commands that do one thing or print one state (produce, trim, status, transfer, add, remove, leave, backup, restore,
-  recover) always print lines of JSON, and so do consume and tail by default. The others print text, and JSON with --json.
+  recover) always print lines of JSON, and so do logs, except logs list, and consume and tail by default. The others print
+  text, and JSON with --json.
 `;

@@ -8,10 +8,11 @@ import { Fault } from "../../fault.ts";
 import type { ReadStart } from "../../types.ts";
 import { type ConnectFlags, connect } from "../connect.ts";
 import { argumentFault, exitStatus, usageFault } from "../exit-status.ts";
+import { type LogFlag, logOf } from "../log-names.ts";
 import { print } from "../output/standard-output.ts";
 import { recordPrinter } from "./record-format.ts";
 
-export interface ReadFlags extends ConnectFlags {
+export interface ReadFlags extends ConnectFlags, LogFlag {
   readonly from: string;
   readonly follow?: boolean;
   readonly count?: string;
@@ -42,11 +43,13 @@ export async function readRecords(flags: ReadFlags): Promise<number> {
     throw argumentFault("--count must be a whole number of at least 1", flags.count);
   }
   const start = startOf(flags.from);
+  const name = logOf(flags);
   using client = await connect(flags);
+  const log = client.log(name);
   const until = flags.follow === true ? {} : ({ until: "end" } as const);
-  const from = await client.commitLog.seek(start); // fails if the node is unreachable, unlike the tail, which waits
+  const from = await log.seek(start); // fails if the node is unreachable, unlike the tail, which waits
   let left = count;
-  for await (const record of client.consume({ from: { offset: from }, ...until })) {
+  for await (const record of log.consume({ from: { offset: from }, ...until })) {
     await print(toText(record));
     if (--left === 0) break;
   }

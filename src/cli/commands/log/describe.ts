@@ -1,31 +1,36 @@
-/** `tailrace describe`: the offsets and the segments of the log on one node. */
+/** `tailrace describe`: the offsets and the segments of a log on one node. Segments hold many logs, so only `default` has some. */
 import type { Command } from "commander";
 import { DescribeResponseSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
+import { type LogFlag, logOf, logOption } from "../../log-names.ts";
 import { print } from "../../output/standard-output.ts";
 import { bytesText, table } from "../../output/table.ts";
-import { jsonLine } from "../../output/terminal.ts";
+import { jsonLine, printable } from "../../output/terminal.ts";
 import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
 
+interface Flags extends ConnectFlags, LogFlag {}
+
 export function register(program: Command): void {
-  connectOptions(
-    program.command("describe").description("print the offsets and the segments of the log"),
-  ).action((flags: ConnectFlags) => runCommand("describe", () => describe(flags)));
+  const command = program.command("describe").description("print the offsets and the segments of a log");
+  connectOptions(logOption(command)).action((flags: Flags) => runCommand("describe", () => describe(flags)));
 }
 
-async function describe(flags: ConnectFlags): Promise<undefined> {
+async function describe(flags: Flags): Promise<undefined> {
+  const log = logOf(flags);
   using client = await connect(flags);
-  const found = await client.rpc.log.describe({});
+  const found = await client.rpc.log.describe({ log });
   if (flags.json) {
     await print(jsonLine(toPlainJson(DescribeResponseSchema, found)));
     return;
   }
   const { lowestOffset, nextOffset, bytes, diskFreeBytes } = found;
+  const named = found.logId === undefined ? "" : `"${printable(log)}" (id ${found.logId}), `;
   await print(
-    `log      offsets ${lowestOffset} to ${nextOffset} (the next), ${bytesText(Number(bytes))}, ${bytesText(Number(diskFreeBytes))} free\n` +
-      `node     ${found.nodeId} of cluster ${found.clusterId}, version ${found.version}, sync ${found.sync}\n\n`,
+    `log      ${named}offsets ${lowestOffset} to ${nextOffset} (the next), ${bytesText(Number(bytes))}, ${bytesText(Number(diskFreeBytes))} free\n` +
+      `node     ${found.nodeId} of cluster ${found.clusterId}, version ${found.version}, sync ${found.sync}\n`,
   );
+  if (found.segments.length === 0) return;
   const rows = found.segments.map((segment) => [
     Number(segment.baseOffset),
     Number(segment.nextOffset),
@@ -35,6 +40,7 @@ async function describe(flags: ConnectFlags): Promise<undefined> {
     timeText(Number(segment.firstTimestampMs)),
     timeText(Number(segment.lastTimestampMs)),
   ]);
+  await print("\n");
   await print(table(["base", "next", "size", "batches", "state", "first", "last"], rows));
 }
 

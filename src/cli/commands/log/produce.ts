@@ -10,11 +10,12 @@ import type { RecordSchema } from "../../../gen/log/v1/log_pb.js";
 import { errorText } from "../../../lib/disk/disk.ts";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { argumentFault, exitStatus } from "../../exit-status.ts";
+import { type LogFlag, logOf, logOption } from "../../log-names.ts";
 import { print } from "../../output/standard-output.ts";
 import { linesOf } from "../../records/lines.ts";
 import { runCommand } from "../../run-command.ts";
 
-interface Flags extends ConnectFlags {
+interface Flags extends ConnectFlags, LogFlag {
   readonly key?: string;
   readonly header: readonly string[];
   readonly batch?: string;
@@ -27,12 +28,11 @@ const lineBytesMax = 4 * 1024 * 1024;
 
 export function register(program: Command): void {
   const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
-  connectOptions(
-    program
-      .command("produce")
-      .description("append a record for each line of standard input, or for each file")
-      .argument("[files...]", "files, one record for each; - is all of standard input"),
-  )
+  const command = program
+    .command("produce")
+    .description("append a record for each line of standard input, or for each file")
+    .argument("[files...]", "files, one record for each; - is all of standard input");
+  connectOptions(logOption(command))
     .option("--key <text>", "the key of every record")
     .option("--header <k=v>", "a header of every record (repeatable)", collect, [])
     .option("--batch <n>", "send N records as one atomic batch")
@@ -47,10 +47,12 @@ async function produce(files: readonly string[], flags: Flags): Promise<number> 
     throw argumentFault("--batch must be a whole number from 1 to 65536", flags.batch);
   }
   const records = recordsOf(files, templateOf(flags));
+  const name = logOf(flags);
   using client = await connect(flags);
+  const log = await client.log(name).pinned(); // so that all records go to the same log
   if (batch > 0) {
     for await (const group of groupsOf(records, batch)) {
-      const { firstOffset, count } = await client.rpc.log.produceBatch({ records: group });
+      const { firstOffset, count } = await client.rpc.log.produceBatch({ ...log, records: group });
       for (let at = 0; at < count; at++) await print(`{"offset":${Number(firstOffset) + at}}\n`);
     }
     return exitStatus.done;
@@ -59,7 +61,7 @@ async function produce(files: readonly string[], flags: Flags): Promise<number> 
   let failure: Fault | undefined;
   const requests = async function* () {
     try {
-      for await (const record of records) yield { record };
+      for await (const record of records) yield { ...log, record };
     } catch (reason) {
       failure = Fault.from(reason);
     }

@@ -1,0 +1,232 @@
+/** `tailrace logs list|create|update|close|delete`: the named logs of a cluster. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type LogInfo, LogInfoSchema, type LogSettingsSchema } from "../../../gen/log/v1/log_pb.js";
+import { bytes } from "../../../lib/value-kind.ts";
+import { checkTerminal, confirmed } from "../../confirm.ts";
+import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
+import { argumentFault, exitStatus, usageFault } from "../../exit-status.ts";
+import { namedLog } from "../../log-names.ts";
+import { print } from "../../output/standard-output.ts";
+import { bytesText, table } from "../../output/table.ts";
+import { jsonLine, printable } from "../../output/terminal.ts";
+import { toPlainJson } from "../../output/to-plain-json.ts";
+import { runCommand } from "../../run-command.ts";
+import { timeText } from "./describe.ts";
+
+interface SettingFlags extends ConnectFlags {
+  readonly maxBytes?: string;
+  readonly recordBytesMax?: string;
+  readonly contentType?: string;
+}
+
+interface CreateFlags extends SettingFlags {
+  readonly ifNotExists?: true;
+}
+
+interface UpdateFlags extends SettingFlags {
+  readonly unset: readonly SettingName[];
+}
+
+interface ListFlags extends ConnectFlags {
+  readonly prefix?: string;
+}
+
+interface DeleteFlags extends ConnectFlags {
+  readonly yes?: true;
+}
+
+type SettingsInit = MessageInitShape<typeof LogSettingsSchema>;
+
+/** Flag of a setting, without dashes → field of the message. */
+const settings = {
+  "max-bytes": "max_bytes",
+  "record-bytes-max": "record_bytes_max",
+  "content-type": "content_type",
+} as const;
+
+type SettingName = keyof typeof settings;
+const settingNames = Object.keys(settings) as readonly SettingName[];
+
+const nameHelp = "the name of the log";
+
+export function register(program: Command): void {
+  const logs = program.command("logs").description("list, create, change and delete named logs");
+  connectOptions(logs.command("list").description("list the named logs that you may describe"))
+    .option("--prefix <text>", "only names that begin with this")
+    .action((flags: ListFlags) => runCommand("logs list", () => list(flags)));
+  settingOptions(
+    connectOptions(logs.command("create").description("create a log").argument("<name>", nameHelp)),
+  )
+    .option("--if-not-exists", "succeed if there is a log of this name with the same settings")
+    .action((name: string, flags: CreateFlags) =>
+      runCommand("logs create", () => create(name, flags), "write"),
+    );
+  registerChanges(logs);
+}
+
+function registerChanges(logs: Command): void {
+  settingOptions(
+    connectOptions(
+      logs.command("update").description("change the settings of a log").argument("<name>", nameHelp),
+    ),
+  )
+    .addOption(
+      new Option("--unset <setting>", "give a setting the value of the cluster again (repeatable)")
+        .choices(settingNames)
+        .argParser(collectSetting)
+        .default([], "none"),
+    )
+    .action((name: string, flags: UpdateFlags) =>
+      runCommand("logs update", () => update(name, flags), "write"),
+    );
+  connectOptions(
+    logs
+      .command("close")
+      .description("close a log permanently: it takes no more records, and its tails end")
+      .argument("<name>", nameHelp),
+  ).action((name: string, flags: ConnectFlags) =>
+    runCommand("logs close", () => close(name, flags), "write"),
+  );
+  connectOptions(
+    logs
+      .command("delete")
+      .description("delete a log with all its records; on a terminal it asks for the name again")
+      .argument("<name>", nameHelp),
+  )
+    .option("--yes", "do not ask")
+    .action((name: string, flags: DeleteFlags) =>
+      runCommand("logs delete", () => remove(name, flags), "write"),
+    );
+}
+
+const settingOptions = (command: Command): Command =>
+  command
+    .option("--max-bytes <size>", "refuse appends after which the log would be larger, such as 10GiB")
+    .option("--record-bytes-max <size>", "refuse larger records, such as 64KiB")
+    .option("--content-type <type>", "the media type of the records, such as application/json");
+
+/** Adds the value of another --unset. */
+function collectSetting(value: string, before: readonly SettingName[]): readonly SettingName[] {
+  const name = settingNames.find((known) => known === value);
+  if (name === undefined) throw new InvalidArgumentError(`Allowed choices are ${settingNames.join(", ")}.`);
+  return [...before, name];
+}
+
+async function list(flags: ListFlags): Promise<undefined> {
+  const { prefix = "", json } = flags;
+  using client = await connect(flags);
+  const rows: (string | number)[][] = [];
+  let after = "";
+  do {
+    const { logs, next } = await client.rpc.logs.listLogs({ prefix, after });
+    for (const log of logs) {
+      if (json) await print(jsonLine(toPlainJson(LogInfoSchema, log)));
+      else rows.push(row(log));
+    }
+    after = next;
+  } while (after !== "");
+  if (json) return;
+  await print(table(["name", "id", "lowest", "next", "size", "last record", "state", "settings"], rows));
+}
+
+function row(log: LogInfo): (string | number)[] {
+  const { name, logId, lowestOffset, nextOffset, bytes, lastTimestampMs, closed } = log;
+  return [
+    name,
+    logId,
+    Number(lowestOffset),
+    Number(nextOffset),
+    bytesText(Number(bytes)),
+    timeText(Number(lastTimestampMs)),
+    closed ? "closed" : "open",
+    settingsText(log),
+  ];
+}
+
+function settingsText({ settings: found }: LogInfo): string {
+  const { maxBytes, recordBytesMax, contentType } = found ?? {};
+  const texts = [
+    ...(maxBytes === undefined ? [] : [`max-bytes=${sizeKind.print(Number(maxBytes))}`]),
+    ...(recordBytesMax === undefined ? [] : [`record-bytes-max=${sizeKind.print(Number(recordBytesMax))}`]),
+    ...(contentType === undefined ? [] : [`content-type=${contentType}`]),
+  ];
+  return texts.length === 0 ? "-" : texts.join(" ");
+}
+
+async function create(given: string, flags: CreateFlags): Promise<undefined> {
+  const name = namedLog(given);
+  const request = { name, settings: settingsOf(flags), ifNotExists: flags.ifNotExists === true };
+  using client = await connect(flags);
+  const { log, created } = await client.rpc.logs.createLog(request);
+  await printLog(log, { created });
+}
+
+async function update(given: string, flags: UpdateFlags): Promise<undefined> {
+  const name = namedLog(given);
+  const stated = settingsOf(flags);
+  const set = settingNames.filter((setting) => textOf(flags, setting) !== undefined);
+  const both = set.find((setting) => flags.unset.includes(setting));
+  if (both !== undefined) throw usageFault(`--${both} is given, and --unset ${both}`);
+  const paths = [...new Set([...set, ...flags.unset])].map((setting) => settings[setting]);
+  if (paths.length === 0)
+    throw usageFault(`no setting is given: ${settingNames.map((known) => `--${known}`).join(", ")}, --unset`);
+  using client = await connect(flags);
+  const { log } = await client.rpc.logs.updateLog({ name, settings: stated, updateMask: { paths } });
+  await printLog(log);
+}
+
+async function close(given: string, flags: ConnectFlags): Promise<undefined> {
+  const name = namedLog(given);
+  using client = await connect(flags);
+  const { log } = await client.rpc.logs.closeLog({ name });
+  await printLog(log);
+}
+
+/** What was shown before the question is what is deleted: the request states its id. */
+async function remove(given: string, flags: DeleteFlags): Promise<number> {
+  const name = namedLog(given);
+  using client = await connect(flags);
+  if (flags.yes === true) await client.rpc.logs.deleteLog({ name });
+  else {
+    checkTerminal();
+    const { id, lowest, next, bytes } = await client.logs.get(name);
+    const text = `log "${printable(name)}" (id ${id}) has ${next - lowest} records, ${bytesText(bytes)}`;
+    if (!(await confirmed(`${text}. To delete it, type its name: `, name))) {
+      console.error("tailrace logs delete: another name was typed, nothing was deleted");
+      return exitStatus.failed;
+    }
+    await client.logs.delete(name, { id });
+  }
+  await print(jsonLine({ deleted: name }));
+  return exitStatus.done;
+}
+
+async function printLog(log: LogInfo | undefined, more: Record<string, unknown> = {}): Promise<void> {
+  await print(jsonLine({ ...(log === undefined ? {} : toPlainJson(LogInfoSchema, log)), ...more }));
+}
+
+const textOf = (flags: SettingFlags, setting: SettingName): string | undefined =>
+  ({
+    "max-bytes": flags.maxBytes,
+    "record-bytes-max": flags.recordBytesMax,
+    "content-type": flags.contentType,
+  })[setting];
+
+function settingsOf({ maxBytes, recordBytesMax, contentType }: SettingFlags): SettingsInit {
+  return {
+    ...(maxBytes === undefined ? {} : { maxBytes: sizeOf("--max-bytes", maxBytes) }),
+    ...(recordBytesMax === undefined ? {} : { recordBytesMax: sizeOf("--record-bytes-max", recordBytesMax) }),
+    ...(contentType === undefined ? {} : { contentType }),
+  };
+}
+
+const sizeKind = bytes(1);
+
+function sizeOf(flag: string, text: string): bigint {
+  try {
+    return BigInt(sizeKind.parse(text));
+  } catch {
+    throw argumentFault(`${flag} must be a size such as 64MiB`, text);
+  }
+}

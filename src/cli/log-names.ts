@@ -1,0 +1,38 @@
+/** The names of logs on the command line: the flag --log, and the argument of `tailrace logs`. */
+import type { Command } from "commander";
+import { defaultLog, namedLogOf } from "../api/methods/log-name.ts";
+import { Fault } from "../fault.ts";
+import { usageFault } from "./exit-status.ts";
+
+export interface LogFlag {
+  readonly log?: string;
+}
+
+/** Adds --log. */
+export const logOption = (command: Command): Command =>
+  command.option("--log <name>", `the log; default: the log "${defaultLog}", which every cluster has`);
+
+/**
+ * Returns the log of --log; "default" without the flag.
+ * @throws Fault "config" for a text that cannot be the name of a log
+ */
+export const logOf = ({ log }: LogFlag): string => checkedName("--log", log ?? defaultLog);
+
+/**
+ * Returns the name of a log that a command creates, changes or deletes.
+ * @throws Fault "config" for `default`, and for a text that cannot be a name
+ */
+export function namedLog(name: string): string {
+  if (checkedName("NAME", name) !== defaultLog) return name;
+  throw usageFault(`the log "${defaultLog}" cannot be created, changed, closed or deleted`);
+}
+
+function checkedName(what: string, name: string): string {
+  if (name === "") throw usageFault(`${what} must not be empty`);
+  try {
+    namedLogOf(name);
+  } catch (reason) {
+    throw usageFault(`${what}: ${Fault.from(reason).message}`);
+  }
+  return name;
+}

@@ -1,0 +1,153 @@
+/** `tailrace logs` and --log as processes, against a node with a log on disk. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type ServedNode, serveNode } from "../../support/http/serve-node.ts";
+import { ended, startCommand, tailrace } from "../../support/process/process.ts";
+import { until } from "../../support/until.ts";
+
+let node: ServedNode;
+let addr: string;
+const run = (args: readonly string[], input?: string) =>
+  tailrace([...args, "--addr", addr], input === undefined ? {} : { input });
+type Json = Record<string, unknown>;
+
+/** Runs a command that must succeed silently, and returns what it prints as JSON. */
+async function json(args: readonly string[], input?: string): Promise<Json> {
+  const { status, out, err } = await run(args, input);
+  assert.deepEqual([status, err], [0, ""], args.join(" "));
+  return JSON.parse(out) as Json;
+}
+
+before(async () => {
+  node = await serveNode();
+  addr = `127.0.0.1:${node.served.port}`;
+});
+after(() => node[Symbol.asyncDispose]());
+
+test("a log is created, changed, listed, closed and deleted", async () => {
+  const options = ["--max-bytes", "10GiB", "--content-type", "text/plain"];
+  const made = await json(["logs", "create", "fruit/apple", ...options]);
+  assert.partialDeepStrictEqual(made, {
+    name: "fruit/apple",
+    settings: { max_bytes: 10 * 2 ** 30, content_type: "text/plain" },
+    lowest_offset: 0,
+    next_offset: 0,
+    closed: false,
+    created: true,
+  });
+  assert.match(String(made["log_id"]), /^\d+-\d+$/);
+  const again = await run(["logs", "create", "fruit/apple"]);
+  assert.equal(again.status, 1);
+  assert.match(again.err, /^tailrace logs create: there is a log "fruit\/apple"/);
+  const same = await json(["logs", "create", "fruit/apple", ...options, "--if-not-exists"]);
+  assert.deepEqual([same["log_id"], same["created"]], [made["log_id"], false]);
+  await json(["logs", "create", "fruit/pear"]);
+  await json(["logs", "create", "grain"]);
+
+  const update = ["logs", "update", "fruit/apple", "--record-bytes-max", "64KiB", "--unset", "max-bytes"];
+  assert.deepEqual((await json(update))["settings"], { record_bytes_max: 65536, content_type: "text/plain" });
+
+  const { out } = await run(["logs", "list", "--prefix", "fruit/"]);
+  assert.match(out, /^name +id +lowest +next +size +last record +state +settings\n/);
+  assert.match(
+    out,
+    /\nfruit\/apple +\d+-\d+ +0 +0 +0 B +- +open +record-bytes-max=64KiB content-type=text\/plain\n/,
+  );
+  assert.match(out, /\nfruit\/pear .* open +-\n$/);
+  const listed = (await run(["logs", "list", "--json"])).out.trim().split("\n");
+  assert.deepEqual(
+    listed.map((line) => (JSON.parse(line) as Json)["name"]),
+    ["fruit/apple", "fruit/pear", "grain"],
+  );
+
+  assert.equal((await json(["logs", "close", "grain"]))["closed"], true);
+  const refused = await run(["produce", "--log", "grain"], "x");
+  assert.equal(refused.status, 1);
+  assert.match(refused.err, /closed/);
+
+  assert.deepEqual(await json(["logs", "delete", "grain", "--yes"]), { deleted: "grain" });
+  const gone = await run(["logs", "delete", "grain", "--yes"]);
+  assert.deepEqual([gone.status, gone.out], [1, ""]);
+  assert.match(gone.err, /^tailrace logs delete: there is no log "grain"/);
+});
+
+test("produce, consume, describe and trim use the log of --log, and default stays as it is", async () => {
+  await json(["logs", "create", "orders"]);
+  const orders = ["--log", "orders"];
+  assert.equal((await run(["produce"], "in default")).out, '{"offset":0}\n');
+  assert.equal((await run(["produce", ...orders], "one\ntwo\n")).out, '{"offset":0}\n{"offset":1}\n');
+  assert.equal(
+    (await run(["produce", ...orders, "--batch", "2"], "three\nfour\n")).out,
+    '{"offset":2}\n{"offset":3}\n',
+  );
+  assert.equal(
+    (await run(["consume", ...orders, "--format", "%o %v\\n"])).out,
+    "0 one\n1 two\n2 three\n3 four\n",
+  );
+  assert.equal((await run(["consume", ...orders, "--from", "-1", "--format", "raw"])).out, "four\n");
+  assert.equal((await run(["consume", "--log", "default", "--format", "raw"])).out, "in default\n");
+  assert.deepEqual(await json(["trim", ...orders, "--before", "2"]), { lowest_offset: 2 });
+  const described = await json(["describe", ...orders, "--json"]);
+  assert.deepEqual([described["lowest_offset"], described["next_offset"]], [2, 4]);
+  const text = (await run(["describe", ...orders])).out;
+  assert.match(text, /^log +"orders" \(id \d+-\d+\), offsets 2 to 4 \(the next\), .* free\nnode +[^\n]*\n$/);
+  assert.match((await run(["describe"])).out, /^log +offsets 0 to 1 .*\nnode .*\n\nbase +next/);
+});
+
+test("tail prints the records of its log, and ends when the log is closed", async () => {
+  await json(["logs", "create", "live"]);
+  await run(["produce", "--log", "live"], "old");
+  const tail = startCommand(["tail", "--log", "live", "--from", "start", "--format", "raw", "--addr", addr]);
+  const end = ended(tail);
+  let shown = "";
+  tail.stdout?.on("data", (chunk: Buffer) => {
+    shown += chunk.toString();
+  });
+  await until("the tail has printed the old record", () => shown === "old\n");
+  await run(["produce"], "in default");
+  await run(["produce", "--log", "live"], "new");
+  await json(["logs", "close", "live"]);
+  const { status, out, err } = await end;
+  assert.deepEqual([status, out, err], [0, "old\nnew\n", ""]);
+});
+
+test("a log that is not there fails every command with the command that creates it", async () => {
+  for (const args of [["produce"], ["consume"], ["tail"], ["describe"], ["trim", "--before", "0"]]) {
+    const { status, out, err } = await run([...args, "--log", "missing"], "x");
+    assert.deepEqual([status, out], [1, ""], args.join(" "));
+    assert.match(
+      err,
+      /^tailrace \w+: there is no log "missing"\. To create it: tailrace logs create 'missing'/,
+    );
+  }
+});
+
+test("wrong usage sends nothing and ends with 2", async () => {
+  for (const args of [
+    ["logs"],
+    ["logs", "drop", "a"],
+    ["logs", "create"],
+    ["logs", "create", "a*"],
+    ["logs", "create", "default"],
+    ["logs", "create", "a", "--max-bytes", "many"],
+    ["logs", "update", "a"],
+    ["logs", "update", "a", "--unset", "name"],
+    ["logs", "update", "a", "--max-bytes", "1", "--unset", "max-bytes"],
+    ["logs", "delete", "a"],
+    ["consume", "--log", ""],
+    ["produce", "--log", "a//b"],
+  ]) {
+    const { status, out, err } = await tailrace([...args, "--addr", "127.0.0.1:1"]);
+    assert.deepEqual([status, out], [2, ""], `${args.join(" ")}: ${err}`);
+  }
+  assert.match((await run(["logs", "delete", "a"])).err, /not a terminal; confirm with --yes/);
+});
+
+test("help and completion know the commands", async () => {
+  const help = await tailrace(["logs", "--help"]);
+  for (const command of ["list", "create", "update", "close", "delete"])
+    assert.match(help.out, new RegExp(`\\b${command}\\b`));
+  const { out } = await tailrace(["completion", "bash"]);
+  assert.match(out, /logs\) words="list create update close delete .*--prefix.*--yes/);
+  assert.match(out, /consume\) words=".*--log /);
+});
