@@ -35,5 +35,5 @@ export default {
   // Loaded by createRequire or by Vite from a name that knip does not follow.
   ignoreDependencies: ["axe-core"],
   // Programs of the machine; a test that needs one is skipped without it (test/support/process/require-program.ts).
-  ignoreBinaries: ["cfssl", "mkfifo", "mount", "openssl", "prlimit", "promtool", "serf", "umount"],
+  ignoreBinaries: ["cfssl", "mkfifo", "mount", "openssl", "prlimit", "promtool", "script", "serf", "umount"],
 };

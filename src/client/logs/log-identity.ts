@@ -105,7 +105,7 @@ export class LogIdentity {
     }
   }
 
-  /** Whether the log is closed and ends at `offset`. A subject that may not ask believes the node that ended its tail. */
+  /** Whether the log is closed and ends at `offset`. For a subject that may not ask, the end of the stream is enough. */
   async isClosedAt(offset: Offset, limits: PinLimits): Promise<boolean> {
     const { name, stated } = this;
     try {

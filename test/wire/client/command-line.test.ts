@@ -151,7 +151,10 @@ test("describe, trim, servers, status and whoami print their results", async () 
   const notReady = await run(["status"]);
   assert.equal(notReady.status, 1);
   assert.match(notReady.err, /not ready: no leader/);
-  assert.equal((await run(["whoami"])).out, "local: produce, consume, describe, trim, admin, peer\n");
+  assert.equal(
+    (await run(["whoami"])).out,
+    "local: produce, consume, describe, trim, admin, peer, create, delete, configure\n",
+  );
   assert.equal(
     (JSON.parse((await run(["whoami", "--json"])).out) as Record<string, unknown>)["subject"],
     "local",

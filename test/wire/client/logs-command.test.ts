@@ -1,8 +1,11 @@
 /** `tailrace logs` and --log as processes, against a node with a log on disk. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { type ServedNode, serveNode } from "../../support/http/serve-node.ts";
-import { ended, startCommand, tailrace } from "../../support/process/process.ts";
+import { bin, ended, environment, startCommand, tailrace } from "../../support/process/process.ts";
+import { requireProgram } from "../../support/process/require-program.ts";
 import { until } from "../../support/until.ts";
 
 let node: ServedNode;
@@ -120,6 +123,37 @@ test("a log that is not there fails every command with the command that creates 
       /^tailrace \w+: there is no log "missing"\. To create it: tailrace logs create 'missing'/,
     );
   }
+});
+
+/** Runs a command on a terminal of its own, types `line` once it asks, and returns the status and what was shown. */
+async function onTerminal(args: readonly string[], line: string) {
+  const words = [process.execPath, bin, ...args, "--addr", addr].map((word) => `'${word}'`);
+  const child = spawn("script", ["-qec", words.join(" "), "/dev/null"], { env: environment() });
+  let shown = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    shown += chunk.toString();
+    if (shown.includes("type its name: ") && child.stdin.writable) child.stdin.end(line);
+  });
+  const [status] = (await once(child, "close")) as [number];
+  return { status, shown };
+}
+
+test("delete asks on a terminal, and only the name confirms", requireProgram("script"), async () => {
+  await json(["logs", "create", "asked"]);
+  await run(["produce", "--log", "asked"], "a\nb\n");
+  const refused = await onTerminal(["logs", "delete", "asked"], "yes\n");
+  assert.equal(refused.status, 1);
+  assert.match(
+    refused.shown,
+    /log "asked" \(id \d+-\d+\) has 2 records, \d+ B\. To delete it, type its name: /,
+  );
+  assert.match(refused.shown, /the name was not typed, nothing was deleted/);
+  assert.equal((await onTerminal(["logs", "delete", "asked"], "\u0003")).status, 130);
+  assert.equal((await json(["describe", "--log", "asked", "--json"]))["next_offset"], 2);
+  const done = await onTerminal(["logs", "delete", "asked"], "asked\n");
+  assert.equal(done.status, 0);
+  assert.match(done.shown, /\{"deleted":"asked"\}/);
+  assert.equal((await run(["describe", "--log", "asked"])).status, 1);
 });
 
 test("wrong usage sends nothing and ends with 2", async () => {

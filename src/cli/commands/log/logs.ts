@@ -193,7 +193,7 @@ async function remove(given: string, flags: DeleteFlags): Promise<number> {
     const { id, lowest, next, bytes } = await client.logs.get(name);
     const text = `log "${printable(name)}" (id ${id}) has ${next - lowest} records, ${bytesText(bytes)}`;
     if (!(await confirmed(`${text}. To delete it, type its name: `, name))) {
-      console.error("tailrace logs delete: another name was typed, nothing was deleted");
+      console.error("tailrace logs delete: the name was not typed, nothing was deleted");
       return exitStatus.failed;
     }
     await client.logs.delete(name, { id });
