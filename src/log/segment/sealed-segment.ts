@@ -27,6 +27,8 @@ export class SealedSegment implements Segment {
   readonly #directoryId: Uint8Array;
   #index: { readonly file: object; readonly index: SealedIndex } | undefined;
   #logIndex: { readonly file: object; readonly index: SealedLogIndex } | undefined;
+  /** A rebuilt log index that the disk did not take. */
+  #unwrittenLogs: ActiveLogIndex | undefined;
   #storeChecked = false;
   readonly #all: SealedSegments;
 
@@ -85,11 +87,22 @@ export class SealedSegment implements Segment {
   }
 
   batchesOf(id: LogId): LogBatches | undefined {
-    return this.#logs()?.find(id);
+    let index = this.#logs();
+    let batches = index?.find(id);
+    if (batches === undefined) return undefined;
+    // The file can be closed between two uses, because few are open. Then it is opened again.
+    const current = (): LogBatches => {
+      const now = this.#logs();
+      if (now !== index) [index, batches] = [now, now?.find(id)];
+      assert(batches !== undefined, "a sealed segment lost a log");
+      return batches;
+    };
+    const { length, previous } = batches;
+    return { length, previous, ordinal: (i) => current().ordinal(i), offset: (i) => current().offset(i) };
   }
 
   logIds(): Iterable<LogId> {
-    return this.#logs()?.ids() ?? [];
+    return [...(this.#logs()?.ids() ?? [])];
   }
 
   /** A copy of the log index that can grow. */
@@ -174,6 +187,7 @@ export class SealedSegment implements Segment {
   #logs(): SealedLogIndex | ActiveLogIndex | undefined {
     const { namedBatches } = this.meta;
     if (namedBatches === undefined) return undefined;
+    if (this.#unwrittenLogs !== undefined) return this.#unwrittenLogs;
     const path = this.#files.logsPath(this.first);
     let file: ReturnType<SegmentFiles["indexes"]["get"]> | undefined;
     try {
@@ -207,6 +221,7 @@ export class SealedSegment implements Segment {
       this.#files.damage.rebuilt(path);
     } catch (reason) {
       if (troubleOf(reason) === "lost") throw reason;
+      this.#unwrittenLogs = logs;
     }
     return logs;
   }
