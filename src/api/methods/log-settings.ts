@@ -1,16 +1,24 @@
 /** The settings of a log in requests: what is stated, and what an update changes. Pure. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Fault } from "../../fault.ts";
-import type { LogSettings, UpdateLogRequest } from "../../gen/log/v1/log_pb.js";
+import type { LogSettings, LogSettingsSchema, UpdateLogRequest } from "../../gen/log/v1/log_pb.js";
 import type { NamedLogSettings, SettingsChange } from "../../types.ts";
 import { numberOf } from "./messages.ts";
 
-type Setting = "maxBytes" | "recordBytesMax" | "contentType";
+type Setting = keyof NamedLogSettings;
 type Settings = { -readonly [K in Setting]?: NamedLogSettings[K] };
 
-/** The settings by their names in the contract. */
-const settingsByName: ReadonlyMap<string, Setting> = new Map([
+/** The settings that are numbers, by their names in the contract. */
+const numbers = [
+  ["retention_bytes", "retentionBytes"],
+  ["retention_age_ms", "retentionAgeMs"],
   ["max_bytes", "maxBytes"],
+  ["ttl_ms", "ttlMs"],
+  ["expires_at_ms", "expiresAtMs"],
   ["record_bytes_max", "recordBytesMax"],
+] as const;
+const settingsByName: ReadonlyMap<string, Setting> = new Map<string, Setting>([
+  ...numbers,
   ["content_type", "contentType"],
 ]);
 
@@ -23,9 +31,9 @@ const contentTypeCharsMax = 255;
  */
 export function settingsOf(message: LogSettings | undefined): NamedLogSettings {
   const stated: Settings = {};
-  if (message?.maxBytes !== undefined) stated.maxBytes = sizeOf(message.maxBytes, "settings.max_bytes");
-  if (message?.recordBytesMax !== undefined) {
-    stated.recordBytesMax = sizeOf(message.recordBytesMax, "settings.record_bytes_max");
+  for (const [name, setting] of numbers) {
+    const value = message?.[setting];
+    if (value !== undefined) stated[setting] = sizeOf(value, `settings.${name}`);
   }
   if (message?.contentType !== undefined) stated.contentType = checkedType(message.contentType);
   return stated;
@@ -72,4 +80,14 @@ function checkedType(text: string): string {
     message: `settings.content_type has 1 to ${contentTypeCharsMax} printable characters of ASCII`,
     facts: { field: "settings.content_type" },
   });
+}
+
+/** The settings as a message. */
+export function settingsMessage(settings: NamedLogSettings): MessageInitShape<typeof LogSettingsSchema> {
+  const message: { -readonly [K in (typeof numbers)[number][1]]?: bigint } = {};
+  for (const [, setting] of numbers) {
+    const value = settings[setting];
+    if (value !== undefined) message[setting] = BigInt(value);
+  }
+  return { ...message, ...(settings.contentType === undefined ? {} : { contentType: settings.contentType }) };
 }

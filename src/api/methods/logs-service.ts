@@ -5,7 +5,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Fault } from "../../fault.ts";
-import type { LogInfoSchema, LogSettingsSchema, Logs, UpdateLogRequest } from "../../gen/log/v1/log_pb.js";
+import type { LogInfoSchema, Logs, UpdateLogRequest } from "../../gen/log/v1/log_pb.js";
 import { assert } from "../../lib/assert.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
@@ -26,7 +26,7 @@ import { appendOptionsOf } from "./append.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { logIdText } from "./log-id.ts";
 import { defaultLog } from "./log-name.ts";
-import { changeOf, settingsOf } from "./log-settings.ts";
+import { changeOf, settingsMessage, settingsOf } from "./log-settings.ts";
 
 export interface LogsServiceOptions {
   readonly clock: Clock;
@@ -180,15 +180,6 @@ function shownTo(
   info: LogInfo,
 ): MessageInitShape<typeof LogInfoSchema> {
   return logs.mayDescribe(callOf(context), info.name) ? messageOf(info) : identityOf(info);
-}
-
-function settingsMessage(settings: NamedLogSettings): MessageInitShape<typeof LogSettingsSchema> {
-  const { maxBytes, recordBytesMax, contentType } = settings;
-  return {
-    ...(maxBytes === undefined ? {} : { maxBytes: BigInt(maxBytes) }),
-    ...(recordBytesMax === undefined ? {} : { recordBytesMax: BigInt(recordBytesMax) }),
-    ...(contentType === undefined ? {} : { contentType }),
-  };
 }
 
 async function defaultInfo(

@@ -7,8 +7,16 @@ import { numberOf, uint64Of } from "../messages.ts";
 
 /** Options of a named log. An absent one has the value of the cluster. */
 export interface LogOptions {
+  /** The oldest records beyond this many bytes are deleted. Default: none. */
+  readonly retentionBytes?: number | undefined;
+  /** Records that are older are deleted, in milliseconds. Default: none. */
+  readonly retentionAgeMs?: number | undefined;
   /** Appends after which the log would hold more bytes are refused. Default: no limit. */
   readonly maxBytes?: number | undefined;
+  /** The log is deleted this long after its last append or its creation, in milliseconds. Default: never. */
+  readonly ttlMs?: number | undefined;
+  /** The log is deleted at this time, in milliseconds since 1970. Default: never. */
+  readonly expiresAtMs?: number | undefined;
   /** Larger records are refused, in bytes. Default: the limit of the cluster. */
   readonly recordBytesMax?: number | undefined;
   /** The media type of the records, such as "application/json". Default: none. */
@@ -39,10 +47,23 @@ type SettingsInit = MessageInitShape<typeof LogSettingsSchema>;
 
 /** Option → field of the message. */
 const fields = {
+  retentionBytes: "retention_bytes",
+  retentionAgeMs: "retention_age_ms",
   maxBytes: "max_bytes",
+  ttlMs: "ttl_ms",
+  expiresAtMs: "expires_at_ms",
   recordBytesMax: "record_bytes_max",
   contentType: "content_type",
 } as const satisfies Record<keyof LogOptions, string>;
+
+const numbers = [
+  "retentionBytes",
+  "retentionAgeMs",
+  "maxBytes",
+  "ttlMs",
+  "expiresAtMs",
+  "recordBytesMax",
+] as const satisfies readonly (keyof LogOptions)[];
 
 const isOption = (name: string): name is keyof LogOptions => Object.hasOwn(fields, name);
 
@@ -55,12 +76,13 @@ export function settingsInit(options: LogOptionsChange): SettingsInit {
       facts: { field: name },
     });
   }
-  const { maxBytes, recordBytesMax, contentType } = options;
-  return {
-    ...(isAbsent(maxBytes) ? {} : { maxBytes: uint64Of("maxBytes", maxBytes) }),
-    ...(isAbsent(recordBytesMax) ? {} : { recordBytesMax: uint64Of("recordBytesMax", recordBytesMax) }),
-    ...(isAbsent(contentType) ? {} : { contentType: textOf("contentType", contentType) }),
-  };
+  const init: { -readonly [K in (typeof numbers)[number]]?: bigint } = {};
+  for (const name of numbers) {
+    const value = options[name];
+    if (!isAbsent(value)) init[name] = uint64Of(name, value);
+  }
+  const { contentType } = options;
+  return { ...init, ...(isAbsent(contentType) ? {} : { contentType: textOf("contentType", contentType) }) };
 }
 
 /** The mask names every option of the change. @throws as settingsInit(); Fault "bad-request" for an empty change */
@@ -77,15 +99,16 @@ export function updateInit(
 }
 
 export function namedLogInfoOf(log: LogInfo): NamedLogInfo {
-  const { maxBytes, recordBytesMax, contentType } = log.settings ?? {};
+  const options: { -readonly [K in keyof LogOptions]: LogOptions[K] } = {};
+  for (const name of numbers) {
+    const value = log.settings?.[name];
+    if (value !== undefined) options[name] = numberOf(value);
+  }
+  if (log.settings?.contentType !== undefined) options.contentType = log.settings.contentType;
   return {
     name: log.name,
     id: log.logId,
-    options: {
-      ...(maxBytes === undefined ? {} : { maxBytes: numberOf(maxBytes) }),
-      ...(recordBytesMax === undefined ? {} : { recordBytesMax: numberOf(recordBytesMax) }),
-      ...(contentType === undefined ? {} : { contentType }),
-    },
+    options,
     lowest: numberOf(log.lowestOffset),
     next: numberOf(log.nextOffset),
     bytes: numberOf(log.bytes),

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { serveNode } from "../../support/http/serve-node.ts";
 import { openTail } from "../../support/http/tail-reader.ts";
+import { until } from "../../support/until.ts";
 
 const idPattern = /^\d+-\d+$/;
 
@@ -56,7 +57,8 @@ test("settings that are not settings are refused with 400, and no log is created
     '{"max_bytes":1,"max_bytes":2}',
     '{"content_type":"a\\r\\nb"}',
     '{"content_type":""}',
-    '{"ttl_ms":1000}',
+    '{"ttl_ms":0}',
+    '{"ttl":1000}',
     '{"constructor":1}',
     '{"__proto__":1}',
   ]) {
@@ -203,4 +205,12 @@ test("a method that a path does not have is 405 with the methods that it has", a
   assert.equal(wrong.json["code"], "unimplemented");
   const options = await node.ask("OPTIONS", "/logs/orders");
   assert.deepEqual([options.status, options.headers["allow"]], [204, "GET, HEAD, POST, PUT, PATCH, DELETE"]);
+});
+
+test("a log with a time to live is deleted when it was not used for so long", async () => {
+  await using node = await serveNode();
+  assert.equal((await node.ask("PUT", "/logs/short", '{"ttl_ms":1000}')).status, 201);
+  assert.equal((await node.ask("PUT", "/logs/long", '{"ttl_ms":600000}')).status, 201);
+  await until("the log is deleted", async () => (await node.ask("HEAD", "/logs/short")).status === 404);
+  assert.equal((await node.ask("HEAD", "/logs/long")).status, 200);
 });

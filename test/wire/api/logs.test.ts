@@ -308,7 +308,7 @@ inEachProtocol("named logs", (open) => {
       "no",
     ]);
     for (const call of [
-      () => logs.updateLog({ name, updateMask: { paths: ["retention_bytes"] } }),
+      () => logs.updateLog({ name, updateMask: { paths: ["retention"] } }),
       () => logs.updateLog({ name, settings: { maxBytes: 2n }, updateMask: { paths: ["content_type"] } }),
       () => logs.updateLog({ name, settings: { maxBytes: 0n } }),
       () => logs.createLog({ name: "b", settings: { contentType: "a\r\nb" } }),

@@ -1,7 +1,8 @@
 /**
  * Logs and their settings as JSON objects, with the names of the messages LogInfo and LogSettings.
  *
- *   settings := {"max_bytes": N?, "record_bytes_max": N?, "content_type": text?}       in a change, null removes one
+ *   settings := {"retention_bytes": N?, "retention_age_ms": N?, "max_bytes": N?, "ttl_ms": N?, "expires_at_ms": N?,
+ *                "record_bytes_max": N?, "content_type": text?}                         in a change, null removes one
  */
 import { Fault } from "../../../fault.ts";
 import type { LogDescription, LogInfo, NamedLogSettings, SettingsChange } from "../../../types.ts";
@@ -13,7 +14,11 @@ export const settingsBytesMax = 64 * 1024;
 const contentTypeCharsMax = 255;
 
 const names = {
+  retention_bytes: "retentionBytes",
+  retention_age_ms: "retentionAgeMs",
   max_bytes: "maxBytes",
+  ttl_ms: "ttlMs",
+  expires_at_ms: "expiresAtMs",
   record_bytes_max: "recordBytesMax",
   content_type: "contentType",
 } as const satisfies Record<string, keyof NamedLogSettings>;

@@ -1597,19 +1597,45 @@ export declare type WhoAmIResponse = Message<"log.v1.WhoAmIResponse"> & {
 export declare const WhoAmIResponseSchema: GenMessage<WhoAmIResponse>;
 
 /**
- * Settings of one log. A size is at least 1. What is not set is that of the
- * cluster. The numbers 1, 2, 4 and 5 are kept for retention_bytes,
- * retention_age_ms, ttl_ms and expires_at_ms.
+ * Settings of one log. One that is not set is that of the cluster, or no limit.
  *
  * @generated from message log.v1.LogSettings
  */
 export declare type LogSettings = Message<"log.v1.LogSettings"> & {
+  /**
+   * The oldest records beyond this many bytes are deleted.
+   *
+   * @generated from field: optional uint64 retention_bytes = 1;
+   */
+  retentionBytes?: bigint | undefined;
+
+  /**
+   * Records that are older are deleted.
+   *
+   * @generated from field: optional uint64 retention_age_ms = 2;
+   */
+  retentionAgeMs?: bigint | undefined;
+
   /**
    * Appends after which the log would hold more bytes are refused.
    *
    * @generated from field: optional uint64 max_bytes = 3;
    */
   maxBytes?: bigint | undefined;
+
+  /**
+   * The log is deleted this long after its last append, or its creation.
+   *
+   * @generated from field: optional uint64 ttl_ms = 4;
+   */
+  ttlMs?: bigint | undefined;
+
+  /**
+   * The log is deleted at this time, in milliseconds since 1970.
+   *
+   * @generated from field: optional uint64 expires_at_ms = 5;
+   */
+  expiresAtMs?: bigint | undefined;
 
   /**
    * Larger records are refused.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { changeOf, settingsOf } from "../../../../src/api/methods/log-settings.ts";
+import { changeOf, settingsMessage, settingsOf } from "../../../../src/api/methods/log-settings.ts";
 import { LogSettingsSchema, UpdateLogRequestSchema } from "../../../../src/gen/log/v1/log_pb.js";
 
 const stated = (init: MessageInitShape<typeof LogSettingsSchema>) =>
@@ -17,6 +17,20 @@ test("only what is set is stated", () => {
     recordBytesMax: 1,
     contentType: "a/b",
   });
+});
+
+test("every setting comes back from its message", () => {
+  const settings = {
+    retentionBytes: 1,
+    retentionAgeMs: 2,
+    maxBytes: 3,
+    ttlMs: 4,
+    expiresAtMs: 5,
+    recordBytesMax: 6,
+    contentType: "text/plain",
+  };
+  assert.deepEqual(stated(settingsMessage(settings)), settings);
+  assert.deepEqual(settingsMessage({}), {});
 });
 
 test("a size of 0, one above 2^53 and a type that is no header are bad requests", () => {
@@ -45,7 +59,7 @@ test("a mask says what changes: what it names and is not set is removed", () => 
 
 test("a mask that names no setting, or not all that are set, is a bad request", () => {
   const facts = { field: "update_mask" };
-  for (const paths of [["ttl_ms"], ["*"], ["maxBytes"], ["content_type"]])
+  for (const paths of [["ttl"], ["*"], ["maxBytes"], ["content_type"]])
     assert.throws(() => change({ settings: { maxBytes: 7n }, updateMask: { paths } }), {
       kind: "bad-request",
       facts,
