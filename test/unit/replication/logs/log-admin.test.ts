@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
+import type { LogChange } from "../../../../src/types.ts";
+import { allValues, run, simMachine } from "../../../support/log/logs.ts";
+
+const kindOf = (fault: unknown): string => (fault instanceof Fault ? fault.kind : String(fault));
+
+async function opened() {
+  const machine = simMachine("admin");
+  const log = await machine.open();
+  const change = (given: LogChange) =>
+    log.change(given).then(
+      ({ log: info, created }) => ({ info, created }),
+      (fault: unknown) => kindOf(fault),
+    );
+  const create = (name: string, ttlMs?: number) =>
+    change({ kind: "create", name, settings: ttlMs === undefined ? {} : { ttlMs } });
+  return { log, change, create, machine };
+}
+
+test("concurrent creates of one name make one log", async () => {
+  const { log, create } = await opened();
+  const made = await Promise.all([create("a"), create("a"), create("a"), create("a", 5), create("b")]);
+  const told = made.map((one) => (typeof one === "string" ? one : [one.info?.id, one.created]));
+  assert.deepEqual(told, [[1, true], [1, false], [1, false], "already-exists", [2, true]]);
+  assert.equal(log.storedLog.state.logs.size, 2);
+});
+
+test("concurrent deletes and closes of one log are decided one after another", async () => {
+  const { log, change, create } = await opened();
+  await create("a");
+  const ref = { name: "a" };
+  const done = await Promise.all([
+    change({ kind: "close", log: ref }),
+    change({ kind: "close", log: ref }),
+    change({ kind: "delete", log: ref }),
+    change({ kind: "delete", log: ref }),
+    change({ kind: "update", log: ref, settings: { ttlMs: 1 } }),
+    create("a"),
+    change({ kind: "delete", log: { name: "a", id: 1 } }),
+  ]);
+  // Concurrent changes have no order, but each one is decided on what those before it left.
+  const told = done.map((one) => (typeof one === "string" ? one : (one.info?.id ?? "deleted")));
+  for (const one of told)
+    assert.ok([1, 2, "deleted", "not-found", "failed-precondition"].includes(one), String(one));
+  const deletes = told.filter((one) => one === "deleted").length;
+  const { logs } = log.storedLog.state;
+  assert.equal(logs.size, logs.nextId - 1 - deletes);
+  assert.ok(deletes > 0);
+  assert.equal(log.failure, undefined);
+});
+
+test("appends beside changes of their log keep their order, and the log stays dense", async () => {
+  const { log, change, create } = await opened();
+  await create("a");
+  const work: Promise<unknown>[] = [];
+  for (let n = 0; n < 30; n++) {
+    work.push(log.append(run(`${n}`), { log: { name: "a" } }));
+    if (n % 4 === 0)
+      work.push(change({ kind: "update", log: { name: "a" }, settings: { maxBytes: 10_000 + n } }));
+    if (n % 7 === 6) work.push(log.trim(Math.floor(n / 2), { log: { name: "a" } }));
+  }
+  await Promise.all(work);
+  const { lowest, next } = log.storedLog.state.logs.named("a")!;
+  assert.equal(next, 30);
+  const values = await allValues(log.replica.log.named.open({ name: "a" }));
+  assert.deepEqual(
+    values,
+    Array.from({ length: 30 - lowest }, (_, n) => `${lowest + n}`),
+  );
+});
+
+test("an update changes what it names, null removes, and equal settings write nothing", async () => {
+  const { log, change } = await opened();
+  await change({ kind: "create", name: "a", settings: { ttlMs: 5, maxBytes: 9 } });
+  const ref = { name: "a" };
+  await change({ kind: "update", log: ref, settings: { ttlMs: null, contentType: "x" } });
+  assert.deepEqual(log.storedLog.state.logs.named("a")?.settings, { maxBytes: 9, contentType: "x" });
+  const { end } = log.storedLog;
+  await change({ kind: "update", log: ref, settings: { maxBytes: 9, ttlMs: null } });
+  assert.equal(log.storedLog.end.index, end.index);
+});
+
+test("after a restart no id is used again, and the level is not raised again", async () => {
+  const { create, change, machine, log } = await opened();
+  await create("a");
+  await create("b");
+  await change({ kind: "delete", log: { name: "b" } });
+  const { life } = log.storedLog.state.logs;
+  await log.close();
+  const again = await machine.open();
+  const { log: info } = await again.change({ kind: "create", name: "b", settings: {} });
+  assert.deepEqual([info?.id, info?.life], [3, life]);
+});
+
+test("changes and appends that wait on a node that fails are refused, and do not wait forever", async () => {
+  const { log, create, change, machine } = await opened();
+  await create("a");
+  machine.disk.faults.syncFails = 1;
+  const kinds = await Promise.all([
+    change({ kind: "delete", log: { name: "a" } }),
+    create("a"),
+    log.append(run("x"), { log: { name: "a" } }).catch(kindOf),
+    change({ kind: "close", log: { name: "a" } }),
+  ]);
+  for (const kind of kinds)
+    assert.ok(["interrupted", "unavailable", "disk-failed", "unknown"].includes(String(kind)), String(kind));
+});

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
+import type { LogRow } from "../../../../src/log/mod.ts";
+import { LogAdmission } from "../../../../src/replication/logs/log-admission.ts";
+import { run } from "../../../support/log/logs.ts";
+
+const row: LogRow = {
+  id: 4,
+  name: "a",
+  settings: {},
+  createdMs: 1,
+  lowest: 0,
+  next: 3,
+  bytes: 100,
+  lastMs: 1,
+  lastIndex: 9,
+  version: 9,
+  closed: false,
+};
+const admission = new LogAdmission(() => ({ stagedNamed: (name) => (name === "a" ? row : undefined) }));
+const refusal = (work: () => unknown): string => {
+  try {
+    work();
+    return "";
+  } catch (fault) {
+    assert.ok(fault instanceof Fault);
+    return String(fault.facts["reason"] ?? fault.kind);
+  }
+};
+
+test("a name means its staged row, unless another id is stated", () => {
+  assert.equal(admission.rowOf({ name: "a" }), row);
+  assert.equal(admission.rowOf({ name: "a", id: 4 }), row);
+  assert.equal(
+    refusal(() => admission.rowOf({ name: "a", id: 3 })),
+    "ANOTHER_LOG",
+  );
+  assert.equal(
+    refusal(() => admission.rowOf({ name: "b" })),
+    "NO_SUCH_LOG",
+  );
+});
+
+test("a closed log takes nothing, a limited one what fits beside what is queued", () => {
+  const records = run("12345", "123");
+  const check = (given: Partial<LogRow>, queued = 0): string =>
+    refusal(() => admission.checkRun({ ...row, ...given }, records, queued));
+  assert.equal(check({}), "");
+  assert.equal(check({ closed: true }), "LOG_CLOSED");
+  const maxBytes = 100 + records.bytes.length;
+  assert.equal(check({ settings: { maxBytes } }), "");
+  assert.equal(check({ settings: { maxBytes } }, 1), "LOG_FULL");
+  assert.equal(check({ settings: { maxBytes: maxBytes - 1 } }), "LOG_FULL");
+  // A record is its value with a tag and a length.
+  assert.equal(check({ settings: { recordBytesMax: 7 } }), "");
+  assert.equal(check({ settings: { recordBytesMax: 6 } }), "too-large");
+});
+
+test("a command is under way until its group is settled; a newer one is not ended by it", () => {
+  const group = () => ({ barriers: [] as ((fault?: Fault) => void)[] });
+  const [first, second] = [group(), group()];
+  admission.began("a", first as never);
+  assert.equal(admission.commandOn("a"), first);
+  admission.began("a", second as never);
+  for (const settle of first.barriers) settle();
+  assert.equal(admission.commandOn("a"), second);
+  for (const settle of second.barriers) settle(new Fault("unavailable"));
+  assert.equal(admission.commandOn("a"), undefined);
+});
