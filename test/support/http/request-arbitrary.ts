@@ -34,6 +34,8 @@ const methods = [
   "log.v1.Log/GetServers",
   "log.v1.Log/Describe",
   "log.v1.Log/Watch",
+  "log.v1.Logs/CreateLog",
+  "log.v1.Logs/ListLogs",
   "log.v1.Cluster/Members",
   "log.v1.Cluster/Status",
   "log.v1.Cluster/WhoAmI",
@@ -115,6 +117,8 @@ const wholeBodies = (() => {
     toBinary(ProduceRequestSchema, create(ProduceRequestSchema, { record })),
     toBinary(ProduceBatchRequestSchema, create(ProduceBatchRequestSchema, { records: [record, record] })),
     toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { offset: 0n, maxRecords: 2n })),
+    toBinary(ProduceRequestSchema, create(ProduceRequestSchema, { record, log: "a/b", logId: "1-2" })),
+    toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { log: "a/b", logId: "1-2" })),
     toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, { start: { case: "fromEnd", value: true } })),
     new Uint8Array(0),
   ].map((message) => Buffer.from(message));

@@ -177,6 +177,29 @@ inEachProtocol("named logs", (open) => {
     assert.equal(fault.facts.records_before, 1);
   });
 
+  test("a name means the same log until the end of a stream", async () => {
+    await using node = await openNode(open);
+    const { client, logs } = node;
+    const log = "a";
+    await logs.createLog({ name: log });
+    const again = Promise.withResolvers<void>();
+    const sent = (async function* () {
+      yield { log, record: record("1") };
+      await again.promise;
+      yield { log, record: record("2") };
+    })();
+    const { error, fault } = await failing(async () => {
+      for await (const { offset } of client.produceStream(sent)) {
+        assert.equal(offset, 0n);
+        await logs.deleteLog({ name: log });
+        await logs.createLog({ name: log });
+        again.resolve();
+      }
+    });
+    assert.deepEqual([error.code, fault.facts.reason], [Code.FailedPrecondition, "ANOTHER_LOG"]);
+    assert.deepEqual(await read(node, log), []);
+  });
+
   test("an unknown log is not found, and the refusal says how to create it", async () => {
     await using node = await openNode(open);
     const { client, logs } = node;

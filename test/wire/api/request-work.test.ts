@@ -136,7 +136,7 @@ const refused: readonly Case[] = [
   },
   {
     name: "two million unknown fields",
-    path: rpc("Log/Describe"),
+    path: rpc("Log/GetServers"),
     headers: proto,
     body: repeat("0800", 2_000_000),
     status: 429,
@@ -144,7 +144,7 @@ const refused: readonly Case[] = [
   },
   {
     name: "groups inside each other",
-    path: rpc("Log/Describe"),
+    path: rpc("Log/GetServers"),
     headers: proto,
     body: repeat("0b", 4_000_000),
     status: 400,
@@ -285,8 +285,8 @@ test("an unusual message of many fields is refused by their number on the fast p
         /more than 32768 fields/,
       ],
       [rpc("Log/ProduceBatch"), repeat("0a00", 2_000_000), /more than 65536 records/],
-      [rpc("Log/Consume"), repeat("7800", 2_000_000), /more than 32768 fields/],
-      [rpc("Log/ConsumeStream"), repeat("7b", 4_000_000), /deeper than 32/],
+      [rpc("Log/Consume"), repeat("800100", 1_300_000), /more than 32768 fields/],
+      [rpc("Log/ConsumeStream"), repeat("8301", 2_000_000), /deeper than 32/],
     ] as const) {
       const turnMs = await longestTurnMs(async () => {
         const stream = session.request({
