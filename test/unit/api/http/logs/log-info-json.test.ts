@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  areSettings,
+  defaultDescriptionOf,
+  descriptionOf,
+  identityOf,
+  settingsChangeOf,
+  settingsOf,
+} from "../../../../../src/api/http/logs/log-info-json.ts";
+import { Fault } from "../../../../../src/fault.ts";
+import type { LogInfo } from "../../../../../src/types.ts";
+
+const info: LogInfo = {
+  id: 2,
+  life: 9,
+  name: "a/b",
+  settings: { maxBytes: 10 },
+  version: 7,
+  bytes: 5,
+  createdMs: 1,
+  lastMs: 3,
+  closed: false,
+  lowest: 1,
+  next: 4,
+};
+
+test("settings have the names of the contract; null states none, and removes one in a change", () => {
+  assert.deepEqual(settingsOf(Buffer.alloc(0)), {});
+  const body = Buffer.from(
+    '{"max_bytes":1,"record_bytes_max":null,"content_type":"text/plain; charset=utf-8"}',
+  );
+  assert.deepEqual(settingsOf(body), { maxBytes: 1, contentType: "text/plain; charset=utf-8" });
+  assert.deepEqual(settingsChangeOf(body), {
+    maxBytes: 1,
+    recordBytesMax: null,
+    contentType: "text/plain; charset=utf-8",
+  });
+});
+
+test("what is no setting is refused, and so is a value out of its range", () => {
+  for (const text of [
+    "[]",
+    "x",
+    '{"maxBytes":1}',
+    '{"ttl_ms":1}',
+    '{"toString":1}',
+    '{"max_bytes":0}',
+    '{"max_bytes":"1"}',
+    '{"max_bytes":1.5}',
+    '{"max_bytes":1e300}',
+    '{"content_type":1}',
+    '{"content_type":"é/a"}',
+    '{"content_type":"text/plain\\n"}',
+    '{"max_bytes":1,"max_bytes":2}',
+  ])
+    assert.throws(
+      () => settingsChangeOf(Buffer.from(text)),
+      (reason) => reason instanceof Fault && reason.kind === "bad-request",
+      text,
+    );
+});
+
+test("a log has the stated settings whatever others it has", () => {
+  assert.equal(areSettings({}, info), true);
+  assert.equal(areSettings({ maxBytes: 10 }, info), true);
+  assert.equal(areSettings({ maxBytes: 11 }, info), false);
+  assert.equal(areSettings({ contentType: "a/b" }, info), false);
+});
+
+test("a description has id, settings and extent; that of default has only its extent", () => {
+  assert.deepEqual(identityOf(info), { name: "a/b", log_id: "9-2", settings: { max_bytes: 10 } });
+  assert.deepEqual(descriptionOf(info), {
+    name: "a/b",
+    log_id: "9-2",
+    settings: { max_bytes: 10 },
+    lowest_offset: 1,
+    next_offset: 4,
+    bytes: 5,
+    created_ms: 1,
+    last_timestamp_ms: 3,
+    closed: false,
+    version: 7,
+  });
+  assert.deepEqual(
+    defaultDescriptionOf({ lowest: 0, next: 2, bytes: 9, segments: [], sync: "always", diskFreeBytes: 1 }),
+    { name: "default", settings: {}, lowest_offset: 0, next_offset: 2, bytes: 9 },
+  );
+});
