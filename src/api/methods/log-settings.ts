@@ -73,12 +73,12 @@ function sizeOf(value: bigint, field: string): number {
   throw new Fault("bad-request", { message: `${field} is 0, the smallest is 1`, facts: { field } });
 }
 
-/** Responses of HTTP have it as a header. */
-function checkedType(text: string): string {
+/** Returns a media type: responses of HTTP have it as a header. @throws Fault "bad-request" */
+export function checkedType(text: string, field = "settings.content_type"): string {
   if (text.length <= contentTypeCharsMax && /^[\x21-\x7e][\x20-\x7e]*$/.test(text)) return text;
   throw new Fault("bad-request", {
-    message: `settings.content_type has 1 to ${contentTypeCharsMax} printable characters of ASCII`,
-    facts: { field: "settings.content_type" },
+    message: `${field} has 1 to ${contentTypeCharsMax} printable characters of ASCII`,
+    facts: { field },
   });
 }
 

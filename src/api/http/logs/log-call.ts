@@ -67,7 +67,7 @@ export const freshnessOf = ({ call, signal }: BegunCall): Freshness => ({
 });
 
 /** What is behind a refusal of If-Match, or of If-None-Match: *. */
-export const versionMismatch = "VERSION_MISMATCH";
+const versionMismatch = "VERSION_MISMATCH";
 export const logExists = "LOG_EXISTS";
 
 /**

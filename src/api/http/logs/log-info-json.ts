@@ -7,11 +7,11 @@
 import { Fault } from "../../../fault.ts";
 import type { LogDescription, LogInfo, NamedLogSettings, SettingsChange } from "../../../types.ts";
 import { logIdText } from "../../methods/log-id.ts";
+import { checkedType } from "../../methods/log-settings.ts";
 import { parseBody } from "../produce-consume-json.ts";
 
 /** Largest body of settings, in bytes. */
 export const settingsBytesMax = 64 * 1024;
-const contentTypeCharsMax = 255;
 
 const names = {
   retention_bytes: "retentionBytes",
@@ -43,8 +43,8 @@ export function settingsChangeOf(body: Uint8Array): SettingsChange {
   for (const [name, value] of Object.entries(tree)) {
     if (!isName(name)) return reject(`there is no such setting, only ${known.join(", ")}`, "settings");
     if (value === null) change[names[name]] = null;
-    else if (name === "content_type") change.contentType = contentTypeOf(value);
-    else change[names[name]] = sizeOf(name, value);
+    else if (name !== "content_type") change[names[name]] = sizeOf(name, value);
+    else change.contentType = checkedType(typeof value === "string" ? value : "", name);
   }
   return change;
 }
@@ -54,15 +54,6 @@ const isName = (name: string): name is Name => Object.hasOwn(names, name);
 function sizeOf(name: Name, value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
   return reject(`${name} must be a whole number from 1 on`, name);
-}
-
-function contentTypeOf(value: unknown): string {
-  const isText = typeof value === "string" && value.length <= contentTypeCharsMax;
-  if (isText && /^[\x21-\x7e][\x20-\x7e]*$/.test(value)) return value;
-  return reject(
-    `content_type must be 1 to ${contentTypeCharsMax} printable characters of ASCII`,
-    "content_type",
-  );
 }
 
 /** Returns whether all settings that are stated have these values. */

@@ -3,6 +3,8 @@ import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import type { LogChange } from "../../../../src/types.ts";
 import { allValues, run, simMachine } from "../../../support/log/logs.ts";
+import { openOneNode } from "../../../support/log/one-node-log.ts";
+import { scratch } from "../../../support/scratch.ts";
 
 const kindOf = (fault: unknown): string => (fault instanceof Fault ? fault.kind : String(fault));
 
@@ -106,4 +108,52 @@ test("changes and appends that wait on a node that fails are refused, and do not
   ]);
   for (const kind of kinds)
     assert.ok(["interrupted", "unavailable", "disk-failed", "unknown"].includes(String(kind)), String(kind));
+});
+
+const isMismatch = (reason: unknown): boolean =>
+  reason instanceof Fault && reason.facts.reason === "VERSION_MISMATCH" && reason.written === "no";
+
+test("a change that states a version is refused if the log has another one", async (t) => {
+  await using node = await openOneNode(scratch(t));
+  const { named } = node.replica.log;
+  const { log: made } = await named.change({ kind: "create", name: "a", settings: {} });
+  const { version } = made!;
+  await named.open({ name: "a" }).append(run("x"));
+  const log = { name: "a" };
+  await assert.rejects(named.change({ kind: "update", log, settings: { maxBytes: 9 }, version }), isMismatch);
+  await assert.rejects(named.change({ kind: "close", log, version }), isMismatch);
+  await assert.rejects(named.change({ kind: "delete", log, version }), isMismatch);
+  const info = await named.open(log).info();
+  assert.deepEqual([info.settings, info.closed, info.next], [{}, false, 1]);
+  const { log: changed } = await named.change({
+    kind: "update",
+    log,
+    settings: { maxBytes: 9 },
+    version: info.version,
+  });
+  assert.ok(changed!.version > info.version);
+  await named.change({ kind: "delete", log, version: changed!.version });
+  await assert.rejects(
+    named.open(log).info(),
+    (reason) => reason instanceof Fault && reason.kind === "not-found",
+  );
+});
+
+test("a delete of a version never deletes a record that was acknowledged and that it did not know", async (t) => {
+  await using node = await openOneNode(scratch(t));
+  const { named } = node.replica.log;
+  for (let round = 0; round < 20; round++) {
+    const { log: made } = await named.change({ kind: "create", name: "a", settings: {} });
+    const log = { name: "a", id: made!.id };
+    const [appended, deleted] = await Promise.allSettled([
+      named.open(log).append(run("x")),
+      named.change({ kind: "delete", log, version: made!.version }),
+    ]);
+    assert.notEqual(appended.status, deleted.status, "one of them is first, the other fails");
+    if (deleted.status === "rejected") {
+      assert.ok(isMismatch(deleted.reason));
+      assert.equal((await named.open(log).info()).next, 1);
+      await named.change({ kind: "delete", log });
+    }
+  }
 });

@@ -43,7 +43,7 @@ test("what is no setting is refused, and so is a value out of its range", () => 
     "[]",
     "x",
     '{"maxBytes":1}',
-    '{"ttl_ms":1}',
+    '{"ttlMs":1}',
     '{"toString":1}',
     '{"max_bytes":0}',
     '{"max_bytes":"1"}',
