@@ -25,3 +25,10 @@ export function bytesText(bytes: number): string {
   const unit = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
   return unit === 0 ? `${bytes} B` : `${(bytes / 2 ** (10 * unit)).toFixed(1)} ${units[unit]}`;
 }
+
+/** A time beyond the range of Date is printed as a number: the log's limit is 2^53. */
+export function timeText(milliseconds: number): string {
+  if (milliseconds === 0) return "-";
+  const time = new Date(milliseconds);
+  return Number.isNaN(time.getTime()) ? `${milliseconds} ms` : time.toISOString();
+}

@@ -4,7 +4,7 @@ import { DescribeResponseSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { type LogFlag, logOf, logOption } from "../../log-names.ts";
 import { print } from "../../output/standard-output.ts";
-import { bytesText, table } from "../../output/table.ts";
+import { bytesText, table, timeText } from "../../output/table.ts";
 import { jsonLine, printable } from "../../output/terminal.ts";
 import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
@@ -42,11 +42,4 @@ async function describe(flags: Flags): Promise<undefined> {
   ]);
   await print("\n");
   await print(table(["base", "next", "size", "batches", "state", "first", "last"], rows));
-}
-
-/** A time beyond the range of Date is printed as a number: the log's limit is 2^53. */
-export function timeText(milliseconds: number): string {
-  if (milliseconds === 0) return "-";
-  const time = new Date(milliseconds);
-  return Number.isNaN(time.getTime()) ? `${milliseconds} ms` : time.toISOString();
 }

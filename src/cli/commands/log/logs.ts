@@ -1,31 +1,31 @@
 /** `tailrace logs list|create|update|close|delete`: the named logs of a cluster. */
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type LogInfo, LogInfoSchema, type LogSettingsSchema } from "../../../gen/log/v1/log_pb.js";
-import { bytes } from "../../../lib/value-kind.ts";
+import { type LogInfo, LogInfoSchema } from "../../../gen/log/v1/log_pb.js";
 import { checkTerminal, confirmed } from "../../confirm.ts";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
-import { argumentFault, exitStatus, usageFault } from "../../exit-status.ts";
+import { exitStatus, usageFault } from "../../exit-status.ts";
 import { namedLog } from "../../log-names.ts";
+import {
+  fieldOf,
+  type SettingFlags,
+  settingNames,
+  settingOptions,
+  settingsOf,
+  settingsText,
+  textOf,
+} from "../../log-settings.ts";
 import { print } from "../../output/standard-output.ts";
-import { bytesText, table } from "../../output/table.ts";
+import { bytesText, table, timeText } from "../../output/table.ts";
 import { jsonLine, printable } from "../../output/terminal.ts";
 import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
-import { timeText } from "./describe.ts";
 
-interface SettingFlags extends ConnectFlags {
-  readonly maxBytes?: string;
-  readonly recordBytesMax?: string;
-  readonly contentType?: string;
-}
-
-interface CreateFlags extends SettingFlags {
+interface CreateFlags extends ConnectFlags, SettingFlags {
   readonly ifNotExists?: true;
 }
 
-interface UpdateFlags extends SettingFlags {
-  readonly unset: readonly SettingName[];
+interface UpdateFlags extends ConnectFlags, SettingFlags {
+  readonly unset: readonly string[];
 }
 
 interface ListFlags extends ConnectFlags {
@@ -35,18 +35,6 @@ interface ListFlags extends ConnectFlags {
 interface DeleteFlags extends ConnectFlags {
   readonly yes?: true;
 }
-
-type SettingsInit = MessageInitShape<typeof LogSettingsSchema>;
-
-/** Flag of a setting, without dashes → field of the message. */
-const settings = {
-  "max-bytes": "max_bytes",
-  "record-bytes-max": "record_bytes_max",
-  "content-type": "content_type",
-} as const;
-
-type SettingName = keyof typeof settings;
-const settingNames = Object.keys(settings) as readonly SettingName[];
 
 const nameHelp = "the name of the log";
 
@@ -100,14 +88,8 @@ function registerChanges(logs: Command): void {
     );
 }
 
-const settingOptions = (command: Command): Command =>
-  command
-    .option("--max-bytes <size>", "refuse appends after which the log would be larger, such as 10GiB")
-    .option("--record-bytes-max <size>", "refuse larger records, such as 64KiB")
-    .option("--content-type <type>", "the media type of the records, such as application/json");
-
 /** Adds the value of another --unset. */
-function collectSetting(value: string, before: readonly SettingName[]): readonly SettingName[] {
+function collectSetting(value: string, before: readonly string[]): readonly string[] {
   const name = settingNames.find((known) => known === value);
   if (name === undefined) throw new InvalidArgumentError(`Allowed choices are ${settingNames.join(", ")}.`);
   return [...before, name];
@@ -144,16 +126,6 @@ function row(log: LogInfo): (string | number)[] {
   ];
 }
 
-function settingsText({ settings: found }: LogInfo): string {
-  const { maxBytes, recordBytesMax, contentType } = found ?? {};
-  const texts = [
-    ...(maxBytes === undefined ? [] : [`max-bytes=${sizeKind.print(Number(maxBytes))}`]),
-    ...(recordBytesMax === undefined ? [] : [`record-bytes-max=${sizeKind.print(Number(recordBytesMax))}`]),
-    ...(contentType === undefined ? [] : [`content-type=${contentType}`]),
-  ];
-  return texts.length === 0 ? "-" : texts.join(" ");
-}
-
 async function create(given: string, flags: CreateFlags): Promise<undefined> {
   const name = namedLog(given);
   const request = { name, settings: settingsOf(flags), ifNotExists: flags.ifNotExists === true };
@@ -168,7 +140,7 @@ async function update(given: string, flags: UpdateFlags): Promise<undefined> {
   const set = settingNames.filter((setting) => textOf(flags, setting) !== undefined);
   const both = set.find((setting) => flags.unset.includes(setting));
   if (both !== undefined) throw usageFault(`--${both} is given, and --unset ${both}`);
-  const paths = [...new Set([...set, ...flags.unset])].map((setting) => settings[setting]);
+  const paths = [...new Set([...set, ...flags.unset])].map(fieldOf);
   if (paths.length === 0)
     throw usageFault(`no setting is given: ${settingNames.map((known) => `--${known}`).join(", ")}, --unset`);
   using client = await connect(flags);
@@ -204,29 +176,4 @@ async function remove(given: string, flags: DeleteFlags): Promise<number> {
 
 async function printLog(log: LogInfo | undefined, more: Record<string, unknown> = {}): Promise<void> {
   await print(jsonLine({ ...(log === undefined ? {} : toPlainJson(LogInfoSchema, log)), ...more }));
-}
-
-const textOf = (flags: SettingFlags, setting: SettingName): string | undefined =>
-  ({
-    "max-bytes": flags.maxBytes,
-    "record-bytes-max": flags.recordBytesMax,
-    "content-type": flags.contentType,
-  })[setting];
-
-function settingsOf({ maxBytes, recordBytesMax, contentType }: SettingFlags): SettingsInit {
-  return {
-    ...(maxBytes === undefined ? {} : { maxBytes: sizeOf("--max-bytes", maxBytes) }),
-    ...(recordBytesMax === undefined ? {} : { recordBytesMax: sizeOf("--record-bytes-max", recordBytesMax) }),
-    ...(contentType === undefined ? {} : { contentType }),
-  };
-}
-
-const sizeKind = bytes(1);
-
-function sizeOf(flag: string, text: string): bigint {
-  try {
-    return BigInt(sizeKind.parse(text));
-  } catch {
-    throw argumentFault(`${flag} must be a size such as 64MiB`, text);
-  }
 }
