@@ -39,6 +39,8 @@ export class LogAdmin {
   /** The last id that this leader gave. A create that fails does not return its id. */
   #givenId: LogId = 0;
   #raising: Promise<void> | undefined;
+  /** Creates that are under way. They are not in the table yet. */
+  #creating = 0;
 
   constructor(ports: LogAdminPorts) {
     this.#ports = ports;
@@ -61,10 +63,14 @@ export class LogAdmin {
         await appender.confirmed();
         return { row: known, created: false };
       }
-      // Creates that are under way count when they are applied, so the limit can be exceeded by those.
-      if (table().size >= logsMax) return appender.refuse(() => tooManyLogs());
+      if (table().size + this.#creating >= logsMax) return appender.refuse(() => tooManyLogs());
       const id = this.#nextId();
-      await this.#command(batchKind.createLog, { id, name }, encodeLogCommand({ name, settings }));
+      this.#creating++;
+      try {
+        await this.#command(batchKind.createLog, { id, name }, encodeLogCommand({ name, settings }));
+      } finally {
+        this.#creating--;
+      }
       return { row: this.#rowAfter(id, name), created: true };
     });
   }
