@@ -9,7 +9,6 @@ export {
   type QueuedGroup,
   type QueueLimits,
 } from "./append/append-queue.ts";
-export type { DraftTarget } from "./append/group-builder.ts";
 export { runBytesMax } from "./append/group-builder.ts";
 export type { ChainEnd, ChainLink } from "./frame/chain.ts";
 export {

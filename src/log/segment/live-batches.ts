@@ -35,7 +35,7 @@ function mayHoldLiveBatches(segment: Segment, table: Pick<LogTable, "row">): boo
 }
 
 /** Returns true if a committed row still reads records of the segment. @throws what reading the segment throws */
-export function holdsLiveBatches(segment: Segment, table: Pick<LogTable, "row">): boolean {
+function holdsLiveBatches(segment: Segment, table: Pick<LogTable, "row">): boolean {
   for (const id of segment.logIds()) {
     const row = table.row(id);
     if (row === undefined || row.lowest === row.next) continue;

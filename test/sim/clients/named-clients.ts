@@ -207,6 +207,7 @@ class Call {
       "not-leader",
       "overloaded",
       "disk-full",
+      "disk-busy",
       "disk-failed",
     ];
     const isExpected = fault instanceof Fault && (kinds.includes(fault.kind) || always.includes(fault.kind));
