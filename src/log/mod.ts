@@ -26,7 +26,6 @@ export type { FrameGroup } from "./frame/frame-group.ts";
 export {
   checkedSettings,
   encodeLogCommand,
-  highestLevel,
   logNameBytesMax,
   namedLogsLevel,
 } from "./frame/log-command.ts";

@@ -24,10 +24,8 @@ export interface TrimCommand {
   readonly bytes: number;
 }
 
-/** The level at which a cluster has named logs. */
+/** The level at which a cluster has named logs: the highest one that this version has. */
 export const namedLogsLevel = 1;
-/** The highest level that this version has. */
-export const highestLevel = namedLogsLevel;
 
 export interface LevelCommand {
   /** The features that all members have. 1: named logs. */
