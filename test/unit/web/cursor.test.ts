@@ -157,5 +157,8 @@ test("errors are classified by code and by the range of the log", () => {
   assert.equal(range(30, {}), "refused");
   assert.equal(classify({ code: undefined, message: "", facts: {} }, 0).kind, "network");
   assert.equal(classify({ code: "unavailable", message: "", facts: {} }, 0).retry, true);
+  assert.equal(classify({ code: "not_found", message: "", facts: {} }, 0).kind, "absent");
+  assert.equal(classify({ code: "failed_precondition", message: "", facts: {} }, 0).kind, "replaced");
+  assert.equal(localFailure("closed", "").retry, false);
   assert.equal(classify({ code: "unimplemented", message: "", facts: {} }, 0).retry, false);
 });

@@ -138,15 +138,34 @@ test("a word for the shell comes back from a real shell as it was", () => {
 
 test("commands name this server and this record, with certificates where TLS is used", () => {
   const plain = { protocol: "http:", host: "127.0.0.1:8080" };
-  assert.equal(curlConsume(plain, 7), "curl -s 'http://127.0.0.1:8080/?offset=7'");
+  assert.equal(curlConsume(plain, "", 7), "curl -s 'http://127.0.0.1:8080/?offset=7'");
   assert.equal(
-    grpcurlConsume(plain, 7),
+    grpcurlConsume(plain, "", 7),
     `grpcurl -plaintext -emit-defaults -d '{"offset":"7"}' 127.0.0.1:8080 log.v1.Log/Consume`,
   );
-  assert.equal(curlProduce(plain, "aGk="), `curl -d '{"record":{"value":"aGk="}}' http://127.0.0.1:8080/`);
+  assert.equal(
+    curlProduce(plain, "", "aGk="),
+    `curl -d '{"record":{"value":"aGk="}}' http://127.0.0.1:8080/`,
+  );
   assert.match(
-    curlConsume({ protocol: "https:", host: "h:1" }, 7),
+    curlConsume({ protocol: "https:", host: "h:1" }, "", 7),
     /--cacert ca\.pem --cert root-client\.pem/,
+  );
+});
+
+test("commands about a named log state its name, whatever it contains", () => {
+  const plain = { protocol: "http:", host: "h:1" };
+  const name = "it's/a log";
+  const rpc = (method: string, json: string): string =>
+    `curl -s -H 'content-type: application/json' -d '${json.replaceAll("'", `'\\''`)}' http://h:1/log.v1.Log/${method}`;
+  assert.equal(curlConsume(plain, name, 7), rpc("Consume", `{"log":"it's/a log","offset":"7"}`));
+  assert.equal(
+    curlProduce(plain, name, "aGk="),
+    rpc("Produce", `{"log":"it's/a log","record":{"value":"aGk="}}`),
+  );
+  assert.match(
+    grpcurlConsume(plain, "orders", 7),
+    /-d '\{"log":"orders","offset":"7"\}' h:1 log\.v1\.Log\/Consume$/,
   );
 });
 

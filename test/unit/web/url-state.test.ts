@@ -16,6 +16,7 @@ import {
 } from "../../../web/src/core/url-state.ts";
 
 const defaultState: UrlState = {
+  log: "",
   from: defaultFrom,
   live: false,
   query: "",
@@ -34,6 +35,7 @@ const from: fc.Arbitrary<From> = fc.oneof(
 );
 const state: fc.Arbitrary<UrlState> = fc.record(
   {
+    log: fc.string({ unit: "grapheme", maxLength: 40 }).filter((name) => name !== "default"),
     from,
     live: fc.boolean(),
     query: fc.string({ unit: "grapheme", maxLength: 40 }),
@@ -41,7 +43,7 @@ const state: fc.Arbitrary<UrlState> = fc.record(
     format: fc.constantFrom(...formatChoices),
     time: fc.constantFrom(...timeStyles),
     open: fc.option(fc.maxSafeNat(), { nil: undefined }),
-    view: fc.constantFrom("tail", "cluster", "segments"),
+    view: fc.constantFrom("tail", "logs", "cluster", "segments"),
   },
   { noNullPrototype: true },
 );
@@ -56,6 +58,7 @@ test("a link reproduces the view it was made from", () => {
     { seed: 2, numRuns: 1000 },
   );
   assert.equal(formatUrl(defaultState), "");
+  assert.equal(parseUrl("?log=default").log, "", "the name of the log that an empty name means");
 });
 
 test("an address that makes no sense is read as the default, part by part", () => {

@@ -57,11 +57,13 @@ test("a record is read as protobuf-es wrote it", () => {
 test("a response is read as protobuf-es wrote it, whether it holds a record or a marker", () => {
   fc.assert(
     fc.property(recordOf, fc.boolean(), fc.boolean(), whole, (record, marker, caughtUp, endOffset) => {
+      const logId = record.offset % 2 === 0 ? "7-42" : "";
       const message = marker
-        ? { caughtUp, endOffset: BigInt(endOffset), heartbeat: !caughtUp }
-        : { record: { value: record.value, offset: BigInt(record.offset) } };
+        ? { logId, caughtUp, endOffset: BigInt(endOffset), heartbeat: !caughtUp }
+        : { logId, record: { value: record.value, offset: BigInt(record.offset) } };
       const found = readConsumed(toBinary(ConsumeResponseSchema, create(ConsumeResponseSchema, message)));
       assert.equal(found.record === undefined, marker);
+      assert.equal(Buffer.from(found.logId ?? []).toString(), logId);
       if (marker) assert.deepEqual([found.caughtUp, found.endOffset ?? 0], [caughtUp, endOffset]);
       else assert.equal(found.offset, record.offset);
     }),

@@ -9,6 +9,9 @@ export type FailureKind =
   | "unauthenticated" // no certificate, or an unknown one
   | "trimmed" // the position is before the lowest offset
   | "beyond" // the position is after the end: a node that is behind, or another log
+  | "absent" // there is no log of this name
+  | "replaced" // another log has the name now
+  | "closed" // all records of a closed log were read
   | "refused"; // anything else: shown as received
 
 export interface StreamFailure {
@@ -42,6 +45,8 @@ const kindOf: Readonly<Record<string, FailureKind>> = {
   resource_exhausted: "unavailable",
   aborted: "unavailable",
   canceled: "network",
+  not_found: "absent",
+  failed_precondition: "replaced",
   internal: "unavailable",
   unknown: "unavailable",
 };
@@ -64,8 +69,12 @@ export function classify(error: CallError, position: number | undefined): Stream
 }
 
 /** A failure that no server sent. */
-export function localFailure(kind: "ended" | "silent" | "network", message: string): StreamFailure {
-  return { kind, message, code: "", retry: true, lowest: undefined, next: undefined, requestId: undefined };
+export function localFailure(
+  kind: "ended" | "silent" | "network" | "closed",
+  message: string,
+): StreamFailure {
+  const retry = kind !== "closed";
+  return { kind, message, code: "", retry, lowest: undefined, next: undefined, requestId: undefined };
 }
 
 function rangeKind(position: number | undefined, lowest: number | undefined): FailureKind {

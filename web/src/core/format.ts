@@ -7,6 +7,10 @@ export function grouped(value: number): string {
     .replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** "1 record", "1,204 records". */
+export const counted = (count: number, one: string): string =>
+  `${grouped(count)} ${one}${count === 1 ? "" : "s"}`;
+
 const sizeUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /** 1536 → "1.5 KiB". */

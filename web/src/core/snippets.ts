@@ -21,19 +21,25 @@ const grpcurlTls = (origin: Origin): string =>
     : "-plaintext";
 const baseOf = (origin: Origin): string => `${origin.protocol}//${origin.host}`;
 
-/** Reads one record by curl. */
-export function curlConsume(origin: Origin, offset: number): string {
+/** An RPC by curl, as JSON. */
+const curlRpc = (origin: Origin, method: string, message: unknown): string =>
+  `curl -s${curlTls(origin)} -H 'content-type: application/json' -d ${shellWord(JSON.stringify(message))} ${shellWord(`${baseOf(origin)}/log.v1.Log/${method}`)}`;
+
+/** Reads one record by curl. `log` is empty for the log `default`. */
+export function curlConsume(origin: Origin, log: string, offset: number): string {
+  if (log !== "") return curlRpc(origin, "Consume", { log, offset: String(offset) });
   return `curl -s${curlTls(origin)} ${shellWord(`${baseOf(origin)}/?offset=${offset}`)}`;
 }
 
 /** Reads one record by grpcurl. */
-export function grpcurlConsume(origin: Origin, offset: number): string {
-  const body = JSON.stringify({ offset: String(offset) });
+export function grpcurlConsume(origin: Origin, log: string, offset: number): string {
+  const body = JSON.stringify({ ...(log !== "" && { log }), offset: String(offset) });
   return `grpcurl ${grpcurlTls(origin)} -emit-defaults -d ${shellWord(body)} ${shellWord(origin.host)} log.v1.Log/Consume`;
 }
 
 /** Appends one record by curl; the value is base64. */
-export function curlProduce(origin: Origin, base64: string): string {
+export function curlProduce(origin: Origin, log: string, base64: string): string {
+  if (log !== "") return curlRpc(origin, "Produce", { log, record: { value: base64 } });
   const body = JSON.stringify({ record: { value: base64 } });
   return `curl${curlTls(origin)} -d ${shellWord(body)} ${shellWord(`${baseOf(origin)}/`)}`;
 }

@@ -2,7 +2,7 @@
  * The view as a URL, so that a link reproduces it: where the tail starts, the filter, the format of values, the open
  * record and the panel. Unknown or malformed parts become the default; nothing throws.
  *
- *   ?from=-200|end|start|<offset>|@<unix-ms>|<RFC 3339>  &live=1  &q=…&by=regex|path  &as=hex  &time=utc  &open=<offset>  &view=cluster
+ *   ?log=<name>  &from=-200|end|start|<offset>|@<unix-ms>|<RFC 3339>  &live=1  &q=…&by=regex|path  &as=hex  &time=utc  &open=<offset>  &view=cluster
  */
 import { type FormatChoice, formatChoices } from "./decode.ts";
 import type { FilterMode } from "./filter.ts";
@@ -16,9 +16,12 @@ export type From =
   | { readonly kind: "last"; readonly count: number }
   | { readonly kind: "time"; readonly atMs: number };
 
-export type View = "tail" | "cluster" | "segments";
+const views = ["tail", "logs", "cluster", "segments"] as const;
+export type View = (typeof views)[number];
 
 export interface UrlState {
+  /** The name of the log. Empty: the log `default`. */
+  readonly log: string;
   readonly from: From;
   /** Start at an offset and then follow the end: for a link that continues a live tail on another node. */
   readonly live: boolean;
@@ -31,6 +34,8 @@ export interface UrlState {
 }
 
 export const lastMax = 50_000;
+/** A longer name is not one of a log: names have at most 255 bytes. */
+const nameLengthMax = 255;
 export const defaultFrom: From = { kind: "last", count: 200 };
 
 /** Parses what users type: an offset, −N, end, start, @unix-ms or a date. Undefined for other text. */
@@ -77,9 +82,10 @@ export function parseUrl(search: string): UrlState {
   const params = new URLSearchParams(search);
   const by = params.get("by");
   const open = Number(params.get("open") ?? Number.NaN);
-  const view = params.get("view");
+  const log = params.get("log") ?? "";
   const from = parseFrom(params.get("from") ?? "") ?? defaultFrom;
   return {
+    log: log === "default" ? "" : log.slice(0, nameLengthMax),
     from,
     live: from.kind === "offset" && params.get("live") === "1",
     query: (params.get("q") ?? "").slice(0, 2000),
@@ -87,13 +93,14 @@ export function parseUrl(search: string): UrlState {
     format: oneOf(formatChoices, params.get("as"), "auto"),
     time: oneOf(timeStyles, params.get("time"), "local"),
     open: Number.isSafeInteger(open) && open >= 0 ? open : undefined,
-    view: view === "cluster" || view === "segments" ? view : "tail",
+    view: oneOf(views, params.get("view"), "tail"),
   };
 }
 
 /** The query part for a state, shortest form: what is default is left out. */
 export function formatUrl(state: UrlState): string {
   const params = new URLSearchParams();
+  if (state.log !== "") params.set("log", state.log);
   const from = formatFrom(state.from);
   if (from !== formatFrom(defaultFrom)) params.set("from", from);
   if (state.live && state.from.kind === "offset") params.set("live", "1");

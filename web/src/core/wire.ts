@@ -46,6 +46,8 @@ export interface Consumed {
   readonly offset: number;
   readonly caughtUp: boolean;
   readonly endOffset: number | undefined;
+  /** UTF-8. Undefined for the log `default`. */
+  readonly logId: Uint8Array | undefined;
 }
 
 /** Throws RangeError when the bytes are no message. */
@@ -53,14 +55,16 @@ export function readConsumed(message: Uint8Array): Consumed {
   let record: Uint8Array | undefined;
   let caughtUp = false;
   let endOffset: number | undefined;
+  let logId: Uint8Array | undefined;
   const reader = new Fields(message);
   while (reader.more()) {
     if (reader.field === 2) record = reader.bytes();
     else if (reader.field === 3) caughtUp = reader.varint() !== 0;
     else if (reader.field === 5) endOffset = reader.varint();
+    else if (reader.field === 6) logId = reader.bytes();
     else reader.skip();
   }
-  return { record, offset: record === undefined ? 0 : readOffset(record), caughtUp, endOffset };
+  return { record, offset: record === undefined ? 0 : readOffset(record), caughtUp, endOffset, logId };
 }
 
 /** A record's parts, as views into its bytes. */
@@ -115,7 +119,7 @@ function readHeader(message: Uint8Array): RecordHeader {
 }
 
 /** A cursor over the fields of one protobuf message. Numbers are exact to 2^53. */
-class Fields {
+export class Fields {
   field = 0;
   #type = 0;
   #at = 0;

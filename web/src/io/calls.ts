@@ -1,12 +1,13 @@
 /** The RPCs of a node, by the generated Connect client, and the translation of its errors. */
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
-import { Cluster, Log } from "../../../src/gen/log/v1/log_pb.js";
+import { Cluster, Log, Logs } from "../../../src/gen/log/v1/log_pb.js";
+import { errorInfoType, readErrorInfo } from "../core/error-info.ts";
 import type { CallError } from "../core/failure.ts";
 
 export interface Calls {
   readonly log: Client<typeof Log>;
+  readonly logs: Client<typeof Logs>;
   readonly cluster: Client<typeof Cluster>;
 }
 
@@ -31,7 +32,11 @@ export function callsTo(base: string): Calls {
     useBinaryFormat: true,
     fetch: (input, init) => fetch(input, { ...init, credentials: credentialsFor(base) }),
   });
-  const calls = { log: createClient(Log, transport), cluster: createClient(Cluster, transport) };
+  const calls = {
+    log: createClient(Log, transport),
+    logs: createClient(Logs, transport),
+    cluster: createClient(Cluster, transport),
+  };
   made.set(base, calls);
   return calls;
 }
@@ -41,7 +46,9 @@ export function asCallError(reason: unknown): CallError {
   const error = ConnectError.from(reason);
   const unanswered = error.code === Code.Unknown && error.cause instanceof TypeError;
   const facts: Record<string, string> = {};
-  for (const info of error.findDetails(ErrorInfoSchema)) {
+  for (const detail of error.details) {
+    if (!("type" in detail) || detail.type !== errorInfoType) continue;
+    const info = readErrorInfo(detail.value);
     Object.assign(facts, info.metadata);
     if (facts["reason"] === undefined) facts["reason"] = info.reason;
   }

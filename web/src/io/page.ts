@@ -38,6 +38,8 @@ export function onDarkScheme(tell: (dark: boolean) => void): void {
   media.addEventListener("change", () => tell(media.matches));
 }
 
+export const isVisible = (): boolean => document.visibilityState === "visible";
+
 export type Theme = "system" | "light" | "dark";
 
 export function storedTheme(): Theme {

@@ -12,9 +12,12 @@ import {
   type UrlState,
 } from "../core/url-state.ts";
 import { callsTo, ownBase } from "../io/calls.ts";
-import { onDarkScheme, replaceAddress, storedTheme, storeTheme, type Theme } from "../io/page.ts";
+import { isVisible, onDarkScheme, replaceAddress, storedTheme, storeTheme, type Theme } from "../io/page.ts";
 import { after, every, nowMs } from "../io/timing.ts";
 import { ClusterWatch } from "./cluster.ts";
+import { DefaultLog } from "./default-log.ts";
+import { LogList } from "./log-list.ts";
+import { OneLog } from "./one-log.ts";
 import { Tail } from "./tail.ts";
 
 export interface Identity {
@@ -45,17 +48,32 @@ export const second = signal(nowMs());
 export const appended = signal<ReadonlySet<number>>(new Set());
 
 export const tail = new Tail();
-export const cluster = new ClusterWatch(
-  (end) => tail.learnEnd(end),
-  (bases) => {
-    tail.link.send({ kind: "nodes", nodes: bases });
-    cluster.link.send({ kind: "nodes", nodes: bases });
-  },
-);
+export const cluster = new ClusterWatch((bases) => {
+  tail.link.send({ kind: "nodes", nodes: bases });
+  cluster.link.send({ kind: "nodes", nodes: bases });
+});
 
-/** Returns true if the user may do this. Unknown counts as yes, because the server decides anyway. */
+export const logList = new LogList(() => cluster.link.node);
+/** The log `default` in the list. */
+export const defaultLog = new DefaultLog();
+/** The log of the tail. It has no name for the log `default`. */
+export const tailedLog = new OneLog(() => tail.link.node);
+/** The log that the panel of the Logs view describes. */
+export const describedLog = new OneLog(() => cluster.link.node);
+/** The name of that log. Undefined: the panel is closed. */
+export const described = signal<string | undefined>(undefined);
+/** The panel with the settings of the tail's log is open. */
+export const configuring = signal(false);
+export const creating = signal(false);
+/** The log that the keyboard is on in the Logs view. */
+export const selectedLog = signal<string | undefined>(undefined);
+
+/**
+ * Returns true if the user may do this to the log of the tail. Unknown counts as yes, because the server decides anyway; so
+ * does a named log, because permissions can be about one name.
+ */
 export const may = (action: string): boolean =>
-  identity.value === undefined || identity.value.actions.includes(action);
+  identity.value === undefined || tail.log.value !== "" || identity.value.actions.includes(action);
 
 /** Records that are committed and not yet on the page. */
 export const unread = computed(() => {
@@ -64,6 +82,10 @@ export const unread = computed(() => {
 });
 
 const addressDelayMs = 400;
+/** How often the description of a log and the visible part of the list are read again. */
+const refreshMs = 2_000;
+/** The log that is in the address. */
+let writtenLog = initial.log;
 /** Records shown again when a live tail moves to another node. */
 const handedOver = 200;
 let addressDue = false;
@@ -81,6 +103,11 @@ export function begin(): void {
     addressDue = true;
     after(addressDelayMs, writeAddress);
   });
+  effect(() => {
+    const end = tail.log.value === "" ? cluster.end.value : tailedLog.info.value?.next;
+    if (end !== undefined) tail.learnEnd(end);
+  });
+  every(refreshMs, refreshLogs);
   every(1000, () => {
     second.value = nowMs();
   });
@@ -89,10 +116,10 @@ export function begin(): void {
   });
   const place = asPlace(history.state);
   if (place !== undefined) {
-    tail.start(reloadFrom(place), place.following);
+    tail.openLog(initial.log, reloadFrom(place), place.following);
     if (!place.following) tail.show(place.top);
-  } else if (initial.live) tail.start(initial.from, true);
-  else tail.start(initial.from);
+  } else tail.openLog(initial.log, initial.from, initial.live ? true : undefined);
+  tailedLog.follow(initial.log);
   cluster.start();
   void askIdentity();
   // A policy may have changed while the node was away, and another node may have another one.
@@ -107,6 +134,44 @@ export function begin(): void {
     }
     phase = cursor.phase;
   });
+}
+
+/** Shows a log in the tail view. An empty name is the log `default`. */
+export function openLog(name: string, from: From = defaultFrom): void {
+  view.value = "tail";
+  described.value = undefined;
+  const isStopped = tail.link.cursor.peek().phase === "stopped";
+  if (name === tail.log.peek() && from === defaultFrom && !isStopped) return;
+  leaveLog(name, from);
+}
+
+/** Shows a log in the tail, but stays in the view. The marks and panels of the log before are removed. */
+export function leaveLog(name: string, from: From = defaultFrom): void {
+  open.value = undefined;
+  selected.value = undefined;
+  configuring.value = false;
+  appended.value = new Set();
+  tail.openLog(name, from);
+  tailedLog.follow(name, logList.rows.get(name));
+}
+
+/** Opens the panel that describes a log, or closes it. */
+export function describeLog(name: string | undefined): void {
+  described.value = name;
+  creating.value = false;
+  describedLog.follow(name ?? "", name === undefined ? undefined : logList.rows.get(name));
+}
+
+/** Reads again what the current view shows of logs. */
+export function refreshLogs(): void {
+  if (!isVisible()) return;
+  if (view.peek() === "tail") void tailedLog.refresh();
+  if (view.peek() !== "logs") return;
+  const extent = cluster.extent.peek();
+  if (extent !== undefined) defaultLog.note(extent, cluster.end.peek());
+  if (extent?.next !== cluster.end.peek()) void cluster.refresh();
+  void logList.refresh();
+  if (described.peek() !== undefined) void describedLog.refresh();
 }
 
 /** The tail from another place, in the tail view. */
@@ -135,6 +200,7 @@ function stateNow(): UrlState {
   const relative = from.kind === "end" || from.kind === "last";
   const place: From = relative ? from : defaultFrom;
   return {
+    log: tail.log.value,
     live: false,
     from: tail.following.value ? place : { kind: "offset", offset: tail.top },
     query: query.value,
@@ -169,7 +235,14 @@ export function linkOn(base: string): string {
 function writeAddress(): void {
   addressDue = false;
   const { ring } = tail;
-  if (!tail.anchored) return;
+  if (!tail.anchored) {
+    // The entry of a page that was loaded is kept until its records are there; another log has none yet.
+    if (writtenLog !== tail.log.peek())
+      replaceAddress(formatUrl({ ...stateNow(), from: tail.from.peek() }), null);
+    writtenLog = tail.log.peek();
+    return;
+  }
+  writtenLog = tail.log.peek();
   const place: Place = {
     first: ring.first,
     next: ring.next,

@@ -48,14 +48,14 @@ export class ClusterWatch {
   readonly extent = signal<LogExtent | undefined>(undefined);
   readonly samples = signal<readonly Sample[]>([]);
   readonly tails = signal(0);
+  /** One past the last committed record of the log `default`. */
+  readonly end = signal(0);
   readonly story = signal<readonly StoryEvent[]>([]);
   #eventId = 0;
   #refreshing = false;
-  readonly #onEnd: (end: number) => void;
   readonly #onNodes: (bases: readonly string[]) => void;
 
-  constructor(onEnd: (end: number) => void, onNodes: (bases: readonly string[]) => void) {
-    this.#onEnd = onEnd;
+  constructor(onNodes: (bases: readonly string[]) => void) {
     this.#onNodes = onNodes;
     this.link = new Link(ownBase(), (node, abort) => this.#read(node, abort));
   }
@@ -117,7 +117,7 @@ export class ClusterWatch {
       };
       this.samples.value = withSample(this.samples.peek(), rates(counts, withEvents.intervalMs, nowMs()));
       this.tails.value = withEvents.tails;
-      this.#onEnd(Number(withEvents.nextOffset));
+      this.end.value = Number(withEvents.nextOffset);
     } else if (event.case === "cluster") {
       const value = event.value;
       const shape: ClusterShape = {
@@ -177,6 +177,6 @@ export class ClusterWatch {
         lastTimestampMs: Number(segment.lastTimestampMs),
       })),
     };
-    this.#onEnd(Number(withEvents.nextOffset));
+    this.end.value = Number(withEvents.nextOffset);
   }
 }

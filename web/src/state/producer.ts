@@ -19,6 +19,14 @@ export interface Sending {
 
 const idle: Sending = { running: false, sent: 0, of: 0, first: undefined, last: undefined, wrong: undefined };
 
+/** Where records are appended: a node, and a log by its name and its id. */
+export interface Destination {
+  readonly node: string;
+  /** Empty: the log `default`. */
+  readonly log: string;
+  readonly logId: string | undefined;
+}
+
 export class ProducerRun {
   readonly state = signal<Sending>(idle);
   #abort: AbortController | undefined;
@@ -29,7 +37,7 @@ export class ProducerRun {
 
   /** Resolves when all was sent, an error ended it, or stop() did. `onAppended` gets each batch's offsets. */
   async send(
-    node: string,
+    to: Destination,
     record: Prepared,
     draft: Draft,
     onAppended: (first: number, count: number) => void,
@@ -45,8 +53,12 @@ export class ProducerRun {
         await until(startedMs + batch * everyMs, abort.signal);
         if (abort.signal.aborted) break;
         const count = Math.min(records, draft.count - sent);
-        const answer = await callsTo(node).log.produceBatch(
-          { records: new Array<Prepared>(count).fill(record).map(asRecord) },
+        const answer = await callsTo(to.node).log.produceBatch(
+          {
+            records: new Array<Prepared>(count).fill(record).map(asRecord),
+            log: to.log,
+            ...(to.logId !== undefined && { logId: to.logId }),
+          },
           { signal: abort.signal, timeoutMs: 15_000 },
         );
         sent += count;

@@ -5,13 +5,13 @@
  * are skipped are counted and shown as such.
  */
 import { signal } from "@preact/signals";
-import type { StreamFailure } from "../core/failure.ts";
+import { localFailure, type StreamFailure } from "../core/failure.ts";
 import { grouped } from "../core/format.ts";
 import { ringLimits } from "../core/limits.ts";
 import { RecordRing } from "../core/ring.ts";
 import { defaultFrom, type From } from "../core/url-state.ts";
 import type { Consumed } from "../core/wire.ts";
-import { ownBase } from "../io/calls.ts";
+import { callsTo, ownBase } from "../io/calls.ts";
 import { readTail } from "../io/tail-stream.ts";
 import { oncePerFrame } from "../io/timing.ts";
 import { Link } from "./link.ts";
@@ -31,7 +31,13 @@ export interface Notice {
   readonly goTo: From | undefined;
 }
 
+/** How long the question may take whether a log whose tail ended is closed. */
+const closedTimeoutMs = 5_000;
+const utf8 = new TextDecoder();
+
 export class Tail {
+  /** The name of the log. Empty: the log `default`. */
+  readonly log = signal("");
   readonly ring = new RecordRing(ringLimits);
   readonly search: Search;
   readonly link: Link;
@@ -57,6 +63,8 @@ export class Tail {
   /** Is ring.next the place to read on? Before the first message it is not known. */
   #anchored = false;
   #noticeId = 0;
+  /** The id of a named log, once it was received. A stream that continues states it, so it never shows another log. */
+  #logId: string | undefined;
   #jumpFrom: number | undefined;
   readonly #frame = oncePerFrame(() => {
     this.search.pump();
@@ -70,6 +78,22 @@ export class Tail {
 
   get anchored(): boolean {
     return this.#anchored;
+  }
+
+  /** The id of the log, as requests about its records state it. */
+  get logId(): string | undefined {
+    return this.#logId;
+  }
+
+  /** Reads another log, from here. */
+  openLog(log: string, from: From, following?: boolean): void {
+    this.log.value = log;
+    this.#logId = undefined;
+    this.#jumpFrom = undefined;
+    this.end.value = undefined;
+    this.notices.value = [];
+    this.top = 0;
+    this.start(from, following);
   }
 
   /** Empties the view and reads from here. */
@@ -147,7 +171,28 @@ export class Tail {
     this.notices.value = [...this.notices.peek().slice(-2), notice];
   }
 
-  #read(node: string, abort: AbortSignal): Promise<StreamFailure | undefined> {
+  async #read(node: string, abort: AbortSignal): Promise<StreamFailure | undefined> {
+    const failure = await this.#readOnce(node, abort);
+    if (failure?.kind !== "ended" || abort.aborted) return failure;
+    return (await this.#isAllRead(node, abort)) ? localFailure("closed", "the log is closed") : failure;
+  }
+
+  /** The server ends the tail of a closed log after its last record. */
+  async #isAllRead(node: string, abort: AbortSignal): Promise<boolean> {
+    const name = this.log.peek();
+    if (name === "") return false;
+    try {
+      const { log } = await callsTo(node).logs.getLog(
+        { name },
+        { signal: abort, timeoutMs: closedTimeoutMs },
+      );
+      return log?.closed === true && (!this.#anchored || this.ring.next >= Number(log.nextOffset));
+    } catch {
+      return false;
+    }
+  }
+
+  #readOnce(node: string, abort: AbortSignal): Promise<StreamFailure | undefined> {
     const position = this.#anchored ? this.ring.next : undefined;
     this.caughtUp.value = false;
     return readTail(
@@ -158,6 +203,8 @@ export class Tail {
           ...(position === undefined ? startOf(this.from.peek()) : { offset: BigInt(position) }),
           seenOffset: BigInt(position === undefined || position === 0 ? 0 : position - 1),
           markers: true,
+          log: this.log.peek(),
+          ...(this.#logId !== undefined && { logId: this.#logId }),
         },
         onMessages: (messages) => this.#take(messages, abort),
       },
@@ -169,6 +216,7 @@ export class Tail {
     if (abort.aborted) return undefined;
     this.link.heard();
     for (const message of messages) {
+      if (this.#logId === undefined && message.logId !== undefined) this.#logId = utf8.decode(message.logId);
       if (message.endOffset !== undefined) this.learnEnd(message.endOffset);
       if (message.record !== undefined) {
         if (!this.#add(message.offset, message.record)) {

@@ -6,6 +6,7 @@ import { Bar } from "./bar.tsx";
 import { ClusterView } from "./cluster-view.tsx";
 import { Help } from "./help.tsx";
 import { onKey } from "./keys.ts";
+import { LogsView } from "./logs-view.tsx";
 import { SegmentsView } from "./segments-view.tsx";
 import { Strip } from "./strip.tsx";
 import { TailView } from "./tail-view.tsx";
@@ -22,6 +23,7 @@ export function App() {
       <Banners />
       <main class="main">
         {view.value === "tail" && <TailView />}
+        {view.value === "logs" && <LogsView />}
         {view.value === "cluster" && <ClusterView />}
         {view.value === "segments" && <SegmentsView />}
       </main>

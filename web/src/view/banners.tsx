@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import type { StreamFailure } from "../core/failure.ts";
 import { grouped } from "../core/format.ts";
-import { cluster, goTo, identity, linkOn, tail, view } from "../state/app.ts";
+import { cluster, goTo, identity, linkOn, openLog, tail, view } from "../state/app.ts";
 
 /** Failures in a row before a reconnect becomes a banner. */
 const quietTries = 2;
@@ -106,12 +106,50 @@ function Stopped({ failure }: { failure: StreamFailure }) {
       </Banner>
     );
   }
+  if (failure.kind === "closed") {
+    // The list and the status say it otherwise.
+    return tail.ring.count > 0 ? null : (
+      <Banner tone="plain" title="The log is closed">
+        It takes no more records, and there is none to show from here.
+        <button type="button" class="small" onClick={() => goTo({ kind: "start" })}>
+          Go to its beginning
+        </button>
+      </Banner>
+    );
+  }
+  if (tail.log.value !== "" && (failure.kind === "absent" || failure.kind === "replaced")) {
+    return <Gone failure={failure} />;
+  }
   return (
     <Banner tone="bad" title="The node refused">
       {sentence(failure.message)}
       <Facts failure={failure} />.
       <button type="button" class="small" onClick={() => tail.link.send({ kind: "open" })}>
         Try again
+      </button>
+    </Banner>
+  );
+}
+
+/** The log does not exist, or another log has its name now. */
+function Gone({ failure }: { failure: StreamFailure }) {
+  const name = tail.log.value;
+  const isReplaced = failure.kind === "replaced";
+  return (
+    <Banner tone="bad" title={isReplaced ? "Another log has this name now" : "There is no such log"}>
+      {sentence(failure.message)}
+      <Facts failure={failure} />.
+      <button type="button" class="small" onClick={() => openLog(name)}>
+        {isReplaced ? "Show the new log" : "Try again"}
+      </button>
+      <button
+        type="button"
+        class="small"
+        onClick={() => {
+          view.value = "logs";
+        }}
+      >
+        All logs
       </button>
     </Banner>
   );

@@ -6,6 +6,7 @@ import { statusOf } from "./status.ts";
 
 const views: readonly (readonly [View, string])[] = [
   ["tail", "Tail"],
+  ["logs", "Logs"],
   ["cluster", "Cluster"],
   ["segments", "Segments"],
 ];

@@ -6,13 +6,15 @@ import { helping } from "../state/app.ts";
 
 const keys: readonly (readonly [string, string])[] = [
   ["Space", "pause, or resume at the end"],
-  ["/", "filter"],
+  ["/", "filter, or search for a log"],
   ["g", "the start of the log"],
   ["G", "the live end"],
-  ["j  k", "next, previous record"],
-  ["Enter", "open the record"],
+  ["j  k", "next, previous record or log"],
+  ["Enter", "open the record or log"],
   ["c", "copy its value"],
   ["p", "produce"],
+  ["n", "in Logs: create a log"],
+  ["d", "in Logs: describe the log"],
   ["Esc", "close, leave a field"],
   ["?", "this page"],
 ];

@@ -1,9 +1,28 @@
 /** The keyboard. Keys typed into a field belong to the field. */
-import { helping, may, open, producing, selected, tail, view } from "../state/app.ts";
+import {
+  configuring,
+  creating,
+  described,
+  describeLog,
+  helping,
+  may,
+  open,
+  openLog,
+  producing,
+  selected,
+  selectedLog,
+  tail,
+  view,
+} from "../state/app.ts";
+import { defaultName } from "../state/default-log.ts";
 import { copyValue } from "./record-copy.ts";
 
 /** Moves the selection; the list sets it, since only the list knows what is shown. */
 export const mover: { move: (step: number) => void } = { move: () => {} };
+/** The same for the list of logs. */
+export const logMover: { move: (step: number) => void } = { move: () => {} };
+/** Puts the keyboard into the field for the prefix; the field sets it. */
+export const prefixField: { focus: () => void } = { focus: () => {} };
 /** Puts the keyboard into the filter's field; the field sets it. */
 export const filterField: { focus: () => void } = { focus: () => {} };
 
@@ -20,13 +39,16 @@ export function onKey(event: KeyboardEvent): void {
   }
   if (isField(event.target) || helping.peek()) return;
   if (event.key === "?") helping.value = true;
-  else if (view.peek() !== "tail" || !tailKey(event)) return;
+  else if (!(view.peek() === "tail" ? tailKey(event) : view.peek() === "logs" && logsKey(event))) return;
   event.preventDefault();
 }
 
+const isOnButton = ({ target }: KeyboardEvent): boolean =>
+  target instanceof HTMLElement && target.closest("button,a,summary") !== null;
+
 /** True when the key meant something. */
 function tailKey(event: KeyboardEvent): boolean {
-  const onButton = event.target instanceof HTMLElement && event.target.closest("button,a,summary") !== null;
+  const onButton = isOnButton(event);
   switch (event.key) {
     case " ":
       if (onButton) return false;
@@ -61,6 +83,39 @@ function tailKey(event: KeyboardEvent): boolean {
     case "p":
       if (!may("produce")) return false;
       producing.value = !producing.peek();
+      configuring.value = false;
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** True when the key meant something. */
+function logsKey(event: KeyboardEvent): boolean {
+  const name = selectedLog.peek();
+  switch (event.key) {
+    case "/":
+      prefixField.focus();
+      return true;
+    case "j":
+    case "ArrowDown":
+      logMover.move(1);
+      return true;
+    case "k":
+    case "ArrowUp":
+      logMover.move(-1);
+      return true;
+    case "Enter":
+      if (isOnButton(event) || name === undefined) return false;
+      openLog(name === defaultName ? "" : name);
+      return true;
+    case "d":
+      if (name === undefined || name === defaultName) return false;
+      describeLog(described.peek() === name ? undefined : name);
+      return true;
+    case "n":
+      describeLog(undefined);
+      creating.value = true;
       return true;
     default:
       return false;
@@ -70,7 +125,11 @@ function tailKey(event: KeyboardEvent): boolean {
 function leave(event: KeyboardEvent): void {
   if (helping.peek()) helping.value = false;
   else if (isField(event.target)) (event.target as HTMLElement).blur();
-  else if (open.peek() !== undefined) open.value = undefined;
+  else if (view.peek() === "logs") {
+    if (creating.peek()) creating.value = false;
+    else describeLog(undefined);
+  } else if (open.peek() !== undefined) open.value = undefined;
+  else if (configuring.peek()) configuring.value = false;
   else producing.value = false;
 }
 

@@ -8,7 +8,13 @@ import { ModeButtons } from "./mode-buttons.tsx";
 import { Panel } from "./panel.tsx";
 import { Wrong } from "./wrong.tsx";
 
-const run = new ProducerRun();
+/** A run for each log: its result stays with its log. */
+const runs = new Map<string, ProducerRun>();
+function runOf(log: string): ProducerRun {
+  const run = runs.get(log) ?? new ProducerRun();
+  runs.set(log, run);
+  return run;
+}
 const kinds: readonly (readonly [ValueKind, string])[] = [
   ["text", "Text"],
   ["json", "JSON"],
@@ -47,7 +53,12 @@ function useDraft() {
     send: (event: Event): void => {
       event.preventDefault();
       tried.value = true;
-      if (checked.ok) void run.send(tail.link.node, checked.record, form.value, mark);
+      if (!checked.ok) return;
+      const log = tail.log.peek();
+      const to = { node: tail.link.node, log, logId: tail.logId };
+      void runOf(log).send(to, checked.record, form.value, (first, count) => {
+        if (log === tail.log.peek()) mark(first, count);
+      });
     },
   };
 }
@@ -97,8 +108,8 @@ function ProduceForm() {
         />
       </div>
       <Wrong why={wrong("count") ?? wrong("rate")} />
-      <SendButton isRepeated={count > 1} />
-      <Outcome />
+      <SendButton run={runOf(tail.log.value)} isRepeated={count > 1} />
+      <Outcome run={runOf(tail.log.value)} />
     </form>
   );
 }
@@ -144,7 +155,7 @@ function NumberField(props: FieldProps<number> & { least: number }) {
 }
 
 /** Appends, and stops a run of several records. */
-function SendButton({ isRepeated }: { isRepeated: boolean }) {
+function SendButton({ run, isRepeated }: { run: ProducerRun; isRepeated: boolean }) {
   const { running } = run.state.value;
   return (
     <div class="send">
@@ -162,7 +173,7 @@ function SendButton({ isRepeated }: { isRepeated: boolean }) {
   );
 }
 
-function Outcome() {
+function Outcome({ run }: { run: ProducerRun }) {
   const { running, sent, of, first, last, wrong } = run.state.value;
   return (
     <div class="outcome" role="status">

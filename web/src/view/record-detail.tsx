@@ -56,7 +56,11 @@ function held(offset: number): RecordView | undefined {
 /** For a link to a record that is not on the page. */
 async function fetchRecord(offset: number): Promise<RecordView | undefined> {
   const { record } = await callsTo(tail.link.node).log.consume(
-    { offset: BigInt(offset) },
+    {
+      offset: BigInt(offset),
+      log: tail.log.peek(),
+      ...(tail.logId !== undefined && { logId: tail.logId }),
+    },
     { timeoutMs: 10_000 },
   );
   return record === undefined ? undefined : readRecord(toBinary(RecordSchema, record));
@@ -122,8 +126,8 @@ function Facts({ record: { timestampMs, value, term, key } }: { record: RecordVi
 function CopyButtons({ record: { offset, value } }: { record: RecordView }) {
   const buttons: readonly (readonly [label: string, onClick: () => Promise<void>])[] = [
     ["Copy value", () => copyValueBytes(value)],
-    ["as curl", () => copy(curlConsume(location, offset), "curl line")],
-    ["as grpcurl", () => copy(grpcurlConsume(location, offset), "grpcurl line")],
+    ["as curl", () => copy(curlConsume(location, tail.log.peek(), offset), "curl line")],
+    ["as grpcurl", () => copy(grpcurlConsume(location, tail.log.peek(), offset), "grpcurl line")],
     ["Link", () => copy(linkTo(offset), "Link")],
   ];
   return (

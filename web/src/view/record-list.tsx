@@ -6,16 +6,16 @@
  */
 import { type Signal, useSignal } from "@preact/signals";
 import { Component, type ComponentChild, type RefObject } from "preact";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { ago, fullTime, grouped, size, type TimeStyle, timeOfDay } from "../core/format.ts";
 import { anchoredScroll, atEnd, endScroll, revealScroll, visibleWindow } from "../core/window.ts";
 import { zoneMinutesAt } from "../io/timing.ts";
 import { appended, format, open, second, selected, tail, timeStyle } from "../state/app.ts";
+import { useBoxSize } from "./box-size.ts";
 import { mover } from "./keys.ts";
 import { type RowModel, RowModels } from "./row-model.ts";
 
 const margin = 4;
-const narrowQuery = "(max-width: 640px)";
 const models = new RowModels();
 /** The record under the pointer when it went down: by the time it is up, a live row may show another. */
 let pressed: number | undefined;
@@ -86,28 +86,6 @@ export function RecordList() {
       </div>
     </section>
   );
-}
-
-/** The height of the list's box in pixels, and whether the page is narrow. */
-function useBoxSize(box: RefObject<HTMLDivElement | null>) {
-  const height = useSignal(0);
-  const narrow = useSignal(matchMedia(narrowQuery).matches);
-  useEffect(() => {
-    const media = matchMedia(narrowQuery);
-    const changed = (): void => {
-      narrow.value = media.matches;
-    };
-    media.addEventListener("change", changed);
-    const observer = new ResizeObserver(([entry]) => {
-      height.value = Math.round(entry?.contentRect.height ?? 0);
-    });
-    observer.observe(box.current as HTMLDivElement);
-    return () => {
-      media.removeEventListener("change", changed);
-      observer.disconnect();
-    };
-  }, [box, height, narrow]);
-  return { height, narrow };
 }
 
 /** What the scroll is meant to be, and the list for which it was computed. */

@@ -1,7 +1,7 @@
 /** The segment files of this node: sizes, the active one, the lowest offset, free disk space. */
 import { useEffect } from "preact/hooks";
 import { ago, grouped, size } from "../core/format.ts";
-import { cluster, goTo, second, tail } from "../state/app.ts";
+import { cluster, openLog, second } from "../state/app.ts";
 import type { LogExtent, SegmentRow } from "../state/cluster.ts";
 import { DeniedView } from "./denied-view.tsx";
 import { ScrollBox } from "./scroll-box.tsx";
@@ -13,7 +13,7 @@ const rowsMax = 500;
 
 export function SegmentsView() {
   const extent = cluster.extent.value;
-  const next = tail.end.value;
+  const next = cluster.end.value;
   const even = Math.floor(second.value / refreshMs);
   useEffect(() => {
     if (next !== extent?.next) void cluster.refresh();
@@ -107,7 +107,7 @@ function Segment({ segment, largest, lowest }: { segment: SegmentRow; largest: n
           type="button"
           class="link"
           disabled={empty}
-          onClick={() => goTo({ kind: "offset", offset: Math.max(lowest, baseOffset) })}
+          onClick={() => openLog("", { kind: "offset", offset: Math.max(lowest, baseOffset) })}
         >
           {empty ? `${grouped(baseOffset)} –` : `${grouped(baseOffset)} – ${grouped(nextOffset - 1)}`}
         </button>

@@ -24,7 +24,7 @@ export function statusOf(tail: Tail, now: number, unread: number): Status {
     case "hidden":
       return plain("idle", "Asleep");
     case "stopped":
-      return plain("bad", "Stopped");
+      return cursor.failure?.kind === "closed" ? plain("idle", "Closed") : plain("bad", "Stopped");
     default:
       return reading(tail, unread);
   }

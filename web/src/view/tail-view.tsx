@@ -2,11 +2,13 @@
 import { useSignal } from "@preact/signals";
 import { grouped } from "../core/format.ts";
 import { curlProduce } from "../core/snippets.ts";
-import { cluster, may, open, producing, query, tail, unread } from "../state/app.ts";
+import { cluster, configuring, may, open, producing, query, tail, tailedLog, unread } from "../state/app.ts";
 import { Trouble, troubleFillsView } from "./banners.tsx";
 import { Copyable } from "./copyable.tsx";
 import { FilterBar } from "./filter-bar.tsx";
 import { togglePause } from "./keys.ts";
+import { LogHead } from "./log-head.tsx";
+import { LogPanel } from "./log-panel.tsx";
 import { FormatPicker, TimePicker } from "./pickers.tsx";
 import { ProduceBox } from "./produce-box.tsx";
 import { said } from "./record-copy.ts";
@@ -14,10 +16,17 @@ import { RecordDetail } from "./record-detail.tsx";
 import { RecordList } from "./record-list.tsx";
 import { StartPicker } from "./start-picker.tsx";
 
+function panelShown(): "record" | "log" | "produce" | undefined {
+  if (open.value !== undefined) return "record";
+  if (configuring.value && tail.log.value !== "") return "log";
+  return producing.value ? "produce" : undefined;
+}
+
 export function TailView() {
-  const panel = open.value !== undefined ? "record" : producing.value ? "produce" : undefined;
+  const panel = panelShown();
   return (
     <div class={`tail ${panel === undefined ? "" : "has-panel"}`}>
+      <LogHead />
       <div class="tools">
         <StartPicker />
         <FilterBar />
@@ -34,6 +43,7 @@ export function TailView() {
             onClick={() => {
               producing.value = !producing.value;
               open.value = undefined;
+              configuring.value = false;
             }}
           >
             Produce
@@ -43,6 +53,16 @@ export function TailView() {
       <div class="stage">
         <List />
         {panel === "record" && <RecordDetail key={open.value} offset={open.value as number} />}
+        {panel === "log" && (
+          <LogPanel
+            key={tail.log.value}
+            log={tailedLog}
+            name={tail.log.value}
+            onClose={() => {
+              configuring.value = false;
+            }}
+          />
+        )}
         {panel === "produce" && <ProduceBox />}
       </div>
       <Foot />
@@ -114,7 +134,7 @@ function EmptyLog() {
     <div class="empty">
       <h2>The log is empty</h2>
       <p>Append the first record from a shell, and it appears here as it commits:</p>
-      <Copyable text={curlProduce(location, words.value)} what="Command" />
+      <Copyable text={curlProduce(location, tail.log.value, words.value)} what="Command" />
       {may("produce") && (
         <p>
           Or use{" "}
@@ -138,7 +158,7 @@ function EmptyLog() {
 function Foot() {
   tail.version.value;
   const { ring, search } = tail;
-  const extent = cluster.extent.value;
+  const lowest = tail.log.value === "" ? cluster.extent.value?.lowest : tailedLog.info.value?.lowest;
   const parts: string[] = [];
   if (ring.count > 0)
     parts.push(`${grouped(ring.count)} records held, ${grouped(ring.first)}–${grouped(ring.next - 1)}`);
@@ -154,11 +174,11 @@ function Foot() {
       <span class="said" role="status">
         {said.value}
       </span>
-      {ring.count > 0 && extent !== undefined && ring.first > extent.lowest && (
+      {ring.count > 0 && lowest !== undefined && ring.first > lowest && (
         <button
           type="button"
           class="link"
-          onClick={() => tail.start({ kind: "offset", offset: Math.max(extent.lowest, ring.first - 1000) })}
+          onClick={() => tail.start({ kind: "offset", offset: Math.max(lowest, ring.first - 1000) })}
         >
           Earlier records
         </button>

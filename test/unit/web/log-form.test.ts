@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  bytesText,
+  changedPaths,
+  checkSettings,
+  draftOf,
+  emptySettings,
+  parseBytes,
+} from "../../../web/src/core/log-form.ts";
+
+test("a size is read as people write it, and written so that it is read as the same number", () => {
+  assert.equal(parseBytes("1,048,576"), 1 << 20);
+  assert.equal(parseBytes(" 64 MiB "), 64 << 20);
+  assert.equal(parseBytes("1.5kib"), 1536);
+  assert.equal(parseBytes("0"), 0);
+  for (const wrong of ["", "x", "1 MB", "-1", "1.5", "0.3 KiB", "99999999 TiB"]) {
+    assert.equal(parseBytes(wrong), undefined, wrong);
+  }
+  fc.assert(
+    fc.property(fc.maxSafeNat(), (bytes) => {
+      assert.equal(parseBytes(bytesText(bytes)), bytes);
+    }),
+    { seed: 3 },
+  );
+  assert.equal(bytesText(1 << 30), "1 GiB");
+  assert.equal(bytesText(1000), "1000");
+  assert.equal(bytesText(undefined), "");
+});
+
+test("a form states what is filled in, and names the first field that is wrong", () => {
+  const none = { maxBytes: undefined, recordBytesMax: undefined, contentType: undefined };
+  assert.deepEqual(checkSettings(emptySettings), { ok: true, settings: none });
+  assert.deepEqual(draftOf(none), emptySettings);
+  const draft = { maxBytes: "1 GiB", recordBytesMax: " ", contentType: " text/plain " };
+  const settings = { ...none, maxBytes: 1 << 30, contentType: "text/plain" };
+  assert.deepEqual(checkSettings(draft), { ok: true, settings });
+  assert.deepEqual(draftOf(settings), { maxBytes: "1 GiB", recordBytesMax: "", contentType: "text/plain" });
+  const wrong = checkSettings({ ...draft, recordBytesMax: "much" });
+  assert.equal(!wrong.ok && wrong.field, "recordBytesMax");
+});
+
+test("the mask of a change names only what differs, also a setting that is removed", () => {
+  const before = { maxBytes: 1, recordBytesMax: 2, contentType: "a/b" };
+  assert.deepEqual(changedPaths(before, { ...before, maxBytes: undefined }), ["max_bytes"]);
+  assert.deepEqual(changedPaths(before, before), []);
+  const after = { maxBytes: 1, recordBytesMax: 3, contentType: undefined };
+  assert.deepEqual(changedPaths(before, after), ["record_bytes_max", "content_type"]);
+});

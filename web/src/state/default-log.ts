@@ -1,0 +1,28 @@
+/** The log `default` as a row of the list: ListLogs does not return it, and Describe has what a row shows. */
+import { signal } from "@preact/signals";
+import { type LogRow, rowOf } from "../core/log-rows.ts";
+import { monotonicMs } from "../io/timing.ts";
+import type { LogExtent } from "./cluster.ts";
+
+export const defaultName = "default";
+const noSettings = { maxBytes: undefined, recordBytesMax: undefined, contentType: undefined };
+
+export class DefaultLog {
+  readonly row = signal<LogRow | undefined>(undefined);
+
+  /** Takes what the node reported last. `end` is one past the last committed record. */
+  note({ lowest, next, bytes, segments }: LogExtent, end: number): void {
+    const seen = {
+      name: defaultName,
+      id: "",
+      lowest,
+      next: Math.max(next, end),
+      bytes,
+      createdMs: 0,
+      lastMs: segments.findLast(({ lastTimestampMs }) => lastTimestampMs > 0)?.lastTimestampMs ?? 0,
+      closed: false,
+      settings: noSettings,
+    };
+    this.row.value = rowOf(seen, this.row.peek(), monotonicMs());
+  }
+}

@@ -1,0 +1,61 @@
+/** The fields for the settings of a log. */
+import type { SettingsDraft, SettingsField } from "../core/log-form.ts";
+import { Wrong } from "./wrong.tsx";
+
+const fields: readonly (readonly [SettingsField, label: string, placeholder: string])[] = [
+  ["maxBytes", "Largest size of the log", "the cluster's"],
+  ["recordBytesMax", "Largest record", "the cluster's"],
+  ["contentType", "Media type of the records", "not stated"],
+];
+
+interface Props {
+  readonly draft: SettingsDraft;
+  readonly onInput: (part: Partial<SettingsDraft>) => void;
+  /** What is wrong with a field. */
+  readonly wrong: (field: SettingsField) => string | undefined;
+}
+
+export function LogFields({ draft, onInput, wrong }: Props) {
+  return (
+    <>
+      {fields.map(([field, label, placeholder]) => (
+        <TextField
+          key={field}
+          label={label}
+          placeholder={placeholder}
+          value={draft[field]}
+          wrong={wrong(field)}
+          onInput={(text) => onInput({ [field]: text })}
+        />
+      ))}
+    </>
+  );
+}
+
+interface TextFieldProps {
+  readonly label: string;
+  readonly value: string;
+  readonly placeholder?: string;
+  readonly wrong?: string | undefined;
+  readonly onInput: (text: string) => void;
+}
+
+export function TextField({ label, value, placeholder, wrong, onInput }: TextFieldProps) {
+  return (
+    <>
+      <label class="label">
+        {label}
+        <input
+          class="field mono"
+          value={value}
+          placeholder={placeholder}
+          spellcheck={false}
+          autocomplete="off"
+          aria-invalid={wrong !== undefined}
+          onInput={(event) => onInput(event.currentTarget.value)}
+        />
+      </label>
+      <Wrong why={wrong} />
+    </>
+  );
+}
