@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { openBrowser } from "./support/chromium.ts";
-import { Dashboard } from "./support/dashboard.ts";
+import { Dashboard, stuckMs } from "./support/dashboard.ts";
+import { FakeNode } from "./support/fake-node.ts";
+import { framesSeen, watchFrames } from "./support/frames.ts";
 import { curl, randomWord, shell } from "./support/producer.ts";
 import { RealNode } from "./support/real-node.ts";
 
@@ -198,4 +200,38 @@ test("at a width of 360 pixels the list and the panel of a log fit without horiz
   await page.text("The log is empty");
   assert.equal(await page.page.evaluate(wide), 0);
   await page.pictured("narrow-log-tail");
+});
+
+test("20,000 logs are scrolled through with few rows on the page and short frames", async () => {
+  const fake = new FakeNode();
+  const count = 20_000;
+  fake.logNames = Array.from({ length: count }, (_, at) => `log/${String(at).padStart(6, "0")}`);
+  await fake.start();
+  try {
+    await using page = await Dashboard.open(browser, fake.origin, "?view=logs");
+    await logRow(page, "log/000000").waitFor();
+    await watchFrames(page.page);
+    const box = page.page.locator(".log-list .list-box");
+    const begun = Date.now();
+    while ((await logRow(page, "log/019999").count()) === 0) {
+      assert.ok(Date.now() - begun < stuckMs, "the list does not reach its end");
+      await box.evaluate((element) => {
+        element.scrollTop = element.scrollHeight;
+      });
+    }
+    const frames = await framesSeen(page.page);
+    console.log(
+      `# ${count} logs in ${Date.now() - begun} ms, frame work p95 ${frames.workP95Ms.toFixed(1)} ms, gap p95 ${frames.gapP95Ms.toFixed(1)} ms`,
+    );
+    assert.ok(frames.gapMaxMs < 1000, `the page was frozen for ${frames.gapMaxMs} ms`);
+    assert.ok((await page.page.locator("[data-log]").count()) < 60, "only the visible rows exist");
+    await page.page.getByRole("searchbox").fill("log/0150");
+    await page.page
+      .getByTestId("log-count")
+      .filter({ hasText: /^100 named/ })
+      .waitFor();
+    page.assertClean();
+  } finally {
+    await fake.stop();
+  }
 });

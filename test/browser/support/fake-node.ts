@@ -15,6 +15,7 @@ import {
   Cluster,
   type ConsumeRequest,
   Log,
+  Logs,
   type NodeStateSchema,
   type RecordSchema,
 } from "../../../src/gen/log/v1/log_pb.js";
@@ -42,6 +43,8 @@ const pageExchange = (request: IncomingMessage, response: ServerResponse): Stati
 
 export class FakeNode {
   readonly records: RecordInit[] = [];
+  /** The names of its logs, in order. */
+  logNames: readonly string[] = [];
   lowest = 0;
   actions: string[] = ["produce", "consume", "describe", "trim", "admin"];
   subject = "local";
@@ -248,6 +251,15 @@ export class FakeNode {
             },
           };
         }
+      },
+    });
+    router.service(Logs, {
+      listLogs({ prefix, after, limit }) {
+        const isWanted = (name: string): boolean => name > after && name.startsWith(prefix);
+        const from = node.logNames.findIndex(isWanted);
+        const names = from < 0 ? [] : node.logNames.slice(from, from + limit + 1).filter(isWanted);
+        const logs = names.slice(0, limit).map((name) => ({ name, logId: `1-${name}` }));
+        return { logs, next: names.length > limit ? (logs.at(-1)?.name ?? "") : "" };
       },
     });
     router.service(Cluster, { whoAmI: () => ({ subject: node.subject, actions: node.actions }) });
