@@ -15,6 +15,7 @@ export default {
     "src/cli/main.ts!",
     "web/src/io/filter-worker.ts!",
     "web/binary-only.js",
+    "web/proto2-defaults.js",
     "test/**/*.test.ts",
     "test/{cluster,sim,transcript}/main.ts",
     "test/bench/{main,raft-core,limits/*}.ts",

@@ -24,14 +24,15 @@ const precompress: Plugin = {
   },
 };
 
-/** Leaves protobuf's JSON format out of the page (see binary-only.js). */
+/** Leaves protobuf's JSON format and text format out of the page (see binary-only.js and proto2-defaults.js). */
 const binaryOnly: Plugin = {
   name: "binary-only",
   enforce: "pre",
   apply: "build",
   resolveId(source, importer) {
-    const json = /\/(from|to)-json\.js$/.test(source) && importer?.includes("@bufbuild/protobuf");
-    return json ? join(import.meta.dirname, "binary-only.js") : undefined;
+    if (importer?.includes("@bufbuild/protobuf") !== true) return undefined;
+    if (/\/(from|to)-json\.js$/.test(source)) return join(import.meta.dirname, "binary-only.js");
+    return source.endsWith("/text-format.js") ? join(import.meta.dirname, "proto2-defaults.js") : undefined;
   },
 };
 
