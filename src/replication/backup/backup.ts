@@ -21,7 +21,8 @@ import { isConfiguration, isWhole } from "../storage/configuration-check.ts";
 import { pack, unpackChecked } from "../storage/msgpack.ts";
 import type { StableState } from "../storage/stable-state.ts";
 
-const format = 1;
+/** A version without named logs reads format 1 only: it would take their records for those of `default`. */
+const formats = { onlyDefault: 1, namedLogs: 2 };
 const partBytes = 1024 * 1024;
 export const snapshotFile = "snapshot";
 
@@ -69,6 +70,7 @@ export function* backupParts(
     configuration: state.configurationAt(log.commitIndex),
     files,
   };
+  const format = log.state.logs.level > 0 ? formats.namedLogs : formats.onlyDefault;
   const packed = pack({ format, ...snapshot });
   yield { file: snapshotFile, position: 0, fileBytes: packed.length, data: packed };
   for (const { file, first, last, bytes } of files) {
@@ -112,9 +114,9 @@ export function readSnapshot(bytes: Uint8Array): BackupSnapshot {
   const { value } = unpackChecked(bytes);
   if (typeof value !== "object" || value === null) throw notWhole("it cannot be read");
   const found = value as { readonly [K in keyof BackupSnapshot | "format"]?: unknown };
-  if (found.format !== format) {
+  if (found.format !== formats.onlyDefault && found.format !== formats.namedLogs) {
     throw new Fault("unsupported-version", {
-      message: `the backup has format ${String(found.format)}, this program reads ${format}`,
+      message: `the backup has format ${String(found.format)}, this program reads ${formats.onlyDefault} and ${formats.namedLogs}`,
     });
   }
   const { clusterId, index, configuration } = found;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compareLogs, verifyLog } from "../../../../src/log/mod.ts";
 import { backupParts, readSnapshot, restoreFrames, verifyBackup } from "../../../../src/replication/mod.ts";
+import { unpackChecked } from "../../../../src/replication/storage/msgpack.ts";
 import { directoryOf } from "../../../support/log/closed-log.ts";
 import { run, simDirectory, simMachine, valuesOf } from "../../../support/log/logs.ts";
 import { MemoryCluster } from "../../../support/raft/replicas.ts";
@@ -38,6 +39,8 @@ test("a backup carries the rows and records of named logs", async () => {
   const source = { size: (file: string) => files.get(file)?.length, read: reader(files) };
   const { findings, lowest, next } = verifyBackup(snapshot, source);
   assert.deepEqual([findings, lowest, next], [[], 10, 20]);
+  const { value } = unpackChecked(files.get("snapshot")!);
+  assert.equal((value as { format: number }).format, 2, "a version without named logs refuses it");
   const machine = simMachine("restored");
   const restored = machine.openStored();
   restoreFrames(restored, snapshot, reader(files));
