@@ -13,7 +13,7 @@
  */
 import { Fault } from "../../fault.ts";
 import type { Timer } from "../../lib/time/clock.ts";
-import type { Appended, AppendOptions, RecordRun } from "../../types.ts";
+import type { Appended, AppendOptions, ProducerStamp, RecordRun } from "../../types.ts";
 import { type LeaderWatch, noLeaderMessage } from "../leader-watch.ts";
 import { AppendAttempts, type AppendTargets, leaderOf, targetOf } from "./append-attempts.ts";
 import { type OrderedGroup, OrderedRuns, type QueuedRun } from "./ordered-runs.ts";
@@ -213,9 +213,9 @@ export class AppendStream {
 
   #start(group: OrderedGroup<StreamRun>): void {
     const first = group.runs[0]!;
-    const { producer } = first.options;
-    if (producer !== undefined) {
-      first.unobserve ??= this.#ports.produced.observe(producer, first.run.count, (seen) =>
+    const stamp = watchedStamp(first.options);
+    if (stamp !== undefined) {
+      first.unobserve ??= this.#ports.produced.observe(stamp, first.run.count, (seen) =>
         this.#observed(first, seen),
       );
     }
@@ -346,6 +346,15 @@ export class AppendStream {
     );
     if (due < Number.POSITIVE_INFINITY) this.#timer = clock.after(Math.max(1, due - now), this.#send);
   }
+}
+
+/**
+ * The producer whose batches tell that a run is written. Undefined without one, and for a named log without an id: a batch
+ * of the same producer in another log would be taken for it.
+ */
+function watchedStamp({ producer, log }: AppendOptions): ProducerStamp | undefined {
+  if (producer === undefined || log === undefined) return producer;
+  return log.id === undefined ? undefined : { ...producer, logId: log.id };
 }
 
 const failedBefore = (cause: Fault): Fault =>

@@ -40,6 +40,8 @@ export class ProducedRunWatch {
     if (this.#watched.size === 0) return;
     const bySequence = this.#watched.get(producerKey(stamp));
     if (bySequence === undefined) return;
+    const { logId = 0 } = stamp;
+    const named = logId === 0 ? {} : { logId };
     const end = batch.sequence + batch.count;
     const isInside = ({ epoch, sequence, count }: WatchedRun): boolean =>
       epoch === stamp.epoch && sequence >= batch.sequence && sequence + count <= end;
@@ -51,7 +53,7 @@ export class ProducedRunWatch {
     else for (let sequence = batch.sequence; sequence < end; sequence++) collect(bySequence.get(sequence));
     for (const { sequence, count, seen } of found) {
       const firstOffset = batch.firstOffset + (sequence - batch.sequence);
-      seen({ firstOffset, count, timestampMs: batch.timestampMs, duplicate: false });
+      seen({ firstOffset, count, timestampMs: batch.timestampMs, duplicate: false, ...named });
     }
   }
 }

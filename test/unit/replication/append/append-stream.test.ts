@@ -429,6 +429,21 @@ describe("a single append that a follower forwards", () => {
     assert.deepEqual(await append, { firstOffset: 43, count: 1, timestampMs: 6, duplicate: false });
   });
 
+  test("to a named log is not taken for records of the same producer in another log", async () => {
+    const node = new Node();
+    const stamp = { subject: "s", id: 1n, epoch: 0, sequence: 0 };
+    const batch = { index: 3, sequence: 0, count: 1, firstOffset: 40, timestampMs: 6 };
+    const unknown = node.stream().append(run("x"), { producer: stamp, log: { name: "l" } });
+    const known = node.stream().append(run("y"), { producer: stamp, log: { name: "l", id: 7 } });
+    await settle();
+    node.produced.committed(stamp, batch);
+    node.produced.committed({ ...stamp, logId: 8 }, batch);
+    node.produced.committed({ ...stamp, logId: 7 }, { ...batch, firstOffset: 5 });
+    assert.deepEqual(await known, { firstOffset: 5, count: 1, timestampMs: 6, duplicate: false, logId: 7 });
+    node.sent[0]!.ok(9);
+    assert.equal(offsetOf(await unknown), 9);
+  });
+
   test("waits for a leader until its time is over, and then fails as not written", async () => {
     const node = new Node();
     node.lead(undefined);
