@@ -137,18 +137,20 @@ export class LogView implements TailedLog, RecordReader {
   }
 
   #fromDisk(offset: Offset, maxBytes: number): BatchSlice {
-    const place = this.#find(offset);
-    const { segment, batches, i } = place;
+    const { segment, batches, i } = this.#find(offset);
     const k = batches.ordinal(i);
     // Neighbors in the store are read together.
     let last = i;
-    while (last + 1 < batches.length && batches.ordinal(last + 1) === k + last + 1 - i) last++;
     const [position, bytes] = segment.lookup((index) => {
       const from = index.position(k);
-      const endOf = (ordinal: number): number =>
-        ordinal + 1 < index.length ? index.position(ordinal + 1) : segment.bytes;
-      while (last > i && endOf(batches.ordinal(last)) - from > maxBytes) last = i + ((last - i) >>> 1);
-      return [from, endOf(batches.ordinal(last)) - from];
+      const bytesTo = (ordinal: number): number =>
+        (ordinal + 1 < index.length ? index.position(ordinal + 1) : segment.bytes) - from;
+      while (last + 1 < batches.length) {
+        const next = k + last + 1 - i;
+        if (batches.ordinal(last + 1) !== next || bytesTo(next) > maxBytes) break;
+        last++;
+      }
+      return [from, bytesTo(k + last - i)];
     });
     const to = Math.min(this.#log.commitIndex, segment.first + batches.ordinal(last));
     const chunk = readChunk(segment, segment.first + k, position, bytes, to);

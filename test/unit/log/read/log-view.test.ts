@@ -1,13 +1,31 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { SyncPolicy } from "../../../../src/log/mod.ts";
-import { run, simMachine, valuesOf } from "../../../support/log/logs.ts";
+import { type LogView, SyncPolicy } from "../../../../src/log/mod.ts";
+import { run, simDirectory, simMachine, valuesOf } from "../../../support/log/logs.ts";
+import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
 
 const isKind =
   (kind: string) =>
   (fault: unknown): boolean =>
     fault instanceof Fault && fault.kind === kind;
+
+/** A log of one node with the named logs a and b, of which every record stands in a small segment. */
+async function openTwo(seed: number, records: number): Promise<{ log: OneNodeLog; a: LogView; b: LogView }> {
+  const { open } = simMachine(seed);
+  const log = await open({ segmentStoreBytesMax: 900 }, { frameCacheBytesMax: 0, openFilesMax: 2 });
+  const [a, b] = [await create(log, "a"), await create(log, "b")];
+  for (let n = 0; n < records; n++) {
+    await log.append(run(`a ${n}`), { log: { name: "a" } });
+    await log.append(run(`b ${n}`), { log: { name: "b" } });
+  }
+  return { log, a, b };
+}
+
+async function create(log: OneNodeLog, name: string): Promise<LogView> {
+  const { log: info } = await log.change({ kind: "create", name, settings: {} });
+  return log.storedLog.view(info!.id);
+}
 
 test("take, read, batchBytes and seekTime agree with the records, over many segments and other logs between", async () => {
   for (const frameCacheBytesMax of [0, 400, 1 << 20]) {
@@ -92,4 +110,52 @@ test("a node that has not applied the delete of a log whose segments are gone is
   Object.defineProperty(view, "row", { value: row });
   for (const offset of [0, 11]) assert.throws(() => view.read(offset), isKind("unavailable"));
   assert.equal(view.seekTime(0), 12);
+});
+
+test("two logs can be read in turn when the files of one close those of the other", async () => {
+  const { a, b } = await openTwo(1, 40);
+  for (let n = 0; n < 40; n++) {
+    assert.deepEqual(valuesOf(a.take(n, 1)!), [`a ${n}`]);
+    assert.deepEqual(valuesOf(b.take(39 - n, 1)!), [`b ${39 - n}`]);
+  }
+});
+
+test("a read rebuilds a damaged index of a segment, and goes on with the log index", async () => {
+  const machine = simMachine(2);
+  const settings = { segmentStoreBytesMax: 900 };
+  const options = { frameCacheBytesMax: 0, openFilesMax: 2 };
+  const log = await machine.open(settings, options);
+  const { id } = await create(log, "a");
+  for (let n = 0; n < 30; n++) await log.append(run(`a ${n}`), { log: { name: "a" } });
+  await log.close();
+  const { disk } = machine;
+  const opened = await machine.open(settings, options);
+  const indexes = disk.list(`${simDirectory}/log`).filter((name) => name.endsWith(".index"));
+  disk.remove(`${simDirectory}/log/${indexes[1]}`);
+  const view = opened.storedLog.view(id);
+  const found: string[] = [];
+  for (let next = 0; next < 30; ) {
+    const slice = view.take(next, 1 << 16)!;
+    found.push(...valuesOf(slice));
+    next = slice.nextOffset;
+  }
+  assert.deepEqual(
+    found,
+    Array.from({ length: 30 }, (_, n) => `a ${n}`),
+  );
+});
+
+test("neighbors are read together, as many as fit", async () => {
+  const { open } = simMachine(3);
+  const log = await open({}, { frameCacheBytesMax: 0 });
+  const view = await create(log, "a");
+  for (let n = 0; n < 9; n++) await log.append(run("x".repeat(100)), { log: { name: "a" } });
+  await log.append(run("of default"));
+  await log.append(run("later"), { log: { name: "a" } });
+  const one = view.take(0, 0)!.frames.length;
+  for (const count of [1, 2, 5, 8]) {
+    const { nextOffset, frames } = view.take(0, count * one + one - 1)!;
+    assert.deepEqual([nextOffset, frames.length], [count, count * one]);
+  }
+  assert.equal(view.take(0, 99 * one)!.nextOffset, 9);
 });
