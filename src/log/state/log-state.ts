@@ -149,16 +149,14 @@ export class LogState {
   #stageData(bytes: Uint8Array, at: number, index: RaftIndex): void {
     const stamp = frameProducer(bytes, at);
     if (stamp === undefined) return;
-    this.producers.stage(
-      { ...stamp, logId: frameLogId(bytes, at) },
-      {
-        index,
-        sequence: stamp.sequence,
-        count: frameRecordCount(bytes, at),
-        firstOffset: frameBaseOffset(bytes, at),
-        timestampMs: frameTimestampMs(bytes, at),
-      },
-    );
+    const logId = frameLogId(bytes, at);
+    this.producers.stage(logId === 0 ? stamp : { ...stamp, logId }, {
+      index,
+      sequence: stamp.sequence,
+      count: frameRecordCount(bytes, at),
+      firstOffset: frameBaseOffset(bytes, at),
+      timestampMs: frameTimestampMs(bytes, at),
+    });
   }
 
   /** Everything up to `index` is committed. */

@@ -167,8 +167,17 @@ export class LogTable {
     if (this.#changes.length === 0 || this.#changes[0]!.index > index) return [];
     const later = this.#changes.findIndex((change) => change.index > index);
     const done = this.#changes.splice(0, later < 0 ? this.#changes.length : later);
-    for (const change of done) this.#commit(change);
-    return [...new Set(done.map(({ id }) => id))];
+    const counts = new Map<LogId, number>();
+    for (const change of done) {
+      this.#commit(change);
+      counts.set(change.id, (counts.get(change.id) ?? 0) + 1);
+    }
+    for (const [id, count] of counts) {
+      const changes = this.#changesOf.get(id)!;
+      if (count === changes.length) this.#changesOf.delete(id);
+      else changes.splice(0, count);
+    }
+    return [...counts.keys()];
   }
 
   /** Frames from `from` on were cut off. */
@@ -226,9 +235,6 @@ export class LogTable {
       this.#committedNames.delete(name);
       this.#sortedNames.delete(name);
     }
-    const changes = this.#changesOf.get(id)!;
-    changes.shift();
-    if (changes.length === 0) this.#changesOf.delete(id);
     if (this.#stagedNames.get(name) === this.#committedNames.get(name)) this.#stagedNames.delete(name);
   }
 }
