@@ -90,15 +90,31 @@ export class Appender {
    * @throws Fault if the append is refused at once; otherwise rejects with a Fault
    */
   append(run: RecordRun, options: AppendOptions): Promise<Appended> {
-    const { log, producer, expectedOffset, deadlineMs, traceparent } = options;
+    const { log, producer } = options;
     checkRun(run, producer?.subject);
-    if (log !== undefined && this.admission.commandOn(log.name) !== undefined) {
-      const copy = { bytes: new Uint8Array(run.bytes), count: run.count };
-      return this.commandsApplied(log.name).then(() => {
-        this.#checkReady();
-        return this.append(copy, options);
-      });
+    return log !== undefined && this.admission.isBusy(log.name)
+      ? this.#appendLater(run, options, log.name)
+      : this.#admit(run, options);
+  }
+
+  /** Appends after the commands about the log that are under way, and after the appends that wait for them already. */
+  async #appendLater({ bytes, count }: RecordRun, options: AppendOptions, name: string): Promise<Appended> {
+    const copy = { bytes: new Uint8Array(bytes), count };
+    const turn = this.admission.waitsFor(name);
+    try {
+      await turn.before;
+      await this.commandsApplied(name);
+      this.#checkReady();
+      // Not awaited: the next append waits only until this one has its place.
+      return this.#admit(copy, options);
+    } finally {
+      turn.end();
     }
+  }
+
+  /** Decides about an append now. */
+  #admit(run: RecordRun, options: AppendOptions): Promise<Appended> {
+    const { log, producer, expectedOffset, deadlineMs, traceparent } = options;
     let row: LogRow | undefined;
     let stamp = producer;
     try {

@@ -11,6 +11,8 @@ export class LogAdmission {
   readonly #table: () => Pick<LogTable, "stagedNamed">;
   /** The commands that were accepted and are not applied yet, by the name of their log. */
   readonly #commands = new Map<string, QueuedGroup>();
+  /** The last append that waits for commands about a log, by its name. Resolves once it has its place. */
+  readonly #waiting = new Map<string, Promise<void>>();
 
   constructor(table: () => Pick<LogTable, "stagedNamed">) {
     this.#table = table;
@@ -19,6 +21,23 @@ export class LogAdmission {
   /** The group of the command about this log that is under way, if any. */
   commandOn(name: string): QueuedGroup | undefined {
     return this.#commands.get(name);
+  }
+
+  /** True while an append to this log waits: for a command, or behind an append that does. */
+  isBusy(name: string): boolean {
+    return this.#commands.has(name) || this.#waiting.has(name);
+  }
+
+  /** An append to this log begins to wait. Its turn comes after `before`; it calls `end` when it has its place. */
+  waitsFor(name: string): { readonly before: Promise<void> | undefined; readonly end: () => void } {
+    const before = this.#waiting.get(name);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.set(name, promise);
+    const end = (): void => {
+      if (this.#waiting.get(name) === promise) this.#waiting.delete(name);
+      resolve();
+    };
+    return { before, end };
   }
 
   /** A command about this log was queued. */

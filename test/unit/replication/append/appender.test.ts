@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { run } from "../../../support/log/logs.ts";
+import { run, simMachine } from "../../../support/log/logs.ts";
 import { MemoryCluster } from "../../../support/raft/replicas.ts";
 import { until } from "../../../support/until.ts";
 
@@ -15,4 +15,22 @@ test("appends during a leadership transfer wait for the new leader and are writt
   await until("the new leader is ready", () => next!.replica!.ready);
   assert.equal(new Set(appended.map(({ firstOffset }) => firstOffset)).size, 50);
   assert.equal((await old.log.bounds({ mode: "linearizable" })).next, 51);
+});
+
+test("an append does not overtake those of its log that wait for a command", async () => {
+  const { replica } = await simMachine(1).open();
+  const { log } = replica;
+  const name = "a";
+  await log.named.change({ kind: "create", name, settings: {} });
+  const append = (value: string) => log.append(run(value), { log: { name } });
+  const first = append("first");
+  const later = first.then(() => append("later"));
+  const change = log.named.change({ kind: "update", log: { name }, settings: { maxBytes: 9_999 } });
+  const waiting = [append("waits"), append("waits, too")];
+  const appended = await Promise.all([first, ...waiting, later]);
+  await change;
+  assert.deepEqual(
+    appended.map(({ firstOffset }) => firstOffset),
+    [0, 1, 2, 3],
+  );
 });
