@@ -1,6 +1,6 @@
 /** The names of logs on the command line: the flag --log, and the argument of `tailrace logs`. */
 import type { Command } from "commander";
-import { defaultLog, namedLogOf } from "../api/methods/log-name.ts";
+import { defaultLog, namedLogOf } from "../api/methods/logs/log-name.ts";
 import { Fault } from "../fault.ts";
 import { usageFault } from "./exit-status.ts";
 

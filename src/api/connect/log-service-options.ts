@@ -5,7 +5,7 @@ import type { RecordLimits } from "../../log/mod.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { ClusterView, CommitLog } from "../../types.ts";
 import type { Traffic } from "../calls/traffic.ts";
-import type { LogDirectory } from "../methods/log-directory.ts";
+import type { LogDirectory } from "../methods/logs/log-directory.ts";
 import type { StreamBudget } from "../methods/stream-budget.ts";
 
 /** What the RPCs of log.v1.Log need. */

@@ -7,7 +7,7 @@
 import { workTurns } from "../../lib/time/work-turns.ts";
 import type { BatchSlice, Tail } from "../../types.ts";
 import { frameLimit } from "../methods/frame-limit.ts";
-import type { OpenedLog } from "../methods/log-directory.ts";
+import type { OpenedLog } from "../methods/logs/log-directory.ts";
 import { planOf } from "../methods/messages.ts";
 import { type OpenRead, openRead } from "../methods/read.ts";
 import { mayRead, whenReadable } from "../methods/read-admission.ts";

@@ -6,7 +6,7 @@ import type { MemoryBudget } from "../../memory/mod.ts";
 import type { CommitLog } from "../../types.ts";
 import type { CallTracker } from "../calls/call-tracker.ts";
 import type { Traffic } from "../calls/traffic.ts";
-import type { LogDirectory } from "../methods/log-directory.ts";
+import type { LogDirectory } from "../methods/logs/log-directory.ts";
 import type { StreamBudget } from "../methods/stream-budget.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import type { FastCall } from "./fast-call.ts";

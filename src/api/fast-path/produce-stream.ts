@@ -13,7 +13,7 @@
  */
 import type { LogRef, RecordRun } from "../../types.ts";
 import { type AppendRequest, requireRecords } from "../methods/append-request.ts";
-import { type LogInRequest, pinned } from "../methods/log-directory.ts";
+import { type LogInRequest, pinned } from "../methods/logs/log-directory.ts";
 import type { StreamShare } from "../methods/stream-budget.ts";
 import { type Settled, streamFailure } from "../methods/stream-failure.ts";
 import { EnvelopeReader } from "./envelope-reader.ts";

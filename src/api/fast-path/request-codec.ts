@@ -23,7 +23,7 @@ import {
 } from "../../log/mod.ts";
 import type { LogRef, ProducerStamp, RecordRun } from "../../types.ts";
 import type { AppendRequest } from "../methods/append-request.ts";
-import type { LogInRequest } from "../methods/log-directory.ts";
+import type { LogInRequest } from "../methods/logs/log-directory.ts";
 import { messageFieldsMax } from "../request-limits/message-limits.ts";
 
 const producerTag = 0x12;

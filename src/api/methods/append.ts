@@ -10,7 +10,7 @@ import { unlessAborted } from "../calls/abort.ts";
 import type { Call } from "../calls/call-tracker.ts";
 import type { Traffic } from "../calls/traffic.ts";
 import { type AppendRequest, requireRecords } from "./append-request.ts";
-import { pin } from "./log-directory.ts";
+import { pin } from "./logs/log-directory.ts";
 
 export interface AppendContext {
   readonly log: CommitLog;

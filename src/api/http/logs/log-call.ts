@@ -8,8 +8,8 @@ import type { Call, CallTracker, ClientConnection } from "../../calls/call-track
 import { errorObject, type HttpError, httpErrorOf } from "../../calls/error-mapping.ts";
 import { logRoutePermissions, type MethodPermission } from "../../calls/method-permissions.ts";
 import type { AppendContext } from "../../methods/append.ts";
-import type { LogDirectory, LogInRequest } from "../../methods/log-directory.ts";
-import { defaultLog } from "../../methods/log-name.ts";
+import type { LogDirectory, LogInRequest } from "../../methods/logs/log-directory.ts";
+import { defaultLog } from "../../methods/logs/log-name.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { type Exchange, quoted, type ResponseHeaders } from "../exchange/exchange.ts";
 import { abortSignalOf, leaderLocation, responseMsDefault } from "../http-produce-consume.ts";

@@ -6,7 +6,7 @@ import { unlessAborted } from "../../calls/abort.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
 import { forwardHeader } from "../../calls/request-headers.ts";
 import { appendOptionsOf } from "../../methods/append.ts";
-import { defaultLog } from "../../methods/log-name.ts";
+import { defaultLog } from "../../methods/logs/log-name.ts";
 import { headerOf } from "../exchange/exchange.ts";
 import { readBody } from "../exchange/read-body.ts";
 import { rejectEncoding } from "../http-produce-consume.ts";

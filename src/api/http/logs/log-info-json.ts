@@ -6,8 +6,8 @@
  */
 import { Fault } from "../../../fault.ts";
 import type { LogDescription, LogInfo, NamedLogSettings, SettingsChange } from "../../../types.ts";
-import { logIdText } from "../../methods/log-id.ts";
-import { checkedType } from "../../methods/log-settings.ts";
+import { logIdText } from "../../methods/logs/log-id.ts";
+import { checkedType } from "../../methods/logs/log-settings.ts";
 import { parseBody } from "../produce-consume-json.ts";
 
 /** Largest body of settings, in bytes. */

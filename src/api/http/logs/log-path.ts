@@ -7,7 +7,7 @@
  */
 import { Fault } from "../../../fault.ts";
 import { logNameBytesMax } from "../../../log/mod.ts";
-import { defaultLog, namedLogOf } from "../../methods/log-name.ts";
+import { defaultLog, namedLogOf } from "../../methods/logs/log-name.ts";
 
 export const logsPath = "/logs";
 /** Every byte of a name takes at most three characters. */

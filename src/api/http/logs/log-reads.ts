@@ -10,7 +10,7 @@ import { Fault } from "../../../fault.ts";
 import { decodeRecord, RecordCursor } from "../../../log/mod.ts";
 import type { Offset } from "../../../types.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
-import { logIdText } from "../../methods/log-id.ts";
+import { logIdText } from "../../methods/logs/log-id.ts";
 import { memoryWaitMs } from "../../methods/read-admission.ts";
 import { readOne } from "../../methods/read-one.ts";
 import { headerOf } from "../exchange/exchange.ts";

@@ -11,7 +11,7 @@ import { Fault } from "../../../fault.ts";
 import { signalOf } from "../../calls/abort.ts";
 import type { ClientConnection } from "../../calls/call-tracker.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
-import { defaultLog, namedLogOf } from "../../methods/log-name.ts";
+import { defaultLog, namedLogOf } from "../../methods/logs/log-name.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { type Exchange, headerOf, queryOf } from "../exchange/exchange.ts";
 import { type OpenTail, runTail, tailFormOf, tailForms } from "../http-tail.ts";

@@ -1,9 +1,9 @@
 /** The settings of a log in requests: what is stated, and what an update changes. Pure. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Fault } from "../../fault.ts";
-import type { LogSettings, LogSettingsSchema, UpdateLogRequest } from "../../gen/log/v1/log_pb.js";
-import type { NamedLogSettings, SettingsChange } from "../../types.ts";
-import { numberOf } from "./messages.ts";
+import { Fault } from "../../../fault.ts";
+import type { LogSettings, LogSettingsSchema, UpdateLogRequest } from "../../../gen/log/v1/log_pb.js";
+import type { NamedLogSettings, SettingsChange } from "../../../types.ts";
+import { numberOf } from "../messages.ts";
 
 type Setting = keyof NamedLogSettings;
 type Settings = { -readonly [K in Setting]?: NamedLogSettings[K] };

@@ -4,10 +4,10 @@
  *
  *   name → valid? → permission for it → id of this life? → log, or the reference of an append
  */
-import { logObject } from "../../access/mod.ts";
-import { Fault } from "../../fault.ts";
-import type { CommitLog, Freshness, LogCatalog, LogId, LogInfo, LogPage, LogRef } from "../../types.ts";
-import type { Call, CallTracker } from "../calls/call-tracker.ts";
+import { logObject } from "../../../access/mod.ts";
+import { Fault } from "../../../fault.ts";
+import type { CommitLog, Freshness, LogCatalog, LogId, LogInfo, LogPage, LogRef } from "../../../types.ts";
+import type { Call, CallTracker } from "../../calls/call-tracker.ts";
 import { type ListPlan, listLogs } from "./list-logs.ts";
 import { idInLife, logIdText, parseLogId } from "./log-id.ts";
 import { defaultLog, namedLogOf } from "./log-name.ts";

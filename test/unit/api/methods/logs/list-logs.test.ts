@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type ListPlan, listLogs, rangesOf } from "../../../../src/api/methods/list-logs.ts";
-import { SortedNames } from "../../../../src/log/state/sorted-names.ts";
-import type { LogCatalog, LogInfo } from "../../../../src/types.ts";
+import { type ListPlan, listLogs, rangesOf } from "../../../../../src/api/methods/logs/list-logs.ts";
+import { SortedNames } from "../../../../../src/log/state/sorted-names.ts";
+import type { LogCatalog, LogInfo } from "../../../../../src/types.ts";
 
 /** A catalog of these names. It counts the names that it was asked for. */
 function catalogOf(names: readonly string[]) {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { changeOf, settingsMessage, settingsOf } from "../../../../src/api/methods/log-settings.ts";
-import { LogSettingsSchema, UpdateLogRequestSchema } from "../../../../src/gen/log/v1/log_pb.js";
+import { changeOf, settingsMessage, settingsOf } from "../../../../../src/api/methods/logs/log-settings.ts";
+import { LogSettingsSchema, UpdateLogRequestSchema } from "../../../../../src/gen/log/v1/log_pb.js";
 
 const stated = (init: MessageInitShape<typeof LogSettingsSchema>) =>
   settingsOf(create(LogSettingsSchema, init));

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AccessControl, namedIdentity } from "../../../../src/access/mod.ts";
-import { type Call, CallTracker } from "../../../../src/api/calls/call-tracker.ts";
-import { logPermissions } from "../../../../src/api/calls/method-permissions.ts";
-import { LogDirectory, pin } from "../../../../src/api/methods/log-directory.ts";
-import { Fault } from "../../../../src/fault.ts";
-import { noTelemetry } from "../../../../src/lib/telemetry.ts";
-import { systemClock } from "../../../../src/lib/time/clock.ts";
-import type { LogCatalog, LogInfo, LogRef } from "../../../../src/types.ts";
-import { MemoryLog } from "../../../support/log/memory-log.ts";
+import { AccessControl, namedIdentity } from "../../../../../src/access/mod.ts";
+import { type Call, CallTracker } from "../../../../../src/api/calls/call-tracker.ts";
+import { logPermissions } from "../../../../../src/api/calls/method-permissions.ts";
+import { LogDirectory, pin } from "../../../../../src/api/methods/logs/log-directory.ts";
+import { Fault } from "../../../../../src/fault.ts";
+import { noTelemetry } from "../../../../../src/lib/telemetry.ts";
+import { systemClock } from "../../../../../src/lib/time/clock.ts";
+import type { LogCatalog, LogInfo, LogRef } from "../../../../../src/types.ts";
+import { MemoryLog } from "../../../../support/log/memory-log.ts";
 
 const policy = `p, ann, orders/*, produce
   p, ann, orders/*, consume

@@ -6,7 +6,7 @@
  *
  * Names are compared as bytes. The empty name and `default` are the log that every cluster has.
  */
-import { Fault } from "../../fault.ts";
+import { Fault } from "../../../fault.ts";
 
 /** The log that every cluster has. */
 export const defaultLog = "default";

@@ -3,8 +3,8 @@
  *
  * A cluster begins another life when it is restored. Numbers are then given again, so a number alone would mean another log.
  */
-import { Fault } from "../../fault.ts";
-import type { LogId } from "../../types.ts";
+import { Fault } from "../../../fault.ts";
+import type { LogId } from "../../../types.ts";
 
 export interface StatedId {
   readonly life: number;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { idInLife, logIdText, parseLogId } from "../../../../src/api/methods/log-id.ts";
-import { Fault } from "../../../../src/fault.ts";
+import { idInLife, logIdText, parseLogId } from "../../../../../src/api/methods/logs/log-id.ts";
+import { Fault } from "../../../../../src/fault.ts";
 
 const part = fc.integer({ min: 0, max: 0xffff_ffff });
 

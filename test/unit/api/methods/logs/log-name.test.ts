@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { namedLogOf } from "../../../../src/api/methods/log-name.ts";
-import { Fault } from "../../../../src/fault.ts";
+import { namedLogOf } from "../../../../../src/api/methods/logs/log-name.ts";
+import { Fault } from "../../../../../src/fault.ts";
 
 test("the empty name and default mean the log default", () => {
   assert.equal(namedLogOf(""), undefined);

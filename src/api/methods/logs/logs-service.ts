@@ -4,11 +4,11 @@
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { Fault } from "../../fault.ts";
-import type { LogInfoSchema, Logs, UpdateLogRequest } from "../../gen/log/v1/log_pb.js";
-import { assert } from "../../lib/assert.ts";
-import type { Clock } from "../../lib/time/clock.ts";
-import { workTurns } from "../../lib/time/work-turns.ts";
+import { Fault } from "../../../fault.ts";
+import type { LogInfoSchema, Logs, UpdateLogRequest } from "../../../gen/log/v1/log_pb.js";
+import { assert } from "../../../lib/assert.ts";
+import type { Clock } from "../../../lib/time/clock.ts";
+import { workTurns } from "../../../lib/time/work-turns.ts";
 import type {
   ChangedLog,
   CommitLog,
@@ -17,12 +17,12 @@ import type {
   LogInfo,
   LogRef,
   NamedLogSettings,
-} from "../../types.ts";
-import { faultOfAbort, signalOf, unlessAborted } from "../calls/abort.ts";
-import { callOf } from "../calls/call-context.ts";
-import type { Call } from "../calls/call-tracker.ts";
-import { forwardHeader } from "../calls/request-headers.ts";
-import { appendOptionsOf } from "./append.ts";
+} from "../../../types.ts";
+import { faultOfAbort, signalOf, unlessAborted } from "../../calls/abort.ts";
+import { callOf } from "../../calls/call-context.ts";
+import type { Call } from "../../calls/call-tracker.ts";
+import { forwardHeader } from "../../calls/request-headers.ts";
+import { appendOptionsOf } from "../append.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { logIdText } from "./log-id.ts";
 import { defaultLog } from "./log-name.ts";

@@ -2,7 +2,7 @@
  * A page of the logs that a caller may describe. It looks only at names that the policy allows: a caller of few logs does
  * not walk over a million others, and the page never tells the name of another log.
  */
-import type { LogCatalog, LogInfo, LogPage } from "../../types.ts";
+import type { LogCatalog, LogInfo, LogPage } from "../../../types.ts";
 
 export interface ListPlan {
   readonly prefix: string;
