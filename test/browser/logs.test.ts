@@ -133,11 +133,12 @@ test("the list pages as it is scrolled, shows rates, and narrows to a prefix; th
 });
 
 test("settings are changed, the log is closed, and its deletion needs its name", async () => {
-  await createLogs(["old/one"]);
+  await rpc("Logs/CreateLog", { name: "old/one", settings: { retentionAgeMs: "5400000" } });
   await append("old/one", "the only record");
   await using page = await Dashboard.open(browser, node.origin, "?log=old/one");
   await page.row(0).getByText("the only record").waitFor();
   await button(page, "Settings").click();
+  await page.text("the last 1 h 30 min");
   await field(page, "Media type of the records").fill("text/ö");
   await button(page, "Save").click();
   await page.page
@@ -149,7 +150,11 @@ test("settings are changed, the log is closed, and its deletion needs its name",
   await button(page, "Save").click();
   await button(page, "Discard").waitFor({ state: "detached" });
   const { log } = (await rpc("Logs/GetLog", { name: "old/one" })) as { log: { settings: object } };
-  assert.deepEqual(log.settings, { maxBytes: String(64 << 20), contentType: "text/plain" });
+  assert.deepEqual(log.settings, {
+    maxBytes: String(64 << 20),
+    contentType: "text/plain",
+    retentionAgeMs: "5400000",
+  });
   await button(page, "Close the log…").click();
   await button(page, "Yes, close the log").click();
   await page.status("Closed");

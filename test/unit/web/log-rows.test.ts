@@ -14,6 +14,7 @@ const seen = (name: string, next = 0, id = name): LogSeen => ({
   lastMs: 0,
   closed: false,
   settings: { maxBytes: undefined, recordBytesMax: undefined, contentType: undefined },
+  lifetime: undefined,
 });
 const namesOf = (rows: LogRows): string[] =>
   Array.from({ length: rows.count }, (_, at) => rows.at(at)?.name ?? "");

@@ -11,6 +11,14 @@ export interface LogSettingsSeen {
   readonly contentType: string | undefined;
 }
 
+/** When the cluster deletes records, or the log, without a request. Undefined: the cluster's value. */
+export interface LogLifetime {
+  readonly retentionBytes: number | undefined;
+  readonly retentionAgeMs: number | undefined;
+  readonly ttlMs: number | undefined;
+  readonly expiresAtMs: number | undefined;
+}
+
 /** A log as a node reported it. */
 export interface LogSeen {
   readonly name: string;
@@ -23,6 +31,8 @@ export interface LogSeen {
   readonly lastMs: number;
   readonly closed: boolean;
   readonly settings: LogSettingsSeen;
+  /** Undefined for the log `default`. */
+  readonly lifetime: LogLifetime | undefined;
 }
 
 export interface LogRow extends LogSeen {
@@ -44,7 +54,8 @@ export function rowOf(seen: LogSeen, before: LogRow | undefined, seenMs: number)
   }
   const passedMs = seenMs - before.seenMs;
   // `next` and the time when it was read stay together.
-  if (passedMs < rateMsMin) return { ...before, closed: seen.closed, settings: seen.settings };
+  if (passedMs < rateMsMin)
+    return { ...seen, seenMs: before.seenMs, next: before.next, perSecond: before.perSecond };
   return { ...seen, seenMs, perSecond: (Math.max(0, seen.next - before.next) * 1000) / passedMs };
 }
 

@@ -152,7 +152,7 @@ export function leaveLog(name: string, from: From = defaultFrom): void {
   configuring.value = false;
   appended.value = new Set();
   tail.openLog(name, from);
-  tailedLog.follow(name, logList.rows.get(name));
+  tailedLog.follow(name);
 }
 
 /** Opens the panel that describes a log, or closes it. */

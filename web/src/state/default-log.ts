@@ -22,6 +22,7 @@ export class DefaultLog {
       lastMs: segments.findLast(({ lastTimestampMs }) => lastTimestampMs > 0)?.lastTimestampMs ?? 0,
       closed: false,
       settings: noSettings,
+      lifetime: undefined,
     };
     this.row.value = rowOf(seen, this.row.peek(), monotonicMs());
   }

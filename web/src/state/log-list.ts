@@ -27,6 +27,12 @@ export function seenOf(info: LogInfo): LogSeen {
       recordBytesMax: numberOf(settings?.recordBytesMax),
       contentType: settings?.contentType,
     },
+    lifetime: {
+      retentionBytes: numberOf(settings?.retentionBytes),
+      retentionAgeMs: numberOf(settings?.retentionAgeMs),
+      ttlMs: numberOf(settings?.ttlMs),
+      expiresAtMs: numberOf(settings?.expiresAtMs),
+    },
   };
 }
 

@@ -1,8 +1,8 @@
 /** The panel of one log: its description, its settings, and the buttons that close or delete it. */
 import { useSignal } from "@preact/signals";
-import { ago, counted, fullTime, grouped, size } from "../core/format.ts";
+import { ago, counted, fullTime, grouped, size, span } from "../core/format.ts";
 import { checkSettings, draftOf, type SettingsDraft } from "../core/log-form.ts";
-import type { LogSeen } from "../core/log-rows.ts";
+import type { LogLifetime, LogSeen } from "../core/log-rows.ts";
 import { visibleLine } from "../core/visible.ts";
 import { zoneMinutesAt } from "../io/timing.ts";
 import { leaveLog, logList, second, tail, timeStyle, view } from "../state/app.ts";
@@ -52,17 +52,28 @@ function Description({ info }: { info: LogSeen }) {
     ["Last append", lastMs === 0 ? "—" : `${timeText(lastMs)}, ${ago(lastMs, second.value)}`],
     ["Created", timeText(createdMs)],
     ["Id", id],
+    ...lifetimeFacts(info.lifetime),
   ];
   return (
     <dl class="meta wide-names">
       {facts.map(([name, value]) => (
-        <div key={name}>
+        <div key={name + value}>
           <dt>{name}</dt>
           <dd class={name === "Id" ? "mono" : ""}>{value}</dd>
         </div>
       ))}
     </dl>
   );
+}
+
+function lifetimeFacts(lifetime: LogLifetime | undefined): (readonly [string, string])[] {
+  const { retentionBytes, retentionAgeMs, ttlMs, expiresAtMs } = lifetime ?? {};
+  const facts: (readonly [string, string])[] = [];
+  if (retentionBytes !== undefined) facts.push(["Retention", `the newest ${size(retentionBytes)}`]);
+  if (retentionAgeMs !== undefined) facts.push(["Retention", `the last ${span(retentionAgeMs)}`]);
+  if (ttlMs !== undefined) facts.push(["Time to live", `${span(ttlMs)} after the last append`]);
+  if (expiresAtMs !== undefined) facts.push(["Expires", timeText(expiresAtMs)]);
+  return facts;
 }
 
 const timeText = (atMs: number): string =>
