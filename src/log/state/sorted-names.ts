@@ -16,15 +16,24 @@ export function compareNames(one: string, other: string): number {
 const byteRank = (unit: number): number => (unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit);
 
 export class SortedNames {
-  readonly #names: string[];
+  /** Put in order when they are first used: a copy for a checkpoint needs no order. */
+  readonly #all: string[];
+  #isOrdered = false;
 
   constructor(names: Iterable<string>) {
-    this.#names = [...names].sort(compareNames);
+    this.#all = [...names];
+  }
+
+  get #names(): string[] {
+    if (!this.#isOrdered) this.#all.sort(compareNames);
+    this.#isOrdered = true;
+    return this.#all;
   }
 
   add(name: string): void {
+    const names = this.#names;
     const at = this.#position(name);
-    if (this.#names[at] !== name) this.#names.splice(at, 0, name);
+    if (names[at] !== name) names.splice(at, 0, name);
   }
 
   delete(name: string): void {
@@ -34,14 +43,15 @@ export class SortedNames {
 
   /** At most `limit` names that begin with `prefix` and come after `after`. */
   page(prefix: string, after: string, limit: number): string[] {
+    const names = this.#names;
     let at = this.#position(prefix);
     if (compareNames(after, prefix) >= 0) {
       at = this.#position(after);
-      if (this.#names[at] === after) at++;
+      if (names[at] === after) at++;
     }
     const found: string[] = [];
-    for (; at < this.#names.length && found.length < limit; at++) {
-      const name = this.#names[at]!;
+    for (; at < names.length && found.length < limit; at++) {
+      const name = names[at]!;
       if (!name.startsWith(prefix)) break;
       found.push(name);
     }
@@ -50,10 +60,11 @@ export class SortedNames {
 
   /** The position of the first name that is not before `name`. */
   #position(name: string): number {
-    let [low, high] = [0, this.#names.length];
+    const names = this.#names;
+    let [low, high] = [0, names.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compareNames(this.#names[middle]!, name) < 0) low = middle + 1;
+      if (compareNames(names[middle]!, name) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
