@@ -40,6 +40,7 @@ export interface WrittenExtent {
 
 /** Beyond this, views that no reader uses are dropped. */
 const viewsMax = 1_000;
+const viewsLooked = 4;
 
 export class CommittedLog implements ReadableLog {
   readonly frameCache: FrameCache;
@@ -168,13 +169,18 @@ export class CommittedLog implements ReadableLog {
   view(id: LogId): LogView {
     const known = this.#views.get(id);
     if (known !== undefined) return known;
-    for (const [other, view] of this.#views) {
-      if (this.#views.size < viewsMax) break;
-      if (!view.isUsed) this.#views.delete(other);
-    }
+    if (this.#views.size >= viewsMax) this.#dropUnused();
     const view = new LogView(id, this);
     this.#views.set(id, view);
     return view;
+  }
+
+  /** Looks at the first few views only: with many tails, all of them can be in use. Those in use come last then. */
+  #dropUnused(): void {
+    for (const [id, view] of [...this.#views.entries().take(viewsLooked)]) {
+      this.#views.delete(id);
+      if (view.isUsed) this.#views.set(id, view);
+    }
   }
 
   row(id: LogId): LogRow | undefined {
