@@ -108,7 +108,10 @@ export class Dashboard implements AsyncDisposable {
       }
       assert.ok(turn < 400, "the list does not scroll");
       await this.page.locator(".list-box").evaluate((box) => box.scrollBy(0, -400));
-      await this.page.waitForTimeout(20);
+      // Two steps without a drawing between them would pass rows that were never on the page.
+      await this.page.evaluate(
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))",
+      );
     }
     const last = Math.max(...seen);
     assert.equal(seen.size, last - first + 1, "every offset from the first to the last was on the page");
