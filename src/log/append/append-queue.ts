@@ -77,6 +77,8 @@ export class AppendQueue {
   #groups: QueuedGroup[] = [];
   #bytes = 0;
   #appends = 0;
+  /** Appends that will be added later, and have their room already. */
+  readonly #reserved = { bytes: 0, appends: 0 };
   readonly #pool = new GroupBufferPool();
   /** The expected size of the next group: a moving average. */
   #expectedBytes = expectedBytesMin;
@@ -111,6 +113,21 @@ export class AppendQueue {
     let records = 0;
     for (const group of this.#groups) records += group.builder.recordsOf(logId);
     return records;
+  }
+
+  /**
+   * Reserves room for an append that is added later. Returns the function that releases it.
+   * @throws Fault "overloaded" if the queue is full
+   */
+  reserve(runBytes: number): () => void {
+    this.#requireRoom(runBytes);
+    const reserved = this.#reserved;
+    reserved.bytes += runBytes;
+    reserved.appends++;
+    return () => {
+      reserved.bytes -= runBytes;
+      reserved.appends--;
+    };
   }
 
   /**
@@ -202,14 +219,20 @@ export class AppendQueue {
     throw table.refusal(stamp, expected);
   }
 
-  #groupFor(runBytes: number): QueuedGroup {
+  #requireRoom(runBytes: number): void {
     const { bytesMax, appendsMax } = this.#limits;
-    if (this.#groups.length > 0 && (this.#bytes + runBytes > bytesMax || this.#appends >= appendsMax)) {
-      throw new Fault("overloaded", {
-        message: "too many appends wait for the disk",
-        facts: { waitingBytes: this.#bytes, waitingAppends: this.#appends },
-      });
-    }
+    const bytes = this.#bytes + this.#reserved.bytes;
+    const appends = this.#appends + this.#reserved.appends;
+    const isEmpty = this.#groups.length === 0 && this.#reserved.appends === 0;
+    if (isEmpty || (bytes + runBytes <= bytesMax && appends < appendsMax)) return;
+    throw new Fault("overloaded", {
+      message: "too many appends wait for the disk",
+      facts: { waitingBytes: bytes, waitingAppends: appends },
+    });
+  }
+
+  #groupFor(runBytes: number): QueuedGroup {
+    this.#requireRoom(runBytes);
     let group = this.last;
     if (!group?.builder.fits(runBytes)) {
       group = new QueuedGroup(Math.max(this.#expectedBytes, runBytes + 512), this.#pool);

@@ -92,18 +92,23 @@ export class Appender {
   append(run: RecordRun, options: AppendOptions): Promise<Appended> {
     const { log, producer } = options;
     checkRun(run, producer?.subject);
-    return log !== undefined && this.admission.isBusy(log.name)
-      ? this.#appendLater(run, options, log.name)
-      : this.#admit(run, options);
+    if (log === undefined || !this.admission.isBusy(log.name)) return this.#admit(run, options);
+    return this.#appendLater(run, options, log.name, this.#queue.reserve(run.bytes.length));
   }
 
   /** Appends after the commands about the log that are under way, and after the appends that wait for them already. */
-  async #appendLater({ bytes, count }: RecordRun, options: AppendOptions, name: string): Promise<Appended> {
+  async #appendLater(
+    { bytes, count }: RecordRun,
+    options: AppendOptions,
+    name: string,
+    release: () => void,
+  ): Promise<Appended> {
     const copy = { bytes: new Uint8Array(bytes), count };
     const turn = this.admission.waitsFor(name);
+    await turn.before;
+    await this.commandsApplied(name);
+    release();
     try {
-      await turn.before;
-      await this.commandsApplied(name);
       this.#checkReady();
       // Not awaited: the next append waits only until this one has its place.
       return this.#admit(copy, options);

@@ -83,3 +83,19 @@ test("a failed queue rejects its appends and barriers, and is empty", () => {
     duplicate: false,
   });
 });
+
+test("reserved room counts for the limits until it is released, also after a failure", () => {
+  const queue = new AppendQueue({ bytesMax: 40, appendsMax: 3 });
+  const bytes = run("x".repeat(14)).bytes.length;
+  const add = () => queue.add(run("x".repeat(14)), undefined, false, undefined);
+  const release = [queue.reserve(bytes), queue.reserve(bytes)];
+  assert.throws(() => queue.reserve(bytes), isFault("overloaded"));
+  assert.throws(add, isFault("overloaded"));
+  queue.fail(new Fault("unavailable"));
+  assert.throws(add, isFault("overloaded"));
+  for (const one of release) {
+    one();
+    add();
+  }
+  assert.throws(add, isFault("overloaded"));
+});

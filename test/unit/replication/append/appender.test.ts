@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
 import { run, simMachine } from "../../../support/log/logs.ts";
 import { MemoryCluster } from "../../../support/raft/replicas.ts";
 import { until } from "../../../support/until.ts";
@@ -33,4 +34,23 @@ test("an append does not overtake those of its log that wait for a command", asy
     appended.map(({ firstOffset }) => firstOffset),
     [0, 1, 2, 3],
   );
+});
+
+test("appends that wait for a command count for the limit of the queue, and have their room afterwards", async () => {
+  const { replica } = await simMachine(1).open();
+  const { log } = replica;
+  const name = "a";
+  await log.named.change({ kind: "create", name, settings: {} });
+  const change = log.named.change({ kind: "update", log: { name }, settings: { contentType: "a/b" } });
+  const value = "x".repeat(1_000_000);
+  const appends = await Promise.allSettled(
+    Array.from({ length: 50 }, () => log.append(run(value), { log: { name } })),
+  );
+  await change;
+  const written = appends.filter(({ status }) => status === "fulfilled").length;
+  assert.equal(written, 33);
+  for (const [at, settled] of appends.entries()) {
+    if (settled.status === "fulfilled") assert.equal(settled.value.firstOffset, at);
+    else assert.equal(Fault.from(settled.reason).kind, "overloaded", String(settled.reason));
+  }
 });
