@@ -14,6 +14,7 @@ import { readU32le, readU64le, writeU32le, writeU64le } from "../../lib/bytes.ts
 import { crc32 } from "../../lib/checksum.ts";
 import type { MappedFile } from "../../lib/disk/mapped-file.ts";
 import type { LogId, Offset, RaftIndex } from "../../types.ts";
+import type { OffsetIndex } from "./offset-index.ts";
 
 /** The batches of one log in one segment, in order: at least one. */
 export interface LogBatches {
@@ -82,6 +83,16 @@ export class ActiveLogIndex {
     batches.ordinals.push(ordinal);
     batches.offsets.push(offset);
     this.#entries++;
+  }
+
+  /** Bytes of the batches, which stand in a store of `storeBytes` bytes that `index` describes. */
+  bytesIn(index: Pick<OffsetIndex, "length" | "position">, storeBytes: number): number {
+    let bytes = 0;
+    for (const { ordinals } of this.#logs.values()) {
+      for (const k of ordinals)
+        bytes += (k + 1 < index.length ? index.position(k + 1) : storeBytes) - index.position(k);
+    }
+    return bytes;
   }
 
   /** Removes the batches from this ordinal on. */

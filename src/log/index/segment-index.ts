@@ -45,7 +45,7 @@ export function enterFrame(
 export type LastBatch = (id: LogId, before: RaftIndex) => RaftIndex;
 
 /** Returns true for records of a named log. */
-const isNamedBatch = (bytes: Uint8Array, at: number): boolean =>
+export const isNamedBatch = (bytes: Uint8Array, at: number): boolean =>
   frameLogId(bytes, at) !== 0 && frameKind(bytes, at) === batchKind.data;
 
 /** Enters the frame at `at`, batch `ordinal` of its segment, if it holds records of a named log. */

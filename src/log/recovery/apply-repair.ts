@@ -70,7 +70,7 @@ function writeSegment(
     before,
     baseTimestampMs,
     seal,
-    ...(named > 0 ? { namedBatches: named } : {}),
+    ...(named > 0 ? { namedBatches: named, namedBytes: logs.bytesIn(segment.index, segment.bytes) } : {}),
   };
   return [catalogChange.segment(meta), catalogChange.checkpoint(first, checkpoint)];
 }

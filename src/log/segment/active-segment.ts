@@ -11,7 +11,7 @@ import { type ChainEnd, endAfter } from "../frame/chain.ts";
 import { encodeFooter, indexHeaderBytes, type SealFacts } from "../index/index-file.ts";
 import type { ActiveLogIndex, LogBatches } from "../index/log-index.ts";
 import { type ActiveIndex, entryBytes, lastAtOrBefore, type OffsetIndex } from "../index/offset-index.ts";
-import { enterFrame, enterNamed, type LastBatch } from "../index/segment-index.ts";
+import { enterFrame, enterNamed, isNamedBatch, type LastBatch } from "../index/segment-index.ts";
 import { firstOf, readStore, type Segment, type SegmentMeta } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
@@ -37,6 +37,8 @@ export class ActiveSegment implements Segment {
   end: ChainEnd;
   /** How many entries the index file holds. */
   #receipts: number;
+  /** Bytes of the records of named logs. */
+  #namedBytes: number;
 
   /** Opens both files. Throws what the disk throws; then both files are closed. */
   static open(
@@ -75,6 +77,7 @@ export class ActiveSegment implements Segment {
     this.bytes = at.bytes;
     this.end = at.end;
     this.#receipts = at.receipts;
+    this.#namedBytes = logs.bytesIn(index, at.bytes);
   }
 
   get first(): RaftIndex {
@@ -87,6 +90,11 @@ export class ActiveSegment implements Segment {
 
   get nextOffset(): Offset {
     return this.end.nextOffset;
+  }
+
+  /** Without the records of named logs. */
+  get defaultBytes(): number {
+    return this.bytes - this.#namedBytes;
   }
 
   /** The timestamp of the last batch with records. Retention by age does not count commands. */
@@ -141,6 +149,7 @@ export class ActiveSegment implements Segment {
     const flaw = enterFrame(this.index, bytes, at, this.bytes, this.end);
     assert(flaw === undefined, "a frame was written to a segment that cannot describe it");
     enterNamed(this.logs, this.index.length - 1, bytes, at, lastBatch);
+    if (isNamedBatch(bytes, at)) this.#namedBytes += length;
     this.bytes += length;
     this.end = endAfter(this.end, bytes, at);
   }
@@ -187,6 +196,7 @@ export class ActiveSegment implements Segment {
     const bytes = this.index.position(k);
     this.index.truncate(k);
     this.logs.truncate(k);
+    this.#namedBytes = this.logs.bytesIn(this.index, bytes);
     this.#receipts = Math.min(this.#receipts, k);
     this.#indexFile.truncate(indexHeaderBytes + entryBytes * this.#receipts);
     syncFile(this.#indexFile);
@@ -218,7 +228,8 @@ export class ActiveSegment implements Segment {
     this.#indexFile.write(footer, body.length);
     this.#indexFile.truncate(body.length + footer.length);
     syncFile(this.#indexFile);
-    return { ...this.meta, seal, ...(namedBatches > 0 ? { namedBatches } : {}) };
+    const named = { namedBatches, namedBytes: this.#namedBytes };
+    return { ...this.meta, seal, ...(namedBatches > 0 ? named : {}) };
   }
 
   /** Undoes seal() for a segment that stays active: its footer must not be read as receipts. */

@@ -10,7 +10,8 @@ import type { LogSettings } from "../frame/command.ts";
 
 /** A segment as retention needs it. */
 export interface RetainedSegment {
-  readonly bytes: number;
+  /** Bytes of what is not of named logs: only `default` is trimmed by them. */
+  readonly defaultBytes: number;
   readonly nextOffset: Offset;
   /** Of its newest record. */
   readonly lastTimestampMs: number;
@@ -29,15 +30,15 @@ export interface RetainedLog {
 export function retentionOffset(log: RetainedLog, settings: LogSettings, nowMs: number): Offset {
   const { retentionBytes, retentionAgeMs } = settings;
   const readable = readableSegments(log);
-  let bytes = log.active?.bytes ?? 0;
-  for (const segment of readable) if (segment !== log.active) bytes += segment.bytes;
+  let bytes = log.active?.defaultBytes ?? 0;
+  for (const segment of readable) if (segment !== log.active) bytes += segment.defaultBytes;
   let before = log.lowest;
   for (const segment of readable) {
     const tooMuch = retentionBytes > 0 && bytes > retentionBytes && segment !== log.active;
     const tooOld = retentionAgeMs > 0 && segment.lastTimestampMs + retentionAgeMs < nowMs;
     if (!tooMuch && !tooOld) break;
     before = segment.nextOffset;
-    bytes -= segment.bytes;
+    bytes -= segment.defaultBytes;
   }
   return before;
 }

@@ -57,6 +57,11 @@ export class SealedSegment implements Segment {
     return this.seal.storeBytes;
   }
 
+  /** Without the records of named logs. */
+  get defaultBytes(): number {
+    return this.bytes - (this.meta.namedBytes ?? 0);
+  }
+
   /** The end of the log after the segment. */
   get end(): ChainEnd {
     const { meta, seal } = this;

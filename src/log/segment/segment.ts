@@ -21,6 +21,8 @@ export interface SegmentMeta {
   readonly seal: SealFacts | undefined;
   /** Batches of named logs in a sealed segment. Absent if there are none. */
   readonly namedBatches?: number;
+  /** Their bytes. Absent if there are none. */
+  readonly namedBytes?: number;
 }
 
 /** The index of the segment's first batch, which names its files. */

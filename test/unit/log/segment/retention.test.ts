@@ -3,9 +3,13 @@ import { test } from "node:test";
 import { defaultSettings } from "../../../../src/log/frame/command.ts";
 import { nextExpiryMs, retentionOffset } from "../../../../src/log/segment/retention.ts";
 
-const segment = (nextOffset: number) => ({ bytes: 100, nextOffset, lastTimestampMs: nextOffset * 100 });
+const segment = (nextOffset: number) => ({
+  defaultBytes: 100,
+  nextOffset,
+  lastTimestampMs: nextOffset * 100,
+});
 const sealed = [10, 20, 30].map(segment);
-const active = { ...segment(40), bytes: 50 };
+const active = { ...segment(40), defaultBytes: 50 };
 const by = (settings: Partial<typeof defaultSettings>) => ({ ...defaultSettings, ...settings });
 const log = (lowest = 0, activeCommitted = true) => ({ sealed, active, activeCommitted, lowest });
 
