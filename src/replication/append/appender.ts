@@ -106,7 +106,8 @@ export class Appender {
     const copy = { bytes: new Uint8Array(bytes), count };
     const turn = this.admission.waitsFor(name);
     await turn.before;
-    await this.commandsApplied(name);
+    // Asked again after each wait: another command may have begun in the meantime.
+    while (this.admission.commandOn(name) !== undefined) await this.commandsApplied(name);
     release();
     try {
       this.#checkReady();

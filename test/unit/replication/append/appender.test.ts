@@ -54,3 +54,24 @@ test("appends that wait for a command count for the limit of the queue, and have
     else assert.equal(Fault.from(settled.reason).kind, "overloaded", String(settled.reason));
   }
 });
+
+test("an append that waited for a command is not written after a close that began in between", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const { log } = (await cluster.leader()).replica!;
+  const { named } = log;
+  for (let round = 0; round < 20; round++) {
+    const name = `log ${round}`;
+    await named.change({ kind: "create", name, settings: {} });
+    const append = (value: string) => log.append(run(value), { log: { name } }).catch(Fault.from);
+    await Promise.all([
+      named.change({ kind: "update", log: { name }, settings: { maxBytes: 1_000 + round } }),
+      append("a"),
+      named.change({ kind: "close", log: { name } }),
+      append("b"),
+    ]);
+    const { closed, version } = await named.open({ name }).info();
+    assert.equal(closed, true);
+    const table = log.log.state.logs;
+    assert.ok(table.row(table.named(name)!.id)!.lastIndex < version, "a record behind the close");
+  }
+});
