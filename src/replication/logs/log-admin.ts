@@ -130,13 +130,22 @@ export class LogAdmin {
   }
 
   /**
-   * Calls `decide` when no command about the log of this name is under way. It begins its command before its first await, so
-   * that no other one begins in between.
+   * Calls `decide` when no command about the log of this name is under way, and after the appends and changes that wait for
+   * one already. It begins its command before its first await, so that no other one begins in between.
    */
   async #alone<T>(name: string, decide: () => Promise<T>): Promise<T> {
     const { appender } = this.#ports;
-    while (appender.admission.commandOn(name) !== undefined) await appender.commandsApplied(name);
-    return decide();
+    const { admission } = appender;
+    if (!admission.isBusy(name)) return decide();
+    const turn = admission.waitsFor(name);
+    try {
+      await turn.before;
+      while (admission.commandOn(name) !== undefined) await appender.commandsApplied(name);
+      // Not awaited: the next one waits only until this command has begun.
+      return decide();
+    } finally {
+      turn.end();
+    }
   }
 
   /** Does the same with the staged row of the log, which must have the version if one is given. */

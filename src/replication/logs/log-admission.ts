@@ -11,7 +11,7 @@ export class LogAdmission {
   readonly #table: () => Pick<LogTable, "stagedNamed">;
   /** The commands that were accepted and are not applied yet, by the name of their log. */
   readonly #commands = new Map<string, QueuedGroup>();
-  /** The last append that waits for commands about a log, by its name. Resolves once it has its place. */
+  /** The last append or change that waits for commands about a log, by its name. Resolves once it has its place. */
   readonly #waiting = new Map<string, Promise<void>>();
 
   constructor(table: () => Pick<LogTable, "stagedNamed">) {
@@ -23,12 +23,12 @@ export class LogAdmission {
     return this.#commands.get(name);
   }
 
-  /** True while an append to this log waits: for a command, or behind an append that does. */
+  /** True while an append to this log waits: for a command, or behind an append or a change that does. */
   isBusy(name: string): boolean {
     return this.#commands.has(name) || this.#waiting.has(name);
   }
 
-  /** An append to this log begins to wait. Its turn comes after `before`; it calls `end` when it has its place. */
+  /** An append or a change of this log begins to wait. Its turn comes after `before`; it calls `end` when it has its place. */
   waitsFor(name: string): { readonly before: Promise<void> | undefined; readonly end: () => void } {
     const before = this.#waiting.get(name);
     const { promise, resolve } = Promise.withResolvers<void>();

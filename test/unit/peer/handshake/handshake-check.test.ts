@@ -126,3 +126,36 @@ describe("the check of an introduction", () => {
     assert.equal(checkResponder(caller({ protocol: 3 }), self, expected)?.reason, "other-version");
   });
 });
+
+describe("the level of a log", () => {
+  const log = { level: 1, levelOfLog: 1 };
+
+  test("is no matter between nodes that have it, or whose logs do not", () => {
+    for (const [ours, theirs] of [
+      [log, log],
+      [{ level: 1 }, {}],
+      [{}, { level: 1, levelOfLog: 0 }],
+      [log, { level: 1 }],
+    ]) {
+      const refusal = checkCaller(caller({ hello: hello("b", theirs) }), context({ self: hello("a", ours) }));
+      assert.equal(refusal, undefined);
+    }
+  });
+
+  test("keeps nodes away that do not have it, whichever of the two calls", () => {
+    for (const [ours, theirs, old] of [
+      [log, {}, "b"],
+      [{}, log, "a"],
+    ] as const) {
+      const refusal = checkCaller(caller({ hello: hello("b", theirs) }), context({ self: hello("a", ours) }));
+      assert.equal(refusal?.reason, "other-version");
+      assert.match(refusal!.message, new RegExp(`has level 1, ${old} \\(version 1\\.2\\.3\\) has level 0`));
+      const answer = checkResponder(
+        caller({ hello: hello("b", theirs) }),
+        hello("a", ours),
+        hello("b", theirs),
+      );
+      assert.equal(answer?.reason, "other-version");
+    }
+  });
+});

@@ -80,6 +80,9 @@ describe("the frames of the handshake", () => {
       { ...good, hello: { ...good.hello, clusterId: 5 } },
       { ...good, hello: { ...good.hello, configured: 1 } },
       { ...good, hello: { ...good.hello, wallMs: Number.POSITIVE_INFINITY } },
+      { ...good, hello: { ...good.hello, level: -1 } },
+      { ...good, hello: { ...good.hello, level: 1.5 } },
+      { ...good, hello: { ...good.hello, levelOfLog: "1" } },
     ];
     for (const value of wrong) {
       const frame: PeerFrame = { kind: "hello", head: pack(value), body: new Uint8Array(0) };
@@ -89,6 +92,14 @@ describe("the frames of the handshake", () => {
       );
     }
     assert.throws(() => decodeRefusal({ kind: "refusal", head: pack([1]), body: new Uint8Array(0) }), Fault);
+  });
+
+  test("the levels of a node are sent, and those of an earlier version are not there", () => {
+    const sent = { ...hello("b"), level: 1, levelOfLog: 1 };
+    const { hello: found } = decodeIntroduction(frameOf(encodeIntroduction("hello", "control", sent)));
+    assert.deepEqual([found.level, found.levelOfLog], [1, 1]);
+    const { hello: old } = decodeIntroduction(frameOf(encodeIntroduction("hello", "control", hello("b"))));
+    assert.deepEqual([old.level, old.levelOfLog], [undefined, undefined]);
   });
 
   test("a probe is named visit on the wire, as earlier versions name it", () => {

@@ -182,7 +182,7 @@ test("creates that are under way count for the limit, until they end", async () 
   const admin = new LogAdmin({
     table: () => table,
     appender: {
-      admission: { commandOn: () => undefined } as never,
+      admission: { isBusy: () => false, commandOn: () => undefined } as never,
       command: () => Promise.resolve(),
       namedCommand: () => new Promise<void>((_, reject) => underWay.push(reject)),
       commandsApplied: () => Promise.resolve(),
@@ -204,4 +204,23 @@ test("creates that are under way count for the limit, until they end", async () 
   assert.equal(underWay.length, 2);
   underWay[1]!(new Error("not written"));
   await assert.rejects(again, /not written/);
+});
+
+test("no log is created before every member has named logs, and the fault names those that do not", async () => {
+  let without: readonly string[] = ["n2", "n3"];
+  const machine = simMachine("old members");
+  await using log = await machine.open({}, { membersWithout: () => without });
+  const create = () => log.replica.log.named.change({ kind: "create", name: "a", settings: {} });
+  await assert.rejects(create(), (reason) => {
+    assert.ok(reason instanceof Fault);
+    assert.equal(reason.kind, "failed-precondition");
+    assert.deepEqual(reason.facts, { reason: "OLD_MEMBERS", members: "n2 n3" });
+    return reason.message.includes("n2, n3");
+  });
+  assert.equal(log.storedLog.state.logs.stagedLevel, 0);
+  without = [];
+  assert.equal((await create()).created, true);
+  without = ["n2"];
+  const { created } = await log.replica.log.named.change({ kind: "create", name: "b", settings: {} });
+  assert.equal(created, true, "the level is raised once");
 });
