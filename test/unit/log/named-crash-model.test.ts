@@ -10,6 +10,6 @@ test("named logs on a failing disk agree with their model, whatever happens", as
       const settings = { ...world.settings, retentionAgeMs: 0 };
       await runNamedModel({ ...world, settings }, list);
     }),
-    { numRuns: 200, seed: 20261129 },
+    { numRuns: 100, seed: 20261129 },
   );
 });

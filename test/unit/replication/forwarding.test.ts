@@ -50,7 +50,7 @@ async function appendWith(
 const summary = ({ calls, end }: { calls: number; end: Fault | Appended }): unknown =>
   end instanceof Fault ? [calls, end.kind, end.written] : [calls, "appended"];
 
-describe("an append that a follower forwards", () => {
+describe("an append that a follower forwards", { concurrency: true }, () => {
   test("is retried if it certainly was not written, on the leader at that time", async () => {
     assert.deepEqual(summary(await appendWith([unavailable, notLeader, appended], {})), [3, "appended"]);
   });
