@@ -4,21 +4,25 @@
  *
  *   name   → the rules for it, by subject
  *   prefix → the rules for it, by subject, in a prefix tree
- *   subject → action → the objects of its rules
+ *   subject → action → the objects of its rules, as a list of name-patterns.ts
  *
  * Casbin evaluates each rule for each decision: 2 ms at 1,000 rules. Here a decision looks at the rules for the name and
  * for its prefixes, whose subject is the caller or a role of the caller. Casbin with `logMatch` is the oracle of the tests:
- * the decisions and the rules behind them are the same.
+ * the decisions and the rules behind them are the same. Where the model compares objects for equality, only the object `*`
+ * is more than a name: it is every log there too.
  */
 import { YieldPoints } from "../lib/time/yield-points.ts";
 import type { MatcherForm } from "./model-shape.ts";
+import { addPattern, sortPatterns, unionOf } from "./name-patterns.ts";
 import { ObjectRules } from "./object-rules.ts";
 import type { PolicyLine } from "./policy.ts";
 import { PrefixTree } from "./prefix-tree.ts";
 import { RoleGraph } from "./role-graph.ts";
 
-/** Most names that are kept in the sets of `#namesOf`. */
+/** Most names that are kept in the sets of `#namesOf`, and most objects in the lists of `patternsOf`. */
 const keptNamesMax = 100_000;
+/** Every log. */
+const everyLog = "*";
 
 export class PermissionTree {
   readonly #form: MatcherForm;
@@ -29,13 +33,26 @@ export class PermissionTree {
   /** Subject → itself and its roles. Full, it is cleared. */
   readonly #reached = new Map<string, ReadonlySet<string>>();
   #reachedNames = 0;
+  /** Subject and action → the union of the lists of the subject and its roles. Full, it is cleared. */
+  readonly #unions = new Map<string, readonly string[]>();
+  #unionPatterns = 0;
 
   /** Compiles the `p` and `g` lines of a policy. It pauses in between, so that it does not hold the event loop. */
   static async of(lines: readonly PolicyLine[], form: MatcherForm): Promise<PermissionTree> {
     const tree = new PermissionTree(form);
     const yieldPoints = new YieldPoints();
+    const byObject = new Map<string, PolicyLine[]>();
     for (const line of lines) {
       tree.#add(line);
+      const [, object = ""] = line.fields;
+      if (line.kind === "g" || !tree.#isPattern(object)) continue;
+      const same = byObject.get(object);
+      if (same === undefined) byObject.set(object, [line]);
+      else same.push(line);
+      await yieldPoints.next();
+    }
+    for (const object of await sortPatterns([...byObject.keys()])) {
+      for (const line of byObject.get(object)!) tree.#addObject(line);
       await yieldPoints.next();
     }
     return tree;
@@ -46,24 +63,34 @@ export class PermissionTree {
   }
 
   #add(line: PolicyLine): void {
-    const [subject = "", object = "", action = ""] = line.fields;
+    const [subject = "", object = ""] = line.fields;
     if (line.kind === "g") {
       this.#roles.link(subject, object);
       return;
     }
     this.#rulesFor(object).add(line);
+  }
+
+  /** False for an object that is no name of a log and covers none. */
+  #isPattern(object: string): boolean {
+    return this.#form.prefixes || object === everyLog || !object.endsWith("*");
+  }
+
+  /** Adds the object of a rule to those of its subject. Objects are added in order. */
+  #addObject({ fields }: PolicyLine): void {
+    const [subject = "", object = "", action = ""] = fields;
     let byAction = this.#objects.get(subject);
     if (byAction === undefined) {
       byAction = new Map();
       this.#objects.set(subject, byAction);
     }
-    const objects = byAction.get(action);
-    if (objects === undefined) byAction.set(action, [object]);
-    else objects.push(object);
+    const objects = byAction.get(action) ?? [];
+    byAction.set(action, objects);
+    addPattern(objects, object);
   }
 
   #rulesFor(object: string): ObjectRules {
-    if (this.#form.prefixes && object.endsWith("*")) {
+    if (object === everyLog || (this.#form.prefixes && object.endsWith("*"))) {
       return this.#prefixes.getOrAdd(object.slice(0, -1), () => new ObjectRules());
     }
     const rules = this.#names.get(object) ?? new ObjectRules();
@@ -86,11 +113,24 @@ export class PermissionTree {
     return false;
   }
 
-  /** Names, and prefixes with a `*` at the end, on which the subject may do the action. Can have duplicates. */
+  /**
+   * Names, and prefixes with a `*` at the end, on which the subject may do the action: in the order of their bytes, and none
+   * that another one covers.
+   */
   patternsOf(subject: string, action: string): readonly string[] {
-    const patterns = [...this.#objectsOf(subject, action)].flat();
-    // Where objects are compared for equality, no log has a name with a wildcard.
-    return this.#form.prefixes ? patterns : patterns.filter((object) => !object.endsWith("*"));
+    const key = `${action} ${subject}`;
+    const kept = this.#unions.get(key);
+    if (kept !== undefined) return kept;
+    const lists = [...this.#objectsOf(subject, action)];
+    if (lists.length === 1) return lists[0]!;
+    const union = unionOf(lists);
+    if (this.#unionPatterns + union.length > keptNamesMax) {
+      this.#unions.clear();
+      this.#unionPatterns = 0;
+    }
+    this.#unions.set(key, union);
+    this.#unionPatterns += union.length + 1;
+    return union;
   }
 
   *#objectsOf(subject: string, action: string): Iterable<readonly string[]> {

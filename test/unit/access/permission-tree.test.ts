@@ -1,6 +1,6 @@
 /**
  * The tree decides as Casbin with `logMatch` does, for the default model and that of *Distributed Services with Go*, and
- * names the same line.
+ * names the same line. Under the second one the object `*` of a rule is every log, which Casbin is told by a changed matcher.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -10,6 +10,7 @@ import fc from "fast-check";
 import { logMatch } from "../../../src/access/log-match.ts";
 import { defaultModel } from "../../../src/access/model.ts";
 import { modelShape } from "../../../src/access/model-shape.ts";
+import { comparePatterns } from "../../../src/access/name-patterns.ts";
 import { PermissionTree } from "../../../src/access/permission-tree.ts";
 import type { PolicyLine } from "../../../src/access/policy.ts";
 
@@ -39,6 +40,8 @@ const policies = fc.record({
   others: fc.array(names, { maxLength: 5 }),
 });
 
+const everyLogModel = bookModel.replace("r.obj == p.obj", '(p.obj == "*" || r.obj == p.obj)');
+
 /** What Casbin decides: the line of the first rule that allows, or undefined. */
 async function oracle(text: string, lines: readonly PolicyLine[]) {
   const model = newModelFromString(text);
@@ -53,9 +56,9 @@ async function oracle(text: string, lines: readonly PolicyLine[]) {
   };
 }
 
-for (const [title, text] of [
-  ["the built-in model", defaultModel],
-  ["the model of Distributed Services with Go", bookModel],
+for (const [title, text, oracleText] of [
+  ["the built-in model", defaultModel, defaultModel],
+  ["the model of Distributed Services with Go", bookModel, everyLogModel],
 ] as const) {
   test(`the tree decides as Casbin does under ${title}, and names the same line`, async () => {
     const { form } = modelShape(newModelFromString(text), "model.conf");
@@ -67,7 +70,7 @@ for (const [title, text] of [
           ...rules.map((fields) => ({ kind: "p", fields })),
           ...(form.roles ? grants : []).map((fields) => ({ kind: "g", fields })),
         ].map((line, at) => ({ ...line, line: at + 1 }));
-        const casbin = await oracle(text, lines);
+        const casbin = await oracle(oracleText, lines);
         const tree = await PermissionTree.of(lines, form);
         const asked = rules.flatMap(([, object]) => [object, object.replace(/\*$/, ""), `${object}/x`]);
         for (const object of new Set(["*", "orders/eu", ...asked, ...others])) {
@@ -118,4 +121,46 @@ test("decisions stay the same when more role memberships are asked for than are 
     assert.equal(tree.ruleFor(subject, "orders/1", "produce")?.line, lines.length);
     assert.equal(tree.ruleFor(subject, "orders", "produce"), undefined);
   }
+});
+
+test("the objects of a subject are in order, each once and none that another one covers", async () => {
+  await fc.assert(
+    fc.asyncProperty(policies, async ({ rules, grants, others }) => {
+      const lines: PolicyLine[] = [
+        ...rules.map((fields) => ({ kind: "p", fields })),
+        ...grants.map((fields) => ({ kind: "g", fields })),
+      ].map((line, at) => ({ ...line, line: at + 1 }));
+      for (const prefixes of [true, false]) {
+        const tree = await PermissionTree.of(lines, { roles: true, prefixes, anyAction: true });
+        for (const subject of subjects) {
+          const patterns = tree.patternsOf(subject, "produce");
+          assert.deepEqual(patterns, [...patterns].sort(comparePatterns));
+          assert.deepEqual(tree.patternsOf(subject, "produce"), patterns, "the same list again");
+          const covers = (name: string): number => patterns.filter((one) => logMatch(name, one)).length;
+          for (const name of [
+            ...others,
+            "orders/eu",
+            ...rules.map(([, object]) => object.replace(/\*$/, "")),
+          ]) {
+            if (name === "") continue;
+            assert.equal(covers(name), tree.ruleFor(subject, name, "produce") === undefined ? 0 : 1, name);
+          }
+        }
+      }
+    }),
+    { numRuns: 100, seed: 20261130 },
+  );
+});
+
+test("the object * is every log under a model that compares objects for equality, another wildcard is none", async () => {
+  const lines = [
+    ["root", "*", "produce"],
+    ["root", "orders/*", "consume"],
+    ["root", "news", "consume"],
+  ].map((fields, at) => ({ kind: "p", fields, line: at + 1 }));
+  const tree = await PermissionTree.of(lines, { roles: false, prefixes: false, anyAction: false });
+  assert.equal(tree.ruleFor("root", "orders/eu", "produce")?.line, 1);
+  assert.equal(tree.ruleFor("root", "orders/eu", "consume"), undefined);
+  assert.deepEqual(tree.patternsOf("root", "produce"), ["*"]);
+  assert.deepEqual(tree.patternsOf("root", "consume"), ["news"]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compareNames } from "../../../src/log/state/sorted-names.ts";
+import { compareNames } from "../../../src/lib/name-order.ts";
 import { LogRows, type LogSeen, rowOf } from "../../../web/src/core/log-rows.ts";
 
 const seen = (name: string, next = 0, id = name): LogSeen => ({

@@ -3,7 +3,7 @@
  * of what is visible update it. A page replaces every row between its two ends, so logs that were created or deleted appear
  * and disappear. The rate of appends comes from two pages that have the same log.
  */
-import { compareNames } from "../../../src/log/state/sorted-names.ts";
+import { compareNames } from "../../../src/lib/name-order.ts";
 
 export interface LogSettingsSeen {
   readonly maxBytes: number | undefined;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prng } from "../../../../src/lib/prng.ts";
-import { compareNames, SortedNames } from "../../../../src/log/state/sorted-names.ts";
+import { SortedNames } from "../../../../src/log/state/sorted-names.ts";
 
 const byBytes = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other));
 /** Where UTF-16 and UTF-8 differ: code points from U+E000 on, and those above U+FFFF. */
@@ -24,12 +24,6 @@ const points = [
 const names = [...new Set(points.flatMap((one) => points.map((other) => one + other)))].filter(
   (name) => name !== "",
 );
-
-test("names are in the order of their UTF-8 bytes", () => {
-  for (const one of names)
-    for (const other of names)
-      assert.equal(Math.sign(compareNames(one, other)), byBytes(one, other), `${one} ${other}`);
-});
 
 test("pages agree with a filtered list, for random names, prefixes and places", () => {
   const random = prng("names");

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type ListPlan, listLogs, rangesOf } from "../../../../../src/api/methods/logs/list-logs.ts";
+import { unionOf } from "../../../../../src/access/name-patterns.ts";
+import { type ListPlan, listLogs, rangesFrom } from "../../../../../src/api/methods/logs/list-logs.ts";
 import { SortedNames } from "../../../../../src/log/state/sorted-names.ts";
 import type { LogCatalog, LogInfo } from "../../../../../src/types.ts";
 
@@ -53,7 +54,7 @@ test("the pages are the allowed names with the prefix, once each and in the orde
           .filter((one) => one.startsWith(prefix) && allowed(one, patterns))
           .sort(compare);
         const rules = known
-          ? { patterns }
+          ? { patterns: unionOf([patterns, []]) }
           : { patterns: undefined, may: (one: string) => allowed(one, patterns) };
         const found: string[] = [];
         let after: string | undefined = "";
@@ -74,7 +75,7 @@ test("the pages are the allowed names with the prefix, once each and in the orde
 test("a caller of few logs walks only over these", async () => {
   const names = Array.from({ length: 5000 }, (_, at) => `a/${at}`);
   const catalog = catalogOf([...names, "z/1", "z/2"]);
-  const { logs } = await listLogs(catalog, plan({ patterns: ["z/*", "a/17"] }));
+  const { logs } = await listLogs(catalog, plan({ patterns: ["a/17", "z/*"] }));
   assert.deepEqual(
     logs.map(({ name }) => name),
     ["a/17", "z/1", "z/2"],
@@ -112,15 +113,57 @@ test("each decision that only may() knows has a turn of its own, and each range 
   await listLogs(catalogOf(names), plan({ patterns: undefined, may, turn }));
   assert.equal(decisions, 600);
   turns = 0;
-  await listLogs(catalogOf([]), plan({ patterns: names, turn }));
+  await listLogs(catalogOf([]), plan({ patterns: unionOf([names, []]), turn }));
   assert.equal(turns, 600);
 });
 
-test("ranges do not overlap", () => {
-  assert.deepEqual(rangesOf(["a*", "ab*", "abc", "b", "b"], ""), [
+test("ranges do not overlap, and begin where names can come after the last one", () => {
+  const ranges = (patterns: string[], prefix: string, after = ""): unknown[] => [
+    ...rangesFrom(patterns, prefix, after),
+  ];
+  const [a, b] = [
     { start: "a", isPrefix: true },
     { start: "b", isPrefix: false },
-  ]);
-  assert.deepEqual(rangesOf(["a*"], "ab"), [{ start: "ab", isPrefix: true }]);
-  assert.deepEqual(rangesOf(["a", "b*"], "c"), []);
+  ];
+  assert.deepEqual(ranges(["a*", "b"], ""), [a, b]);
+  assert.deepEqual(ranges(["a*"], "ab"), [{ start: "ab", isPrefix: true }]);
+  assert.deepEqual(ranges(["a", "b*"], "c"), []);
+  assert.deepEqual(ranges(["a*", "b"], "", "ax"), [a, b]);
+  assert.deepEqual(ranges(["a*", "b"], "", "az/\uffff"), [a, b]);
+  assert.deepEqual(ranges(["a*", "b", "c"], "", "b"), [b, { start: "c", isPrefix: false }]);
+  assert.deepEqual(ranges(["a*", "b", "c"], "a", "a1"), [a]);
+});
+
+test("a page looks at a limited number of patterns: it can be empty, and the next one goes on", async () => {
+  const patterns = Array.from({ length: 5_000 }, (_, at) => `${1e6 + at}/*`);
+  const catalog = catalogOf([`${1e6 + 10}/x`, `${1e6 + 10}/y`, `${1e6 + 4_999}/z`]);
+  const found: string[] = [];
+  let [after, pages]: [string | undefined, number] = ["", 0];
+  while (after !== undefined) {
+    let turns = 0;
+    const turn = async (): Promise<void> => {
+      turns++;
+    };
+    const page: Awaited<ReturnType<typeof listLogs>> = await listLogs(
+      catalog,
+      plan({ patterns, after, turn }),
+    );
+    assert.ok(turns <= 1_024, `${turns} turns`);
+    found.push(...page.logs.map(({ name }) => name));
+    after = page.next;
+    pages++;
+  }
+  assert.deepEqual(found, [`${1e6 + 10}/x`, `${1e6 + 10}/y`, `${1e6 + 4_999}/z`]);
+  assert.equal(pages, 5);
+});
+
+test("where the patterns are not known, a page asks for a limited number of names", async () => {
+  const names = Array.from({ length: 20_000 }, (_, at) => `${1e6 + at}`);
+  const found: string[] = [];
+  const may = (name: string): boolean => name === `${1e6 + 9}`;
+  const page = await listLogs(catalogOf(names), plan({ patterns: undefined, may }));
+  found.push(...page.logs.map(({ name }) => name));
+  assert.deepEqual([found, page.next], [[`${1e6 + 9}`], `${1e6 + 9}`]);
+  const rest = listLogs(catalogOf(names), plan({ patterns: undefined, may, after: page.next! }));
+  await assert.rejects(rest, { kind: "overloaded", message: /state a longer prefix/ });
 });
