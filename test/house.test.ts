@@ -105,6 +105,7 @@ const wallClockReaders = [
   "src/agent/cluster/open-cluster.ts",
   "src/server/tls/certificate-validity.ts",
   "src/cli/commands/storage/recover.ts",
+  "src/cli/records/read-records.ts",
   "src/cli/tls-flags.ts",
   "src/replication/time/log-time.ts",
   "src/peer/peer-network.ts",

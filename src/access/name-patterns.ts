@@ -6,7 +6,7 @@ import { compareNames } from "../lib/name-order.ts";
 import { YieldPoints } from "../lib/time/yield-points.ts";
 
 /** The text with which the names of a pattern begin, or the one name. */
-export const startOf = (pattern: string): string => (pattern.endsWith("*") ? pattern.slice(0, -1) : pattern);
+const startOf = (pattern: string): string => (pattern.endsWith("*") ? pattern.slice(0, -1) : pattern);
 
 /** A prefix comes before the names that it covers. */
 export function comparePatterns(one: string, other: string): number {

@@ -1,6 +1,7 @@
 /** The settings of a named log as flags, and the settings of a message as text. Pure. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Command } from "commander";
+import { parseRfc3339 } from "../api/http/rfc3339.ts";
 import type { LogInfo, LogSettingsSchema } from "../gen/log/v1/log_pb.js";
 import { bytes, duration, parseDuration } from "../lib/value-kind.ts";
 import { argumentFault } from "./exit-status.ts";
@@ -123,7 +124,7 @@ function parsed(flag: string, value: NumberSetting["value"], text: string): bigi
 
 /** NaN for a text that is no such value. */
 function numberIn(value: NumberSetting["value"], text: string): number {
-  if (value === "time") return /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
+  if (value === "time") return parseRfc3339(text) ?? Number.NaN;
   try {
     return value === "size" ? Number(sizeKind.parse(text)) : (parseDuration(text) ?? Number.NaN);
   } catch {

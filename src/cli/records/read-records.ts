@@ -3,18 +3,17 @@
  * next record.
  */
 import type { Command } from "commander";
-import { parseFrom } from "../../api/http/tail-request.ts";
-import { Fault } from "../../fault.ts";
-import type { ReadStart } from "../../types.ts";
+import type { LogClient } from "../../client/mod.ts";
+import { systemClock } from "../../lib/time/clock.ts";
+import type { Offset } from "../../types.ts";
 import { type ConnectFlags, connect } from "../connect.ts";
-import { argumentFault, exitStatus, usageFault } from "../exit-status.ts";
+import { argumentFault, exitStatus } from "../exit-status.ts";
 import { type LogFlag, logOf } from "../log-names.ts";
 import { print } from "../output/standard-output.ts";
+import { type RangeFlags, type ReadRange, rangeOf } from "./read-range.ts";
 import { recordPrinter } from "./record-format.ts";
 
-export interface ReadFlags extends ConnectFlags, LogFlag {
-  readonly from: string;
-  readonly follow?: boolean;
+export interface ReadFlags extends ConnectFlags, LogFlag, RangeFlags {
   readonly count?: string;
   readonly format: string;
   readonly unsafeRaw?: true;
@@ -32,22 +31,19 @@ export function readOptions(command: Command): Command {
     .option("--unsafe-raw", "print unescaped bytes on a terminal, too; records can contain escape sequences");
 }
 
-/** The help of --from. */
-export const fromHelp =
-  "an offset, start, end, -N for the last N, @milliseconds, or a time of RFC 3339 such as 2026-01-31T12:00:00Z";
-
-export async function readRecords(flags: ReadFlags): Promise<number> {
+/** Prints the records of the flags. `byDefault` is the start if they state none. */
+export async function readRecords(flags: ReadFlags, byDefault: "start" | "end"): Promise<number> {
   const toText = recordPrinter(flags.format, process.stdout.isTTY && flags.unsafeRaw !== true);
   const count = flags.count === undefined ? 0 : Number(flags.count);
   if (flags.count !== undefined && !(Number.isSafeInteger(count) && count >= 1)) {
     throw argumentFault("--count must be a whole number of at least 1", flags.count);
   }
-  const start = startOf(flags.from);
+  const range = rangeOf(flags, byDefault, systemClock.wallMs());
   const name = logOf(flags);
   using client = await connect(flags);
   const log = client.log(name);
-  const until = flags.follow === true ? {} : ({ until: "end" } as const);
-  const from = await log.seek(start); // fails if the node is unreachable, unlike the tail, which waits
+  const from = await log.seek(range.start); // fails if the node is unreachable, unlike the tail, which waits
+  const until = flags.follow === true ? {} : { until: await endOf(log, range, from) };
   let left = count;
   for await (const record of log.consume({ from: { offset: from }, ...until })) {
     await print(toText(record));
@@ -56,11 +52,9 @@ export async function readRecords(flags: ReadFlags): Promise<number> {
   return exitStatus.done;
 }
 
-function startOf(from: string): ReadStart {
-  try {
-    return parseFrom(from);
-  } catch (reason) {
-    const { message } = Fault.from(reason);
-    throw usageFault(message.startsWith("from ") ? `--${message}` : `--from: ${message}`);
-  }
+/** A start beyond the end of the log is refused with and without --until. */
+async function endOf(log: LogClient, { untilMs }: ReadRange, from: Offset): Promise<Offset | "end"> {
+  if (untilMs === undefined) return "end";
+  const until = await log.seek({ fromTimeMs: untilMs });
+  return from > until && from > (await log.seek({ end: true })) ? "end" : until;
 }

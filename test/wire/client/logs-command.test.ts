@@ -114,6 +114,39 @@ test("tail prints the records of its log, and ends when the log is closed", asyn
   assert.deepEqual([status, out, err], [0, "old\nnew\n", ""]);
 });
 
+test("consume and tail print a range of a log: the last N, and since and up to a time", async () => {
+  for (const name of ["default", "ranges"]) {
+    if (name !== "default") await json(["logs", "create", name]);
+    const log = ["--log", name];
+    const read = async (...args: readonly string[]) => {
+      const { status, out, err } = await run([...args, ...log, "--format", "raw"]);
+      assert.deepEqual([status, err], [0, ""], args.join(" "));
+      return out.split("\n").slice(0, -1);
+    };
+    const before = await read("consume");
+    await run(["produce", ...log], "a\nb\nc\n");
+    const all = [...before, "a", "b", "c"];
+    assert.deepEqual(await read("tail", "-n", "2"), ["b", "c"]);
+    assert.deepEqual(await read("tail", "-n", "0"), []);
+    assert.deepEqual(await read("tail", "-n", "99"), all, "the log has fewer");
+    assert.deepEqual(await read("tail", "-f", "-n", "2", "--count", "2"), ["b", "c"]);
+    assert.deepEqual(await read("consume", "--ago", "1h"), all);
+    assert.deepEqual(await read("consume", "--ago", "0"), []);
+    assert.deepEqual(await read("consume", "--until", "1h"), []);
+    assert.deepEqual(await read("consume", "--ago", "2h", "--until", "2100-01-01T00:00:00Z"), all);
+    const [, at = ""] = (await run(["consume", ...log, "--from", "-1", "--format", "%o %t"])).out.split(" ");
+    const earlier = all.filter((value) => !["a", "b", "c"].includes(value));
+    assert.ok(!(await read("consume", "--until", `@${at}`)).includes("c"), "the time itself is not included");
+    assert.deepEqual(
+      (await read("consume", "--until", `@${Number(at) + 1}`)).slice(0, earlier.length),
+      earlier,
+    );
+    const far = await run(["consume", ...log, "--from", "99", "--until", "2100-01-01T00:00:00Z"]);
+    assert.equal(far.status, 1);
+    assert.match(far.err, /^tailrace consume: offset 99 is not in the log/);
+  }
+});
+
 test("a log that is not there fails every command with the command that creates it", async () => {
   for (const args of [["produce"], ["consume"], ["tail"], ["describe"], ["trim", "--before", "0"]]) {
     const { status, out, err } = await run([...args, "--log", "missing"], "x");
@@ -169,6 +202,9 @@ test("wrong usage sends nothing and ends with 2", async () => {
     ["logs", "update", "a", "--max-bytes", "1", "--unset", "max-bytes"],
     ["logs", "delete", "a"],
     ["consume", "--log", ""],
+    ["consume", "--ago", "1h", "--from", "start"],
+    ["consume", "--until", "1h", "--follow"],
+    ["tail", "-n", "many"],
     ["produce", "--log", "a//b"],
   ]) {
     const { status, out, err } = await tailrace([...args, "--addr", "127.0.0.1:1"]);
