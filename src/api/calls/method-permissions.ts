@@ -57,7 +57,7 @@ export const logPermissions = permissionsOf<MethodName<typeof Log>>("log.v1.Log"
   watch: "describe long",
 });
 
-const logsPermissions = permissionsOf<MethodName<typeof Logs>>("log.v1.Logs", {
+export const logsPermissions = permissionsOf<MethodName<typeof Logs>>("log.v1.Logs", {
   createLog: "create of log",
   getLog: "describe of log",
   listLogs: "describe of log",

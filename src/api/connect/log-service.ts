@@ -11,7 +11,7 @@ import { callOf } from "../calls/call-context.ts";
 import { forwardHeader } from "../calls/request-headers.ts";
 import { appendOptionsOf } from "../methods/append.ts";
 import { describe } from "../methods/describe.ts";
-import { freshnessOfCall } from "../methods/logs/logs-service.ts";
+import { freshnessOfCall } from "../methods/logs/create-log.ts";
 import { numberOf } from "../methods/messages.ts";
 import { watch } from "../methods/watch.ts";
 import { consumeMethods } from "./log-consume.ts";

@@ -1,16 +1,17 @@
 /**
- * The fast path serves the RPCs that carry records directly on the HTTP/2 stream, with codecs written by hand. It
+ * The fast path serves the RPCs that carry records, and CreateLog, directly on the HTTP/2 stream, with codecs written by hand. It
  * returns false for a request that it does not serve; Connect's handlers then serve it on the same listener. Those
  * handlers are the reference: a client sees no difference but speed, compression and the time at which headers arrive
  * (test/wire/api/fast-path-differential).
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Call, ClientConnection } from "../calls/call-tracker.ts";
-import { logPermissions, type MethodPermission } from "../calls/method-permissions.ts";
+import { logPermissions, logsPermissions, type MethodPermission } from "../calls/method-permissions.ts";
 import { forwardHeader, traceRecordHeader } from "../calls/request-headers.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { consume } from "./consume.ts";
 import { consumeBatches, consumeStream } from "./consume-stream.ts";
+import { serveCreateLog } from "./create-log.ts";
 import { FastCall } from "./fast-call.ts";
 import type { FastPathContext, FastPathOptions, ServeMethod } from "./fast-path-context.ts";
 import type { FastStream } from "./fast-stream.ts";
@@ -43,6 +44,7 @@ const methods: readonly FastMethod[] = [
   { permission: logPermissions.consume, shape: unary, serve: consume },
   { permission: logPermissions.consumeStream, shape: serverStream, serve: consumeStream },
   { permission: logPermissions.consumeBatches, shape: serverStream, serve: consumeBatches },
+  { permission: logsPermissions.createLog, shape: unary, serve: serveCreateLog },
 ];
 const methodByPath = new Map(methods.map((method) => [`/${method.permission.name}`, method]));
 

@@ -17,6 +17,8 @@ import { StatusSchema } from "../../../src/gen/google/rpc/status_pb.js";
 import {
   ConsumeRequestSchema,
   ConsumeResponseSchema,
+  CreateLogRequestSchema,
+  CreateLogResponseSchema,
   ProduceBatchRequestSchema,
   ProduceBatchResponseSchema,
   ProduceBulkResponseSchema,
@@ -182,11 +184,14 @@ export const methods = {
   produceBulk: { path: "/log.v1.Log/ProduceBulk", output: ProduceBulkResponseSchema, framings: clientStream },
   consumeStream: { path: "/log.v1.Log/ConsumeStream", output: ConsumeResponseSchema, framings: serverStream },
   consumeBatches: { path: "/log.v1.Log/ConsumeBatches", output: RecordBatchSchema, framings: serverStream },
+  createLog: { path: "/log.v1.Logs/CreateLog", output: CreateLogResponseSchema, framings: unary },
 } satisfies Record<string, TestedMethod>;
 
 export const produceRequest = (init: MessageInitShape<typeof ProduceRequestSchema>): Uint8Array =>
   toBinary(ProduceRequestSchema, create(ProduceRequestSchema, init));
 export const produceBatchRequest = (init: MessageInitShape<typeof ProduceBatchRequestSchema>): Uint8Array =>
   toBinary(ProduceBatchRequestSchema, create(ProduceBatchRequestSchema, init));
+export const createLogRequest = (init: MessageInitShape<typeof CreateLogRequestSchema>): Uint8Array =>
+  toBinary(CreateLogRequestSchema, create(CreateLogRequestSchema, init));
 export const consumeRequest = (init: MessageInitShape<typeof ConsumeRequestSchema>): Uint8Array =>
   toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, init));

@@ -10,6 +10,7 @@ import { encodeEnvelope } from "../../../src/lib/envelope.ts";
 import { encodeRun } from "../../../src/log/mod.ts";
 import {
   consumeRequest,
+  createLogRequest,
   framings,
   methods,
   observed,
@@ -119,6 +120,53 @@ test("appends to named logs that were made before", async () => {
     await send(fast, method.path, { "content-type": framings.grpc }, body);
     assert.match(text(await compare(method, messages)), /"(logId|batches)"/);
   }
+});
+
+test("creates of logs that are there, with and without if_not_exists", async () => {
+  const settings = { ttlMs: 60_000n, contentType: "text/plain" };
+  const first = createLogRequest({ name: "set", settings });
+  await send(fast, methods.createLog.path, { "content-type": framings["connect-unary"] }, first);
+  const same = [
+    { name: "a/🦀" },
+    { name: "a/🦀", settings: {} },
+    { name: "set", settings },
+    { name: "set", settings: { ttlMs: 60_000n } },
+  ];
+  const others = [
+    { name: "a/🦀", settings },
+    { name: "set", settings: { ttlMs: 1n } },
+    { name: "set", settings: { contentType: "\n" } },
+    { name: "default" },
+    { name: "" },
+    { name: "_a" },
+    { name: "a//b" },
+    { name: "x".repeat(300) },
+  ];
+  for (const request of [...same, ...others]) {
+    const refused = text(await compare(methods.createLog, [createLogRequest(request)]));
+    assert.doesNotMatch(refused, /"logId"/, request.name);
+    const found = text(
+      await compare(methods.createLog, [createLogRequest({ ...request, ifNotExists: true })]),
+    );
+    assert.equal(found.includes('"logId"'), same.includes(request), found);
+  }
+});
+
+test("a create answers with the new log, also to a client that sends the name twice", async () => {
+  const shapes: unknown[] = [];
+  for (const [at, server] of [fast, reference].entries()) {
+    for (const name of methods.createLog.framings) {
+      const log = `made-${at}-${name}`;
+      const message = Buffer.concat([createLogRequest({ name: "other" }), createLogRequest({ name: log })]);
+      const body = name === "connect-unary" ? message : encodeEnvelope(message);
+      const response = await send(server, methods.createLog.path, { "content-type": framings[name] }, body);
+      const seen = text(observed(response, methods.createLog.output));
+      assert.match(seen, /"created":true/);
+      assert.ok(seen.includes(`"name":"${log}"`), seen);
+      shapes[at] = [shapes[at], seen.replaceAll(/made-\d/g, "made").replaceAll(/"\d[\d-]*"/g, "N")];
+    }
+  }
+  assert.deepEqual(shapes[0], shapes[1]);
 });
 
 test("requests that name no log, another log or an invalid one", async () => {

@@ -1,0 +1,88 @@
+/** CreateLog, for Connect's handler and for the fast path; and the checks of a name that all changes of a log share. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Fault } from "../../../fault.ts";
+import type {
+  CreateLogRequest,
+  CreateLogResponseSchema,
+  UpdateLogRequest,
+} from "../../../gen/log/v1/log_pb.js";
+import type { Freshness, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../../types.ts";
+import type { Call } from "../../calls/call-tracker.ts";
+import { appendOptionsOf } from "../append.ts";
+import type { LogDirectory } from "./log-directory.ts";
+import { requiredLog, shownTo } from "./log-message.ts";
+import { defaultLog } from "./log-name.ts";
+import { settingsOf } from "./log-settings.ts";
+
+/** How the transport runs a create. */
+export interface CreatePorts {
+  readonly forward: boolean;
+  /** The signal of the call. It is asked for only if the name is known already. */
+  readonly signal: () => AbortSignal;
+  /** Waits for a change that has begun. Until it settles, its outcome is unknown. */
+  readonly change: <T>(work: Promise<T>) => Promise<T>;
+}
+
+/** The freshness of a call that states none. */
+export const freshnessOfCall = ({ deadlineMs }: Call, signal: AbortSignal): Freshness =>
+  deadlineMs === undefined ? { signal } : { signal, deadlineMs };
+
+/** @throws Fault "bad-request", "permission-denied", "already-exists", and as LogCatalog.change() */
+export async function createLog(
+  logs: LogDirectory,
+  call: Call,
+  { name, settings, ifNotExists }: CreateLogRequest,
+  { forward, signal, change }: CreatePorts,
+): Promise<MessageInitShape<typeof CreateLogResponseSchema>> {
+  const { name: checked } = namedOnly(logs, call, { name });
+  const wanted = settingsOf(settings);
+  const wish: LogChange = { kind: "create", name: checked, settings: wanted };
+  try {
+    const { log, created } = await change(logs.named.change(wish, appendOptionsOf(call, {}, forward)));
+    if (!created && !ifNotExists) throw alreadyExists(checked);
+    return { log: shownTo(logs, call, requiredLog(log)), created };
+  } catch (reason) {
+    if (!ifNotExists || !(reason instanceof Fault) || reason.kind !== "already-exists") throw reason;
+    const known = await sameAsStated(logs, checked, wanted, freshnessOfCall(call, signal()));
+    if (known === undefined) throw reason;
+    return { log: shownTo(logs, call, known), created: false };
+  }
+}
+
+/**
+ * Returns the log of a change, after the permission check.
+ * @throws Fault "bad-request" for `default`
+ */
+export function namedOnly(
+  logs: LogDirectory,
+  call: Call,
+  { name, logId }: Pick<UpdateLogRequest, "name" | "logId"> | { name: string; logId?: undefined },
+): LogRef {
+  const ref = logs.refFor(call, { log: requiredName(name), logId });
+  if (ref !== undefined) return ref;
+  throw new Fault("bad-request", {
+    message: `the log "${defaultLog}" is always there, its settings are those of the cluster`,
+    facts: { field: "name" },
+  });
+}
+
+/** Here an empty name is a mistake, and not the log `default`. */
+export function requiredName(name: string): string {
+  if (name !== "") return name;
+  throw new Fault("bad-request", { message: "the name of the log is missing", facts: { field: "name" } });
+}
+
+/** Returns the log that a create found, if every stated setting is so already. */
+async function sameAsStated(
+  logs: LogDirectory,
+  name: string,
+  stated: NamedLogSettings,
+  freshness: Freshness,
+): Promise<LogInfo | undefined> {
+  const known = await logs.named.open({ name }).info({ ...freshness, mode: "linearizable" });
+  const keys = Object.keys(stated) as (keyof NamedLogSettings)[];
+  return keys.every((key) => known.settings[key] === stated[key]) ? known : undefined;
+}
+
+const alreadyExists = (name: string): Fault =>
+  new Fault("already-exists", { message: `there is a log "${name}"`, facts: { name } });
