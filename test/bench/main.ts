@@ -13,6 +13,7 @@ interface Suite {
 const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   access: () => import("./access.ts"),
   log: () => import("./log.ts"),
+  logs: () => import("./logs.ts"),
   replicated: () => import("./replicated.ts"),
   cluster: () => import("./cluster.ts"),
   service: () => import("./service.ts"),

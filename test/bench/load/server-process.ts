@@ -6,6 +6,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+/** The program of the command line. */
+export const command = join(root, "src/cli/bin.cjs");
 
 export interface ServerProcess {
   readonly port: number;
@@ -30,7 +32,7 @@ export async function startServer(flags: readonly string[] = []): Promise<Server
     dataDir,
     ...flags,
   ];
-  const child = spawn(process.execPath, [join(root, "src/cli/bin.cjs"), ...words], {
+  const child = spawn(process.execPath, [command, ...words], {
     stdio: ["ignore", "pipe", "ignore"],
   });
   const line = await readyLine(child, /^tailrace ready /);
@@ -50,7 +52,7 @@ export async function startServer(flags: readonly string[] = []): Promise<Server
 /** Creates a CA, a node certificate and a client certificate with the command itself. */
 export function makeCertificates() {
   const folder = mkdtempSync(join(tmpdir(), "tailrace-certs-"));
-  execFileSync(process.execPath, [join(root, "src/cli/bin.cjs"), "certs", "--out", folder], {
+  execFileSync(process.execPath, [command, "certs", "--out", folder], {
     stdio: "ignore",
   });
   const file = (name: string): string => join(folder, name);

@@ -1,0 +1,317 @@
+/**
+ * Many named logs, beside NATS JetStream with as many streams and Redis Streams with as many keys. One node each, and every
+ * acknowledgment follows a sync to disk. A server whose program is not installed is left out, with a message.
+ *
+ *   npm run bench -- logs                   10,000 logs
+ *   npm run bench -- logs 1000              another number of logs
+ *   npm run bench -- logs appends tails     some of the cases: appends, tails, restarts, reads
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { compile } from "./load/server-process.ts";
+import { median, report } from "./report.ts";
+import { drop, installed, started } from "./servers/contenders.ts";
+import { type LogClient, type LogServer, pipelined } from "./servers/log-server.ts";
+import { dropFromPageCache, usageOf } from "./servers/program.ts";
+
+const rounds = 3;
+const appendsInFlight = 64;
+const createsInFlight = 256;
+const roundMs = 1_500;
+const idleMs = 4_000;
+const activePerSecond = 100;
+/** The case `reads`: so many logs with so many records each, appended in turn, and one log whose records lie together. */
+const interleaved = { logs: 1_000, records: 200, reads: 3 };
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const mega = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
+
+interface Row {
+  readonly server: LogServer;
+  readonly value: number;
+  readonly note?: string;
+}
+
+/** Prints a figure of each server. The figures of the others come with the ratio of Tailrace's to them. */
+function show(name: string, unit: string, rows: readonly Row[], bar?: string): void {
+  const ours = rows.find(({ server }) => server.name === "Tailrace");
+  if (rows.length > 0) console.log(bar === undefined ? name : `${name} (bar ${bar})`);
+  for (const { server, value, note = "" } of rows) {
+    const isOurs = server === ours?.server;
+    const ratio = isOurs || ours === undefined ? "" : `Tailrace: ${(ours.value / value).toFixed(2)} of it`;
+    const notes = [note, ratio].filter((part) => part !== "").join(", ");
+    report({ name: `  ${server.name}`, value, unit, note: notes });
+  }
+}
+
+/** Runs `work` for one server after another. One that refuses is left out from there on, with a message. */
+async function forEach(
+  servers: LogServer[],
+  work: (server: LogServer) => Promise<Row | undefined>,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const server of [...servers]) {
+    try {
+      const row = await work(server);
+      if (row !== undefined) rows.push(row);
+    } catch (error) {
+      servers.splice(servers.indexOf(server), 1);
+      console.log(`${server.name} is left out from here: ${error instanceof Error ? error.message : error}`);
+      await drop(server);
+    }
+  }
+  return rows;
+}
+
+type Rate = Row & { readonly note: string; readonly cpuMicros: number };
+
+/** Runs `work` with a connection and returns its rate, with the server's use of the machine. */
+async function rateOf(server: LogServer, work: (client: LogClient) => Promise<number>): Promise<Rate> {
+  const client = await server.connect();
+  const before = usageOf(server);
+  const began = performance.now();
+  const count = await work(client);
+  const seconds = (performance.now() - began) / 1_000;
+  const { cpuSeconds, residentBytes, descriptors } = usageOf(server);
+  client.close();
+  const cpuMicros = ((cpuSeconds - before.cpuSeconds) * 1e6) / count;
+  const note = `${cpuMicros.toFixed(0)} µs CPU each, ${mega(residentBytes)}, ${descriptors} fds`;
+  return { server, value: count / seconds, note, cpuMicros };
+}
+
+/** Creates the logs and appends two records to each. Shows what a log costs. */
+async function fill(servers: LogServer[], logs: number): Promise<void> {
+  const empty = new Map(servers.map((server) => [server, usageOf(server)]));
+  const creates = await forEach(servers, async (server) => {
+    const client = await server.connect();
+    client.close();
+    const { create } = client;
+    if (create === undefined) return undefined;
+    return rateOf(server, async (opened) => {
+      await pipelined(logs, createsInFlight, (log) => opened.create?.(log) as Promise<void>);
+      return logs;
+    });
+  });
+  show(`create ${logs} logs, ${createsInFlight} in flight`, "/s", creates, "5,000");
+  for (const turn of ["first", "second"]) {
+    const rows = await forEach(servers, (server) =>
+      rateOf(server, async (client) => {
+        await pipelined(logs, appendsInFlight, (log) => client.append(log));
+        return logs;
+      }),
+    );
+    show(`${turn} append to each, ${appendsInFlight} in flight`, "/s", rows);
+  }
+  const memory: Row[] = [];
+  const disk: Row[] = [];
+  const descriptors: Row[] = [];
+  for (const server of servers) {
+    const [before, after] = [empty.get(server)!, usageOf(server)];
+    memory.push({
+      server,
+      value: (after.residentBytes - before.residentBytes) / logs,
+      note: mega(after.residentBytes),
+    });
+    disk.push({ server, value: (after.diskBytes - before.diskBytes) / logs, note: mega(after.diskBytes) });
+    descriptors.push({ server, value: after.descriptors, note: `${before.descriptors} without logs` });
+  }
+  show("memory of a log with 2 records", "B", memory);
+  show("disk of a log with 2 records", "B", disk);
+  show("descriptors", "", descriptors);
+}
+
+/** Appends for `roundMs` and returns how many. */
+async function appendAll(client: LogClient, logs: number): Promise<number> {
+  const end = performance.now() + roundMs;
+  let count = 0;
+  const lane = async (): Promise<void> => {
+    // A prime step, so that the logs of one write group are not neighbors.
+    while (performance.now() < end) await client.append((count++ * 7_919) % logs);
+  };
+  await Promise.all(Array.from({ length: appendsInFlight }, lane));
+  return count;
+}
+
+/** Appends to all logs and to one, in turn, so that the load of the machine affects both. */
+async function appends(servers: LogServer[], logs: number): Promise<void> {
+  const found = new Map<LogServer, { readonly all: Rate; readonly one: Rate }[]>();
+  for (let round = 0; round <= rounds; round++) {
+    await forEach(servers, async (server) => {
+      const all = await rateOf(server, (client) => appendAll(client, logs));
+      const one = await rateOf(server, (client) => appendAll(client, 1));
+      // The first round warms up.
+      if (round > 0) found.set(server, [...(found.get(server) ?? []), { all, one }]);
+      return undefined;
+    });
+  }
+  const rows = (pick: (pair: { readonly all: Rate; readonly one: Rate }) => number, noteOf?: "all" | "one") =>
+    servers.map((server) => {
+      const pairs = (found.get(server) ?? []).toSorted((left, right) => pick(left) - pick(right));
+      const middle = pairs[Math.floor(pairs.length / 2)]!;
+      return { server, value: pick(middle), note: noteOf === undefined ? "" : middle[noteOf].note };
+    });
+  show(
+    `append to ${logs} logs in turn, ${appendsInFlight} in flight`,
+    "/s",
+    rows(({ all }) => all.value, "all"),
+  );
+  show(
+    `append to one of them, ${appendsInFlight} in flight`,
+    "/s",
+    rows(({ one }) => one.value, "one"),
+  );
+  show(
+    "all against one: rate",
+    "",
+    rows(({ all, one }) => all.value / one.value),
+    "0.8",
+  );
+  show(
+    "all against one: CPU of one append",
+    "",
+    rows(({ all, one }) => all.cpuMicros / one.cpuMicros),
+  );
+}
+
+/** Returns the share of a core that the server uses while `perSecond` records a second are appended to log 0. */
+async function cpuShare(server: LogServer, client: LogClient, perSecond: number): Promise<number> {
+  const before = usageOf(server).cpuSeconds;
+  const began = performance.now();
+  const appending: Promise<void>[] = [];
+  while (performance.now() - began < idleMs) {
+    const due = ((performance.now() - began) / 1_000) * perSecond;
+    while (appending.length < due) appending.push(client.append(0));
+    await pause(5);
+  }
+  await Promise.all(appending);
+  const seconds = (performance.now() - began) / 1_000;
+  return ((usageOf(server).cpuSeconds - before) / seconds) * 100;
+}
+
+/** Tails on all logs while one of them gets records, against the same without tails. */
+async function tails(servers: LogServer[], logs: number): Promise<void> {
+  const memory: Row[] = [];
+  const cpu = await forEach(servers, async (server) => {
+    const client = await server.connect();
+    const idle = await cpuShare(server, client, 0);
+    const alone = await cpuShare(server, client, activePerSecond);
+    const before = usageOf(server);
+    const began = performance.now();
+    let received = 0;
+    await client.tail(logs, () => {
+      received++;
+    });
+    const openMs = performance.now() - began;
+    await pause(500);
+    const after = usageOf(server);
+    const idleTails = await cpuShare(server, client, 0);
+    const expected = received + (idleMs / 1_000) * activePerSecond;
+    const active = await cpuShare(server, client, activePerSecond);
+    await pause(100);
+    client.close();
+    if (received < expected - 1) throw new Error(`${received} of ${expected} records reached their tail`);
+    const bytes = (after.residentBytes - before.residentBytes) / logs;
+    memory.push({
+      server,
+      value: bytes,
+      note: `${after.descriptors} fds, opened in ${(openMs / 1_000).toFixed(1)} s`,
+    });
+    const shares = [idle, alone, idleTails, active].map((share) => share.toFixed(2));
+    const note = `idle ${shares[0]} → ${shares[2]}, with ${activePerSecond} appends/s ${shares[1]} → ${shares[3]}`;
+    return { server, value: Math.max(0.01, active - alone), note };
+  });
+  show(`CPU of ${logs} tails, one log active, above no tails`, "% core", cpu, "1");
+  show("memory of a tail", "B", memory);
+}
+
+/** From SIGKILL and a new start to the first acknowledged append. */
+async function restarts(servers: LogServer[], logs: number): Promise<void> {
+  const rows = await forEach(servers, async (server) => {
+    const times: number[] = [];
+    // One that takes long is not repeated.
+    while (times.length < rounds && (times[0] ?? 0) < 5_000) {
+      await server.program.end("SIGKILL");
+      const began = performance.now();
+      await started(server, (client) => client.append(logs - 1));
+      times.push(performance.now() - began);
+    }
+    const { residentBytes, cpuSeconds } = usageOf(server);
+    return { server, value: median(times), note: `${mega(residentBytes)}, ${cpuSeconds.toFixed(1)} s CPU` };
+  });
+  show(`restart after SIGKILL with ${logs} logs, to the first append`, "ms", rows);
+}
+
+/** Cold reads of a log whose records lie between those of 999 others, and of one whose records lie together. */
+async function reads(servers: LogServer[]): Promise<void> {
+  const alone = interleaved.logs;
+  const rows = new Map<LogServer, { readonly apart: number; readonly together: number }>();
+  await forEach(servers, async (server) => {
+    await started(server, undefined, "never");
+    const writer = await server.connect();
+    if (writer.create)
+      await pipelined(interleaved.logs + 1, 64, (log) => writer.create?.(log) as Promise<void>);
+    const total = interleaved.logs * interleaved.records;
+    await pipelined(total, interleaved.logs, (at) => writer.append(at % interleaved.logs));
+    await pipelined(interleaved.records, 64, () => writer.append(alone));
+    writer.close();
+    await server.program.end("SIGTERM");
+    const timed = async (log: number): Promise<number> => {
+      dropFromPageCache(server.directory);
+      await started(server);
+      const client = await server.connect();
+      const began = performance.now();
+      await client.read(log, interleaved.records);
+      const took = performance.now() - began;
+      client.close();
+      await server.program.end("SIGKILL");
+      return took;
+    };
+    const apart: number[] = [];
+    const together: number[] = [];
+    for (let at = 0; at < interleaved.reads; at++) {
+      apart.push(await timed(100 * at + 7));
+      together.push(await timed(alone));
+    }
+    rows.set(server, { apart: median(apart), together: median(together) });
+    return undefined;
+  });
+  const rate = (pick: "apart" | "together") =>
+    servers.map((server) => ({ server, value: (interleaved.records / rows.get(server)![pick]) * 1_000 }));
+  const name = `cold read of ${interleaved.records} records`;
+  show(`${name}, one of ${interleaved.logs} logs`, "rec/s", rate("apart"));
+  show(`${name}, alone`, "rec/s", rate("together"));
+  const ratios = servers.map((server) => ({
+    server,
+    value: rows.get(server)!.together / rows.get(server)!.apart,
+  }));
+  show("ratio of the two", "", ratios, "0.25");
+}
+
+const cases = { appends, tails, restarts };
+
+export async function run(words: readonly string[]): Promise<void> {
+  const logs = Number(words.find((word) => /^\d+$/.test(word)) ?? 10_000);
+  const only = words.filter((word) => !/^\d+$/.test(word));
+  const isSelected = (name: string): boolean => only.length === 0 || only.includes(name);
+  compile();
+  const directory = mkdtempSync(join(tmpdir(), "tailrace-bench-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+  const servers = await installed(directory, "many");
+  const readServers = await installed(directory, "read");
+  console.log(
+    `${servers.map(({ name, version }) => `${name} ${version}`).join(", ")}; load ${loadavg()[0]?.toFixed(2)}`,
+  );
+  try {
+    if (Object.keys(cases).some(isSelected)) {
+      for (const server of servers) await started(server);
+      await fill(servers, logs);
+      for (const [name, measure] of Object.entries(cases)) if (isSelected(name)) await measure(servers, logs);
+      for (const server of servers) await drop(server);
+    }
+    if (isSelected("reads")) await reads(readServers);
+  } finally {
+    for (const server of [...servers, ...readServers]) await drop(server);
+  }
+}
