@@ -2,14 +2,11 @@
  * The log module: batches as frames, in segments on disk. It is the storage of a Raft node. FORMAT.md describes the bytes.
  */
 
-export {
-  AppendQueue,
-  appendResult,
-  type QueuedAppend,
-  type QueuedGroup,
-  type QueueLimits,
-} from "./append/append-queue.ts";
+export { AppendQueue, type QueueLimits } from "./append/append-queue.ts";
+export { FairShares, type ShareOwner } from "./append/fair-shares.ts";
 export { runBytesMax } from "./append/group-builder.ts";
+export { appendResult, type QueuedAppend, type QueuedGroup } from "./append/queued-group.ts";
+export type { WriteGroup } from "./append/write-group.ts";
 export type { ChainEnd, ChainLink } from "./frame/chain.ts";
 export {
   chainStart,

@@ -1,62 +1,27 @@
 /**
- * The queue of appends that were accepted and not proposed yet. Their records are already copied into the write group in
- * which they will be proposed. The queue is limited in bytes and in appends.
+ * The queue of appends that were accepted and not proposed yet. Each log has a lane, in which its appends wait in the order of
+ * their arrival; their records are already copied into groups. A write group takes from the lanes in turn (deficit round
+ * robin), so a log with many appends does not hold up the others. Within a write group each log's frames lie together.
  *
- * An append is accepted when it arrives, against the end of the log plus everything queued before it. So when a group
- * fails, all groups queued after it fail too.
+ * An append is accepted when it arrives, against the end of its log plus everything queued in its lane. So when a write group
+ * fails, everything that is queued fails too.
+ *
+ * The queue is limited in bytes and in appends. The room is divided: see FairShares.
  */
 import { Fault } from "../../fault.ts";
-import type { Appended, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
+import type { LogId, ProducerStamp, RecordRun } from "../../types.ts";
 import type { LogSettings } from "../frame/command.ts";
 import type { BatchKind } from "../frame/frame.ts";
+import { groupBytesMax } from "../frame/frame-group.ts";
 import type { ProducedBatch } from "../state/produced-batch.ts";
 import { producerFenced } from "../state/producer-faults.ts";
 import { type ProducerTable, producerKey } from "../state/producer-table.ts";
+import { DeficitRoundRobin, type WaitingLane } from "./deficit-round-robin.ts";
+import { FairShares, type ShareOwner } from "./fair-shares.ts";
 import { GroupBufferPool } from "./group-buffer-pool.ts";
 import { type DraftTarget, GroupBuilder } from "./group-builder.ts";
-
-/** An append that waits for its group. */
-export interface QueuedAppend {
-  /** The offset of its first record in its named log; for `default`, its ordinal among those of the group. */
-  readonly place: number;
-  /** Undefined for `default`. */
-  readonly logId: LogId | undefined;
-  /** How many records it has. */
-  readonly count: number;
-  readonly duplicate: boolean;
-  /** In milliseconds of the monotonic clock. Undefined: the append has no deadline. */
-  readonly deadlineMs: number | undefined;
-  readonly resolve: (appended: Appended) => void;
-  readonly reject: (fault: Fault) => void;
-}
-
-interface QueuedProducer {
-  readonly epoch: number;
-  next: number;
-  readonly runs: { readonly sequence: number; readonly count: number; readonly place: number }[];
-}
-
-/** A write group and the appends in it. */
-export class QueuedGroup {
-  readonly builder: GroupBuilder;
-  readonly waiters: QueuedAppend[] = [];
-  /** Called when the group is committed, or with the fault if it failed. */
-  readonly barriers: ((fault: Fault | undefined) => void)[] = [];
-  readonly producers = new Map<string, QueuedProducer>();
-  /** A group with records is refused while the disk is full. A group of commands may use the reserve. */
-  hasRecords = false;
-  runBytes = 0;
-  appends = 0;
-
-  constructor(expectedBytes: number, pool: GroupBufferPool) {
-    this.builder = new GroupBuilder(expectedBytes, pool);
-  }
-
-  fail(fault: Fault): void {
-    for (const waiter of this.waiters) waiter.reject(fault);
-    for (const barrier of this.barriers) barrier(fault);
-  }
-}
+import { QueuedGroup } from "./queued-group.ts";
+import { WriteGroup } from "./write-group.ts";
 
 /** Whether records of a producer may be appended. Otherwise they are duplicates of staged or queued records. */
 export type QueuedVerdict =
@@ -70,112 +35,148 @@ export interface QueueLimits {
   readonly appendsMax: number;
 }
 
+/** An append to be queued. */
+export interface NewAppend {
+  readonly run: RecordRun;
+  readonly producer?: ProducerStamp | undefined;
+  /** The append gets a batch of its own. */
+  readonly alone?: boolean;
+  readonly traceparent?: string | undefined;
+  /** Undefined: `default`. */
+  readonly target?: DraftTarget | undefined;
+  /** Whose room it uses. */
+  readonly owner: ShareOwner;
+}
+
+/** What a log may write before it is another log's turn. */
+const quantumBytes = 256 * 1024;
+/** A write group takes several groups up to this size. */
+const writeBytesMax = 1024 * 1024;
 const expectedBytesMin = 4096;
+/** The first buffer of a group of a named log. */
+const namedBytesMin = 512;
+
+/** What is queued for one log. */
+class Lane implements WaitingLane<QueuedGroup> {
+  readonly logId: LogId;
+  readonly groups: QueuedGroup[] = [];
+  deficit = 0;
+  records = 0;
+  runBytes = 0;
+
+  constructor(logId: LogId) {
+    this.logId = logId;
+  }
+
+  firstBytes(): number | undefined {
+    return this.groups[0]?.builder.usedBytes;
+  }
+
+  takeFirst(): QueuedGroup {
+    const group = this.groups.shift()!;
+    this.records -= group.builder.records;
+    this.runBytes -= group.runBytes;
+    return group;
+  }
+}
 
 export class AppendQueue {
-  readonly #limits: QueueLimits;
-  #groups: QueuedGroup[] = [];
-  #bytes = 0;
-  #appends = 0;
-  /** Appends that will be added later, and have their room already. */
-  readonly #reserved = { bytes: 0, appends: 0 };
+  /** The lanes that are not empty. */
+  readonly #lanes = new Map<LogId, Lane>();
+  readonly #turns = new DeficitRoundRobin<QueuedGroup, Lane>(quantumBytes);
+  readonly #shares: FairShares;
+  /** Buffers of groups of `default`, of which one after another is filled. */
   readonly #pool = new GroupBufferPool();
-  /** The expected size of the next group: a moving average. */
+  /** Buffers of groups of named logs, and of joined groups. */
+  readonly #sidePool = new GroupBufferPool();
+  /** The expected size of the next group of `default`: a moving average. */
   #expectedBytes = expectedBytesMin;
 
-  constructor(limits: QueueLimits) {
-    this.#limits = limits;
+  constructor({ bytesMax, appendsMax }: QueueLimits) {
+    this.#shares = new FairShares({ bytesMax, countMax: appendsMax });
   }
 
   get empty(): boolean {
-    return this.#groups.length === 0;
+    return this.#turns.size === 0;
   }
 
-  /** The queued groups, in the order in which they will be proposed. */
-  get groups(): readonly QueuedGroup[] {
-    return this.#groups;
+  /** The queued groups. Those of one log are in order. */
+  *groups(): Generator<QueuedGroup> {
+    for (const { groups } of this.#turns.lanes) yield* groups;
   }
 
-  /** The group that will be proposed last. */
-  get last(): QueuedGroup | undefined {
-    return this.#groups[this.#groups.length - 1];
+  /** The group of this log that will be proposed last. */
+  last(logId: LogId): QueuedGroup | undefined {
+    return this.#lanes.get(logId)?.groups.at(-1);
   }
 
-  /** Bytes of runs that are queued for this named log. */
+  /** Bytes of runs that are queued for this log. */
   bytesOf(logId: LogId): number {
-    let bytes = 0;
-    for (const group of this.#groups) bytes += group.builder.bytesOf(logId);
-    return bytes;
+    return this.#lanes.get(logId)?.runBytes ?? 0;
   }
 
   /** How many records of this log are queued. The next append follows them. */
   recordsOf(logId: LogId): number {
-    let records = 0;
-    for (const group of this.#groups) records += group.builder.recordsOf(logId);
-    return records;
+    return this.#lanes.get(logId)?.records ?? 0;
   }
 
   /**
    * Reserves room for an append that is added later. Returns the function that releases it.
-   * @throws Fault "overloaded" if the queue is full
+   * @throws Fault "overloaded" if the owner has no room
    */
-  reserve(runBytes: number): () => void {
-    this.#requireRoom(runBytes);
-    const reserved = this.#reserved;
-    reserved.bytes += runBytes;
-    reserved.appends++;
-    return () => {
-      reserved.bytes -= runBytes;
-      reserved.appends--;
-    };
+  reserve(owner: ShareOwner, runBytes: number): () => void {
+    this.#requireRoom(owner, runBytes);
+    const share = this.#shares.take(owner, runBytes);
+    return () => this.#shares.release(share, runBytes, 1);
   }
 
   /**
-   * Queues a run. With `alone` it gets a batch of its own. `place` is as in QueuedAppend.
-   * @throws Fault "overloaded" if the queue is full
+   * Queues a run. `place` is as in QueuedAppend.
+   * @throws Fault "overloaded" if the owner has no room
    */
-  add(
-    run: RecordRun,
-    producer: ProducerStamp | undefined,
-    alone: boolean,
-    traceparent: string | undefined,
-    target?: DraftTarget,
-  ): { group: QueuedGroup; place: number } {
-    const group = this.#groupFor(run.bytes.length);
-    const ordinal = group.builder.add(run, producer, alone, target);
-    const place = target?.baseOffset ?? ordinal;
-    group.hasRecords = true;
+  add({ run, producer, alone = false, traceparent, target, owner }: NewAppend): {
+    group: QueuedGroup;
+    place: number;
+  } {
+    const runBytes = run.bytes.length;
+    const { lane, group } = this.#groupFor(target?.logId ?? 0, runBytes, owner);
+    const keyed = producer === undefined ? undefined : { key: producerKey(producer), stamp: producer };
+    const place = group.add(run, keyed, alone, target);
+    lane.records += run.count;
+    lane.runBytes += runBytes;
     if (traceparent !== undefined) group.builder.trace(traceparent);
-    if (producer !== undefined) addRun(group, producer, run.count, place);
     return { group, place };
   }
 
   /**
-   * Queues a command.
-   * @throws Fault "overloaded" if the queue is full
+   * Queues a command. It comes after the appends of its log that are queued, and before later ones.
+   * @throws Fault "overloaded" if the owner has no room
    */
-  addCommand(kind: BatchKind, command: Uint8Array, target?: DraftTarget): QueuedGroup {
-    const group = this.#groupFor(command.length);
-    group.builder.addCommand(kind, command, target);
+  addCommand(kind: BatchKind, command: Uint8Array, owner: ShareOwner, target?: DraftTarget): QueuedGroup {
+    const { group } = this.#groupFor(target?.logId ?? 0, command.length, owner);
+    group.addCommand(kind, command, target);
     return group;
   }
 
-  /** Takes the group that is to be proposed now. */
-  take(): QueuedGroup | undefined {
-    const group = this.#groups.shift();
-    if (group === undefined) return undefined;
-    const average = Math.ceil(0.5 * this.#expectedBytes + 0.6 * group.builder.usedBytes);
-    this.#expectedBytes = Math.max(expectedBytesMin, average);
-    this.#bytes -= group.runBytes;
-    this.#appends -= group.appends;
-    return group;
+  /** Takes the groups that are to be proposed now. */
+  take(): WriteGroup | undefined {
+    const parts: QueuedGroup[] = [];
+    for (const units of this.#turns.take(writeBytesMax)) parts.push(...units);
+    if (parts.length === 0) return undefined;
+    for (const group of parts) {
+      if (group.logId === 0) this.#expect(group.builder.usedBytes);
+      if (this.#lanes.get(group.logId)?.groups.length === 0) this.#lanes.delete(group.logId);
+      this.#release(group);
+    }
+    return new WriteGroup(parts, this.#sidePool);
   }
 
   /** Fails all queued groups. */
   fail(fault: Fault): void {
-    const groups = this.#groups;
-    this.#groups = [];
-    this.#bytes = this.#appends = 0;
+    const groups = [...this.groups()];
+    this.#turns.clear();
+    this.#lanes.clear();
+    for (const group of groups) this.#release(group);
     for (const group of groups) group.fail(fault);
   }
 
@@ -189,22 +190,24 @@ export class AppendQueue {
     table: ProducerTable,
     nowMs: number,
     settings: LogSettings,
-    ahead: readonly QueuedGroup[],
+    ahead: readonly WriteGroup[],
   ): QueuedVerdict {
     const key = producerKey(stamp);
     let expected: number | undefined;
-    const groups = ahead.length === 0 ? this.#groups : [...ahead, ...this.#groups];
+    const { logId = 0 } = stamp;
+    const queued = this.#lanes.get(logId)?.groups ?? [];
+    const groups = ahead.length === 0 ? queued : [...ahead.flatMap((taken) => taken.of(logId)), ...queued];
     for (let at = groups.length - 1; at >= 0; at--) {
       const group = groups[at]!;
-      const queued = group.producers.get(key);
-      if (queued === undefined) continue;
+      const producer = group.producers.get(key);
+      if (producer === undefined) continue;
       if (expected === undefined) {
-        if (stamp.epoch < queued.epoch) throw producerFenced(queued.epoch);
-        expected = stamp.epoch > queued.epoch ? 0 : queued.next;
+        if (stamp.epoch < producer.epoch) throw producerFenced(producer.epoch);
+        expected = stamp.epoch > producer.epoch ? 0 : producer.next;
         if (stamp.sequence === expected) return { append: true };
       }
-      if (stamp.epoch !== queued.epoch) continue;
-      const run = queued.runs.find(
+      if (stamp.epoch !== producer.epoch) continue;
+      const run = producer.runs.find(
         ({ sequence, count: length }) =>
           stamp.sequence >= sequence && stamp.sequence + count <= sequence + length,
       );
@@ -219,49 +222,51 @@ export class AppendQueue {
     throw table.refusal(stamp, expected);
   }
 
-  #requireRoom(runBytes: number): void {
-    const { bytesMax, appendsMax } = this.#limits;
-    const bytes = this.#bytes + this.#reserved.bytes;
-    const appends = this.#appends + this.#reserved.appends;
-    const isEmpty = this.#groups.length === 0 && this.#reserved.appends === 0;
-    if (isEmpty || (bytes + runBytes <= bytesMax && appends < appendsMax)) return;
+  #requireRoom(owner: ShareOwner, runBytes: number): void {
+    if (this.#shares.hasRoom(owner, runBytes)) return;
+    const own = this.#shares.usedBy(owner);
+    const all = this.#shares.used;
     throw new Fault("overloaded", {
-      message: "too many appends wait for the disk",
-      facts: { waitingBytes: bytes, waitingAppends: appends },
+      message: `too many appends wait for the disk: ${all.count}, of these ${own.count} of this client in this log`,
+      facts: { waitingBytes: all.bytes, waitingAppends: all.count },
     });
   }
 
-  #groupFor(runBytes: number): QueuedGroup {
-    this.#requireRoom(runBytes);
-    let group = this.last;
-    if (!group?.builder.fits(runBytes)) {
-      group = new QueuedGroup(Math.max(this.#expectedBytes, runBytes + 512), this.#pool);
-      this.#groups.push(group);
+  /** The group to which the next append of a log is added, and its lane. */
+  #groupFor(logId: LogId, runBytes: number, owner: ShareOwner): { lane: Lane; group: QueuedGroup } {
+    this.#requireRoom(owner, runBytes);
+    let lane = this.#lanes.get(logId);
+    if (lane === undefined) {
+      lane = new Lane(logId);
+      this.#lanes.set(logId, lane);
     }
-    group.runBytes += runBytes;
-    group.appends++;
-    this.#bytes += runBytes;
-    this.#appends++;
-    return group;
+    let group = lane.groups.at(-1);
+    if (group === undefined || !this.#fits(group, runBytes)) {
+      group = new QueuedGroup(logId, this.#newBuilder(logId, runBytes));
+      lane.groups.push(group);
+      this.#turns.waits(lane);
+    }
+    group.charge(this.#shares.take(owner, runBytes), runBytes);
+    return { lane, group };
   }
-}
 
-/** Notes the run of a producer, to recognize its duplicates. */
-function addRun(group: QueuedGroup, stamp: ProducerStamp, count: number, place: number): void {
-  const key = producerKey(stamp);
-  const known = group.producers.get(key);
-  const run = { sequence: stamp.sequence, count, place };
-  if (known !== undefined && known.epoch === stamp.epoch) {
-    known.runs.push(run);
-    known.next = stamp.sequence + count;
-  } else {
-    group.producers.set(key, { epoch: stamp.epoch, next: stamp.sequence + count, runs: [run] });
+  /** Groups are kept small while several logs wait. */
+  #fits({ builder }: QueuedGroup, runBytes: number): boolean {
+    const isShared = this.#turns.size > 1;
+    return builder.fits(runBytes, isShared ? quantumBytes : groupBytesMax);
   }
-}
 
-/** The result of an append in a group whose first record of `default` got the offset `base`. */
-export function appendResult(append: QueuedAppend, base: Offset, timestampMs: number): Appended {
-  const { place, count, duplicate, logId } = append;
-  if (logId !== undefined) return { firstOffset: place, count, timestampMs, duplicate, logId };
-  return { firstOffset: base + place, count, timestampMs, duplicate };
+  #newBuilder(logId: LogId, runBytes: number): GroupBuilder {
+    if (logId === 0) return new GroupBuilder(Math.max(this.#expectedBytes, runBytes + 512), this.#pool);
+    return new GroupBuilder(runBytes + namedBytesMin, this.#sidePool, true);
+  }
+
+  #expect(usedBytes: number): void {
+    const average = Math.ceil(0.5 * this.#expectedBytes + 0.6 * usedBytes);
+    this.#expectedBytes = Math.max(expectedBytesMin, average);
+  }
+
+  #release(group: QueuedGroup): void {
+    for (const { share, bytes, count } of group.charges) this.#shares.release(share, bytes, count);
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * Collects appends into the frames of one write group, in one buffer; each record is copied once. Consecutive appends of
- * the same producer, or without one, become one batch. An append with an expected offset is a batch of its own. Pure.
+ * Collects appends into the frames of one group, in one buffer. Consecutive appends of the same producer, or without one,
+ * become one batch. An append with an expected offset is a batch of its own. Pure.
  *
  * Appends keep their order, and an append is not split, so the offset of each record relative to the group is known at
  * once. The frames are drafts: index, term, offsets, time and checksums are written when their place in the log is known.
@@ -56,36 +56,31 @@ export class GroupBuilder {
   #bytes: Uint8Array;
   #used = 0;
   #records = 0;
-  /** Records of named logs, and the bytes of their runs. */
-  readonly #recordsOf = new Map<LogId, { records: number; bytes: number }>();
   readonly #drafts: Draft[] = [];
   /** Traceparents of its appends, for the span of the flush. */
   readonly traces: string[] = [];
   readonly #pool: GroupBufferPool;
+  readonly #sideBySide: boolean;
 
-  /** `expectedBytes` is the probable size. Of the builders that share a pool, only the newest may be added to. */
-  constructor(expectedBytes: number, pool = new GroupBufferPool()) {
+  /**
+   * `expectedBytes` is the probable size. Of the builders that share a pool, only the newest may be added to. With
+   * `sideBySide` all may: each takes the whole of its buffer at once.
+   */
+  constructor(expectedBytes: number, pool = new GroupBufferPool(), sideBySide = false) {
     this.#pool = pool;
-    this.#bytes = pool.reserve(Math.min(movedBytesMax, Math.max(1024, expectedBytes)));
+    this.#sideBySide = sideBySide;
+    this.#bytes = this.#newBuffer(
+      Math.min(movedBytesMax, sideBySide ? expectedBytes : Math.max(1024, expectedBytes)),
+    );
   }
 
   get usedBytes(): number {
     return this.#used;
   }
 
-  /** The records of `default`. */
+  /** The number of records. */
   get records(): number {
     return this.#records;
-  }
-
-  /** The records of this log. */
-  recordsOf(logId: LogId): number {
-    return logId === 0 ? this.#records : (this.#recordsOf.get(logId)?.records ?? 0);
-  }
-
-  /** Bytes of the runs of this named log. */
-  bytesOf(logId: LogId): number {
-    return this.#recordsOf.get(logId)?.bytes ?? 0;
   }
 
   get empty(): boolean {
@@ -97,10 +92,13 @@ export class GroupBuilder {
     return this.#drafts.length;
   }
 
-  /** Returns true if a run of this size fits. Every run up to runBytesMax fits into an empty group. */
-  fits(runBytes: number): boolean {
+  /**
+   * Returns true if a run of this size fits and the group stays within `bytesMax`. Every run up to runBytesMax fits into an
+   * empty group.
+   */
+  fits(runBytes: number, bytesMax = groupBytesMax): boolean {
     const needed = this.#used + headBytesMax + runBytes;
-    return needed <= groupBytesMax && (needed <= this.#bytes.length || this.#used < movedBytesMax);
+    return needed <= bytesMax && (needed <= this.#bytes.length || this.#used < movedBytesMax);
   }
 
   /** Adds the traceparent of an append. */
@@ -109,12 +107,11 @@ export class GroupBuilder {
   }
 
   /**
-   * Adds a run. Returns the ordinal of its first record among those of its log in the group. With `alone` it is a batch of
-   * its own.
+   * Adds a run. Returns the ordinal of its first record in the group. With `alone` it is a batch of its own.
    */
   add(run: RecordRun, producer: ProducerStamp | undefined, alone: boolean, target?: DraftTarget): number {
     const logId = target?.logId ?? 0;
-    const place = this.recordsOf(logId);
+    const place = this.#records;
     const length = run.bytes.length;
     const draft = alone ? undefined : this.#openDraft(run, producer, logId);
     if (draft === undefined) {
@@ -138,8 +135,7 @@ export class GroupBuilder {
       draft.end = this.#used;
       draft.count += run.count;
     }
-    if (logId === 0) this.#records += run.count;
-    else this.#recordsOf.set(logId, { records: place + run.count, bytes: this.bytesOf(logId) + length });
+    this.#records += run.count;
     return place;
   }
 
@@ -188,11 +184,18 @@ export class GroupBuilder {
     const needed = this.#used + more;
     assert(needed <= groupBytesMax, "a group overflows");
     if (needed > this.#bytes.length) {
-      const grown = this.#pool.reserve(Math.min(groupBytesMax, Math.max(needed, 2 * this.#used)));
+      const grown = this.#newBuffer(Math.min(groupBytesMax, Math.max(needed, 2 * this.#used)));
       grown.set(this.#bytes.subarray(0, this.#used));
       this.#bytes = grown;
     }
-    this.#pool.take(this.#bytes, needed);
+    if (!this.#sideBySide) this.#pool.take(this.#bytes, needed);
+  }
+
+  #newBuffer(bytes: number): Uint8Array {
+    const buffer = this.#pool.reserve(bytes);
+    if (!this.#sideBySide) return buffer;
+    this.#pool.take(buffer, bytes);
+    return buffer.subarray(0, bytes);
   }
 }
 

@@ -65,11 +65,11 @@ export class AppendAttempts<Run extends QueuedRun> {
     const isHere = leader === "here";
     const attempt: Attempt = { giveUp: () => undefined, grace: undefined };
     this.#attempts.set(group, attempt);
-    if (!isHere) limiter.acquire(group.bytes);
+    const release = isHere ? undefined : limiter.acquire(group.bytes, options);
     const end = (report: () => void): void => {
       if (!this.#attempts.delete(group)) return;
       attempt.grace?.cancel();
-      if (!isHere) limiter.release(group.bytes);
+      release?.();
       report();
     };
     attempt.giveUp = (): void => {

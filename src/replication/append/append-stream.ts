@@ -167,6 +167,7 @@ export class AppendStream {
       if (fault !== undefined) this.#failWaiting(fault);
     }
     let isLimited = false;
+    let waitsFor: AppendOptions = {};
     let hasSent = false;
     for (;;) {
       const leader = watch.target();
@@ -177,9 +178,13 @@ export class AppendStream {
       if (leader === undefined || clock.monotonicMs() < this.#notBefore) break;
       if (this.#direct > 0 && (leader !== "here" || !this.#isSameTerm)) break;
       const target = targetOf(this.#ports.term(), leader);
-      if (!this.#order.canSend(target)) break;
-      isLimited = leader !== "here" && !limiter.mayAcquire(this.#send);
-      if (isLimited) break;
+      const next = this.#order.next(target);
+      if (next === undefined) break;
+      isLimited = leader !== "here" && !limiter.mayAcquire(this.#send, next.options);
+      if (isLimited) {
+        waitsFor = next.options;
+        break;
+      }
       const group = this.#order.takeNext(target);
       if (group === undefined) break;
       this.#start(group);
@@ -187,7 +192,7 @@ export class AppendStream {
     }
     // A stream that has sent something waits behind the other streams.
     if (hasSent || !isLimited) limiter.stopWaiting(this.#send);
-    if (isLimited) limiter.wait(this.#send);
+    if (isLimited) limiter.wait(this.#send, waitsFor);
     this.#isLimited = isLimited;
     this.#setTimer();
   };

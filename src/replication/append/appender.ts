@@ -24,6 +24,8 @@ import {
   type QueueLimits,
   type Reserve,
   type SegmentedLog,
+  type ShareOwner,
+  type WriteGroup,
 } from "../../log/mod.ts";
 import { proposal } from "../../raft/mod.ts";
 import type { Appended, AppendOptions, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
@@ -39,7 +41,7 @@ export interface AppenderOptions {
   readonly clock: Clock;
   readonly time: Pick<LogTime, "expiryMs" | "stampMs">;
   readonly reserve: Reserve | undefined;
-  /** Default: 32 MiB and 65,536 appends. */
+  /** Default: 64 MiB and 131,072 appends. A subject alone has half of it, and a quarter in one log. See FairShares. */
   readonly limits?: QueueLimits;
 }
 
@@ -48,8 +50,9 @@ export interface AppenderOptions {
  * would only make both smaller. Two where the second can be sent to followers in the meantime.
  */
 const groupsInFlightMax = { alone: 1, together: 2 };
-const noGroups: readonly QueuedGroup[] = [];
-const defaultLimits: QueueLimits = { bytesMax: 32 * 1024 * 1024, appendsMax: 65_536 };
+const noGroups: readonly WriteGroup[] = [];
+const defaultLimits: QueueLimits = { bytesMax: 64 * 1024 * 1024, appendsMax: 131_072 };
+const ownCommand: ShareOwner = { log: undefined, subject: undefined };
 
 export class Appender {
   readonly #log: SegmentedLog;
@@ -68,8 +71,8 @@ export class Appender {
     this.#queue = new AppendQueue(options.limits ?? defaultLimits);
     this.admission = new LogAdmission(() => options.log.state.logs);
     this.#deadlines = new AppendDeadlines(options.clock, () => [
-      ...this.#inFlight.map(({ group }) => group),
-      ...this.#queue.groups,
+      ...this.#inFlight.flatMap(({ group }) => group.parts),
+      ...this.#queue.groups(),
     ]);
   }
 
@@ -93,7 +96,8 @@ export class Appender {
     const { log, producer } = options;
     checkRun(run, producer?.subject);
     if (log === undefined || !this.admission.isBusy(log.name)) return this.#admit(run, options);
-    return this.#appendLater(run, options, log.name, this.#queue.reserve(run.bytes.length));
+    const release = this.#queue.reserve(ownerOf(options), run.bytes.length);
+    return this.#appendLater(run, options, log.name, release);
   }
 
   /** Appends after the commands about the log that are under way, and after the appends that wait for them already. */
@@ -132,12 +136,12 @@ export class Appender {
       }
       if (row !== undefined) this.admission.checkRun(row, run, this.#queuedBytes(row.id));
     } catch (refusal) {
-      return this.#refuse(producer === undefined ? this.#lastGroup() : undefined, () => refusal);
+      return this.#refuse(producer === undefined ? this.#lastGroup(row?.id) : undefined, () => refusal);
     }
     const tail = this.#tailOffset(row);
     if (expectedOffset !== undefined && expectedOffset !== tail) {
       // The end of the log is certain, and committed, only once everything before this append is settled.
-      return this.#refuse(this.#lastGroup(), () => this.#offsetMismatch(expectedOffset, row));
+      return this.#refuse(this.#lastGroup(row?.id ?? 0), () => this.#offsetMismatch(expectedOffset, row));
     }
     checkOffsetsLeft(tail, run.count);
     if (this.#reserve?.open === false) throw this.#reserve.fault();
@@ -146,14 +150,15 @@ export class Appender {
     if (refusal !== undefined) throw refusal;
     const target = row === undefined ? undefined : { logId: row.id, baseOffset: tail };
     const alone = expectedOffset !== undefined;
-    const { group, place } = this.#queue.add(run, stamp, alone, traceparent, target);
+    const owner = ownerOf(options);
+    const { group, place } = this.#queue.add({ run, producer: stamp, alone, traceparent, target, owner });
     this.#node!.wake();
     return this.#wait(group, { place, count: run.count, duplicate: false, logId: row?.id, deadlineMs });
   }
 
   /** Appends a command of the log. Resolves once it is applied. */
   command(kind: BatchKind, command: Uint8Array): Promise<void> {
-    const group = this.#queue.addCommand(kind, command);
+    const group = this.#queue.addCommand(kind, command, ownCommand);
     this.#node!.wake();
     return this.#settled(group);
   }
@@ -163,7 +168,8 @@ export class Appender {
     this.#checkReady();
     const next = this.#log.state.logs.stagedRow(id)?.next ?? 0;
     const baseOffset = next + this.#unstagedRecords(id);
-    const group = this.#queue.addCommand(kind, command, { logId: id, baseOffset });
+    const owner = { log: name, subject: undefined };
+    const group = this.#queue.addCommand(kind, command, owner, { logId: id, baseOffset });
     this.admission.began(name, group);
     this.#node!.wake();
     return this.#settled(group);
@@ -184,12 +190,15 @@ export class Appender {
     throw new Fault("unavailable", { message: "this node does not lead any more" });
   }
 
-  /** Rejects with `refusal` once it is certain that this node was the leader. See #refuse(). */
+  /**
+   * Rejects with `refusal` once it is certain that this node was the leader, and everything that is proposed is committed. See
+   * #refuse().
+   */
   refuse(refusal: () => unknown): Promise<never> {
     return this.#refuse(this.#lastGroup(), refusal);
   }
 
-  /** Resolves once it is certain that this node was the leader, for an answer that changes nothing. */
+  /** Resolves under the same conditions, for an answer that changes nothing. */
   confirmed(): Promise<void> {
     return this.#confirmed(this.#lastGroup());
   }
@@ -206,11 +215,11 @@ export class Appender {
     }
     const inFlightMax = node.alone ? groupsInFlightMax.alone : groupsInFlightMax.together;
     while (!this.#queue.empty && this.#inFlight.length < inFlightMax) {
-      if (!this.#canStoreNext()) return;
       const group = this.#queue.take()!;
+      if (!this.#canStore(group)) return;
       const proposed = new ProposedGroup(group, node.term, this.#groupSettled);
       this.#inFlight.push(proposed);
-      this.#log.linkNextFlush(group.builder.traces);
+      this.#log.linkNextFlush(group.traces());
       const refused = node.propose(
         proposed.frames.map((frame) => proposal(frame)),
         proposed,
@@ -219,19 +228,19 @@ export class Appender {
     }
   }
 
-  /** Returns false if the disk would refuse the next group. All queued groups have then failed as not written. */
-  #canStoreNext(): boolean {
-    const [next] = this.#queue.groups;
+  /** Returns false if the disk would refuse the group. It and all queued groups have then failed as not written. */
+  #canStore(next: WriteGroup): boolean {
     // A group of commands is always tried: a trim can free disk space.
-    if (next?.hasRecords !== true) return true;
+    if (!next.hasRecords) return true;
     let [bytes, batches] = [0, 0];
-    for (const { builder } of [...this.#unstaged, next]) {
-      bytes += builder.usedBytes;
-      batches += builder.batches;
+    for (const group of [...this.#unstaged, next]) {
+      bytes += group.usedBytes;
+      batches += group.batches;
     }
     const fault = this.#log.prepare(bytes, batches, this.#time.stampMs());
     if (fault === undefined) return true;
     if (fault.kind === "disk-full") this.#reserve?.filled();
+    next.fail(fault);
     this.#queue.fail(fault);
     return false;
   }
@@ -287,7 +296,7 @@ export class Appender {
     const appended = { firstOffset, count: run.count, timestampMs, duplicate: true, ...named };
     if (index <= this.#log.commitIndex) return Promise.resolve(appended);
     const proposed = this.#inFlight.find(({ lastIndex }) => lastIndex >= index);
-    return this.#settled(proposed?.group).then(() => appended);
+    return this.#settled(proposed?.group.last).then(() => appended);
   }
 
   /**
@@ -321,7 +330,7 @@ export class Appender {
     });
   }
 
-  /** Resolves once the group and so everything before it is applied; rejects if it failed. */
+  /** Resolves once the group, and so everything before it in its log, is applied; rejects if it failed. */
   #settled(group: QueuedGroup | undefined): Promise<void> {
     if (group === undefined) return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -329,12 +338,14 @@ export class Appender {
     });
   }
 
-  #lastGroup(): QueuedGroup | undefined {
-    return this.#queue.last ?? this.#inFlight[this.#inFlight.length - 1]?.group;
+  /** The last group that is queued for this log, otherwise the last one that is proposed. */
+  #lastGroup(id?: LogId): QueuedGroup | undefined {
+    const queued = id === undefined ? undefined : this.#queue.last(id);
+    return queued ?? this.#inFlight[this.#inFlight.length - 1]?.group.last;
   }
 
   /** The groups of this term that were proposed and are not in the log yet, in order. */
-  get #unstaged(): readonly QueuedGroup[] {
+  get #unstaged(): readonly WriteGroup[] {
     if (this.#inFlight.length === 0) return noGroups;
     const { term } = this.#node!;
     const { index } = this.#log.end;
@@ -352,14 +363,14 @@ export class Appender {
   /** Records of a log that were accepted and are not staged yet. */
   #unstagedRecords(id: LogId): number {
     let records = this.#queue.recordsOf(id);
-    for (const { builder } of this.#unstaged) records += builder.recordsOf(id);
+    for (const group of this.#unstaged) records += group.recordsOf(id);
     return records;
   }
 
   /** Bytes of a named log that were accepted and are not staged yet. */
   #queuedBytes(id: LogId): number {
     let bytes = this.#queue.bytesOf(id);
-    for (const { builder } of this.#unstaged) bytes += builder.bytesOf(id);
+    for (const group of this.#unstaged) bytes += group.bytesOf(id);
     return bytes;
   }
 
@@ -372,6 +383,8 @@ export class Appender {
 
 /** The log of a command: one that has a row, or one that is to be created. */
 export type CommandTarget = Pick<LogRow, "id" | "name">;
+
+const ownerOf = ({ log, subject }: AppendOptions): ShareOwner => ({ log: log?.name, subject: subject ?? "" });
 
 function offsetMismatch(expected: Offset, next: Offset): Fault {
   return new Fault("offset-mismatch", {

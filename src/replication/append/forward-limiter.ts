@@ -1,10 +1,14 @@
 /**
  * Limits the appends of this node that are in flight to leaders. The limits are below what a channel queues and what a
- * leader accepts from one connection, so appends wait here and are not refused there. Pure.
+ * leader accepts from one connection, so appends wait here and are not refused there. Appends to one log that wait at the
+ * leader do not take the room of the other logs: see FairShares. Pure.
  *
- * A stream that must wait registers a callback. The callbacks are called in the order of registration, one at a time,
- * when there is capacity for one more request.
+ * A stream that must wait registers a callback. The callbacks are called one at a time when there is capacity for one more
+ * request: those of one log and subject in the order of registration, and logs and subjects in turn.
  */
+import { FairShares, type ShareOwner } from "../../log/mod.ts";
+import type { AppendOptions } from "../../types.ts";
+
 export interface ForwardLimits {
   readonly requestsMax: number;
   readonly bytesMax: number;
@@ -12,59 +16,102 @@ export interface ForwardLimits {
 
 /** Half of what PeerLimits allow for one channel. */
 const defaultForwardLimits: ForwardLimits = { requestsMax: 8_192, bytesMax: 16 * 1024 * 1024 };
+/** Lanes that are looked at when capacity becomes available. The others come first the next time. */
+const lookedAtMax = 64;
+
+/** The waiters of one subject for one log. */
+interface Lane {
+  readonly owner: ShareOwner;
+  readonly waiters: Set<() => void>;
+}
 
 export class ForwardLimiter {
-  readonly #limits: ForwardLimits;
-  readonly #waiters = new Set<() => void>();
-  #requests = 0;
-  #bytes = 0;
+  readonly #shares: FairShares;
+  /** The lanes with waiters, the next one first. */
+  readonly #lanes = new Map<string, Lane>();
+  readonly #laneOf = new Map<() => void, Lane>();
   #isCallDue = false;
 
-  constructor(limits: ForwardLimits = defaultForwardLimits) {
-    this.#limits = limits;
+  constructor({ requestsMax, bytesMax }: ForwardLimits = defaultForwardLimits) {
+    this.#shares = new FairShares({ countMax: requestsMax, bytesMax, bySubject: false });
   }
 
   /** True when a request may be sent now. A request may exceed the byte limit if the total was below it before. */
-  get hasCapacity(): boolean {
-    return this.#requests < this.#limits.requestsMax && this.#bytes < this.#limits.bytesMax;
+  hasCapacity(options: AppendOptions): boolean {
+    return this.#hasRoom(ownerOf(options));
   }
 
-  /** Returns true if there is capacity and no other waiter comes before this one. */
-  mayAcquire(waiter: () => void): boolean {
-    if (!this.hasCapacity) return false;
-    const [first] = this.#waiters;
+  /** Returns true if there is capacity and no other waiter for the same log comes before this one. */
+  mayAcquire(waiter: () => void, options: AppendOptions): boolean {
+    const owner = ownerOf(options);
+    if (!this.#hasRoom(owner)) return false;
+    const [first] = this.#lanes.get(keyOf(owner))?.waiters ?? [];
     return first === undefined || first === waiter;
   }
 
-  acquire(bytes: number): void {
-    this.#requests++;
-    this.#bytes += bytes;
+  /** Returns the function that releases the capacity. */
+  acquire(bytes: number, options: AppendOptions): () => void {
+    const share = this.#shares.take(ownerOf(options), bytes);
+    return () => {
+      this.#shares.release(share, bytes, 1);
+      this.#callNext();
+    };
   }
 
-  release(bytes: number): void {
-    this.#requests--;
-    this.#bytes -= bytes;
-    this.#callFirst();
-  }
-
-  /** Registers a waiter, which is called when there is capacity. A registered waiter keeps its position. */
-  wait(waiter: () => void): void {
-    this.#waiters.add(waiter);
+  /** Registers a waiter, which is called when there is capacity. A waiter that waits for the same log keeps its position. */
+  wait(waiter: () => void, options: AppendOptions): void {
+    const owner = ownerOf(options);
+    const key = keyOf(owner);
+    const lane = this.#lanes.get(key) ?? { owner, waiters: new Set() };
+    if (this.#laneOf.get(waiter) === lane) return;
+    this.#remove(waiter);
+    this.#lanes.set(key, lane);
+    this.#laneOf.set(waiter, lane);
+    lane.waiters.add(waiter);
   }
 
   /** Removes a waiter and calls the next one if there is capacity. */
   stopWaiting(waiter: () => void): void {
-    if (this.#waiters.delete(waiter)) this.#callFirst();
+    if (this.#remove(waiter)) this.#callNext();
   }
 
-  /** Calls the first waiter in a microtask: a direct call would nest as deep as there are waiters. */
-  #callFirst(): void {
-    if (this.#isCallDue || this.#waiters.size === 0 || !this.hasCapacity) return;
+  #remove(waiter: () => void): boolean {
+    const lane = this.#laneOf.get(waiter);
+    if (lane === undefined) return false;
+    this.#laneOf.delete(waiter);
+    lane.waiters.delete(waiter);
+    if (lane.waiters.size === 0) this.#lanes.delete(keyOf(lane.owner));
+    return true;
+  }
+
+  #hasRoom(owner: ShareOwner): boolean {
+    return this.#shares.hasRoom(owner, 1);
+  }
+
+  /** Calls a waiter in a microtask: a direct call would nest as deep as there are waiters. */
+  #callNext(): void {
+    if (this.#isCallDue || this.#lanes.size === 0) return;
     this.#isCallDue = true;
     queueMicrotask(() => {
       this.#isCallDue = false;
-      const [first] = this.#waiters;
-      if (first !== undefined && this.hasCapacity) first();
+      this.#nextWaiter()?.();
     });
   }
+
+  /** The first waiter of the next lane with capacity. The lanes up to this one come last the next time. */
+  #nextWaiter(): (() => void) | undefined {
+    let left = Math.min(lookedAtMax, this.#lanes.size);
+    for (const [key, lane] of this.#lanes) {
+      if (left-- === 0) return undefined;
+      this.#lanes.delete(key);
+      this.#lanes.set(key, lane);
+      const [waiter] = lane.waiters;
+      if (this.#hasRoom(lane.owner)) return waiter;
+    }
+    return undefined;
+  }
 }
+
+const ownerOf = ({ log, subject }: AppendOptions): ShareOwner => ({ log: log?.name, subject: subject ?? "" });
+/** Names of logs and subjects hold no line break. */
+const keyOf = ({ log, subject }: ShareOwner): string => `${subject}\n${log ?? ""}`;

@@ -1,8 +1,9 @@
 /**
- * Appends that followers forwarded to this leader. While the appender's queue is full they wait here, in arrival order.
+ * Appends that followers forwarded to this leader. While the appender's queue is full for a subject in a log, its appends to the
+ * log wait here, in arrival order. Those of other logs and subjects go on.
  *
- *   append → the queue is empty and the appender accepts it → the appender
- *          → otherwise: queued → retried every few milliseconds, first one first → the appender
+ *   append → nothing of its log and subject waits, and the appender accepts it → the appender
+ *          → otherwise: queued in its lane → retried every few milliseconds, first one first → the appender
  *
  * A refusal would break the order of a stream: a follower has already sent the appends behind the refused one, and a
  * smaller one of them could be accepted. RequestServer limits the requests and bytes of each connection, which bounds the
@@ -33,11 +34,20 @@ interface WaitingAppend {
 
 /** The queue has space again when a group is written, which takes a few milliseconds on most disks. */
 const retryMs = 5;
+/** Lanes that the appender may refuse in one retry. The others are tried in the next one. */
+const refusedMax = 32;
+
+/** The appends of one subject to one log, from `start` on. */
+interface Lane {
+  readonly appends: WaitingAppend[];
+  start: number;
+}
 
 export class ForwardedAppends {
   readonly #ports: ForwardedAppendsPorts;
-  readonly #queue: WaitingAppend[] = [];
-  #start = 0;
+  /** The lanes that are not empty, the next one to try first. */
+  readonly #lanes = new Map<string, Lane>();
+  #size = 0;
   #timer: Timer | undefined;
 
   constructor(ports: ForwardedAppendsPorts) {
@@ -46,7 +56,7 @@ export class ForwardedAppends {
 
   /** The number of appends that wait. */
   get size(): number {
-    return this.#queue.length - this.#start;
+    return this.#size;
   }
 
   /**
@@ -54,12 +64,17 @@ export class ForwardedAppends {
    * @throws what the appender throws, except Fault "overloaded"; Fault "deadline" when the turn comes too late
    */
   append(run: RecordRun, options: AppendOptions): Promise<Appended> {
-    if (this.size === 0) {
+    const key = laneKey(options);
+    const waiting = this.#lanes.get(key);
+    if (waiting === undefined) {
       const appending = this.#attempt(run, options);
       if (appending !== undefined) return appending;
     }
+    const lane = waiting ?? { appends: [], start: 0 };
+    this.#lanes.set(key, lane);
     return new Promise((resolve, reject) => {
-      this.#queue.push({ run, options, resolve, reject });
+      lane.appends.push({ run, options, resolve, reject });
+      this.#size++;
       this.#scheduleRetry();
     });
   }
@@ -83,12 +98,29 @@ export class ForwardedAppends {
     });
   }
 
-  /** Handles queued appends from the first one on, until one has to wait further. */
+  /** Handles the appends of the lanes, each from the first one on until one has to wait further. */
   #retry(): void {
+    let refused = 0;
+    for (const [key, lane] of [...this.#lanes]) {
+      this.#retryLane(lane);
+      if (lane.start === lane.appends.length) {
+        this.#lanes.delete(key);
+        continue;
+      }
+      // During a transfer nothing is tried, and the deadlines of all lanes are looked at.
+      if (!this.#ports.ready()) continue;
+      // A lane that was refused comes last in the next retry.
+      this.#lanes.delete(key);
+      this.#lanes.set(key, lane);
+      if (++refused === refusedMax) return;
+    }
+  }
+
+  #retryLane(lane: Lane): void {
     const { clock, ready, leads, notLeader } = this.#ports;
     const now = clock.monotonicMs();
-    while (this.size > 0) {
-      const { run, options, resolve, reject } = this.#queue[this.#start]!;
+    while (lane.start < lane.appends.length) {
+      const { run, options, resolve, reject } = lane.appends[lane.start]!;
       if (now >= (options.deadlineMs ?? Number.POSITIVE_INFINITY)) {
         reject(new Fault("deadline", { message: "the leader's append queue was full until the deadline" }));
       } else if (!leads()) {
@@ -104,14 +136,18 @@ export class ForwardedAppends {
           reject(Fault.from(reason));
         }
       }
-      this.#removeFirst();
+      this.#removeFirst(lane);
     }
   }
 
-  #removeFirst(): void {
-    this.#start++;
-    if (this.#start < 1024 && this.size > 0) return;
-    this.#queue.splice(0, this.#start);
-    this.#start = 0;
+  #removeFirst(lane: Lane): void {
+    this.#size--;
+    lane.start++;
+    if (lane.start < 1024) return;
+    lane.appends.splice(0, lane.start);
+    lane.start = 0;
   }
 }
+
+/** Names of logs and subjects hold no line break. */
+const laneKey = ({ log, subject }: AppendOptions): string => `${subject ?? ""}\n${log?.name ?? ""}`;

@@ -10,7 +10,8 @@
  * - Several groups are in flight only to one target, and only while none of them has failed. After a failure nothing is
  *   sent until all groups in flight have completed. Then the first unsettled group is sent alone, and the others follow
  *   once it is written.
- * - A run that was refused after a later one was written is `overtaken`: it cannot be written in order any more.
+ * - A run that was refused after a later one for its log was written is `overtaken`: it cannot be written in order any more.
+ *   Between logs there is no order.
  */
 import type { AppendOptions, RecordRun } from "../../types.ts";
 import { isRepeatable } from "./retry-decision.ts";
@@ -18,7 +19,7 @@ import { isRepeatable } from "./retry-decision.ts";
 export interface QueuedRun {
   readonly run: RecordRun;
   readonly options: AppendOptions;
-  /** A later run of the stream was written while this one was not. */
+  /** A later run of the stream for the same log was written while this one was not. */
   overtaken: boolean;
   settled: boolean;
 }
@@ -81,23 +82,22 @@ export class OrderedRuns<Run extends QueuedRun> {
     this.#runs.push(run);
   }
 
-  /** Returns true if takeNext() may return a group for this target. */
-  canSend(target: string): boolean {
+  /** Returns the first run of the group that takeNext() would return for this target. */
+  next(target: string): Run | undefined {
     const { groupsMax, bytesMax } = this.#limits;
-    if (this.#inFlight.size === 0) return this.size > 0;
-    return (
+    if (this.#inFlight.size === 0) return this.first;
+    const maySend =
       !this.#failed &&
       !this.#probing &&
       this.#target === target &&
       this.#inFlight.size < groupsMax &&
-      this.#bytes < bytesMax &&
-      this.#firstUnsent() !== undefined
-    );
+      this.#bytes < bytesMax;
+    return maySend ? this.#firstUnsent() : undefined;
   }
 
   /** Returns the group to send now, if any. It counts as in flight until written() or failed(). */
   takeNext(target: string): OrderedGroup<Run> | undefined {
-    if (!this.canSend(target)) return undefined;
+    if (this.next(target) === undefined) return undefined;
     if (this.#inFlight.size === 0) {
       this.#failed = false;
       this.#unsent = this.#start;
@@ -127,12 +127,13 @@ export class OrderedRuns<Run extends QueuedRun> {
     this.#probing = true;
   }
 
-  /** Removes a run. If it was written, the unsettled runs before it are overtaken. */
+  /** Removes a run. If it was written, the unsettled runs for its log before it are overtaken. */
   settle(run: Run, isWritten = true): void {
     if (run.settled) return;
     if (isWritten) {
       for (let at = this.#start; at < this.#runs.length && this.#runs[at] !== run; at++) {
-        this.#runs[at]!.overtaken = true;
+        const before = this.#runs[at]!;
+        if (before.options.log?.name === run.options.log?.name) before.overtaken = true;
       }
     }
     run.settled = true;

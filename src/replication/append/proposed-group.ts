@@ -7,13 +7,13 @@ import {
   frameLogId,
   frameTimestampMs,
   isDraft,
-  type QueuedGroup,
+  type WriteGroup,
 } from "../../log/mod.ts";
 import type { ProposalWaiter } from "../../raft/mod.ts";
 import type { Offset, RaftIndex, Term } from "../../types.ts";
 
 export class ProposedGroup implements ProposalWaiter {
-  readonly group: QueuedGroup;
+  readonly group: WriteGroup;
   readonly term: Term;
   /** Drafts. Raft's driver seals them in place. */
   readonly frames: readonly Uint8Array[];
@@ -21,13 +21,13 @@ export class ProposedGroup implements ProposalWaiter {
 
   /** `onSettled` is called after the group's callers, with the fault if the group failed. */
   constructor(
-    group: QueuedGroup,
+    group: WriteGroup,
     term: Term,
     onSettled: (proposed: ProposedGroup, fault: Fault | undefined) => void,
   ) {
     this.group = group;
     this.term = term;
-    this.frames = group.builder.drafts();
+    this.frames = group.drafts();
     this.#onSettled = onSettled;
   }
 
@@ -39,10 +39,13 @@ export class ProposedGroup implements ProposalWaiter {
 
   applied(): void {
     const [first] = this.frames;
-    const base = this.#defaultBase();
     const timestampMs = frameTimestampMs(first!, 0);
-    for (const waiter of this.group.waiters) waiter.resolve(appendResult(waiter, base, timestampMs));
-    for (const barrier of this.group.barriers) barrier(undefined);
+    let base = this.#defaultBase();
+    for (const { builder, logId, waiters } of this.group.parts) {
+      for (const waiter of waiters) waiter.resolve(appendResult(waiter, base, timestampMs));
+      if (logId === 0) base += builder.records;
+    }
+    for (const { barriers } of this.group.parts) for (const barrier of barriers) barrier(undefined);
     this.#onSettled(this, undefined);
   }
 

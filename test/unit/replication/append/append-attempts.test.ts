@@ -60,12 +60,12 @@ test("a target is read back to its leader, also if the name has spaces", () => {
 test("a forwarded append counts against the limit until it is answered, one on this node does not", async () => {
   const { attempts, limiter, sent, outcomes } = open();
   attempts.start(group("here"));
-  assert.equal(limiter.hasCapacity, true);
+  assert.equal(limiter.hasCapacity({}), true);
   attempts.start(group("n2"));
-  assert.deepEqual([limiter.hasCapacity, attempts.size], [false, 2]);
+  assert.deepEqual([limiter.hasCapacity({}), attempts.size], [false, 2]);
   for (const { answer } of sent) answer.resolve(appended);
   await settled();
-  assert.deepEqual([limiter.hasCapacity, attempts.size, outcomes], [true, 0, ["written", "written"]]);
+  assert.deepEqual([limiter.hasCapacity({}), attempts.size, outcomes], [true, 0, ["written", "written"]]);
 });
 
 test("a refusal that is thrown is reported before start returns", () => {
@@ -79,7 +79,7 @@ test("a refusal that is thrown is reported before start returns", () => {
     { written: () => assert.fail(), failed: (_group, { kind }) => outcomes.push(kind) },
   );
   attempts.start(group("n2"));
-  assert.deepEqual([outcomes, attempts.size, limiter.hasCapacity], [["overloaded"], 0, true]);
+  assert.deepEqual([outcomes, attempts.size, limiter.hasCapacity({})], [["overloaded"], 0, true]);
 });
 
 test("when another node leads, what may be repeated is given up at once, and the rest after a grace period", async () => {

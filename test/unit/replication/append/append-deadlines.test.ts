@@ -8,7 +8,7 @@ import { run, StillClock } from "../../../support/log/logs.ts";
 test("an append fails with an unknown outcome at its deadline, and the timer stops after the last deadline", () => {
   const clock = new StillClock();
   const queue = new AppendQueue({ bytesMax: 1e6, appendsMax: 100 });
-  const { group } = queue.add(run("a"), undefined, false, undefined);
+  const { group } = queue.add({ run: run("a"), owner: { log: undefined, subject: "s" } });
   const failed: string[] = [];
   const wait = (name: string, afterMs: number | undefined): void => {
     group.waiters.push({
@@ -21,7 +21,7 @@ test("an append fails with an unknown outcome at its deadline, and the timer sto
       reject: (fault: Fault) => failed.push(`${name} ${fault.kind} ${fault.written}`),
     });
   };
-  const deadlines = new AppendDeadlines(clock, () => queue.groups);
+  const deadlines = new AppendDeadlines(clock, () => queue.groups());
   wait("without deadline", undefined);
   assert.equal(clock.timers, 0);
   wait("early", 40);

@@ -48,7 +48,7 @@ test("appends that wait for a command count for the limit of the queue, and have
   );
   await change;
   const written = appends.filter(({ status }) => status === "fulfilled").length;
-  assert.equal(written, 33);
+  assert.equal(written, 16);
   for (const [at, settled] of appends.entries()) {
     if (settled.status === "fulfilled") assert.equal(settled.value.firstOffset, at);
     else assert.equal(Fault.from(settled.reason).kind, "overloaded", String(settled.reason));

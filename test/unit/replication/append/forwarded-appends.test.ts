@@ -87,4 +87,32 @@ describe("forwarded appends on a leader", () => {
     await assert.rejects(next, isFault("disk-full"));
     assert.throws(() => leader.send(3), isFault("disk-full"));
   });
+
+  test("of other logs and subjects go on while those of one log wait", async () => {
+    const leader = new Leader();
+    const to = (name: string, subject = "s"): AppendOptions => ({ log: { name }, subject });
+    leader.spaceBytes = 10;
+    const sent = [leader.send(100, to("a")), leader.send(5, to("a"))];
+    sent.push(leader.send(4, to("b")), leader.send(3, to("a", "t")), leader.send(2));
+    assert.deepEqual(leader.taken, [4, 3, 2]);
+    leader.pass();
+    sent.push(leader.send(1, to("b")));
+    assert.deepEqual([leader.taken, leader.appends.size], [[4, 3, 2, 1], 2]);
+    leader.spaceBytes = 200;
+    leader.pass();
+    assert.deepEqual(leader.taken, [4, 3, 2, 1, 100, 5]);
+    await Promise.all(sent);
+  });
+
+  test("of many logs are all tried, some in each retry", async () => {
+    const leader = new Leader();
+    const sent = Array.from({ length: 200 }, (_, at) => leader.send(100 + at, { log: { name: String(at) } }));
+    leader.spaceBytes = 150;
+    for (let retry = 0; retry < 20; retry++) leader.pass();
+    assert.equal(leader.taken.length, 1);
+    leader.spaceBytes = 1e6;
+    for (let retry = 0; retry < 20; retry++) leader.pass();
+    await Promise.all(sent);
+    assert.equal(leader.appends.size, 0);
+  });
 });

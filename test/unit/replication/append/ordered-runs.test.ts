@@ -76,6 +76,15 @@ describe("the runs of one stream", () => {
     );
   });
 
+  test("are not overtaken by one for another log", () => {
+    const order = filled(named("a", { ...numbered, log: { name: "x" } }), named("b"), named("c"));
+    const [a, b] = [order.takeNext("one")!, order.takeNext("one")!];
+    order.failed(a);
+    order.written(b);
+    assert.equal(order.first?.overtaken, false);
+    assert.equal(namesOf(order.takeNext("two")), "a");
+  });
+
   test("that were settled otherwise are skipped when the rest is sent again", () => {
     const [a, b, c] = [named("a"), named("b"), named("c")];
     const order = filled(a, b, c);

@@ -10,8 +10,9 @@ import { sealGroup } from "../../../support/log/seal-group.ts";
 /** A group of two appends, of which the second is a duplicate of the third record, and a barrier. */
 function scene() {
   const queue = new AppendQueue({ bytesMax: 1000, appendsMax: 10 });
-  const { group } = queue.add(run("a", "b"), undefined, false, undefined);
-  queue.add(run("c"), undefined, true, undefined);
+  const owner = { log: undefined, subject: "s" };
+  const { group } = queue.add({ run: run("a", "b"), owner });
+  queue.add({ run: run("c"), alone: true, owner });
   const outcomes: unknown[] = [];
   const waiter = {
     deadlineMs: undefined,
@@ -22,7 +23,7 @@ function scene() {
   group.waiters.push({ ...waiter, place: 0, count: 2, duplicate: false });
   group.waiters.push({ ...waiter, place: 2, count: 1, duplicate: true });
   group.barriers.push((fault) => outcomes.push(["barrier", fault]));
-  const proposed = new ProposedGroup(group, 3, (settled, fault) =>
+  const proposed = new ProposedGroup(queue.take()!, 3, (settled, fault) =>
     outcomes.push([settled === proposed, fault]),
   );
   const seal = (): void => {
