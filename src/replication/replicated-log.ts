@@ -34,7 +34,6 @@ import type {
   LogChange,
   LogDescription,
   LogId,
-  LogRef,
   Offset,
   ReadStart,
   RecordRun,
@@ -125,9 +124,9 @@ export class ReplicatedLog implements CommitLog {
       clock: options.clock,
       watch: options.watch,
       forward: (leader, before, asked, signal) => options.forwarder.trim(leader, before, asked, signal),
-      trimNamed: (ref, before) => this.named.admin.trim(ref, before),
-      visibleHere: (lowest, asked) =>
-        this.#visibleHere(() => this.#boundsOf(asked.log).lowest >= lowest, asked),
+      trimNamed: (ref, before, deadlineMs) => this.named.admin.trim(ref, before, deadlineMs),
+      resolved: (ref, deadlineMs) => this.named.resolved(ref, deadlineMs),
+      visibleHere: (lowest, asked) => this.#visibleHere(() => this.#isTrimmed(asked.log?.id, lowest), asked),
     });
     this.#streamPorts = this.#createStreamPorts();
     const cutOff = (): Fault | undefined => this.#cutOff();
@@ -227,9 +226,9 @@ export class ReplicatedLog implements CommitLog {
   async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
     const fault = this.#unusable();
     if (fault !== undefined) throw fault;
-    const { log, forward } = options;
-    if (this.#appender.ready) return this.#trimmer.trimHere(before, log);
-    if (forward === false) return this.#onLeader(options, () => this.#trimmer.trimHere(before, log));
+    const { forward } = options;
+    if (this.#appender.ready) return this.#trimmer.trimHere(before, options);
+    if (forward === false) return this.#onLeader(options, () => this.#trimmer.trimHere(before, options));
     return this.#trimmer.trimOnLeader(before, options, this.#waitUntilMs(options));
   }
 
@@ -313,10 +312,11 @@ export class ReplicatedLog implements CommitLog {
     return (logs.row(id)?.next ?? 0) >= next || logs.wasDeleted(id);
   }
 
-  /** The committed extent of a log here; empty if it is not there. */
-  #boundsOf(ref: LogRef | undefined): Bounds {
-    if (ref === undefined) return this.log.bounds;
-    return this.log.state.logs.named(ref.name) ?? { lowest: 0, next: 0 };
+  /** Returns true if this node has applied a trim of a log. Without an id: of `default`. */
+  #isTrimmed(id: LogId | undefined, lowest: Offset): boolean {
+    if (id === undefined) return this.log.bounds.lowest >= lowest;
+    const { logs } = this.log.state;
+    return (logs.row(id)?.lowest ?? 0) >= lowest || logs.wasDeleted(id);
   }
 
   /** True if this node leads and is the only voter. A leader that was removed from the voters is not. */

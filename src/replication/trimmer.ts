@@ -2,7 +2,7 @@
  * Trims the log, on this node or through the leader.
  *
  * A trim may always be repeated: a second one has no effect. So when the leader is replaced, the trim is sent to the new
- * one at once.
+ * one at once. The name of a named log is resolved once, so a log that is created again under the name is not trimmed.
  */
 import { Fault } from "../fault.ts";
 import type { Clock } from "../lib/time/clock.ts";
@@ -16,7 +16,9 @@ export interface TrimmerPorts {
   readonly log: Pick<SegmentedLog, "bounds">;
   readonly appender: Pick<Appender, "command">;
   /** Trims a named log on this node, which is the leader. Returns its lowest offset after it. */
-  readonly trimNamed: (log: LogRef, before: Offset) => Promise<Offset>;
+  readonly trimNamed: (log: LogRef, before: Offset, deadlineMs: number | undefined) => Promise<Offset>;
+  /** Returns the log with its id, as the cluster knows it. Rejects with Fault "not-found" if there is none. */
+  readonly resolved: (log: LogRef, deadlineMs: number) => Promise<LogRef>;
   readonly clock: Clock;
   readonly watch: LeaderWatch;
   /** Sends a trim to the leader and returns the lowest offset after it. An abort ends the wait with a Fault. */
@@ -44,9 +46,9 @@ export class Trimmer {
    * Trims on this node, which is the leader. Returns the lowest offset after it.
    * @throws Fault "out-of-range" for an offset beyond the end
    */
-  async trimHere(before: Offset, named?: LogRef): Promise<Offset> {
+  async trimHere(before: Offset, { log: named, deadlineMs }: AppendOptions = {}): Promise<Offset> {
     const { log, appender, trimNamed } = this.#ports;
-    if (named !== undefined) return trimNamed(named, before);
+    if (named !== undefined) return trimNamed(named, before, deadlineMs);
     const { lowest, next } = log.bounds;
     if (before > next) throw outOfRange(before, log.bounds);
     if (before > lowest) await appender.command(batchKind.trim, encodeTrim(before));
@@ -55,7 +57,8 @@ export class Trimmer {
 
   /** Trims on the leader, up to `untilMs` of the monotonic clock, and waits until this node shows it. */
   async trimOnLeader(before: Offset, options: AppendOptions, untilMs: number): Promise<Offset> {
-    const { clock, watch } = this.#ports;
+    const { clock, watch, resolved } = this.#ports;
+    let { log } = options;
     let undecided: Fault | undefined;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -63,8 +66,10 @@ export class Trimmer {
           await watch.changed(Math.min(untilMs, clock.monotonicMs() + backoffMs * (attempt - 1)));
         }
         const leader = await watch.leader(untilMs);
-        if (leader === "here") return await this.trimHere(before, options.log);
-        return await this.#forward(leader, before, options);
+        if (leader === "here")
+          return await this.trimHere(before, { ...options, ...(log === undefined ? {} : { log }) });
+        if (log !== undefined) log = await resolved(log, untilMs);
+        return await this.#forward(leader, before, { ...options, ...(log === undefined ? {} : { log }) });
       } catch (reason) {
         const fault = Fault.from(reason);
         if (fault.written === "unknown") undecided ??= fault;

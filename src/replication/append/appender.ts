@@ -30,6 +30,7 @@ import {
 import { proposal } from "../../raft/mod.ts";
 import type { Appended, AppendOptions, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import { LogAdmission, noSuchLog } from "../logs/log-admission.ts";
+import { LogTurns } from "../logs/log-turns.ts";
 import type { LogTime } from "../time/log-time.ts";
 import { AppendDeadlines } from "./append-deadlines.ts";
 import type { AppenderNode } from "./appender-node.ts";
@@ -60,6 +61,7 @@ export class Appender {
   readonly #reserve: Reserve | undefined;
   readonly #queue: AppendQueue;
   readonly admission: LogAdmission;
+  readonly turns: LogTurns;
   readonly #inFlight: ProposedGroup[] = [];
   readonly #deadlines: AppendDeadlines;
   #node: AppenderNode | undefined;
@@ -70,6 +72,7 @@ export class Appender {
     this.#reserve = options.reserve;
     this.#queue = new AppendQueue(options.limits ?? defaultLimits);
     this.admission = new LogAdmission(() => options.log.state.logs);
+    this.turns = new LogTurns(options.clock);
     this.#deadlines = new AppendDeadlines(options.clock, () => [
       ...this.#inFlight.flatMap(({ group }) => group.parts),
       ...this.#queue.groups(),
@@ -95,31 +98,19 @@ export class Appender {
   append(run: RecordRun, options: AppendOptions): Promise<Appended> {
     const { log, producer } = options;
     checkRun(run, producer?.subject);
-    if (log === undefined || !this.admission.isBusy(log.name)) return this.#admit(run, options);
-    const release = this.#queue.reserve(ownerOf(options), run.bytes.length);
-    return this.#appendLater(run, options, log.name, release);
+    if (log === undefined || !this.turns.isBusy(log.name)) return this.#admit(run, options);
+    return this.#appendLater(run, options, log.name);
   }
 
   /** Appends after the commands about the log that are under way, and after the appends that wait for them already. */
-  async #appendLater(
-    { bytes, count }: RecordRun,
-    options: AppendOptions,
-    name: string,
-    release: () => void,
-  ): Promise<Appended> {
+  #appendLater({ bytes, count }: RecordRun, options: AppendOptions, name: string): Promise<Appended> {
+    const release = this.#queue.reserve(ownerOf(options), bytes.length);
     const copy = { bytes: new Uint8Array(bytes), count };
-    const turn = this.admission.waitsFor(name);
-    await turn.before;
-    // Asked again after each wait: another command may have begun in the meantime.
-    while (this.admission.commandOn(name) !== undefined) await this.commandsApplied(name);
-    release();
-    try {
+    const append = (): Promise<Appended> => {
       this.#checkReady();
-      // Not awaited: the next append waits only until this one has its place.
       return this.#admit(copy, options);
-    } finally {
-      turn.end();
-    }
+    };
+    return this.turns.inTurn(name, options.deadlineMs, append, release);
   }
 
   /** Decides about an append now. */
@@ -170,18 +161,9 @@ export class Appender {
     const baseOffset = next + this.#unstagedRecords(id);
     const owner = { log: name, subject: undefined };
     const group = this.#queue.addCommand(kind, command, owner, { logId: id, baseOffset });
-    this.admission.began(name, group);
+    this.turns.began(name, group);
     this.#node!.wake();
     return this.#settled(group);
-  }
-
-  /** Resolves when no command about the log of this name is under way. */
-  async commandsApplied(name: string): Promise<void> {
-    for (;;) {
-      const group = this.admission.commandOn(name);
-      if (group === undefined) return;
-      await this.#settled(group).catch(() => undefined);
-    }
   }
 
   /** After a wait. A node that has failed or was closed would never take what is queued. @throws Fault "unavailable" */

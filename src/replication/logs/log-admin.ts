@@ -3,6 +3,8 @@
  * and the command states the effect. Commands about one log are executed one after another; other logs go on.
  *
  * A refusal is sent only once a quorum confirms that this node was the leader.
+ *
+ * `deadlineMs` is the time of the monotonic clock until which a change waits for its turn. Default: without end.
  */
 import { Fault } from "../../fault.ts";
 import {
@@ -22,7 +24,7 @@ export interface LogAdminPorts {
   readonly table: () => LogTable;
   readonly appender: Pick<
     Appender,
-    "admission" | "command" | "namedCommand" | "commandsApplied" | "refuse" | "confirmed"
+    "admission" | "turns" | "command" | "namedCommand" | "refuse" | "confirmed"
   >;
   /** The members that do not have this level, or are not connected. The level is not raised while there are any. */
   readonly membersWithout: (level: number) => readonly string[];
@@ -53,10 +55,11 @@ export class LogAdmin {
   async create(
     name: string,
     settings: NamedLogSettings,
+    deadlineMs?: number,
   ): Promise<{ readonly row: LogRow; readonly created: boolean }> {
     const { appender, table } = this.#ports;
     await this.#raiseLevel();
-    return this.#alone(name, async () => {
+    return this.#alone(name, deadlineMs, async () => {
       const known = table().stagedNamed(name);
       if (known !== undefined) {
         if (!sameSettings(known.settings, settings)) return appender.refuse(() => alreadyExists(name));
@@ -76,8 +79,13 @@ export class LogAdmin {
   }
 
   /** @throws Fault "not-found", "failed-precondition" */
-  async update(ref: LogRef, change: SettingsChange, version?: RaftIndex): Promise<LogRow> {
-    return this.#withRow(ref, version, async (row) => {
+  async update(
+    ref: LogRef,
+    change: SettingsChange,
+    version?: RaftIndex,
+    deadlineMs?: number,
+  ): Promise<LogRow> {
+    return this.#withRow(ref, version, deadlineMs, async (row) => {
       const settings = changed(row.settings, change);
       if (sameSettings(row.settings, settings)) return this.#unchanged(row);
       await this.#command(batchKind.configureLog, row, encodeLogCommand({ settings }));
@@ -86,8 +94,8 @@ export class LogAdmin {
   }
 
   /** The log takes no more records. Its readers get an end. @throws Fault "not-found", "failed-precondition" */
-  async close(ref: LogRef, version?: RaftIndex): Promise<LogRow> {
-    return this.#withRow(ref, version, async (row) => {
+  async close(ref: LogRef, version?: RaftIndex, deadlineMs?: number): Promise<LogRow> {
+    return this.#withRow(ref, version, deadlineMs, async (row) => {
       if (row.closed) return this.#unchanged(row);
       await this.#command(batchKind.closeLog, row, new Uint8Array(0));
       return this.#rowAfter(row.id, row.name);
@@ -95,8 +103,8 @@ export class LogAdmin {
   }
 
   /** @throws Fault "not-found", "failed-precondition" */
-  async delete(ref: LogRef, version?: RaftIndex): Promise<void> {
-    await this.#withRow(ref, version, async (row) => {
+  async delete(ref: LogRef, version?: RaftIndex, deadlineMs?: number): Promise<void> {
+    await this.#withRow(ref, version, deadlineMs, async (row) => {
       const command = version === undefined ? new Uint8Array(0) : encodeLogCommand({ version });
       await this.#command(batchKind.deleteLog, row, command);
       // Records that were queued before it gave the log another version.
@@ -107,7 +115,7 @@ export class LogAdmin {
 
   /** Deletes a log unless a batch about it has a higher index than `version`, also one that is not committed yet. */
   async expire(ref: LogRef, version: RaftIndex): Promise<void> {
-    await this.#withRow(ref, undefined, (row) =>
+    await this.#withRow(ref, undefined, undefined, (row) =>
       this.#command(batchKind.deleteLog, row, encodeLogCommand({ version })),
     );
   }
@@ -116,8 +124,8 @@ export class LogAdmin {
    * Deletes the records before an offset. Returns the lowest offset after it.
    * @throws Fault "not-found", "failed-precondition"; "out-of-range" for an offset beyond the end
    */
-  async trim(ref: LogRef, before: Offset): Promise<Offset> {
-    return this.#withRow(ref, undefined, async (row) => {
+  async trim(ref: LogRef, before: Offset, deadlineMs?: number): Promise<Offset> {
+    return this.#withRow(ref, undefined, deadlineMs, async (row) => {
       const committed = this.#ports.table().row(row.id) ?? row;
       const { lowest, next } = committed;
       if (before > next) return this.#ports.appender.refuse(() => outOfRange(before, { lowest, next }));
@@ -129,29 +137,21 @@ export class LogAdmin {
     });
   }
 
-  /**
-   * Calls `decide` when no command about the log of this name is under way, and after the appends and changes that wait for
-   * one already. It begins its command before its first await, so that no other one begins in between.
-   */
-  async #alone<T>(name: string, decide: () => Promise<T>): Promise<T> {
-    const { appender } = this.#ports;
-    const { admission } = appender;
-    if (!admission.isBusy(name)) return decide();
-    const turn = admission.waitsFor(name);
-    try {
-      await turn.before;
-      while (admission.commandOn(name) !== undefined) await appender.commandsApplied(name);
-      // Not awaited: the next one waits only until this command has begun.
-      return decide();
-    } finally {
-      turn.end();
-    }
+  /** Calls `decide` in turn. It begins its command before its first await. See LogTurns.inTurn(). */
+  #alone<T>(name: string, deadlineMs: number | undefined, decide: () => Promise<T>): Promise<T> {
+    const { turns } = this.#ports.appender;
+    return turns.isBusy(name) ? turns.inTurn(name, deadlineMs, decide) : decide();
   }
 
   /** Does the same with the staged row of the log, which must have the version if one is given. */
-  #withRow<T>(ref: LogRef, version: RaftIndex | undefined, decide: (row: LogRow) => Promise<T>): Promise<T> {
+  #withRow<T>(
+    ref: LogRef,
+    version: RaftIndex | undefined,
+    deadlineMs: number | undefined,
+    decide: (row: LogRow) => Promise<T>,
+  ): Promise<T> {
     const { appender } = this.#ports;
-    return this.#alone(ref.name, () => {
+    return this.#alone(ref.name, deadlineMs, () => {
       let row: LogRow;
       try {
         row = appender.admission.rowOf(ref);

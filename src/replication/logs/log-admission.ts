@@ -1,51 +1,14 @@
-/**
- * What a leader decides about named logs when a request arrives: against the rows with everything staged, and not while a
- * command about the log is under way. Such a command is a barrier for its log; other logs go on.
- */
+/** What a leader checks about named logs when a request arrives: against the rows with everything that is staged. */
 import { Fault } from "../../fault.ts";
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
-import type { LogRow, LogTable, QueuedGroup } from "../../log/mod.ts";
+import type { LogRow, LogTable } from "../../log/mod.ts";
 import type { LogRef, RecordRun } from "../../types.ts";
 
 export class LogAdmission {
   readonly #table: () => Pick<LogTable, "stagedNamed">;
-  /** The commands that were accepted and are not applied yet, by the name of their log. */
-  readonly #commands = new Map<string, QueuedGroup>();
-  /** The last append or change that waits for commands about a log, by its name. Resolves once it has its place. */
-  readonly #waiting = new Map<string, Promise<void>>();
 
   constructor(table: () => Pick<LogTable, "stagedNamed">) {
     this.#table = table;
-  }
-
-  /** The group of the command about this log that is under way, if any. */
-  commandOn(name: string): QueuedGroup | undefined {
-    return this.#commands.get(name);
-  }
-
-  /** True while an append to this log waits: for a command, or behind an append or a change that does. */
-  isBusy(name: string): boolean {
-    return this.#commands.has(name) || this.#waiting.has(name);
-  }
-
-  /** An append or a change of this log begins to wait. Its turn comes after `before`; it calls `end` when it has its place. */
-  waitsFor(name: string): { readonly before: Promise<void> | undefined; readonly end: () => void } {
-    const before = this.#waiting.get(name);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.set(name, promise);
-    const end = (): void => {
-      if (this.#waiting.get(name) === promise) this.#waiting.delete(name);
-      resolve();
-    };
-    return { before, end };
-  }
-
-  /** A command about this log was queued. */
-  began(name: string, group: QueuedGroup): void {
-    this.#commands.set(name, group);
-    group.barriers.push(() => {
-      if (this.#commands.get(name) === group) this.#commands.delete(name);
-    });
   }
 
   /**

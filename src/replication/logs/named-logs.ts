@@ -86,23 +86,29 @@ export class NamedLogs implements LogCatalog {
 
   /** The log of this name for one request, and its description. */
   open(ref: LogRef): NamedCommitLog {
-    const { log, confirm, beforeName, append, trim, describe } = this.#ports;
-    const named = new NamedLog(
-      {
-        row: (name) => log.state.logs.named(name),
-        view: (row) => log.view(row.id),
-        reads: (view) => this.#readsOf(view),
-        confirm,
-        beforeName,
-        append,
-        trim,
-        describe,
-      },
-      ref,
-    );
+    const named = this.#named(ref);
     return Object.assign(named, {
       info: async (freshness?: Freshness) => this.#infoOf(await named.row(freshness)),
     });
+  }
+
+  #named(ref: LogRef): NamedLog {
+    const { log, confirm, beforeName, append, trim, describe } = this.#ports;
+    const ports = {
+      row: (name: string) => log.state.logs.named(name),
+      view: (row: LogRow) => log.view(row.id),
+      reads: (view: LogView) => this.#readsOf(view),
+      ...{ confirm, beforeName, append, trim, describe },
+    };
+    return new NamedLog(ports, ref);
+  }
+
+  /** Returns the log with its id, after everything acknowledged before. @throws Fault "not-found", "unavailable" */
+  async resolved(ref: LogRef, deadlineMs: number): Promise<LogRef> {
+    if (ref.id !== undefined) return ref;
+    const named = this.#named(ref);
+    await named.row({ mode: "linearizable", deadlineMs });
+    return named.ref;
   }
 
   /** Logs whose names begin with `prefix`, from the first name after `after` on. */
@@ -126,7 +132,7 @@ export class NamedLogs implements LogCatalog {
   async change(change: LogChange, options: AppendOptions = {}): Promise<ChangedLog> {
     const { onLeader, forward } = this.#ports;
     return onLeader(
-      () => this.#changeHere(change),
+      () => this.#changeHere(change, options.deadlineMs),
       async (leader) => {
         const changed = await forward(leader, change, options);
         await this.#shown(changed, options);
@@ -136,22 +142,25 @@ export class NamedLogs implements LogCatalog {
     );
   }
 
-  async #changeHere(change: LogChange): Promise<ChangedLog> {
+  async #changeHere(change: LogChange, deadlineMs: number | undefined): Promise<ChangedLog> {
     const { admin } = this;
     switch (change.kind) {
       case "create": {
-        const { row, created } = await admin.create(change.name, change.settings);
+        const { row, created } = await admin.create(change.name, change.settings, deadlineMs);
         return { log: this.#infoOf(row), created };
       }
       case "update":
         return {
-          log: this.#infoOf(await admin.update(change.log, change.settings, change.version)),
+          log: this.#infoOf(await admin.update(change.log, change.settings, change.version, deadlineMs)),
           created: false,
         };
       case "close":
-        return { log: this.#infoOf(await admin.close(change.log, change.version)), created: false };
+        return {
+          log: this.#infoOf(await admin.close(change.log, change.version, deadlineMs)),
+          created: false,
+        };
       case "delete":
-        await admin.delete(change.log, change.version);
+        await admin.delete(change.log, change.version, deadlineMs);
         return { log: undefined, created: false };
     }
   }

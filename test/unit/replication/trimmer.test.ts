@@ -18,6 +18,8 @@ class TrimmingNode {
   });
   readonly log = { bounds: { lowest: 3, next: 10 } };
   commands = 0;
+  /** The id that the name of a log means now. */
+  id = 4;
   readonly trimmer = new Trimmer({
     log: this.log,
     appender: {
@@ -28,11 +30,12 @@ class TrimmingNode {
     },
     clock: systemClock,
     watch: this.watch,
-    forward: (leader, before, _, signal) => {
-      this.sent.push(`${leader}:${before}`);
+    forward: (leader, before, { log }, signal) => {
+      this.sent.push(log === undefined ? `${leader}:${before}` : `${leader}:${before} of ${log.id}`);
       return this.outcomes.shift()!(signal);
     },
     trimNamed: () => Promise.reject(new Fault("not-found")),
+    resolved: (log) => Promise.resolve({ ...log, id: log.id ?? this.id++ }),
     visibleHere: () => Promise.resolve(),
   });
 
@@ -93,5 +96,14 @@ describe("a forwarded trim", () => {
   test("has an unknown outcome if an earlier attempt may have been written", async () => {
     const node = new TrimmingNode(fails(lost), fails(new Fault("disk-full")));
     await assert.rejects(node.trim(), { kind: "interrupted", written: "unknown" });
+  });
+
+  test("states the id that the name of a log had first to each leader", async () => {
+    const node = new TrimmingNode(fails(lost), async () => 7);
+    const trimming = node.trimmer.trimOnLeader(7, { log: { name: "l" } }, systemClock.monotonicMs() + 60_000);
+    await new Promise(setImmediate);
+    node.lead("b");
+    assert.equal(await trimming, 7);
+    assert.deepEqual(node.sent, ["a:7 of 4", "b:7 of 4"]);
   });
 });

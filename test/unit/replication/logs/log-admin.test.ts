@@ -182,10 +182,10 @@ test("creates that are under way count for the limit, until they end", async () 
   const admin = new LogAdmin({
     table: () => table,
     appender: {
-      admission: { isBusy: () => false, commandOn: () => undefined } as never,
+      admission: {} as never,
+      turns: { isBusy: () => false } as never,
       command: () => Promise.resolve(),
       namedCommand: () => new Promise<void>((_, reject) => underWay.push(reject)),
-      commandsApplied: () => Promise.resolve(),
       confirmed: () => Promise.resolve(),
       refuse: (refusal) => Promise.reject(refusal() as Fault),
     },

@@ -56,15 +56,3 @@ test("a closed log takes nothing, a limited one what fits beside what is queued"
   assert.equal(check({ settings: { recordBytesMax: 7 } }), "");
   assert.equal(check({ settings: { recordBytesMax: 6 } }), "too-large");
 });
-
-test("a command is under way until its group is settled; a newer one is not ended by it", () => {
-  const group = () => ({ barriers: [] as ((fault?: Fault) => void)[] });
-  const [first, second] = [group(), group()];
-  admission.began("a", first as never);
-  assert.equal(admission.commandOn("a"), first);
-  admission.began("a", second as never);
-  for (const settle of first.barriers) settle();
-  assert.equal(admission.commandOn("a"), second);
-  for (const settle of second.barriers) settle(new Fault("unavailable"));
-  assert.equal(admission.commandOn("a"), undefined);
-});

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../../../../src/fault.ts";
+import { systemClock } from "../../../../src/lib/time/clock.ts";
 import type { Replica } from "../../../../src/replication/mod.ts";
 import type { LogInfo } from "../../../../src/types.ts";
 import { allValues, run, valueAt } from "../../../support/log/logs.ts";
@@ -221,4 +222,47 @@ test("tails of a deleted log end with not-found on every node, and so do reads t
   for (const tail of tails) assert.throws(() => tail.take(), isFault("not-found"));
   assert.deepEqual(await Promise.all(waiting), ["not-found", "not-found", "not-found"]);
   await checkEqual(cluster);
+});
+
+test("a forwarded trim of a log that was created again is refused, or ends once the old log is gone here", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  const [follower] = cluster.followers(leader);
+  const { log } = follower!.replica!;
+  const old = await create(leader.replica!, "a");
+  await log.append(run("x", "y"), { log: old });
+  const remove = (): Promise<unknown> =>
+    leader.replica!.log.named.change({ kind: "delete", log: { name: "a" } });
+  const trims = [log.trim(1, { log: { name: "a" } }), log.trim(2, { log: old })];
+  await remove();
+  await create(leader.replica!, "a");
+  for (const trim of await Promise.allSettled(trims)) {
+    if (trim.status === "rejected") {
+      const { kind } = Fault.from(trim.reason);
+      assert.ok(["not-found", "failed-precondition", "out-of-range"].includes(kind), kind);
+    }
+  }
+  await assert.rejects(log.trim(1, { log: old }), isFault("failed-precondition", "ANOTHER_LOG"));
+  await assert.rejects(log.trim(1, { log: { name: "b" } }), isFault("not-found", "NO_SUCH_LOG"));
+});
+
+test("an append and a change that wait for a command end at their deadline as not written", async () => {
+  await using cluster = await MemoryCluster.open(3);
+  const leader = await cluster.leader();
+  const { log } = leader.replica!;
+  const ref = await create(leader.replica!, "a");
+  // Without a majority no command is applied.
+  cluster.isolate(leader.name);
+  const command = log.named
+    .change({ kind: "update", log: ref, settings: { maxBytes: 9_999 } })
+    .catch(Fault.from);
+  const deadlineMs = systemClock.monotonicMs() + 30;
+  const late = [
+    log.append(run("x"), { log: ref, deadlineMs, forward: false }),
+    log.named.change({ kind: "close", log: ref }, { deadlineMs, forward: false }),
+  ];
+  for (const one of late) await assert.rejects(one, { kind: "deadline", written: "no" });
+  cluster.heal();
+  await command;
+  assert.equal((await reads(await cluster.leader(), "a").bounds({ mode: "linearizable" })).next, 0);
 });
