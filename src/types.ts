@@ -32,7 +32,7 @@ export interface NamedLogSettings {
   readonly retentionBytes?: number;
   /** Records that are older are deleted. */
   readonly retentionAgeMs?: number;
-  /** Appends that would exceed this many bytes are refused. */
+  /** Appends after which the log would hold more bytes are refused. Counts frames: records and the heads of their batches. */
   readonly maxBytes?: number;
   /** The log is deleted this long after its last append. */
   readonly ttlMs?: number;

@@ -58,6 +58,11 @@ export class CommittedLog implements ReadableLog {
   #savedCommit: RaftIndex;
   #bounds: Bounds = { lowest: 0, next: 0 };
   readonly #views = new Map<LogId, LogView>();
+  /** Views that were dropped. A reader may hold one between two waits. */
+  readonly #dropped = new Map<LogId, WeakRef<LogView>>();
+  readonly #collected = new FinalizationRegistry<LogId>((id) => {
+    if (this.#dropped.get(id)?.deref() === undefined) this.#dropped.delete(id);
+  });
   /** Views whose logs changed with the commit that is under way. */
   readonly #woken: LogView[] = [];
 
@@ -161,8 +166,7 @@ export class CommittedLog implements ReadableLog {
     this.#state.commitTo(end.index);
     this.#state.onLogsChanged = this.#logsChanged;
     this.refreshBounds();
-    this.#changed.notify();
-    for (const view of this.#views.values()) view.changed.notify();
+    this.notifyAll();
   }
 
   /** The named log of this id, of which a row is committed. All readers of a log share one view. */
@@ -170,7 +174,8 @@ export class CommittedLog implements ReadableLog {
     const known = this.#views.get(id);
     if (known !== undefined) return known;
     if (this.#views.size >= viewsMax) this.#dropUnused();
-    const view = new LogView(id, this);
+    const view = this.#dropped.get(id)?.deref() ?? new LogView(id, this);
+    this.#dropped.delete(id);
     this.#views.set(id, view);
     return view;
   }
@@ -180,6 +185,10 @@ export class CommittedLog implements ReadableLog {
     for (const [id, view] of [...this.#views.entries().take(viewsLooked)]) {
       this.#views.delete(id);
       if (view.isUsed) this.#views.set(id, view);
+      else {
+        this.#dropped.set(id, new WeakRef(view));
+        this.#collected.register(view, id);
+      }
     }
   }
 
@@ -191,15 +200,16 @@ export class CommittedLog implements ReadableLog {
     return this.#health.closed;
   }
 
-  /** The log was closed: wakes all tails. */
+  /** The log was closed or replaced: wakes all tails. */
   notifyAll(): void {
     this.#changed.notify();
     for (const view of this.#views.values()) view.changed.notify();
+    for (const view of this.#dropped.values()) view.deref()?.changed.notify();
   }
 
   readonly #logsChanged = (ids: readonly LogId[]): void => {
     for (const id of ids) {
-      const view = this.#views.get(id);
+      const view = this.#views.get(id) ?? this.#dropped.get(id)?.deref();
       if (view === undefined) continue;
       this.#woken.push(view);
       if (this.#state.logs.row(id) === undefined) this.#views.delete(id);

@@ -321,8 +321,7 @@ export class SegmentedLog {
   }
 
   /**
-   * Removes sealed segments that hold nothing from the lowest offset on, and no index above `keepAfter`, which followers
-   * still need. Returns how many were removed.
+   * Removes sealed segments that nothing reads, up to `keepAfter`, which followers have. Returns how many were removed.
    * @throws Fault "disk-full" or "disk-busy" (nothing was changed), "disk-failed"
    */
   compact(keepAfter: RaftIndex = this.commitIndex): number {
@@ -334,6 +333,12 @@ export class SegmentedLog {
     });
     this.#committed.refreshBounds();
     return count;
+  }
+
+  /** Returns true if compact() could remove segments that it keeps only for a follower. */
+  get keepsForFollowers(): boolean {
+    const lastMax = Math.min(this.commitIndex, this.#committed.savedCommit);
+    return removableSegments(this.#set.sealed, this.bounds.lowest, lastMax, this.state.logs) > 0;
   }
 
   /**

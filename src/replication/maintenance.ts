@@ -9,7 +9,10 @@ import type { Offset, RaftIndex } from "../types.ts";
 import type { LogTime } from "./time/log-time.ts";
 
 export interface MaintenanceOptions {
-  readonly log: SegmentedLog;
+  readonly log: Pick<
+    SegmentedLog,
+    "closed" | "compact" | "failure" | "keepsForFollowers" | "retained" | "sealed" | "state" | "syncIndex"
+  >;
   readonly clock: Clock;
   readonly time: Pick<LogTime, "expiryMs">;
   /** Returns true if this node may propose. */
@@ -79,7 +82,7 @@ export class Maintenance {
       if (before > retained.lowest) this.#options.trim(before);
     }
     // Segments kept for a follower are checked again, and so are records that expire without further appends.
-    if (log.sealed.some(({ nextOffset }) => nextOffset <= retained.lowest)) this.schedule();
+    if (log.keepsForFollowers) this.schedule();
     else if (expiry !== undefined) this.#scheduleIn(now === undefined ? untrustedCheckMs : expiry - now);
   }
 

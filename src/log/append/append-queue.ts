@@ -62,7 +62,6 @@ class Lane implements WaitingLane<QueuedGroup> {
   readonly groups: QueuedGroup[] = [];
   deficit = 0;
   records = 0;
-  runBytes = 0;
 
   constructor(logId: LogId) {
     this.logId = logId;
@@ -75,7 +74,6 @@ class Lane implements WaitingLane<QueuedGroup> {
   takeFirst(): QueuedGroup {
     const group = this.groups.shift()!;
     this.records -= group.builder.records;
-    this.runBytes -= group.runBytes;
     return group;
   }
 }
@@ -110,9 +108,11 @@ export class AppendQueue {
     return this.#lanes.get(logId)?.groups.at(-1);
   }
 
-  /** Bytes of runs that are queued for this log. */
+  /** Bytes of the frames that are queued for this log. */
   bytesOf(logId: LogId): number {
-    return this.#lanes.get(logId)?.runBytes ?? 0;
+    let bytes = 0;
+    for (const { builder } of this.#lanes.get(logId)?.groups ?? []) bytes += builder.usedBytes;
+    return bytes;
   }
 
   /** How many records of this log are queued. The next append follows them. */
@@ -138,12 +138,10 @@ export class AppendQueue {
     group: QueuedGroup;
     place: number;
   } {
-    const runBytes = run.bytes.length;
-    const { lane, group } = this.#groupFor(target?.logId ?? 0, runBytes, owner);
+    const { lane, group } = this.#groupFor(target?.logId ?? 0, run.bytes.length, owner);
     const keyed = producer === undefined ? undefined : { key: producerKey(producer), stamp: producer };
     const place = group.add(run, keyed, alone, target);
     lane.records += run.count;
-    lane.runBytes += runBytes;
     if (traceparent !== undefined) group.builder.trace(traceparent);
     return { group, place };
   }

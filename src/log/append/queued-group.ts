@@ -46,7 +46,6 @@ export class QueuedGroup {
   readonly producers = new Map<string, QueuedProducer>();
   /** A group with records is refused while the disk is full. A group of commands may use the reserve. */
   hasRecords = false;
-  runBytes = 0;
   appends = 0;
   /** The room that its appends use while they are queued. */
   readonly charges: Charge[] = [];
@@ -66,7 +65,6 @@ export class QueuedGroup {
     const ordinal = this.builder.add(run, producer?.stamp, alone, target);
     const place = target?.baseOffset ?? ordinal;
     this.hasRecords = true;
-    this.runBytes += run.bytes.length;
     if (producer !== undefined) this.#noteRun(producer.key, producer.stamp, run.count, place);
     return place;
   }

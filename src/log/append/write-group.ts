@@ -55,10 +55,10 @@ export class WriteGroup {
     return records;
   }
 
-  /** Bytes of runs for this log. */
+  /** Bytes of the frames of this log. */
   bytesOf(logId: LogId): number {
     let bytes = 0;
-    for (const { runBytes } of this.of(logId)) bytes += runBytes;
+    for (const { builder } of this.of(logId)) bytes += builder.usedBytes;
     return bytes;
   }
 

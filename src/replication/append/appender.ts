@@ -18,6 +18,7 @@ import {
   AppendQueue,
   type BatchKind,
   checkOffsetsLeft,
+  headBytes,
   type LogRow,
   type QueuedAppend,
   type QueuedGroup,
@@ -125,7 +126,10 @@ export class Appender {
         const answered = this.#duplicateOf(run, stamp, deadlineMs);
         if (answered !== undefined) return answered;
       }
-      if (row !== undefined) this.admission.checkRun(row, run, this.#queuedBytes(row.id));
+      if (row !== undefined) {
+        const { id } = row;
+        this.admission.checkRun(row, run, () => this.#unstagedBytes(id) + headBytes(stamp));
+      }
     } catch (refusal) {
       return this.#refuse(producer === undefined ? this.#lastGroup(row?.id) : undefined, () => refusal);
     }
@@ -349,8 +353,8 @@ export class Appender {
     return records;
   }
 
-  /** Bytes of a named log that were accepted and are not staged yet. */
-  #queuedBytes(id: LogId): number {
+  /** Bytes of a named log's frames that were accepted and are not staged yet. */
+  #unstagedBytes(id: LogId): number {
     let bytes = this.#queue.bytesOf(id);
     for (const group of this.#unstaged) bytes += group.bytesOf(id);
     return bytes;

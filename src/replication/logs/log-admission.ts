@@ -23,10 +23,11 @@ export class LogAdmission {
   }
 
   /**
-   * Checks whether a log takes these records. `queuedBytes` are those that it was promised already.
+   * Checks whether a log takes these records. `besides` returns the bytes of its frames that are not staged yet, and of the
+   * head of a frame for these records. The limit of a log counts frames.
    * @throws Fault "failed-precondition" for a log that is closed or full, "too-large" for a record beyond its limit
    */
-  checkRun({ name, closed, settings, bytes }: LogRow, run: RecordRun, queuedBytes: number): void {
+  checkRun({ name, closed, settings, bytes }: LogRow, run: RecordRun, besides: () => number): void {
     if (closed) {
       throw new Fault("failed-precondition", {
         message: `log "${name}" is closed, it takes no more records`,
@@ -34,7 +35,7 @@ export class LogAdmission {
       });
     }
     const { maxBytes, recordBytesMax } = settings;
-    if (maxBytes !== undefined && bytes + queuedBytes + run.bytes.length > maxBytes) {
+    if (maxBytes !== undefined && bytes + besides() + run.bytes.length > maxBytes) {
       throw new Fault("failed-precondition", {
         message: `log "${name}" holds ${bytes} bytes and takes at most ${maxBytes}`,
         facts: { name, reason: "LOG_FULL" },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { run } from "../../support/log/logs.ts";
+import { Maintenance, type MaintenanceOptions } from "../../../src/replication/maintenance.ts";
+import { run, StillClock } from "../../support/log/logs.ts";
 import { MemoryCluster } from "../../support/raft/replicas.ts";
 import { until } from "../../support/until.ts";
 
@@ -24,4 +25,36 @@ test("records expire by age on the leader and on every follower, also without fu
     await until("their file is deleted", () => storedLog.segments[0]!.baseOffset === 3);
   }
   assert.equal((await log.append(run("d"))).firstOffset, 3);
+});
+
+test("runs again each second only while a segment is kept for a follower", () => {
+  const clock = new StillClock();
+  const retained = { sealed: [], active: undefined, activeCommitted: true, lowest: 5 };
+  const log = {
+    closed: false,
+    failure: undefined,
+    keepsForFollowers: true,
+    retained,
+    // Its records of `default` are trimmed: a named log holds it.
+    sealed: [{ nextOffset: 5 }],
+    state: { settings: { retentionAgeMs: 0, retentionBytes: 0 } },
+    runs: 0,
+    compact: () => ++log.runs,
+    syncIndex: () => undefined,
+  };
+  const maintenance = new Maintenance({
+    log: log as unknown as MaintenanceOptions["log"],
+    clock,
+    time: { expiryMs: () => undefined },
+    leads: () => true,
+    trim: () => assert.fail(),
+    keepAfter: () => 0,
+    failed: () => assert.fail(),
+  });
+  maintenance.schedule();
+  for (let second = 1; second <= 3; second++) clock.advance(1_000);
+  assert.deepEqual([log.runs, clock.timers], [3, 1]);
+  log.keepsForFollowers = false;
+  clock.advance(1_000);
+  assert.deepEqual([log.runs, clock.timers], [4, 0]);
 });

@@ -1617,7 +1617,8 @@ export declare type LogSettings = Message<"log.v1.LogSettings"> & {
   retentionAgeMs?: bigint | undefined;
 
   /**
-   * Appends after which the log would hold more bytes are refused.
+   * Appends after which the log would hold more bytes are refused. The count is that of stored frames: each batch has a
+   * head of at least 63 bytes beside its records.
    *
    * @generated from field: optional uint64 max_bytes = 3;
    */

@@ -131,8 +131,8 @@ test("fair between logs: logs with many appends delay another one by no more tha
   }
   const bytes = new Map<number, number>();
   for (let take = 0; take < 20; take++) {
-    for (const { logId, runBytes } of queue.take()!.parts)
-      bytes.set(logId, (bytes.get(logId) ?? 0) + runBytes);
+    for (const { logId, builder } of queue.take()!.parts)
+      bytes.set(logId, (bytes.get(logId) ?? 0) + builder.usedBytes);
   }
   const sums = [...bytes.values()];
   assert.equal(sums.length, 3);

@@ -75,3 +75,23 @@ test("an append that waited for a command is not written after a close that bega
     assert.ok(table.row(table.named(name)!.id)!.lastIndex < version, "a record behind the close");
   }
 });
+
+test("a log with a limit never holds more bytes of frames, also with appends that are queued together", async () => {
+  const { replica } = await simMachine(1).open();
+  const { log } = replica;
+  const maxBytes = 3_000;
+  await log.named.change({ kind: "create", name: "a", settings: { maxBytes } });
+  const settled = await Promise.allSettled(
+    Array.from({ length: 200 }, (_, at) => {
+      const producer = at % 3 === 0 ? { subject: "s", id: BigInt(at), epoch: 0, sequence: 0 } : undefined;
+      return log.append(run("x".repeat(10)), {
+        log: { name: "a" },
+        ...(producer === undefined ? {} : { producer }),
+      });
+    }),
+  );
+  const written = settled.filter(({ status }) => status === "fulfilled").length;
+  const { bytes } = replica.storedLog.state.logs.named("a")!;
+  assert.ok(written > 20 && written < 200, String(written));
+  assert.ok(bytes <= maxBytes && bytes > maxBytes / 2, String(bytes));
+});

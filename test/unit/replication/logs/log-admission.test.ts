@@ -45,7 +45,7 @@ test("a name means its staged row, unless another id is stated", () => {
 test("a closed log takes nothing, a limited one what fits beside what is queued", () => {
   const records = run("12345", "123");
   const check = (given: Partial<LogRow>, queued = 0): string =>
-    refusal(() => admission.checkRun({ ...row, ...given }, records, queued));
+    refusal(() => admission.checkRun({ ...row, ...given }, records, () => queued));
   assert.equal(check({}), "");
   assert.equal(check({ closed: true }), "LOG_CLOSED");
   const maxBytes = 100 + records.bytes.length;
