@@ -101,7 +101,8 @@ function sizesOf(
   return {
     frameCacheBytesMax: 16 * MiB * share,
     readCacheBytesMax: 8 * MiB * share,
-    queue: { bytesMax: Math.max(16 * MiB, 32 * MiB * share), appendsMax: 65_536 },
+    // One client has a quarter of it in one log.
+    queue: { bytesMax: Math.max(32 * MiB, 64 * MiB * share), appendsMax: 131_072 },
     raft: { uncommittedBytesMax: Math.max(32 * MiB, 64 * MiB * share) },
   };
 }

@@ -54,7 +54,7 @@ describe("group commit", () => {
 
   test("a full queue refuses appends, and accepts them again after a write", async () => {
     const { open } = simMachine(3);
-    const log = await open({}, { queue: { bytesMax: 1000, appendsMax: 5 } });
+    const log = await open({}, { queue: { bytesMax: 4000, appendsMax: 20 } });
     const tries = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => log.append(run(`${n}`))));
     assert.equal(tries.filter(({ status }) => status === "fulfilled").length, 5);
     for (const one of tries) if (one.status === "rejected") isFault("overloaded")(one.reason);
