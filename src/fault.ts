@@ -50,7 +50,7 @@ const kinds = {
   "out-of-range": {
     retry: false,
     sentence: "the offset is not in the log",
-    facts: ["offset", "lowest", "next"],
+    facts: ["offset", "index", "lowest", "next"],
   },
   "offset-mismatch": {
     retry: false,

@@ -200,6 +200,76 @@ export interface Tail {
   [Symbol.dispose](): void;
 }
 
+/** A place in the Raft log: the batch at `index`, of which `sent` records were shown already. */
+export interface RaftPosition {
+  readonly index: RaftIndex;
+  readonly sent: number;
+}
+
+/** A log of a tail of several logs. The id 0 is `default`. */
+export interface TailedLogName {
+  readonly id: LogId;
+  readonly name: string;
+}
+
+/** Batches of one log that follow each other in the Raft log. */
+export interface TailedBatches {
+  readonly log: TailedLogName;
+  /** Shared by the tails that show the same batches. */
+  readonly slice: BatchSlice;
+  /** The Raft index of its first batch. */
+  readonly index: RaftIndex;
+  /** Records before this offset were shown already, or are trimmed. */
+  readonly from: Offset;
+}
+
+/** A log that was named, and does not exist any more. Shown once. */
+export interface DeletedLog {
+  readonly deleted: TailedLogName;
+}
+
+/**
+ * A cursor on the committed records of several logs, in the order of the Raft log. It passes over trimmed records and deleted
+ * logs. It has one owner.
+ */
+export interface MultiTail {
+  /** Where take() goes on. Everything of its logs before that was taken. */
+  readonly position: RaftPosition;
+  /** The life of the cluster, see LogInfo. */
+  readonly life: number;
+  /** The last committed index on this node. */
+  readonly end: RaftIndex;
+  /** The logs that were named, with the offset after their last record. Deleted ones are left out. Empty for a prefix. */
+  ends(): readonly (TailedLogName & { readonly next: Offset })[];
+  /**
+   * Returns batches that can be read now, about `maxBytes` of them. "later": there may be more, call again in another turn.
+   * Undefined: all is taken.
+   * @throws Fault "not-found" when all logs that were named are deleted; "unavailable" at the end if this node receives no more
+   *   records, or if its log was replaced
+   */
+  take(maxBytes?: number): TailedBatches | DeletedLog | "later" | undefined;
+  /** About the size of what take() returns, in bytes; 0 at the end. */
+  nextBytes(): number;
+  /** Resolves with true when take() has something; with false when the tail is disposed, or no log of it can grow. */
+  ready(): Promise<boolean>;
+  /** Frees the cursor. A pending ready() resolves with false. */
+  [Symbol.dispose](): void;
+}
+
+/** The logs of a tail: named ones, which can include `default`, or those whose names begin with a prefix. */
+export type TailedLogs =
+  | { readonly names: readonly LogRef[] }
+  | {
+      readonly prefix: string;
+      /** Whether the log of this name is shown. Names do not change, but what it returns may. */
+      readonly may: (name: string) => boolean;
+      /** It is asked for at most so many names in one turn. */
+      readonly asksMax: number;
+    };
+
+/** Where a tail of several logs begins: at the end, at the first batch that is kept, or at a place in one life of the cluster. */
+export type MultiStart = "end" | "start" | (RaftPosition & { readonly life: number });
+
 export interface SegmentDescription {
   readonly baseOffset: Offset;
   readonly nextOffset: Offset;
@@ -285,6 +355,12 @@ export interface LogCatalog {
   open(log: LogRef): NamedCommitLog;
   /** At most `limit` logs whose names begin with `prefix` and come after the name `after`. */
   list(prefix: string, after: string, limit: number): LogPage;
+  /**
+   * Opens a tail of several logs.
+   * @throws Fault "not-found" if a named log does not exist, or none of them after a place; "failed-precondition" for an id that the name has not,
+   *   and for another life; "out-of-range" with the lowest index
+   */
+  follow(logs: TailedLogs, start: MultiStart, freshness?: Freshness): Promise<MultiTail>;
   /** Changes a log on the leader. Resolves once this node shows it. */
   change(change: LogChange, options?: AppendOptions): Promise<ChangedLog>;
 }

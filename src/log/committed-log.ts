@@ -9,7 +9,9 @@ import { troubleOf } from "../lib/disk/disk.ts";
 import type { Bounds, LogId, Offset, RaftIndex } from "../types.ts";
 import type { FrameCache } from "./read/frame-cache.ts";
 import { LogView } from "./read/log-view.ts";
+import type { FollowedLog } from "./read/logs-tail.ts";
 import { type ReadableLog, Reader } from "./read/reader.ts";
+import { TailWatch } from "./read/tail-watch.ts";
 import { type Catalog, catalogChange, type LogStart } from "./segment/catalog.ts";
 import type { Segment } from "./segment/segment.ts";
 import type { SegmentSet } from "./segment/segment-set.ts";
@@ -42,9 +44,11 @@ export interface WrittenExtent {
 const viewsMax = 1_000;
 const viewsLooked = 4;
 
-export class CommittedLog implements ReadableLog {
+export class CommittedLog implements ReadableLog, FollowedLog {
   readonly frameCache: FrameCache;
   readonly reader: Reader;
+  /** The tails of several logs. */
+  readonly tails = new TailWatch();
   readonly #catalog: Catalog;
   readonly #set: SegmentSet;
   readonly #staged: StagedFrames;
@@ -63,8 +67,10 @@ export class CommittedLog implements ReadableLog {
   readonly #collected = new FinalizationRegistry<LogId>((id) => {
     if (this.#dropped.get(id)?.deref() === undefined) this.#dropped.delete(id);
   });
-  /** Views whose logs changed with the commit that is under way. */
+  /** The named logs that changed with the commit that is under way, and their views. */
+  #changedLogs: readonly LogId[] = [];
   readonly #woken: LogView[] = [];
+  #resets = 0;
 
   constructor(parts: CommittedLogParts) {
     this.#catalog = parts.catalog;
@@ -104,6 +110,14 @@ export class CommittedLog implements ReadableLog {
     return this.#bounds;
   }
 
+  get life(): number {
+    return this.#state.logs.life;
+  }
+
+  get resets(): number {
+    return this.#resets;
+  }
+
   /** Calls back for each batch of a producer that is committed here, not for those that a snapshot contains. */
   onProduced(listener: NonNullable<LogState["producers"]["onCommitted"]>): void {
     this.#onProduced = listener;
@@ -115,7 +129,10 @@ export class CommittedLog implements ReadableLog {
     this.#knownCommit = Math.max(this.#knownCommit, index);
     const to = Math.min(this.#knownCommit, written.durableIndex);
     if (to <= this.#commitIndex) return;
-    this.frameCache.expose(this.#commitIndex + 1, to);
+    const from = this.#commitIndex + 1;
+    const { next } = this.#bounds;
+    this.frameCache.expose(from, to);
+    this.#changedLogs = [];
     this.#state.commitTo(to);
     this.#commitIndex = to;
     this.refreshBounds();
@@ -123,6 +140,8 @@ export class CommittedLog implements ReadableLog {
     this.saveAtBoundary(written);
     this.#changed.notify();
     for (const view of this.#woken.splice(0)) view.changed.notify();
+    const changed = this.#bounds.next > next ? [0, ...this.#changedLogs] : this.#changedLogs;
+    if (changed.length > 0) this.tails.committed(from, changed, (id) => this.row(id)?.name);
   }
 
   /** More of the log became durable: shows what is known to be committed. */
@@ -166,6 +185,7 @@ export class CommittedLog implements ReadableLog {
     this.#state.commitTo(end.index);
     this.#state.onLogsChanged = this.#logsChanged;
     this.refreshBounds();
+    this.#resets++;
     this.notifyAll();
   }
 
@@ -200,14 +220,16 @@ export class CommittedLog implements ReadableLog {
     return this.#health.closed;
   }
 
-  /** The log was closed or replaced: wakes all tails. */
+  /** Wakes all tails: the log was closed or replaced, or the node was removed from its cluster. */
   notifyAll(): void {
     this.#changed.notify();
     for (const view of this.#views.values()) view.changed.notify();
     for (const view of this.#dropped.values()) view.deref()?.changed.notify();
+    this.tails.wakeAll();
   }
 
   readonly #logsChanged = (ids: readonly LogId[]): void => {
+    this.#changedLogs = ids;
     for (const id of ids) {
       const view = this.#views.get(id) ?? this.#dropped.get(id)?.deref();
       if (view === undefined) continue;

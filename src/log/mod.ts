@@ -34,6 +34,7 @@ export type { SegmentedLogOptions } from "./log-options.ts";
 export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
 export { LogTail, type RecordReader, type TailedLog } from "./read/log-tail.ts";
 export type { LogView } from "./read/log-view.ts";
+export { type FollowedLogs, LogsTail } from "./read/logs-tail.ts";
 export { outOfRange } from "./read/reader.ts";
 export { compareLogs } from "./recovery/compare.ts";
 export { checkLogStart } from "./recovery/log-start.ts";

@@ -142,6 +142,11 @@ export class SegmentedLog {
     return this.#committed.bounds;
   }
 
+  /** The committed part of the log. */
+  get committed(): CommittedLog {
+    return this.#committed;
+  }
+
   /** The state folded from all batches: the committed ones, and what the others will add. */
   get state(): LogState {
     return this.#committed.state;

@@ -235,7 +235,7 @@ export class Replica implements AsyncDisposable {
 
   set membershipFault(fault: Fault | undefined) {
     this.#membershipFault = fault;
-    this.storedLog.changed.notify();
+    this.storedLog.committed.notifyAll();
   }
 
   /** Fault "disk-full" or "disk-busy" while this node's disk refuses records. Each read checks the disk again. */

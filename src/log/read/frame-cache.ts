@@ -28,6 +28,13 @@ import {
 /** Slices that are handed to tails have about this size at most. */
 const sliceBytes = 256 * 1024;
 
+/** What findBatch() found. Without a batch, `index` is where to look on. */
+export interface FoundBatch {
+  readonly index: RaftIndex;
+  /** Its first record is at `offset`. The slice can begin before it. */
+  readonly batch: { readonly id: LogId; readonly offset: Offset; readonly slice: BatchSlice } | undefined;
+}
+
 export class FrameCache {
   readonly #bytesMax: number;
   readonly #groupsMax: number;
@@ -102,6 +109,39 @@ export class FrameCache {
       }
     }
     return found;
+  }
+
+  /**
+   * Looks for the first batch of records from index `from` up to `to`, which are committed, of a log that is wanted: at most
+   * `framesMax` frames. Returns its slice, or the index after the last frame that was looked at; undefined if `from` is not
+   * cached.
+   */
+  findBatch(
+    from: RaftIndex,
+    to: RaftIndex,
+    isWanted: (id: LogId) => boolean,
+    framesMax: number,
+  ): FoundBatch | undefined {
+    let g = this.#groupOf(from);
+    if (g < 0) return undefined;
+    const last = Math.min(to, from + framesMax - 1);
+    let asked: { readonly id: LogId; readonly wanted: boolean } | undefined;
+    let index = from;
+    for (; index <= last && g < this.#groups.length; g++) {
+      const { bytes, first, positions } = this.#groups[g]!;
+      for (; index <= last && index - first < positions.length - 1; index++) {
+        const at = positions[index - first]!;
+        if (frameKind(bytes, at) !== batchKind.data) continue;
+        const id = frameLogId(bytes, at);
+        if (asked?.id !== id) asked = { id, wanted: isWanted(id) };
+        if (!asked.wanted) continue;
+        const offset = frameBaseOffset(bytes, at);
+        const slice = this.sliceAt(offset, id);
+        if (slice === undefined) return index === from ? undefined : { index, batch: undefined };
+        return { index, batch: { id, offset, slice } };
+      }
+    }
+    return { index, batch: undefined };
   }
 
   term(index: RaftIndex): Term | undefined {

@@ -15,11 +15,15 @@ import type {
   LogInfo,
   LogPage,
   LogRef,
+  MultiStart,
+  MultiTail,
   NamedCommitLog,
+  TailedLogs,
 } from "../../types.ts";
 import type { Appender } from "../append/appender.ts";
 import type { FreshnessGate, FreshnessPorts } from "../freshness-gate.ts";
 import { LogReads } from "../log-reads.ts";
+import { followLogs } from "./follow-logs.ts";
 import { LogAdmin } from "./log-admin.ts";
 import { LogRetention } from "./log-retention.ts";
 import { NamedLog, type NamedLogPorts } from "./named-log.ts";
@@ -117,6 +121,10 @@ export class NamedLogs implements LogCatalog {
     const names = table.namesFrom(prefix, after, limit + 1);
     const logs = names.slice(0, limit).map((name) => this.#infoOf(table.named(name)!));
     return { logs, next: names.length > limit ? names[limit - 1] : undefined };
+  }
+
+  follow(logs: TailedLogs, start: MultiStart, freshness: Freshness = {}): Promise<MultiTail> {
+    return followLogs(this.#ports, logs, start, freshness);
   }
 
   get life(): number {
