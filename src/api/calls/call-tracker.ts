@@ -43,6 +43,8 @@ export interface CallMeta {
   readonly object?: string | undefined;
 }
 
+const noObjects: readonly string[] = [];
+
 /** A call in progress. */
 export class Call implements Linked<Call> {
   readonly permission: MethodPermission;
@@ -51,6 +53,8 @@ export class Call implements Linked<Call> {
   readonly traceRecords: boolean;
   /** The object of its permission: the name of a log, or every log. Undefined while the log is not known. */
   object: string | undefined;
+  /** Further objects of its permission, for a call about several logs. */
+  otherObjects = noObjects;
   /** The logs of a stream that were resolved: their ids count from then on. See LogDirectory. */
   resolved: Map<string, LogId> | undefined;
   readonly telemetry: CallTelemetry;
@@ -212,6 +216,26 @@ export class CallTracker {
     call.object = object;
   }
 
+  /**
+   * The call is about all these logs.
+   * @throws as useLog()
+   */
+  useLogs(call: Call, objects: readonly string[]): void {
+    for (const object of objects) this.useLog(call, object);
+    call.otherObjects = objects;
+  }
+
+  /** @throws Fault "permission-denied" for what the method does to `object`, "unauthenticated" */
+  deny(call: Call, object: string): never {
+    const { identity } = call.client;
+    const { action = "" } = call.permission;
+    if (!this.#options.access.isAuthenticated(identity)) throw new Fault("unauthenticated");
+    throw new Fault("permission-denied", {
+      message: `"${identity.subject}" may not ${action} any log of "${object}"`,
+      facts: { subject: identity.subject, object, action },
+    });
+  }
+
   /** Returns whether the caller may do this to a log. Default: what the method does. */
   mayUse(call: Call, object: string, action = call.permission.action): boolean {
     return action !== undefined && this.#options.access.check(call.client.identity, object, action);
@@ -229,8 +253,10 @@ export class CallTracker {
     const { action } = call.permission;
     if (action === undefined) {
       if (!access.isAuthenticated(identity)) throw new Fault("unauthenticated");
-    } else if (call.object !== undefined) access.authorize(identity, call.object, action);
-    else if (access.check(identity, logObject, action)) call.object = logObject;
+    } else if (call.object !== undefined) {
+      access.authorize(identity, call.object, action);
+      for (const object of call.otherObjects) access.authorize(identity, object, action);
+    } else if (access.check(identity, logObject, action)) call.object = logObject;
     // Before the log is known, only callers are refused that may use no log.
     else if (!access.mayOnSome(identity, action)) access.authorize(identity, logObject, action);
   }

@@ -64,6 +64,7 @@ export const logsPermissions = permissionsOf<MethodName<typeof Logs>>("log.v1.Lo
   updateLog: "configure of log",
   closeLog: "configure of log",
   deleteLog: "delete of log",
+  tailLogs: "consume of log long",
 });
 
 export const clusterPermissions = permissionsOf<MethodName<typeof Cluster>>("log.v1.Cluster", {
@@ -111,6 +112,8 @@ export const logRoutePermissions = {
   produce: { name: "POST /logs/NAME", action: "produce", long: false },
   consume: { name: "GET /logs/NAME?offset", action: "consume", long: false },
   tail: { name: "GET /logs/NAME?from", action: "consume", long: true },
+  /** The logs of the request are known when it is parsed. */
+  tailLogs: { name: "GET /tail?prefix", action: "consume", ofLog: true, long: true },
 } as const satisfies Record<string, MethodPermission>;
 
 const rpcPermissions: readonly MethodPermission[] = [

@@ -38,7 +38,8 @@ export interface Form extends TextForm {
   readonly opening: string;
   readonly ping: string;
   readonly closing: string;
-  error(line: string): string;
+  /** An event that is no record. With an id, a reader resumes there. */
+  notice(name: string, line: string, id?: string): string;
 }
 
 const events: Form = {
@@ -47,8 +48,9 @@ const events: Form = {
   opening: "retry: 2000\n\n",
   ping: ": ping\n\n",
   closing: "event: end\ndata: {}\n\n",
-  record: (offset, line) => `id: ${offset}\ndata: ${line}\n\n`,
-  error: (line) => `event: error\ndata: ${line}\n\n`,
+  event: (id, lines) => `id: ${id}\n${lines.map((line) => `data: ${line}\n`).join("")}\n`,
+  notice: (name, line, id) =>
+    `${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${line}\n\n`,
 };
 
 const lines: Form = {
@@ -57,8 +59,8 @@ const lines: Form = {
   opening: "",
   ping: "\n",
   closing: "",
-  record: (_offset, line) => `${line}\n`,
-  error: (line) => `{"error":${line}}\n`,
+  event: (_id, all) => `${all.join("\n")}\n`,
+  notice: (name, line) => `{"${name}":${line}}\n`,
 };
 
 export const tailForms = { events, lines } as const;
@@ -77,12 +79,21 @@ export interface OpenTail {
 }
 
 /** The call of a tail, and how it begins. */
-export interface TailCall {
+export interface StreamCall<Opened> {
   readonly permission: MethodPermission;
   readonly meta: CallMeta;
   readonly form: Form;
   /** Reads the request. What it throws is the response. */
-  open(call: Call): OpenTail | Promise<OpenTail>;
+  open(call: Call): Opened | Promise<Opened>;
+}
+
+export type TailCall = StreamCall<OpenTail>;
+
+/** A response that can begin. */
+export interface OpenStream {
+  readonly headers: ResponseHeaders;
+  /** Sends it. */
+  send(call: Call, signal: AbortSignal): Promise<void>;
 }
 
 /** Serves `/tail`. */
@@ -115,11 +126,30 @@ export const tailFormOf = (exchange: Exchange): Form =>
   /\bapplication\/x-ndjson\b/.test(headerOf(exchange, "accept") ?? "") ? tailForms.lines : tailForms.events;
 
 /** Serves one tail, from the begin of its call to the end of the response. */
-export async function runTail(
+export function runTail(
   exchange: Exchange,
   client: ClientConnection,
   options: TailOptions,
-  { permission, meta, form, open }: TailCall,
+  tailCall: TailCall,
+): Promise<void> {
+  return runStream(exchange, client, options, {
+    ...tailCall,
+    async open(call) {
+      const tail = await tailCall.open(call);
+      return {
+        headers: tail.headers,
+        send: (begun, signal) => stream(exchange, tailCall.form, tail, begun, signal, options),
+      };
+    },
+  });
+}
+
+/** Serves one stream in the same way. */
+export async function runStream(
+  exchange: Exchange,
+  client: ClientConnection,
+  options: TailOptions,
+  { permission, meta, form, open }: StreamCall<OpenStream>,
 ): Promise<void> {
   const { calls, traffic } = options;
   let call: Call | undefined;
@@ -136,7 +166,7 @@ export async function runTail(
     if (form.opening !== "") void exchange.write(Buffer.from(form.opening));
     traffic.tails++;
     try {
-      await stream(exchange, form, tail, call, signal, options);
+      await tail.send(call, signal);
     } finally {
       traffic.tails--;
     }
@@ -145,7 +175,7 @@ export async function runTail(
   } catch (reason) {
     const fault = Fault.from(reason);
     if (call !== undefined) calls.endCall(call, fault);
-    if (exchange.headersSent) endWith(exchange, form.error(JSON.stringify(errorObject(fault))));
+    if (exchange.headersSent) endWith(exchange, form.notice("error", JSON.stringify(errorObject(fault))));
     else {
       const { status, headers, body } = httpErrorOf(fault);
       exchange.send(status, headers, body);
@@ -173,11 +203,18 @@ async function stream(
   const turns = workTurns(clock);
   const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy() });
   const heartbeatMs = pingMs;
+  const text = { form, format: asked.format, batch: asked.batch ?? 1 };
+  let markedMs = clock.monotonicMs();
+  const ping = async (): Promise<boolean> => {
+    markedMs = clock.monotonicMs();
+    if (asked.batch === undefined) return exchange.write(Buffer.from(form.ping));
+    const { next: end } = await log.bounds({ mode: "any" });
+    const position = JSON.stringify({ next: read.tail.position, end });
+    return exchange.write(Buffer.from(form.notice("position", position)));
+  };
   const send = async (slice: BatchSlice): Promise<boolean> => {
     const isShared = asked.limit === 0 && !stopAtEnd && read.from <= slice.firstOffset;
-    const chunks = isShared
-      ? textCache.chunks(slice, form, asked.format)
-      : textChunks(slice, read.from, limit, form, asked.format);
+    const chunks = isShared ? textCache.chunks(slice, text) : textChunks(slice, read.from, limit, text);
     for (const { bytes, records } of chunks) {
       call.bytesOut += bytes.length;
       traffic.sent(records, bytes.length);
@@ -188,11 +225,14 @@ async function stream(
       const later = turns.next();
       if (later !== undefined) await later;
     }
-    return !limit.isSpent;
+    if (limit.isSpent) return false;
+    // A reader that is far behind learns how far.
+    const isDue = asked.batch !== undefined && clock.monotonicMs() - markedMs >= pingMs;
+    return isDue ? ping() : true;
   };
   const options = { clock, signal, heartbeatMs, sliceBytes, sink: exchange, memory, hold };
   await followSlices(read, options, async (event) => {
     if (event === "caught-up") return true;
-    return event === "heartbeat" ? exchange.write(Buffer.from(form.ping)) : send(event);
+    return event === "heartbeat" ? ping() : send(event);
   });
 }

@@ -3,6 +3,7 @@
  *
  *   from   := N | start | end | -N | @unix-ms | RFC 3339 (rfc3339.ts)      default end
  *   limit  := N (1 …)      format := base64 | text | json
+ *   batch  := N (1 … 1000)                                             default: one record for each event, no positions
  */
 import { Fault } from "../../fault.ts";
 import type { ReadStart } from "../../types.ts";
@@ -15,7 +16,13 @@ export interface TailRequest {
   /** Number of records to send; 0 means no limit. */
   readonly limit: number;
   readonly format: ValueFormat;
+  /** Records in one event, at most. Undefined: one, and the reader gets no positions. */
+  readonly batch: number | undefined;
 }
+
+/** The parameters of a tail. */
+export const tailParams = ["from", "limit", "format", "batch"] as const;
+const batchMax = 1_000;
 
 /** Characters of a refused text that the message repeats. */
 const shownCharsMax = 64;
@@ -31,22 +38,31 @@ const reject = (message: string, field: string): never => {
 export function parseTail(query: string, lastEventId: string | undefined): TailRequest {
   const params = new URLSearchParams(query);
   for (const name of params.keys()) {
-    if (!["from", "limit", "format"].includes(name)) {
-      return reject(`there is no parameter ${name}, only from, limit and format`, name);
+    if (!(tailParams as readonly string[]).includes(name)) {
+      return reject(`there is no parameter ${name}, only from, limit, format and batch`, name);
     }
     if (params.getAll(name).length > 1) return reject(`${name} is given more than once`, name);
   }
-  const format = parseFormat(params);
-  const limit = params.get("limit");
-  if (limit !== null && !(/^[1-9]\d*$/.test(limit) && Number.isSafeInteger(Number(limit)))) {
-    return reject("limit must be a whole number from 1 on", "limit");
-  }
+  const rest = parseRest(params);
   // URLSearchParams decodes a plus sign as a space. In +02:00 a plus sign is meant.
   const start =
     lastEventId === undefined || lastEventId === ""
       ? parseFrom((params.get("from") ?? "end").replace(/ (?=\d\d:\d\d$)/, "+"))
       : { offset: parseLastEventId(lastEventId) + 1 };
-  return { start, limit: Number(limit ?? 0), format };
+  return { start, ...rest };
+}
+
+/** @throws Fault "bad-request" */
+export function parseRest(params: URLSearchParams): Omit<TailRequest, "start"> {
+  const format = parseFormat(params);
+  const [limit, batch] = [params.get("limit"), params.get("batch")];
+  if (limit !== null && !(/^[1-9]\d*$/.test(limit) && Number.isSafeInteger(Number(limit)))) {
+    return reject("limit must be a whole number from 1 on", "limit");
+  }
+  if (batch !== null && !(/^[1-9]\d{0,3}$/.test(batch) && Number(batch) <= batchMax)) {
+    return reject(`batch must be a whole number from 1 to ${batchMax}`, "batch");
+  }
+  return { limit: Number(limit ?? 0), format, batch: batch === null ? undefined : Number(batch) };
 }
 
 /** @throws Fault "bad-request" */

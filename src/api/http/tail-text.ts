@@ -3,8 +3,10 @@
  * is rendered once and cached: the newest slices, at most 64 and at most 8 MiB with their text.
  */
 import { decodeRecord, RecordCursor } from "../../log/mod.ts";
-import type { BatchSlice, Offset } from "../../types.ts";
+import type { BatchSlice, Offset, TailedLogName } from "../../types.ts";
+import { logIdText } from "../methods/logs/log-id.ts";
 import type { ReadLimit } from "../methods/read-limit.ts";
+import { resumeToken } from "../methods/tails/resume-token.ts";
 import { recordLine, type ValueFormat } from "./record-json.ts";
 
 /** Approximate size of a chunk. */
@@ -13,12 +15,27 @@ const chunkBytes = 64 * 1024;
 const cacheBytesMax = 8 * 1024 * 1024;
 const cacheSlicesMax = 64;
 
-/** How a record becomes text. */
+/** How records become text. */
 export interface TextForm {
   /** Unique among the forms. */
-  readonly name: string;
-  record(offset: Offset, line: string): string;
+  readonly name: "events" | "lines";
+  /** The text of records, each a line of JSON. `id` is where a reader resumes after the last of them. */
+  event(id: string, lines: readonly string[]): string;
 }
+
+/** How the records of a slice become text. */
+export interface TextPlan {
+  readonly form: TextForm;
+  readonly format: ValueFormat;
+  /** Records in one event, at most. */
+  readonly batch: number;
+  /** For a tail of several logs: the log of the slice, and the life of the cluster. */
+  readonly of?: { readonly log: TailedLogName; readonly life: number };
+}
+
+/** Two slices with the same key and the same records become the same text. */
+const keyOf = ({ form, format, batch, of }: TextPlan): string =>
+  `${form.name} ${format} ${batch} ${of?.life ?? ""}`;
 
 export interface TextChunk {
   readonly bytes: Buffer;
@@ -30,28 +47,59 @@ export function* textChunks(
   slice: BatchSlice,
   from: Offset,
   limit: ReadLimit | undefined,
-  form: TextForm,
-  format: ValueFormat,
+  plan: TextPlan,
 ): Generator<TextChunk, void, undefined> {
+  const { form, batch } = plan;
   const cursor = new RecordCursor(slice.frames, from);
   let text = "";
   let records = 0;
+  let lines: string[] = [];
+  let bytes = 0;
+  let id = "";
+  const endEvent = (): void => {
+    if (lines.length > 0) text += form.event(id, lines);
+    lines = [];
+  };
   const flush = (): TextChunk => {
     const chunk = { bytes: Buffer.from(text), records };
     text = "";
     records = 0;
+    bytes = 0;
     return chunk;
   };
   while (cursor.next()) {
     if (limit !== undefined && !limit.take(slice.frames, cursor.start, cursor.end, cursor.offset)) break;
-    const { offset, timestampMs } = cursor;
-    const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
-    text += form.record(offset, recordLine({ ...parts, offset, timestampMs }, format));
+    const line = lineAt(cursor, plan);
+    id = idAt(cursor, plan);
+    lines.push(line);
+    bytes += line.length;
     records++;
-    if (text.length >= chunkBytes) yield flush();
+    const isFull = bytes >= chunkBytes;
+    if (lines.length >= batch || isFull) endEvent();
+    if (isFull) yield flush();
   }
+  endEvent();
   if (records > 0) yield flush();
 }
+
+function lineAt(cursor: RecordCursor, { form, format, of }: TextPlan): string {
+  const { offset, timestampMs } = cursor;
+  const parts = decodeRecord(cursor.frames, cursor.start, cursor.end);
+  const line = recordLine({ ...parts, offset, timestampMs }, format);
+  if (of === undefined) return line;
+  const named = `${JSON.stringify(logMembers(of.log, of.life)).slice(0, -1)},${line.slice(1)}`;
+  return form.name === "events" ? named : `${named.slice(0, -1)},"resume":"${tokenAt(cursor, of.life)}"}`;
+}
+
+/** The name of a log and its id, as members of a JSON object. `default` has no id. */
+export const logMembers = ({ id, name }: TailedLogName, life: number): { log: string; log_id?: string } =>
+  id === 0 ? { log: name } : { log: name, log_id: logIdText(life, id) };
+
+const idAt = (cursor: RecordCursor, { of }: TextPlan): string =>
+  of === undefined ? String(cursor.offset) : tokenAt(cursor, of.life);
+
+const tokenAt = ({ index, offset, baseOffset }: RecordCursor, life: number): string =>
+  resumeToken({ life, index, sent: offset - baseOffset + 1 });
 
 /** The text of one slice, rendered as far as the furthest tail has read. */
 class SliceText {
@@ -61,8 +109,8 @@ class SliceText {
   #failure: { readonly reason: unknown } | undefined;
   bytes: number;
 
-  constructor(slice: BatchSlice, form: TextForm, format: ValueFormat) {
-    this.#source = textChunks(slice, slice.firstOffset, undefined, form, format);
+  constructor(slice: BatchSlice, plan: TextPlan) {
+    this.#source = textChunks(slice, slice.firstOffset, undefined, plan);
     this.bytes = slice.frames.length;
   }
 
@@ -92,8 +140,8 @@ export class TailTextCache {
   readonly #bySlice = new Map<BatchSlice, Map<string, SliceText>>();
 
   /** Returns the text of a whole slice. */
-  *chunks(slice: BatchSlice, form: TextForm, format: ValueFormat): Generator<TextChunk, void, undefined> {
-    const text = this.#textOf(slice, form, format);
+  *chunks(slice: BatchSlice, plan: TextPlan): Generator<TextChunk, void, undefined> {
+    const text = this.#textOf(slice, plan);
     for (let at = 0; ; at++) {
       const chunk = text.chunk(at);
       if (chunk === undefined) return;
@@ -102,16 +150,16 @@ export class TailTextCache {
     }
   }
 
-  #textOf(slice: BatchSlice, form: TextForm, format: ValueFormat): SliceText {
+  #textOf(slice: BatchSlice, plan: TextPlan): SliceText {
     let forms = this.#bySlice.get(slice);
     if (forms === undefined) {
       forms = new Map();
       this.#bySlice.set(slice, forms);
     }
-    const name = `${form.name} ${format}`;
+    const name = keyOf(plan);
     let text = forms.get(name);
     if (text === undefined) {
-      text = new SliceText(slice, form, format);
+      text = new SliceText(slice, plan);
       forms.set(name, text);
     }
     return text;

@@ -6,12 +6,13 @@
  */
 import { Fault } from "../../fault.ts";
 import { delimitedEnd, varintBytes, varintEnd, writeVarint } from "../../lib/bytes.ts";
-import type { Offset, RecordHeader, RecordParts, RecordRun, Term } from "../../types.ts";
+import type { Offset, RaftIndex, RecordHeader, RecordParts, RecordRun, Term } from "../../types.ts";
 import {
   batchKind,
   frameBaseOffset,
   frameBytes,
   headerBytes as frameHeaderBytes,
+  frameIndex,
   frameKind,
   framePayload,
   frameTerm,
@@ -34,12 +35,23 @@ export class RecordCursor {
   start = 0;
   end = 0;
   readonly #from: Offset;
+  #frameStart = 0;
   #frameEnd = 0;
   #next = 0;
 
   constructor(frames: Uint8Array, from: Offset = 0) {
     this.frames = frames;
     this.#from = from;
+  }
+
+  /** The Raft index of the batch of the record. */
+  get index(): RaftIndex {
+    return frameIndex(this.frames, this.#frameStart);
+  }
+
+  /** The offset of the first record of that batch. */
+  get baseOffset(): Offset {
+    return frameBaseOffset(this.frames, this.#frameStart);
   }
 
   /**
@@ -66,6 +78,7 @@ export class RecordCursor {
     if (at >= frames.length) return false;
     const end = at + frameBytes(frames, at);
     if (at + frameHeaderBytes > frames.length || end > frames.length) throw malformed(this.offset + 1);
+    this.#frameStart = at;
     this.#frameEnd = end;
     this.#next = frameKind(frames, at) === batchKind.data ? framePayload(frames, at) : this.#frameEnd;
     this.offset = frameBaseOffset(frames, at) - 1;

@@ -111,9 +111,7 @@ export class LogsTail implements MultiTail, WatchingTail {
 
   get position(): RaftPosition {
     const isIdle = this.#isAtRest && this.#dirty === undefined;
-    return isIdle
-      ? { index: this.#log.commitIndex + 1, sent: 0 }
-      : { index: this.#index, sent: this.#sent };
+    return isIdle ? { index: this.#log.commitIndex + 1, sent: 0 } : { index: this.#index, sent: this.#sent };
   }
 
   get end(): RaftIndex {

@@ -55,7 +55,8 @@ export function* planBatches(
   for (const id of ids) {
     if (looked++ % idsAtOnce === idsAtOnce - 1) yield;
     if (!isWanted(id)) continue;
-    const found = id === 0 ? addDefault(segment, from, end, batches) : addNamed(segment, id, from, end, batches);
+    const found =
+      id === 0 ? addDefault(segment, from, end, batches) : addNamed(segment, id, from, end, batches);
     if (found !== undefined) next = Math.min(next, found);
   }
   batches.sort((one, other) => one.ordinal - other.ordinal);

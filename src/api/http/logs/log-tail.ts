@@ -3,8 +3,8 @@
  * stop at the end of the log unless `follow` is stated; events go on. The ids of events are offsets, so an EventSource
  * resumes.
  *
- *   ?from=, ?limit=, ?format=      as for /tail; lines that stop begin at the start of the log
- *   ?follow                        go on at the end of the log
+ *   ?from=, ?limit=, ?format=, ?batch=      as for /tail; lines that stop begin at the start of the log
+ *   ?follow                                 go on at the end of the log
  */
 
 import { Fault } from "../../../fault.ts";
@@ -15,7 +15,7 @@ import { defaultLog, namedLogOf } from "../../methods/logs/log-name.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { type Exchange, headerOf, queryOf } from "../exchange/exchange.ts";
 import { type OpenTail, runTail, tailFormOf, tailForms } from "../http-tail.ts";
-import { parseTail } from "../tail-request.ts";
+import { parseTail, tailParams } from "../tail-request.ts";
 import {
   checkParams,
   idHeader,
@@ -26,8 +26,7 @@ import {
   objectOf,
   refuseName,
 } from "./log-call.ts";
-
-const tailParams = ["from", "limit", "format"] as const;
+import { serveTailOfLogs } from "./logs-tail.ts";
 
 /** Serves `GET /logs/NAME` for records. */
 export function tailLog(request: OneLogRequest, asEvents: boolean): Promise<void> {
@@ -42,17 +41,22 @@ export function tailLog(request: OneLogRequest, asEvents: boolean): Promise<void
   });
 }
 
-/** Returns whether a request of `/tail` names a log. */
-export const namesLog = (exchange: Exchange): boolean =>
-  exchange.method === "GET" && new URLSearchParams(queryOf(exchange)).has("log");
+/** Returns whether a request of `/tail` names a log, or a prefix. */
+export const namesLog = (exchange: Exchange): boolean => {
+  if (exchange.method !== "GET") return false;
+  const params = new URLSearchParams(queryOf(exchange));
+  return params.has("log") || params.has("prefix");
+};
 
-/** Serves `GET /tail?log=NAME`. */
+/** Serves `GET /tail?log=NAME`, and with several names or a prefix the tail of several logs. */
 export async function serveTailOfLog(
   exchange: Exchange,
   client: ClientConnection,
   options: LogRouteOptions,
 ): Promise<void> {
   const params = new URLSearchParams(queryOf(exchange));
+  if (params.has("prefix") || params.getAll("log").length > 1)
+    return serveTailOfLogs({ exchange, client, options, params });
   let name: string;
   try {
     checkParams(params, [...tailParams, "log", "log_id"]);

@@ -6,9 +6,19 @@
  */
 import { logObject } from "../../../access/mod.ts";
 import { Fault } from "../../../fault.ts";
-import type { CommitLog, Freshness, LogCatalog, LogId, LogInfo, LogPage, LogRef } from "../../../types.ts";
+import type {
+  CommitLog,
+  Freshness,
+  LogCatalog,
+  LogId,
+  LogInfo,
+  LogPage,
+  LogRef,
+  MultiTail,
+} from "../../../types.ts";
 import type { Call, CallTracker } from "../../calls/call-tracker.ts";
-import { type ListPlan, listLogs } from "./list-logs.ts";
+import type { AskedLogs } from "../tails/asked-logs.ts";
+import { type ListPlan, listLogs, rangesOf } from "./list-logs.ts";
 import { idInLife, logIdText, parseLogId } from "./log-id.ts";
 import { defaultLog, namedLogOf } from "./log-name.ts";
 
@@ -25,13 +35,16 @@ export interface OpenedLog {
   readonly logId: string | undefined;
 }
 
+/** Decisions of a model that only Casbin knows take up to 10 ms, so few of them are made in one turn. */
+const unknownAsksMax = 4;
+const knownAsksMax = 1_024;
 /** Ids that are kept for one stream, the newest. */
 const resolvedMax = 256;
 
 export interface LogDirectoryOptions {
   readonly log: CommitLog;
   readonly named: LogCatalog | undefined;
-  readonly calls: Pick<CallTracker, "useLog" | "mayUse" | "patternsOf">;
+  readonly calls: Pick<CallTracker, "useLog" | "useLogs" | "mayUse" | "patternsOf" | "deny">;
 }
 
 export class LogDirectory {
@@ -92,6 +105,37 @@ export class LogDirectory {
     const patterns = this.#calls.patternsOf(call);
     const may = (name: string): boolean => this.#calls.mayUse(call, name);
     return listLogs(this.named, { ...page, patterns, may, turn });
+  }
+
+  /**
+   * Opens a tail of several logs. The permission for each named log is checked; of the logs of a prefix, those are shown that
+   * the caller may read.
+   * @throws Fault "permission-denied", also for a prefix under which the caller may read nothing; as LogCatalog.follow()
+   */
+  async followFor(call: Call, asked: AskedLogs, freshness: Freshness): Promise<MultiTail> {
+    const { named } = this;
+    if ("names" in asked) {
+      this.#calls.useLogs(
+        call,
+        asked.names.map(({ log }) => (log === defaultLog ? logObject : log)),
+      );
+      return named.follow({ names: asked.names.map((one) => this.#statedRef(one)) }, asked.start, freshness);
+    }
+    const { prefix, start } = asked;
+    const patterns = this.#calls.patternsOf(call);
+    if (patterns !== undefined && rangesOf(patterns, prefix).length === 0)
+      this.#calls.deny(call, `${prefix}*`);
+    const may = (name: string): boolean => this.#calls.mayUse(call, name);
+    const asksMax = patterns === undefined ? unknownAsksMax : knownAsksMax;
+    return named.follow({ prefix, may, asksMax }, start, freshness);
+  }
+
+  /** The log with the id that it must have. An id of another life is that of no log. */
+  #statedRef({ log: name, logId }: LogInRequest): LogRef {
+    if (logId === undefined) return { name };
+    const stated = parseLogId(logId, "log_ids");
+    const { life } = this.named;
+    return { name, id: life === 0 ? stated.id : idInLife(stated, life, name) };
   }
 
   mayDescribe(call: Call, name: string): boolean {

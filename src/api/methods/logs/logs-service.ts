@@ -6,30 +6,30 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Fault } from "../../../fault.ts";
 import type { LogInfoSchema, Logs } from "../../../gen/log/v1/log_pb.js";
-import type { Clock } from "../../../lib/time/clock.ts";
 import { workTurns } from "../../../lib/time/work-turns.ts";
 import type { ChangedLog, CommitLog, Freshness, LogChange } from "../../../types.ts";
 import { faultOfAbort, signalOf, unlessAborted } from "../../calls/abort.ts";
 import { callOf } from "../../calls/call-context.ts";
 import { forwardHeader } from "../../calls/request-headers.ts";
 import { appendOptionsOf } from "../append.ts";
+import { type TailLogsOptions, tailLogs } from "../tails/tail-logs.ts";
 import { createLog, freshnessOfCall, namedOnly, requiredName } from "./create-log.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { messageOf, requiredLog, shownTo } from "./log-message.ts";
 import { defaultLog } from "./log-name.ts";
 import { changeOf } from "./log-settings.ts";
 
-export interface LogsServiceOptions {
-  readonly clock: Clock;
+export interface LogsServiceOptions extends TailLogsOptions {
   readonly log: CommitLog;
-  readonly logs: LogDirectory;
 }
 
 /** Logs in one page. */
 const pageMax = 256;
 
-export function logsService({ log, logs, clock }: LogsServiceOptions): ServiceImpl<typeof Logs> {
+export function logsService(options: LogsServiceOptions): ServiceImpl<typeof Logs> {
+  const { log, logs, clock } = options;
   return {
+    tailLogs: tailLogs(options),
     createLog(request, context) {
       const call = callOf(context);
       const signal = signalOf(call, context.signal);

@@ -2009,6 +2009,168 @@ export declare type DeleteLogResponse = Message<"log.v1.DeleteLogResponse"> & {
 export declare const DeleteLogResponseSchema: GenMessage<DeleteLogResponse>;
 
 /**
+ * Either names or a prefix.
+ *
+ * @generated from message log.v1.TailLogsRequest
+ */
+export declare type TailLogsRequest = Message<"log.v1.TailLogsRequest"> & {
+  /**
+   * At most 256 different ones. One of them can be default.
+   *
+   * @generated from field: repeated string names = 1;
+   */
+  names: string[];
+
+  /**
+   * All named logs whose names begin with it and that the caller may consume, also
+   * those that are created later. Empty: all named logs, without default.
+   *
+   * @generated from field: optional string prefix = 2;
+   */
+  prefix?: string | undefined;
+
+  /**
+   * Go on after the response with this token. It is valid on every node. Empty:
+   * only records that are appended from now on.
+   *
+   * @generated from field: string resume = 3;
+   */
+  resume: string;
+
+  /**
+   * The logs that the names must mean, in the order of the names; none, or one for
+   * each name. An empty text states nothing. If the name means another log, the
+   * request is refused; with a token, the log counts as deleted.
+   *
+   * @generated from field: repeated string log_ids = 4;
+   */
+  logIds: string[];
+
+  /**
+   * Without a token: start at the first records that are kept.
+   *
+   * @generated from field: bool from_start = 5;
+   */
+  fromStart: boolean;
+};
+
+/**
+ * Describes the message log.v1.TailLogsRequest.
+ * Use `create(TailLogsRequestSchema)` to create a new message.
+ */
+export declare const TailLogsRequestSchema: GenMessage<TailLogsRequest>;
+
+/**
+ * Records of one batch, or a marker, or a log that was deleted.
+ *
+ * @generated from message log.v1.TailLogsResponse
+ */
+export declare type TailLogsResponse = Message<"log.v1.TailLogsResponse"> & {
+  /**
+   * The log of the records.
+   *
+   * @generated from field: string log = 1;
+   */
+  log: string;
+
+  /**
+   * Not set for the log default.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+
+  /**
+   * At contiguous offsets. Those of one batch: a large one can be divided.
+   *
+   * @generated from field: repeated log.v1.Record records = 3;
+   */
+  records: Record[];
+
+  /**
+   * Goes on after the last of the records: r<life>.<Raft index>.<records of that
+   * batch already sent>. After the record before it, the last number is one less.
+   *
+   * @generated from field: string resume = 4;
+   */
+  resume: string;
+
+  /**
+   * All committed records have been sent.
+   *
+   * @generated from field: bool caught_up = 5;
+   */
+  caughtUp: boolean;
+
+  /**
+   * The stream is alive. Sent at an interval, also between records.
+   *
+   * @generated from field: bool heartbeat = 6;
+   */
+  heartbeat: boolean;
+
+  /**
+   * In markers: the Raft index up to which everything is committed here. The
+   * distance to the index of "resume" is how far the tail is behind.
+   *
+   * @generated from field: uint64 end_index = 7;
+   */
+  endIndex: bigint;
+
+  /**
+   * In markers: the ends of the logs that were named.
+   *
+   * @generated from field: repeated log.v1.LogEnd ends = 8;
+   */
+  ends: LogEnd[];
+
+  /**
+   * "log" was named and was deleted. Said once, without records.
+   *
+   * @generated from field: bool deleted = 9;
+   */
+  deleted: boolean;
+};
+
+/**
+ * Describes the message log.v1.TailLogsResponse.
+ * Use `create(TailLogsResponseSchema)` to create a new message.
+ */
+export declare const TailLogsResponseSchema: GenMessage<TailLogsResponse>;
+
+/**
+ * The end of a log.
+ *
+ * @generated from message log.v1.LogEnd
+ */
+export declare type LogEnd = Message<"log.v1.LogEnd"> & {
+  /**
+   * @generated from field: string log = 1;
+   */
+  log: string;
+
+  /**
+   * Not set for the log default.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+
+  /**
+   * One past the last committed record.
+   *
+   * @generated from field: uint64 next_offset = 3;
+   */
+  nextOffset: bigint;
+};
+
+/**
+ * Describes the message log.v1.LogEnd.
+ * Use `create(LogEndSchema)` to create a new message.
+ */
+export declare const LogEndSchema: GenMessage<LogEnd>;
+
+/**
  * How fresh a read must be.
  *
  * @generated from enum log.v1.ReadMode
@@ -2308,6 +2470,19 @@ export declare const Logs: GenService<{
     methodKind: "unary";
     input: typeof DeleteLogRequestSchema;
     output: typeof DeleteLogResponseSchema;
+  },
+  /**
+   * Streams the records of several logs in the order in which the cluster appended
+   * them, and goes on with new ones. Records that were trimmed, and logs that were
+   * deleted, are passed over. It ends when all logs that were named are closed;
+   * if all were deleted, it ends with not_found.
+   *
+   * @generated from rpc log.v1.Logs.TailLogs
+   */
+  tailLogs: {
+    methodKind: "server_streaming";
+    input: typeof TailLogsRequestSchema;
+    output: typeof TailLogsResponseSchema;
   },
 }>;
 

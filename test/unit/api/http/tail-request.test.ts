@@ -14,7 +14,10 @@ const refused = (work: () => unknown, field: string, message: RegExp): void => {
 };
 
 test("without parameters a tail starts at the end, without a limit, in base64", () => {
-  assert.deepEqual(parseTail("", undefined), { start: { end: true }, limit: 0, format: "base64" });
+  assert.deepEqual(parseTail("", undefined), {
+    ...{ start: { end: true }, limit: 0, format: "base64" },
+    batch: undefined,
+  });
 });
 
 test("from is an offset, start, end, -N, @milliseconds or a time", () => {
@@ -51,4 +54,11 @@ test("unknown, repeated and invalid parameters are refused with their name", () 
 
 test("a long text is repeated in part", () => {
   refused(() => parseFrom("x".repeat(10_000)), "from", /^.{1,250}$/);
+});
+
+test("batch is the number of records in an event", () => {
+  assert.equal(parseTail("batch=1", undefined).batch, 1);
+  assert.equal(parseTail("batch=1000", undefined).batch, 1000);
+  for (const batch of ["0", "1001", "-1", "1.5", "x", ""])
+    refused(() => parseTail(`batch=${batch}`, undefined), "batch", /from 1 to 1000/);
 });

@@ -1,0 +1,97 @@
+/**
+ * A read of several logs, as events. TailLogs and GET /tail share it. It waits at the end without polling, says when it has
+ * caught up and that it is alive, and yields to other work between its steps.
+ */
+import { type Clock, within } from "../../../lib/time/clock.ts";
+import { workTurns } from "../../../lib/time/work-turns.ts";
+import type { DeletedLog, MultiTail, TailedBatches } from "../../../types.ts";
+import { faultOfAbort } from "../../calls/abort.ts";
+import type { ReadOptions } from "../read.ts";
+import { mayRead, waitToRead } from "../read-admission.ts";
+
+/** What a read yields: batches, a log that was deleted, or a marker between them. */
+export type MultiEvent = TailedBatches | DeletedLog | "caught-up" | "heartbeat";
+
+/** Disposes of the tail with itself. */
+export class MultiRead implements Disposable {
+  readonly #tail: MultiTail;
+  readonly #options: ReadOptions;
+  readonly #nextBytes = (): number => this.#tail.nextBytes();
+  readonly #stop = (): void => this.#tail[Symbol.dispose]();
+  #sentCaughtUp = false;
+  #markedMs: number;
+  #ready: Promise<boolean> | undefined;
+
+  constructor(tail: MultiTail, options: ReadOptions) {
+    this.#tail = tail;
+    this.#options = options;
+    this.#markedMs = options.clock.monotonicMs();
+    options.signal.addEventListener("abort", this.#stop, { once: true });
+  }
+
+  /**
+   * Returns the next event, undefined at the end.
+   * @throws the fault of an abort; as MultiTail.take()
+   */
+  async next(): Promise<MultiEvent | undefined> {
+    const { signal, sink, memory, hold, sliceBytes, clock } = this.#options;
+    hold.sent();
+    for (;;) {
+      if (signal.aborted) throw faultOfAbort(signal);
+      if (this.#isMarkerDue()) return this.#marker("heartbeat");
+      await workTurns(clock).next();
+      while (!mayRead(sink, memory, this.#nextBytes))
+        await waitToRead({ ...this.#options, nextBytes: this.#nextBytes });
+      if (signal.aborted) throw faultOfAbort(signal);
+      const found = this.#tail.take(sliceBytes);
+      if (found === "later") {
+        await later(clock);
+        continue;
+      }
+      if (found !== undefined) {
+        this.#sentCaughtUp = false;
+        if ("slice" in found) hold.hold(found.slice);
+        return found;
+      }
+      if (!this.#sentCaughtUp) {
+        this.#sentCaughtUp = true;
+        return this.#marker("caught-up");
+      }
+      const woken = await this.#wait();
+      if (woken === "late" && sink.writableBytes > 0) return this.#marker("heartbeat");
+      if (woken === false) return undefined;
+    }
+  }
+
+  /** A reader that is far behind gets heartbeats, too: it learns from them how far. */
+  #isMarkerDue(): boolean {
+    const { clock, heartbeatMs, sink } = this.#options;
+    if (heartbeatMs === undefined || sink.writableBytes === 0) return false;
+    return clock.monotonicMs() - this.#markedMs >= heartbeatMs;
+  }
+
+  #marker(marker: "caught-up" | "heartbeat"): MultiEvent {
+    this.#markedMs = this.#options.clock.monotonicMs();
+    return marker;
+  }
+
+  /** Resolves to true if there is more, false if there will be no more, "late" if a heartbeat is due. */
+  async #wait(): Promise<boolean | "late"> {
+    const { clock, signal, heartbeatMs } = this.#options;
+    this.#ready ??= this.#tail.ready();
+    const woken = await (heartbeatMs === undefined ? this.#ready : within(clock, this.#ready, heartbeatMs));
+    if (woken === "late") return woken;
+    this.#ready = undefined;
+    if (signal.aborted) throw faultOfAbort(signal);
+    return woken;
+  }
+
+  [Symbol.dispose](): void {
+    this.#options.signal.removeEventListener("abort", this.#stop);
+    this.#options.hold.release();
+    this.#stop();
+  }
+}
+
+/** Resolves in a later turn, when the event loop has time for more. */
+const later = (clock: Clock): Promise<void> => new Promise((resolve) => workTurns(clock).wait(resolve));
