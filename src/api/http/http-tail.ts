@@ -49,8 +49,7 @@ const events: Form = {
   ping: ": ping\n\n",
   closing: "event: end\ndata: {}\n\n",
   event: (id, lines) => `id: ${id}\n${lines.map((line) => `data: ${line}\n`).join("")}\n`,
-  notice: (name, line, id) =>
-    `${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${line}\n\n`,
+  notice: (name, line, id) => `${id === undefined ? "" : `id: ${id}\n`}event: ${name}\ndata: ${line}\n\n`,
 };
 
 const lines: Form = {

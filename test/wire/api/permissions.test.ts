@@ -49,6 +49,7 @@ const rpcs: Readonly<Record<string, Required>> = {
   "log.v1.Logs/CreateLog": "create",
   "log.v1.Logs/GetLog": "describe",
   "log.v1.Logs/ListLogs": "describe",
+  "log.v1.Logs/TailLogs": "consume",
   "log.v1.Logs/UpdateLog": "configure",
   "log.v1.Logs/CloseLog": "configure",
   "log.v1.Logs/DeleteLog": "delete",

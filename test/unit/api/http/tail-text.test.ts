@@ -48,10 +48,7 @@ test("the cache keeps the text of few slices, however many are sent", () => {
 
 const lines = (slices: BatchSlice, from: number, with_: Partial<TextPlan>): string[] =>
   [...textChunks(slices, from, undefined, { ...plan, ...with_ })].flatMap(({ bytes }) =>
-    bytes
-      .toString()
-      .split("\n")
-      .slice(0, -1),
+    bytes.toString().split("\n").slice(0, -1),
   );
 
 test("an event holds as many records as were asked for, and has the id of its last one", () => {
