@@ -224,18 +224,15 @@ export interface TailedBatches {
 }
 
 /** A log that was named, and does not exist any more. Shown once. */
-export interface DeletedLog {
-  readonly deleted: TailedLogName;
-}
+export type DeletedLog = { readonly deleted: TailedLogName };
 
 /**
  * A cursor on the committed records of several logs, in the order of the Raft log. It passes over trimmed records and deleted
  * logs. It has one owner.
  */
 export interface MultiTail {
-  /** Where take() goes on. Everything of its logs before that was taken. */
+  /** Where take() goes on. Everything of its logs before that was taken. `life` is that of LogInfo. */
   readonly position: RaftPosition;
-  /** The life of the cluster, see LogInfo. */
   readonly life: number;
   /** The last committed index on this node. */
   readonly end: RaftIndex;
@@ -250,9 +247,8 @@ export interface MultiTail {
   take(maxBytes?: number): TailedBatches | DeletedLog | "later" | undefined;
   /** About the size of what take() returns, in bytes; 0 at the end. */
   nextBytes(): number;
-  /** Resolves with true when take() has something; with false when the tail is disposed, or no log of it can grow. */
+  /** As for Tail; also false when no log of it can grow. */
   ready(): Promise<boolean>;
-  /** Frees the cursor. A pending ready() resolves with false. */
   [Symbol.dispose](): void;
 }
 
@@ -267,7 +263,7 @@ export type TailedLogs =
       readonly asksMax: number;
     };
 
-/** Where a tail of several logs begins: at the end, at the first batch that is kept, or at a place in one life of the cluster. */
+/** Where it begins: at the end, at the first batch that is kept, or at a place in one life of the cluster. */
 export type MultiStart = "end" | "start" | (RaftPosition & { readonly life: number });
 
 export interface SegmentDescription {
@@ -357,8 +353,8 @@ export interface LogCatalog {
   list(prefix: string, after: string, limit: number): LogPage;
   /**
    * Opens a tail of several logs.
-   * @throws Fault "not-found" if a named log does not exist, or none of them after a place; "failed-precondition" for an id that the name has not,
-   *   and for another life; "out-of-range" with the lowest index
+   * @throws Fault "not-found" if a named log does not exist, after a place only if none does; "failed-precondition" for an id
+   *   that the name does not have, and for another life; "out-of-range" with the lowest index
    */
   follow(logs: TailedLogs, start: MultiStart, freshness?: Freshness): Promise<MultiTail>;
   /** Changes a log on the leader. Resolves once this node shows it. */

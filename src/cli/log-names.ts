@@ -12,6 +12,34 @@ export interface LogFlag {
 export const logOption = (command: Command): Command =>
   command.option("--log <name>", `the log; default: the log "${defaultLog}", which every cluster has`);
 
+export interface LogsFlags {
+  readonly log?: readonly string[];
+  readonly prefix?: string;
+}
+
+/** Adds --log, which can be given several times, and --prefix. */
+export const logsOptions = (command: Command): Command =>
+  command
+    .option(
+      "--log <name>",
+      `the log, or several: --log A --log B; default: the log "${defaultLog}", which every cluster has`,
+      (name: string, before: readonly string[] = []) => [...before, name],
+    )
+    .option("--prefix <text>", "all named logs whose names begin with it, also those that are created later");
+
+/**
+ * Returns the logs of --log and --prefix; "default" without a flag.
+ * @throws Fault "config" for a text that cannot be the name of a log, a name that is given twice, or both flags
+ */
+export function logsOf({ log = [], prefix }: LogsFlags): readonly string[] | { readonly prefix: string } {
+  if (prefix !== undefined && log.length > 0) throw usageFault("--log and --prefix cannot be combined");
+  if (prefix !== undefined) return { prefix };
+  const names = log.length === 0 ? [defaultLog] : log;
+  for (const name of names) checkedName("--log", name);
+  if (new Set(names).size < names.length) throw usageFault("--log names a log twice");
+  return names;
+}
+
 /**
  * Returns the log of --log; "default" without the flag.
  * @throws Fault "config" for a text that cannot be the name of a log

@@ -102,7 +102,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
       onUse: (log) => this.#inUse.add(log),
     };
     this.commitLog = this.#open(new LogIdentity(this.#caller, defaultName));
-    this.logs = new LogsClient({ caller: this.#caller, clock: shared.clock, limits });
+    this.logs = new LogsClient({ ...shared, caller: this.#caller, limits });
     this.transport = this.#caller.transportTo(first);
     this.rpc = {
       log: createClient(Log, this.transport),

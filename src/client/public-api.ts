@@ -40,6 +40,7 @@ export type {
   LogCallOptions,
   LogsClient,
 } from "./logs/logs-client.ts";
+export type { TailedLog, TailedRecord, TailLogsOptions, TailPosition } from "./logs/logs-tail.ts";
 export type { BytesLike, NewRecord } from "./produce/new-record.ts";
 export type { ProduceStreamOptions } from "./produce/produce-stream.ts";
 export type { Producer, SendOptions } from "./produce/producer.ts";

@@ -25,7 +25,7 @@ export function readOptions(command: Command): Command {
     .option("--count <n>", "stop after n records")
     .option(
       "--format <format>",
-      "json, raw (value and a line end), hex, or text with %o %t %k %v %s %% \\n",
+      "json, raw (value and a line end), hex, or text with %o %t %k %v %s %l %% \\n",
       "json",
     )
     .option("--unsafe-raw", "print unescaped bytes on a terminal, too; records can contain escape sequences");
@@ -33,13 +33,10 @@ export function readOptions(command: Command): Command {
 
 /** Prints the records of the flags. `byDefault` is the start if they state none. */
 export async function readRecords(flags: ReadFlags, byDefault: "start" | "end"): Promise<number> {
-  const toText = recordPrinter(flags.format, process.stdout.isTTY && flags.unsafeRaw !== true);
-  const count = flags.count === undefined ? 0 : Number(flags.count);
-  if (flags.count !== undefined && !(Number.isSafeInteger(count) && count >= 1)) {
-    throw argumentFault("--count must be a whole number of at least 1", flags.count);
-  }
-  const range = rangeOf(flags, byDefault, systemClock.wallMs());
   const name = logOf(flags);
+  const toText = recordPrinter(flags.format, process.stdout.isTTY && flags.unsafeRaw !== true, name);
+  const count = countOf(flags);
+  const range = rangeOf(flags, byDefault, systemClock.wallMs());
   using client = await connect(flags);
   const log = client.log(name);
   const from = await log.seek(range.start); // fails if the node is unreachable, unlike the tail, which waits
@@ -50,6 +47,13 @@ export async function readRecords(flags: ReadFlags, byDefault: "start" | "end"):
     if (--left === 0) break;
   }
   return exitStatus.done;
+}
+
+/** The number of records of --count; 0 for no limit. @throws Fault "config" */
+export function countOf({ count }: Pick<ReadFlags, "count">): number {
+  if (count === undefined) return 0;
+  if (Number.isSafeInteger(Number(count)) && Number(count) >= 1) return Number(count);
+  throw argumentFault("--count must be a whole number of at least 1", count);
 }
 
 /** A start beyond the end of the log is refused with and without --until. */

@@ -2,10 +2,8 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { Fault } from "../../fault.ts";
 import { Logs } from "../../gen/log/v1/log_pb.js";
-import type { Clock } from "../../lib/time/clock.ts";
-import type { CallOptions, RetryingCaller } from "../calls/retrying-caller.ts";
+import type { CallOptions } from "../calls/retrying-caller.ts";
 import { rpcOptions } from "../calls/rpc-options.ts";
-import type { ClientLimits } from "../limits.ts";
 import { optionsOf, signalOf } from "../options.ts";
 import { checkedName } from "./log-identity.ts";
 import {
@@ -16,6 +14,7 @@ import {
   settingsInit,
   updateInit,
 } from "./log-options.ts";
+import { type LogsTailSettings, type TailedRecord, type TailLogsOptions, tailLogs } from "./logs-tail.ts";
 
 export interface LogCallOptions {
   /** Aborts the call with its reason. Default: none. */
@@ -37,11 +36,7 @@ export interface ListLogsOptions extends LogCallOptions {
   readonly prefix?: string | undefined;
 }
 
-export interface LogsClientOptions {
-  readonly caller: RetryingCaller;
-  readonly clock: Clock;
-  readonly limits: Pick<ClientLimits, "callMs" | "attemptMs">;
-}
+export type LogsClientOptions = LogsTailSettings;
 
 type Rpcs = Client<typeof Logs>;
 type Work<T> = (logs: Rpcs, options: ReturnType<typeof rpcOptions>) => Promise<T>;
@@ -127,6 +122,15 @@ export class LogsClient {
     } catch (reason) {
       if (!isRepeatable || !isGone(reason)) throw reason;
     }
+  }
+
+  /**
+   * Reads the records of several logs in the order in which the cluster appended them, and goes on with new ones. If a node
+   * fails, it continues at another one, without loss or duplicates.
+   * @throws as tailLogs()
+   */
+  tail(options: TailLogsOptions): AsyncGenerator<TailedRecord, void, undefined> {
+    return tailLogs(options, this.#options);
   }
 
   /** Undefined if the subject may change the log and not describe it. */

@@ -45,7 +45,10 @@ export async function followLogs(
 
 function knowsAll({ state }: SegmentedLog, logs: TailedLogs): boolean {
   if ("prefix" in logs) return true;
-  return logs.names.every(({ name }) => name === defaultName || state.logs.named(name) !== undefined);
+  return logs.names.every(({ name, id }) => {
+    const row = state.logs.named(name);
+    return name === defaultName || (row !== undefined && (id === undefined || id === row.id));
+  });
 }
 
 function hasReached({ state, commitIndex }: SegmentedLog, start: MultiStart): boolean {

@@ -19,18 +19,18 @@ export class MultiRead implements Disposable {
   readonly #nextBytes = (): number => this.#tail.nextBytes();
   readonly #stop = (): void => this.#tail[Symbol.dispose]();
   #sentCaughtUp = false;
-  #markedMs: number;
+  /** When the last marker was sent; undefined before the first one. */
+  #markedMs: number | undefined;
   #ready: Promise<boolean> | undefined;
 
   constructor(tail: MultiTail, options: ReadOptions) {
     this.#tail = tail;
     this.#options = options;
-    this.#markedMs = options.clock.monotonicMs();
     options.signal.addEventListener("abort", this.#stop, { once: true });
   }
 
   /**
-   * Returns the next event, undefined at the end.
+   * Returns the next event, undefined at the end. The first one is a "heartbeat": the reader can resume from then on.
    * @throws the fault of an abort; as MultiTail.take()
    */
   async next(): Promise<MultiEvent | undefined> {
@@ -66,6 +66,7 @@ export class MultiRead implements Disposable {
   /** A reader that is far behind gets heartbeats, too: it learns from them how far. */
   #isMarkerDue(): boolean {
     const { clock, heartbeatMs, sink } = this.#options;
+    if (this.#markedMs === undefined) return true;
     if (heartbeatMs === undefined || sink.writableBytes === 0) return false;
     return clock.monotonicMs() - this.#markedMs >= heartbeatMs;
   }

@@ -1,0 +1,292 @@
+/**
+ * A tail of several logs in a cluster. It reads ahead into a bounded buffer. When a stream ends, another node is asked to go
+ * on with the token of the last response that arrived, so the reader sees neither a gap nor a duplicate.
+ *
+ * The ids of named logs are asked for once, before the first stream. Every request states them.
+ */
+import { Fault, type FaultKind } from "../../fault.ts";
+import type { TailLogsResponse } from "../../gen/log/v1/log_pb.js";
+import type { Prng } from "../../lib/prng.ts";
+import type { Clock } from "../../lib/time/clock.ts";
+import type { Offset } from "../../types.ts";
+import { sleep } from "../calls/abortable-wait.ts";
+import { type BackoffSettings, backoffMs } from "../calls/backoff.ts";
+import { faultOf, retryDelayOf } from "../calls/fault-of.ts";
+import type { RetryingCaller } from "../calls/retrying-caller.ts";
+import type { LogRecord } from "../consume/record-batch.ts";
+import type { ClientLimits } from "../limits.ts";
+import { numberOf } from "../messages.ts";
+import { optionsOf, signalOf } from "../options.ts";
+import { LogIdentity } from "./log-identity.ts";
+import { readTailStream, type StreamEnd, type TailRequest } from "./tail-stream.ts";
+
+/** A log of a tail of several logs. */
+export interface TailedLog {
+  readonly log: string;
+  /** Undefined for `default`. */
+  readonly logId: string | undefined;
+}
+
+/** A record of a tail of several logs. */
+export interface TailedRecord extends LogRecord, TailedLog {
+  /** A tail that begins with this token continues after this record. */
+  readonly resume: string;
+}
+
+/** Where a tail of several logs is. */
+export interface TailPosition {
+  /** A tail that begins with this token continues here. */
+  readonly resume: string;
+  /** All committed records have been read. */
+  readonly caughtUp: boolean;
+  /** The ends of the logs that were named. */
+  readonly ends: readonly (TailedLog & { readonly next: Offset })[];
+}
+
+export interface TailLogsOptions {
+  /** The logs, with the id that each must have, if known. `default` can be one of them. Either names or a prefix. */
+  readonly names?: readonly (string | { readonly name: string; readonly id: string })[] | undefined;
+  /** All named logs whose names begin with it and that the subject may read, also those that are created later. */
+  readonly prefix?: string | undefined;
+  /** Where to start: a token, "start" or "end". Default "end": only records that are appended from now on. */
+  readonly resume?: string | undefined;
+  /** Called for a log that was named and was deleted, once. The tail continues without it. */
+  readonly onDeleted?: ((log: TailedLog) => void) | undefined;
+  /** Called when the tail begins and has caught up, and at an interval. */
+  readonly onPosition?: ((position: TailPosition) => void) | undefined;
+  /** Ends the tail with its reason. Default: none. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface LogsTailSettings {
+  readonly caller: RetryingCaller;
+  readonly clock: Clock;
+  readonly chance: Prng;
+  readonly backoff: BackoffSettings;
+  readonly limits: Pick<ClientLimits, "callMs" | "attemptMs" | "resumeMs" | "tailIdleMs" | "tailBytesMax">;
+}
+
+/** With these faults, every other node would respond in the same way. */
+const final: readonly FaultKind[] = [
+  "unreachable",
+  "out-of-range",
+  "bad-request",
+  "unauthenticated",
+  "permission-denied",
+  "not-found",
+  "unimplemented",
+  "failed-precondition",
+  "unsupported-version",
+];
+/** A stream that was open for this long was not a failure, even if nothing arrived. */
+const goodStreamMs = 5_000;
+/** Names that are resolved at once. */
+const resolvedAtOnce = 16;
+
+/**
+ * Yields records of several logs in the order in which the cluster appended them, until the signal ends it or all logs that
+ * were named are closed.
+ * @throws Fault "bad-request"; "not-found" if a log does not exist, or all were deleted; "failed-precondition" for an id or a
+ *   token that is no longer valid, "out-of-range" for a token whose records are not kept; the reason of the signal
+ */
+export async function* tailLogs(
+  given: TailLogsOptions,
+  settings: LogsTailSettings,
+): AsyncGenerator<TailedRecord, void, undefined> {
+  const options = optionsOf<TailLogsOptions>(given);
+  const signal = signalOf(options.signal);
+  signal?.throwIfAborted();
+  const tail = new LogsTail(options, settings);
+  const stop = (): void => tail.stop();
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    for (;;) {
+      const response = await tail.next();
+      signal?.throwIfAborted();
+      if (response === undefined) return;
+      if (response.deleted) options.onDeleted?.(logOf(response));
+      else if (response.records.length > 0) yield* recordsOf(response);
+      else options.onPosition?.(positionOf(response));
+      signal?.throwIfAborted();
+    }
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    tail.stop();
+  }
+}
+
+class LogsTail {
+  readonly #settings: LogsTailSettings;
+  readonly #options: Partial<TailLogsOptions>;
+  readonly #stop = new AbortController();
+  readonly #avoid = new Set<string>();
+  readonly #buffer: TailLogsResponse[] = [];
+  #bufferBytes = 0;
+  /** The token of the last response that arrived; what the application stated before the first one. */
+  #resume: string;
+  #end: { readonly fault: Fault | undefined } | undefined;
+  #isRunning = false;
+  #wakeReader: (() => void) | undefined;
+  #continueStream: (() => void) | undefined;
+
+  constructor(options: Partial<TailLogsOptions>, settings: LogsTailSettings) {
+    this.#options = options;
+    this.#settings = settings;
+    this.#resume = options.resume ?? "end";
+    checkOptions(options);
+  }
+
+  stop(): void {
+    this.#end ??= { fault: undefined };
+    this.#stop.abort(new Fault("canceled", { message: "the tail is closed" }));
+    this.#buffer.length = 0;
+    this.#continueStream?.();
+    this.#wakeReader?.();
+  }
+
+  /** Returns the next response, undefined at the end. @throws the Fault that ended the tail, after all before it */
+  async next(): Promise<TailLogsResponse | undefined> {
+    if (!this.#isRunning) {
+      this.#isRunning = true;
+      this.#run().catch((reason: unknown) => this.#finish(Fault.from(reason)));
+    }
+    while (this.#buffer.length === 0) {
+      if (this.#end?.fault !== undefined) throw this.#end.fault;
+      if (this.#end !== undefined) return undefined;
+      await new Promise<void>((resolve) => (this.#wakeReader = resolve));
+    }
+    const response = this.#buffer.shift()!;
+    this.#bufferBytes -= bytesOf(response);
+    if (!this.#isFull) this.#continueStream?.();
+    return response;
+  }
+
+  get #isFull(): boolean {
+    return this.#bufferBytes >= this.#settings.limits.tailBytesMax;
+  }
+
+  #finish(fault: Fault | undefined): void {
+    this.#end ??= { fault };
+    this.#wakeReader?.();
+  }
+
+  /** Opens streams, one after another. */
+  async #run(): Promise<void> {
+    const { clock, chance, backoff, limits } = this.#settings;
+    const logs = await this.#resolve();
+    let failures = 0;
+    let failingSince = 0;
+    while (this.#end === undefined) {
+      const [beganMs, before] = [clock.monotonicMs(), this.#resume];
+      const end = await this.#stream(logs);
+      if (this.#end !== undefined) return;
+      if (this.#resume !== before || clock.monotonicMs() - beganMs >= goodStreamMs) failures = 0;
+      if (end === "idle") continue;
+      if (end === "end" && this.#options.prefix === undefined) return this.#finish(undefined);
+      const fault = end === "end" ? new Fault("unavailable", { message: "the node ended the stream" }) : end;
+      if (final.includes(fault.kind) || this.#settings.caller.closing.aborted) return this.#finish(fault);
+      if (++failures === 1) failingSince = clock.monotonicMs();
+      if (clock.monotonicMs() - failingSince >= limits.resumeMs) return this.#finish(fault);
+      await sleep(clock, backoffMs(backoff, failures, chance, retryDelayOf(fault)), this.#stop.signal);
+    }
+  }
+
+  #stream(logs: Pick<TailRequest, "names" | "logIds" | "prefix">): Promise<StreamEnd> {
+    const { caller, clock, limits } = this.#settings;
+    const isToken = this.#resume !== "start" && this.#resume !== "end";
+    const request = { ...logs, resume: isToken ? this.#resume : "", fromStart: this.#resume === "start" };
+    return readTailStream(request, {
+      caller,
+      clock,
+      idleMs: limits.tailIdleMs,
+      signal: this.#stop.signal,
+      avoid: this.#avoid,
+      onResponse: (response) => {
+        this.#arrived(response);
+        return this.#isFull ? new Promise((resolve) => (this.#continueStream = resolve)) : undefined;
+      },
+    });
+  }
+
+  #arrived(response: TailLogsResponse): void {
+    if (this.#end !== undefined) return;
+    this.#buffer.push(response);
+    this.#bufferBytes += bytesOf(response);
+    if (response.resume !== "") this.#resume = response.resume;
+    this.#avoid.clear();
+    this.#wakeReader?.();
+  }
+
+  /** Asks for the ids of the logs. With a token, a log that is gone is left to the node, which says so. */
+  async #resolve(): Promise<Pick<TailRequest, "names" | "logIds" | "prefix">> {
+    const { prefix, names = [] } = this.#options;
+    if (prefix !== undefined) return { names: [], logIds: [], prefix };
+    const { caller, clock, limits } = this.#settings;
+    const isResumed = this.#resume !== "start" && this.#resume !== "end";
+    const identities = names.map((one) =>
+      typeof one === "string" ? new LogIdentity(caller, one) : new LogIdentity(caller, one.name, one.id),
+    );
+    const { callMs, attemptMs } = limits;
+    const pinOne = async (identity: LogIdentity): Promise<void> => {
+      const pinLimits = { deadlineMs: clock.monotonicMs() + callMs, attemptMs, signal: this.#stop.signal };
+      try {
+        await identity.pin(pinLimits, "read");
+      } catch (reason) {
+        const fault = faultOf(reason, "read");
+        if (!isResumed || fault.kind !== "not-found") throw fault;
+      }
+    };
+    for (let at = 0; at < identities.length; at += resolvedAtOnce)
+      await Promise.all(identities.slice(at, at + resolvedAtOnce).map(pinOne));
+    return { names: identities.map(({ name }) => name), logIds: identities.map(({ id }) => id ?? "") };
+  }
+}
+
+/** @throws Fault "bad-request" */
+function checkOptions({ names, prefix, resume }: Partial<TailLogsOptions>): void {
+  const reject = (message: string, field: string): never => {
+    throw new Fault("bad-request", { message, facts: { field } });
+  };
+  if ((names === undefined) === (prefix === undefined)) reject("either names or a prefix is needed", "names");
+  if (names !== undefined && !Array.isArray(names)) reject("names must be a list of names", "names");
+  if (names?.length === 0) reject("names must not be empty", "names");
+  if (prefix !== undefined && typeof prefix !== "string") reject("the prefix must be a text", "prefix");
+  if (resume !== undefined && (typeof resume !== "string" || resume === ""))
+    reject('resume must be a token, "start" or "end"', "resume");
+}
+
+const logOf = ({ log, logId }: Pick<TailLogsResponse, "log" | "logId">): TailedLog => ({ log, logId });
+
+function positionOf({ resume, caughtUp, ends }: TailLogsResponse): TailPosition {
+  const shown = ends.map((end) => ({ ...logOf(end), next: numberOf(end.nextOffset) }));
+  return { resume, caughtUp, ends: shown };
+}
+
+/** The records of a response are of one batch. After one before the last, the token counts fewer records. */
+function* recordsOf({ log, logId, records, resume }: TailLogsResponse): Generator<TailedRecord> {
+  const at = resume.lastIndexOf(".") + 1;
+  const before = Number(resume.slice(at)) - records.length;
+  for (const [n, { offset, term, timestampMs, key, value, headers }] of records.entries()) {
+    yield {
+      log,
+      logId,
+      offset: numberOf(offset),
+      term: numberOf(term),
+      timestampMs: numberOf(timestampMs),
+      key,
+      value,
+      headers,
+      resume: `${resume.slice(0, at)}${before + n + 1}`,
+    };
+  }
+}
+
+/** About the memory of a response. */
+function bytesOf({ records }: TailLogsResponse): number {
+  let bytes = 100;
+  for (const { key, value, headers } of records) {
+    bytes += 100 + key.length + value.length;
+    for (const header of headers) bytes += header.key.length + header.value.length;
+  }
+  return bytes;
+}
