@@ -1,5 +1,5 @@
 /**
- * The types that all modules share. `CommitLog` is the contract of a log.
+ * The types that all modules share, in one file because they refer to each other. `CommitLog` is the contract of a log.
  *
  * Numbers are plain `number`, at most 2^53−1, and are checked where they enter. `bigint` is used only where protobuf-es
  * requires it.
@@ -224,7 +224,9 @@ export interface TailedBatches {
 }
 
 /** A log that was named, and does not exist any more. Shown once. */
-export type DeletedLog = { readonly deleted: TailedLogName };
+export interface DeletedLog {
+  readonly deleted: TailedLogName;
+}
 
 /**
  * A cursor on the committed records of several logs, in the order of the Raft log. It passes over trimmed records and deleted

@@ -18,7 +18,7 @@ import type {
 } from "../../../types.ts";
 import type { Call, CallTracker } from "../../calls/call-tracker.ts";
 import type { AskedLogs } from "../tails/asked-logs.ts";
-import { type ListPlan, listLogs, rangesOf } from "./list-logs.ts";
+import { type ListPlan, listLogs, rangesFrom } from "./list-logs.ts";
 import { idInLife, logIdText, parseLogId } from "./log-id.ts";
 import { defaultLog, namedLogOf } from "./log-name.ts";
 
@@ -123,8 +123,8 @@ export class LogDirectory {
     }
     const { prefix, start } = asked;
     const patterns = this.#calls.patternsOf(call);
-    if (patterns !== undefined && rangesOf(patterns, prefix).length === 0)
-      this.#calls.deny(call, `${prefix}*`);
+    const isRefused = patterns !== undefined && rangesFrom(patterns, prefix, "").next().done === true;
+    if (isRefused) this.#calls.deny(call, `${prefix}*`);
     const may = (name: string): boolean => this.#calls.mayUse(call, name);
     const asksMax = patterns === undefined ? unknownAsksMax : knownAsksMax;
     return named.follow({ prefix, may, asksMax }, start, freshness);
