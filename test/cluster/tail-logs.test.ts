@@ -80,7 +80,9 @@ test("a tail of several logs goes on at another node after the leader was killed
     if (n % 20 === 0) await sent.at(-1);
   }
   await Promise.all(sent);
-  const expected = Array.from({ length: total }, (_, n) => n).filter((n) => n % producers.length < names.length);
+  const expected = Array.from({ length: total }, (_, n) => n).filter(
+    (n) => n % producers.length < names.length,
+  );
   await until("the client has everything", () => seen.length >= expected.length, processWait);
   checkDense(seen);
   const texts = (all: readonly { log: string; value: Uint8Array }[]): string[] => all.map(textOf).toSorted();
@@ -99,7 +101,11 @@ test("a tail of several logs goes on at another node after the leader was killed
   }
 
   cluster.start(leader);
-  const lines = (): Line[] => printed.split("\n").slice(0, -1).map((line) => JSON.parse(line) as Line);
+  const lines = (): Line[] =>
+    printed
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Line);
   await until("the command goes on at its node", () => lines().length >= expected.length, processWait);
   assert.deepEqual(
     lines().map(({ log, offset }) => `${log} ${offset}`),
