@@ -49,6 +49,7 @@ export class SegmentedLog {
   /** What opening found and did. */
   readonly recovery: RecoveryReport;
   readonly reader: Reader;
+  readonly committed: CommittedLog;
   /** True if the process before this one did not sync every group: a crash may have undone what it acknowledged. */
   readonly wasUnsynced: boolean;
   /** Notified when more is committed, when the lowest offset rises, and on close. */
@@ -58,7 +59,6 @@ export class SegmentedLog {
   readonly #set: SegmentSet;
   readonly #frameCache: FrameCache;
   readonly #staged: StagedFrames;
-  readonly #committed: CommittedLog;
   readonly #writer: LogWriter;
   readonly #health: DiskHealth;
   readonly #meter: LogMeter | undefined;
@@ -93,7 +93,7 @@ export class SegmentedLog {
       ...{ catalog, set, staged, frameCache, health },
       ...{ changed, state, savedCommit, readCacheBytesMax },
     });
-    this.#committed = committed;
+    this.committed = committed;
     this.reader = committed.reader;
     const { telemetry, disk, directory } = options;
     const freeBytes = (): number => disk.freeBytes(directory);
@@ -124,7 +124,7 @@ export class SegmentedLog {
   }
 
   get commitIndex(): RaftIndex {
-    return this.#committed.commitIndex;
+    return this.committed.commitIndex;
   }
 
   /** The first index that is stored; one more than the last if the log is empty. */
@@ -139,22 +139,17 @@ export class SegmentedLog {
 
   /** The committed extent. */
   get bounds(): Bounds {
-    return this.#committed.bounds;
-  }
-
-  /** The committed part of the log. */
-  get committed(): CommittedLog {
-    return this.#committed;
+    return this.committed.bounds;
   }
 
   /** The state folded from all batches: the committed ones, and what the others will add. */
   get state(): LogState {
-    return this.#committed.state;
+    return this.committed.state;
   }
 
   /** The named log of this id. */
   view(id: LogId): LogView {
-    return this.#committed.view(id);
+    return this.committed.view(id);
   }
 
   get segments(): readonly Segment[] {
@@ -302,12 +297,12 @@ export class SegmentedLog {
 
   /** Calls back for each batch of a producer that is committed here, not for those that a snapshot contains. */
   onProduced(listener: NonNullable<LogState["producers"]["onCommitted"]>): void {
-    this.#committed.onProduced(listener);
+    this.committed.onProduced(listener);
   }
 
   /** Everything up to `index` is committed. It is shown as far as it is durable, the rest as soon as it is. */
   commitTo(index: RaftIndex): void {
-    this.#committed.commitTo(index, this.#writer);
+    this.committed.commitTo(index, this.#writer);
   }
 
   /**
@@ -322,7 +317,7 @@ export class SegmentedLog {
     // The disk comes first: if it refuses, nothing was changed.
     this.#attempt(() => this.#writer.truncate(from, end));
     this.#staged.truncate(from, end);
-    this.#committed.truncate(from);
+    this.committed.truncate(from);
   }
 
   /**
@@ -330,19 +325,19 @@ export class SegmentedLog {
    * @throws Fault "disk-full" or "disk-busy" (nothing was changed), "disk-failed"
    */
   compact(keepAfter: RaftIndex = this.commitIndex): number {
-    const lastMax = Math.min(keepAfter, this.commitIndex, this.#committed.savedCommit);
+    const lastMax = Math.min(keepAfter, this.commitIndex, this.committed.savedCommit);
     const count = removableSegments(this.#set.sealed, this.bounds.lowest, lastMax, this.state.logs);
     this.#attempt(() => {
       if (count > 0) this.#set.removeFirst(count);
       else this.#set.cleanUp();
     });
-    this.#committed.refreshBounds();
+    this.committed.refreshBounds();
     return count;
   }
 
   /** Returns true if compact() could remove segments that it keeps only for a follower. */
   get keepsForFollowers(): boolean {
-    const lastMax = Math.min(this.commitIndex, this.#committed.savedCommit);
+    const lastMax = Math.min(this.commitIndex, this.committed.savedCommit);
     return removableSegments(this.#set.sealed, this.bounds.lowest, lastMax, this.state.logs) > 0;
   }
 
@@ -356,7 +351,7 @@ export class SegmentedLog {
     this.#attempt(() => this.#set.reset(start, also));
     this.#staged.reset(start.end);
     this.#writer.reset(start.end.index);
-    this.#committed.reset(start);
+    this.committed.reset(start);
   }
 
   /** Closes all files. An owner that has a flush under way awaits it first. Another call does nothing. */
@@ -365,11 +360,11 @@ export class SegmentedLog {
     this.#scrub?.close();
     if (this.failure === undefined && this.#set.active !== undefined) {
       this.#writer.finish();
-      this.#committed.saveAtClose();
+      this.committed.saveAtClose();
     }
     this.#health.close();
     this.#set.close();
-    this.#committed.notifyAll();
+    this.committed.notifyAll();
   }
 
   /** Runs an operation that changes nothing if the disk refuses it. */
