@@ -22,7 +22,7 @@ const roundMs = 1_500;
 const idleMs = 4_000;
 const activePerSecond = 100;
 /** The case `reads`: so many logs with so many records each, appended in turn, and one log whose records lie together. */
-const interleaved = { logs: 1_000, records: 200, reads: 3 };
+const interleaved = { logs: 1_000, records: 200, reads: 5 };
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const mega = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
@@ -242,44 +242,46 @@ async function restarts(servers: LogServer[], logs: number): Promise<void> {
   show(`restart after SIGKILL with ${logs} logs, to the first append`, "ms", rows);
 }
 
-/** Cold reads of a log whose records lie between those of 999 others, and of one whose records lie together. */
+/**
+ * Reads logs whose records lie between those of 999 others, and logs whose records lie together. Each log is read once, and
+ * the files are dropped from the page cache before. Reads of another log warm the program up.
+ */
 async function reads(servers: LogServer[]): Promise<void> {
-  const alone = interleaved.logs;
+  const { logs: many, records, reads: times } = interleaved;
+  const warm = many + times;
   const rows = new Map<LogServer, { readonly apart: number; readonly together: number }>();
   await forEach(servers, async (server) => {
     await started(server, undefined, "never");
     const writer = await server.connect();
-    if (writer.create)
-      await pipelined(interleaved.logs + 1, 64, (log) => writer.create?.(log) as Promise<void>);
-    const total = interleaved.logs * interleaved.records;
-    await pipelined(total, interleaved.logs, (at) => writer.append(at % interleaved.logs));
-    await pipelined(interleaved.records, 64, () => writer.append(alone));
+    if (writer.create) await pipelined(warm + 1, 64, (log) => writer.create?.(log) as Promise<void>);
+    await pipelined(many * records, many, (at) => writer.append(at % many));
+    for (let log = many; log <= warm; log++) await pipelined(records, 64, () => writer.append(log));
     writer.close();
     await server.program.end("SIGTERM");
+    await started(server);
+    const client = await server.connect();
+    for (let at = 0; at < 100; at++) await client.read(warm, records);
     const timed = async (log: number): Promise<number> => {
       dropFromPageCache(server.directory);
-      await started(server);
-      const client = await server.connect();
       const began = performance.now();
-      await client.read(log, interleaved.records);
-      const took = performance.now() - began;
-      client.close();
-      await server.program.end("SIGKILL");
-      return took;
+      await client.read(log, records);
+      return performance.now() - began;
     };
     const apart: number[] = [];
     const together: number[] = [];
-    for (let at = 0; at < interleaved.reads; at++) {
+    for (let at = 0; at < times; at++) {
       apart.push(await timed(100 * at + 7));
-      together.push(await timed(alone));
+      together.push(await timed(many + at));
     }
+    client.close();
+    await drop(server);
     rows.set(server, { apart: median(apart), together: median(together) });
     return undefined;
   });
   const rate = (pick: "apart" | "together") =>
-    servers.map((server) => ({ server, value: (interleaved.records / rows.get(server)![pick]) * 1_000 }));
-  const name = `cold read of ${interleaved.records} records`;
-  show(`${name}, one of ${interleaved.logs} logs`, "rec/s", rate("apart"));
+    servers.map((server) => ({ server, value: (records / rows.get(server)![pick]) * 1_000 }));
+  const name = `cold read of ${records} records`;
+  show(`${name}, one of ${many} logs`, "rec/s", rate("apart"));
   show(`${name}, alone`, "rec/s", rate("together"));
   const ratios = servers.map((server) => ({
     server,

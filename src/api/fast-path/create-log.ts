@@ -6,6 +6,7 @@ import {
   CreateLogResponseSchema,
 } from "../../gen/log/v1/log_pb.js";
 import { encodeEnvelope } from "../../lib/envelope.ts";
+import { workTurns } from "../../lib/time/work-turns.ts";
 import { undecodable } from "../methods/append-message.ts";
 import { createLog } from "../methods/logs/create-log.ts";
 import { checkFields } from "../request-limits/message-limits.ts";
@@ -21,11 +22,15 @@ export const serveCreateLog: ServeMethod = (context, call, forward) => {
 };
 
 async function respond(
-  { logs }: FastPathContext,
+  { logs, clock }: FastPathContext,
   call: FastCall,
   request: CreateLogRequest,
   forward: boolean,
 ): Promise<void> {
+  // Hundreds of creates can arrive, and be committed, in one turn.
+  const turns = workTurns(clock);
+  await turns.next();
+  if (call.over) return;
   const response = await createLog(logs, call.tracked, request, {
     forward,
     signal: () => {
@@ -41,6 +46,7 @@ async function respond(
       });
     },
   });
+  await turns.next();
   call.finish(encodeEnvelope(toBinary(CreateLogResponseSchema, create(CreateLogResponseSchema, response))));
 }
 

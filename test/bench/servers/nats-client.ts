@@ -28,16 +28,15 @@ export class NatsClient {
   #in: Buffer = Buffer.alloc(0);
   #out: (string | Buffer)[] = [];
   #lastInbox = 0;
-  #onDelivery: () => void = () => undefined;
+  /** By the id of the subscription. */
+  readonly #deliveries = new Map<string, () => void>();
   readonly #failed: (reason: Error) => void;
 
   private constructor(socket: Socket, failed: (reason: Error) => void) {
     this.#socket = socket;
     this.#failed = failed;
     socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
-    this.#send(
-      'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\nSUB _I.> 1\r\nSUB _T.> 2\r\n',
-    );
+    this.#send('CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\nSUB _I.> 1\r\n');
   }
 
   static open(port: number): Promise<NatsClient> {
@@ -67,9 +66,11 @@ export class NatsClient {
     this.#send(`PUB ${subject} ${inbox} ${payload.length}\r\n`, payload, lineEnd);
   }
 
-  /** Receives what is delivered to subjects that begin with `_T.`. The messages have the subjects of their streams. */
-  set onDelivery(receive: () => void) {
-    this.#onDelivery = receive;
+  /** Subscribes to the subject of a push consumer, whose messages have the subject of their stream. */
+  subscribe(subject: string, onMessage: () => void): void {
+    const id = `T${this.#deliveries.size}`;
+    this.#deliveries.set(id, onMessage);
+    this.#send(`SUB ${subject} ${id}\r\n`);
   }
 
   close(): void {
@@ -104,7 +105,8 @@ export class NatsClient {
         const start = end + 2;
         if (start + length + 2 > bytes.length) break;
         const headerBytes = hasHeader ? Number(words.at(-2)) : 0;
-        if (words[2] === "2") this.#onDelivery();
+        const delivered = this.#deliveries.get(words[2] as string);
+        if (delivered !== undefined) delivered();
         else this.#onMessage(words[1] as string, bytes.subarray(start, start + length), headerBytes);
         at = start + length + 2;
         continue;

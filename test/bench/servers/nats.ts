@@ -67,10 +67,11 @@ class NatsLogClient implements LogClient {
   }
 
   async tail(logs: number, onRecord: () => void): Promise<void> {
-    this.#client.onDelivery = onRecord;
     await pipelined(logs, 64, async (log) => {
       const stream = nameOf(log);
       const inbox = `_T.${stream}`;
+      // The consumer delivers only to a subscription of exactly this subject.
+      this.#client.subscribe(inbox, onRecord);
       const config = { deliver_subject: inbox, deliver_policy: "new", ack_policy: "none", mem_storage: true };
       const subject = `$JS.API.CONSUMER.CREATE.${stream}`;
       await this.#client.request(subject, json({ stream_name: stream, config }));
