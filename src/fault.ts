@@ -90,7 +90,12 @@ const kinds = {
   overloaded: {
     retry: true,
     sentence: "a limit is reached",
-    facts: ["limit", "waitingBytes", "waitingAppends", "max"],
+    facts: ["limit", "found", "subject", "waitingBytes", "waitingAppends", "max"],
+  },
+  "quota-exceeded": {
+    retry: false,
+    sentence: "a quota is used up",
+    facts: ["limit", "found", "subject", "name"],
   },
   "disk-full": {
     retry: true,

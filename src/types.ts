@@ -51,6 +51,8 @@ export interface LogInfo extends Bounds {
   readonly life: number;
   readonly name: string;
   readonly settings: NamedLogSettings;
+  /** The subject that created it, whose quotas count it. Absent if no caller did. */
+  readonly owner?: string;
   /** The Raft index of the last batch of any kind about the log. */
   readonly version: RaftIndex;
   readonly bytes: number;

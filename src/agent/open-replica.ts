@@ -58,6 +58,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       ...(options.time === undefined ? {} : { time: options.time }),
       ...(options.membersWithout === undefined ? {} : { membersWithout: options.membersWithout }),
       ...sizesOf(options.sizeShare),
+      quotas: config,
       transport,
       forwarder,
       logger,

@@ -23,6 +23,7 @@ export type { FrameGroup } from "./frame/frame-group.ts";
 export {
   checkedSettings,
   encodeLogCommand,
+  isOwner,
   logNameBytesMax,
   namedLogsLevel,
 } from "./frame/log-command.ts";

@@ -38,6 +38,7 @@ import { BootRecords } from "./identity/boot-records.ts";
 import { directoryText, type NodeIdentity, peerIdOf } from "./identity/node-identity.ts";
 import { startBoot } from "./identity/start-boot.ts";
 import { LeaderWatch } from "./leader-watch.ts";
+import type { QuotaLimits } from "./logs/log-quotas.ts";
 import { Maintenance } from "./maintenance.ts";
 import { PeerFaultLog } from "./peer-fault-log.ts";
 import { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
@@ -64,6 +65,7 @@ export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {
   /** Default: defaultReserveBytes(). 0 keeps no reserve. */
   readonly reserveBytes?: number | undefined;
   readonly queue?: QueueLimits;
+  readonly quotas?: QuotaLimits;
   readonly syncPolicy?: SyncPolicy;
   readonly logger?: Logger;
   /** The members that do not have this level, or are not connected. Default none. */
@@ -138,10 +140,7 @@ export class Replica implements AsyncDisposable {
     this.#reserve = openReserve({ ...options, logger, onFull: () => this.#diskRefused() });
     this.#storage = this.#createStorage(sync);
     this.#appender = new Appender({
-      log,
-      clock,
-      time: this.time,
-      reserve: this.#reserve,
+      ...{ log, clock, time: this.time, reserve: this.#reserve, quotas: options.quotas },
       ...(options.queue === undefined ? {} : { limits: options.queue }),
     });
     const failed = Promise.withResolvers<Fault>();

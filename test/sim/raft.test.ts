@@ -36,6 +36,7 @@ const marks = [
   "numbered-stream-continued",
   "paused-for-snapshot",
   "power-cut",
+  "quota-exceeded",
   "quorum-lost",
   "read-bounded",
   "read-linearizable",

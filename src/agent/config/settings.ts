@@ -17,6 +17,7 @@ import {
   text,
 } from "../../lib/value-kind.ts";
 import { initialOffsetMax } from "../../log/mod.ts";
+import { logsMost } from "../../replication/mod.ts";
 
 export type Group = "Node" | "Cluster" | "Security" | "Log" | "Limits" | "Running";
 
@@ -206,6 +207,27 @@ export const settings = {
     0,
     "largest number of connections from one address or certificate name; 0 is half of --connections-max",
   ),
+
+  logsMax: set("Limits", integer(1, logsMost), logsMost, "largest number of named logs of the cluster"),
+  subjectLogsMax: set(
+    "Limits",
+    integer(0, logsMost),
+    0,
+    "largest number of named logs that one subject has created; 0 is no limit",
+  ),
+  subjectLogBytesMax: set(
+    "Limits",
+    bytes(0),
+    0,
+    "largest size of all named logs that one subject has created; 0 is no limit",
+  ),
+  subjectCreatesPerMinute: set(
+    "Limits",
+    integer(0, 1_000_000),
+    0,
+    "largest number of named logs that one subject creates in a minute; 0 is no limit",
+  ),
+  unlimitedSubjects: set("Limits", list(text), [], "subjects without these limits, separated by commas"),
 
   logLevel: set(
     "Running",

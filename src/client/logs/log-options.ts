@@ -32,6 +32,8 @@ export interface NamedLogInfo extends Bounds {
   /** Means this log only: a log that gets the same name later has another one. Empty for `default`. */
   readonly id: string;
   readonly options: LogOptions;
+  /** The subject that created it, whose quotas count it. Empty if no caller did, and for `default`. */
+  readonly owner: string;
   readonly bytes: number;
   /** In milliseconds since 1970. */
   readonly createdMs: number;
@@ -109,6 +111,7 @@ export function namedLogInfoOf(log: LogInfo): NamedLogInfo {
     name: log.name,
     id: log.logId,
     options,
+    owner: log.owner,
     lowest: numberOf(log.lowestOffset),
     next: numberOf(log.nextOffset),
     bytes: numberOf(log.bytes),

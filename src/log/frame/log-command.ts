@@ -1,7 +1,7 @@
 /**
  * The commands about named logs, and the level. Pure.
  *
- *   create     := { "name": …, "settings": {…} }      the frame holds the new id
+ *   create     := { "name": …, "settings": {…}, "owner": subject }      the frame holds the new id; the owner can be absent
  *   configure  := { "settings": {…} }                 all settings after the change
  *   close      := nothing
  *   delete     := nothing, or { "version": … }        passed over if a later batch about the log exists
@@ -12,10 +12,13 @@
  */
 import { Fault } from "../../fault.ts";
 import type { NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
+import { subjectBytesMax } from "./frame.ts";
 
 export interface CreateCommand {
   readonly name: string;
   readonly settings: NamedLogSettings;
+  /** The subject that creates it: its quotas count the log. */
+  readonly owner?: string;
 }
 
 export interface TrimCommand {
@@ -56,9 +59,12 @@ export const encodeLogCommand = (
 
 /** @throws Fault "corrupt" */
 export function decodeCreate(command: Uint8Array): CreateCommand {
-  const { name, settings } = objectOf(command);
+  const { name, settings, owner } = objectOf(command);
   demand(typeof name === "string" && name !== "" && Buffer.byteLength(name) <= logNameBytesMax, "name");
-  return { name, settings: checkedSettings(settings) };
+  const checked = { name, settings: checkedSettings(settings) };
+  if (owner === undefined) return checked;
+  demand(isOwner(owner), "owner");
+  return { ...checked, owner };
 }
 
 /** @throws Fault "corrupt" */
@@ -87,6 +93,10 @@ export function decodeLevel(command: Uint8Array): LevelCommand {
   demand(isWhole(level) && isWhole(life), "level");
   return { level, life };
 }
+
+/** Returns true for a value that can be the owner of a log. */
+export const isOwner = (value: unknown): value is string =>
+  typeof value === "string" && value !== "" && Buffer.byteLength(value) <= subjectBytesMax;
 
 /** Returns the value if it is the settings of a log. Unknown keys are dropped. @throws Fault "corrupt" */
 export function checkedSettings(value: unknown): NamedLogSettings {

@@ -7,7 +7,7 @@ import { Fault } from "../../fault.ts";
 import type { ChainEnd } from "../frame/chain.ts";
 import { checkSettings, type LogSettings } from "../frame/command.ts";
 import { subjectBytesMax, termMax } from "../frame/frame.ts";
-import { checkedSettings, logNameBytesMax } from "../frame/log-command.ts";
+import { checkedSettings, isOwner, logNameBytesMax } from "../frame/log-command.ts";
 import type { LogStart } from "../segment/catalog.ts";
 import type { LogRow } from "../state/log-row.ts";
 import type { StateCheckpoint, StoredConfiguration } from "../state/log-state.ts";
@@ -50,13 +50,14 @@ function checkTable(value: unknown): void {
   const ids = new Set<number>();
   const names = new Set<string>();
   for (const row of rows as readonly unknown[]) {
-    const { id, name, settings, closed, ...numbers } = fieldsOf<LogRow>(row, "log");
+    const { id, name, settings, owner, closed, ...numbers } = fieldsOf<LogRow>(row, "log");
     demand(isWhole(id, 0xffff_ffff) && id > 0 && id < nextId && !ids.has(id), "log id");
     demand(
       typeof name === "string" && Buffer.byteLength(name) <= logNameBytesMax && !names.has(name),
       "log name",
     );
     demand(typeof closed === "boolean", "log");
+    demand(owner === undefined || isOwner(owner), "log owner");
     ids.add(id);
     names.add(name);
     checkedSettings(settings);

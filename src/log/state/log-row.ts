@@ -22,6 +22,8 @@ export interface LogRow {
   readonly id: LogId;
   readonly name: string;
   readonly settings: NamedLogSettings;
+  /** The subject that created it. Absent if no caller did. */
+  readonly owner?: string;
   readonly createdMs: number;
   /** The records that can be read are `lowest … next−1`. */
   readonly lowest: Offset;
@@ -78,11 +80,12 @@ export function rowAfter(
 
 function created(bytes: Uint8Array, at: number): LogRow | "offset" {
   if (frameBaseOffset(bytes, at) !== 0) return "offset";
-  const { name, settings } = decodeCreate(frameCommand(bytes, at));
+  const { name, settings, owner } = decodeCreate(frameCommand(bytes, at));
   return {
     id: frameLogId(bytes, at),
     name,
     settings,
+    ...(owner === undefined ? {} : { owner }),
     createdMs: frameTimestampMs(bytes, at),
     lowest: 0,
     next: 0,

@@ -28,6 +28,15 @@ interface Change {
   readonly after: LogRow | undefined;
 }
 
+/** What the logs that a subject created use. */
+export interface LogUsage {
+  readonly logs: number;
+  /** Bytes of the frames that hold their records. */
+  readonly bytes: number;
+}
+
+const noUsage: LogUsage = { logs: 0, bytes: 0 };
+
 export const emptyTable: LogTableCheckpoint = { level: 0, life: 0, nextId: 1, rows: [] };
 
 export class LogTable {
@@ -35,6 +44,8 @@ export class LogTable {
   readonly #committedNames = new Map<string, LogId>();
   readonly #sortedNames: SortedNames;
   readonly #limited = new Set<LogId>();
+  /** The sums over the committed rows, by owner. */
+  readonly #usage = new Map<string, LogUsage>();
   /** The uncommitted changes in the order of the common log, and those of each log. */
   #changes: Change[] = [];
   readonly #changesOf = new Map<LogId, Change[]>();
@@ -53,6 +64,7 @@ export class LogTable {
       this.#committed.set(row.id, row);
       if (isLimited(row)) this.#limited.add(row.id);
       this.#committedNames.set(row.name, row.id);
+      this.#count(undefined, row);
     }
     this.#sortedNames = new SortedNames(this.#committedNames.keys());
   }
@@ -75,6 +87,11 @@ export class LogTable {
   /** How many logs there are, as committed. */
   get size(): number {
     return this.#committed.size;
+  }
+
+  /** What the committed logs use that this subject created. */
+  usageOf(owner: string): LogUsage {
+    return this.#usage.get(owner) ?? noUsage;
   }
 
   /** The committed logs that can expire, or lose records by their settings. */
@@ -221,10 +238,24 @@ export class LogTable {
     else if (after === undefined && wasNamed) this.#stagedNames.set(before.name, undefined);
   }
 
+  /** Counts a committed row in place of the one before it. */
+  #count(before: LogRow | undefined, after: LogRow | undefined): void {
+    const owner = (after ?? before)?.owner;
+    if (owner === undefined) return;
+    const { logs, bytes } = this.usageOf(owner);
+    const now = {
+      logs: logs + (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1),
+      bytes: bytes + (after?.bytes ?? 0) - (before?.bytes ?? 0),
+    };
+    if (now.logs === 0) this.#usage.delete(owner);
+    else this.#usage.set(owner, now);
+  }
+
   #commit({ id, before, after }: Change): void {
     const name = (after ?? before)?.name ?? "";
     if (after !== undefined) this.#committed.set(id, after);
     else this.#committed.delete(id);
+    this.#count(before, after);
     if (after !== undefined && isLimited(after)) this.#limited.add(id);
     else this.#limited.delete(id);
     if (before === undefined && after !== undefined) {

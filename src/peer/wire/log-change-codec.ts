@@ -59,11 +59,12 @@ export function changedFromValue(value: unknown): ChangedLog {
 
 function isInfo(value: unknown): value is LogInfo {
   if (typeof value !== "object" || value === null) return false;
-  const { name, settings, closed, ...numbers } = value as Record<string, unknown>;
+  const { name, settings, owner, closed, ...numbers } = value as Record<string, unknown>;
   return (
     typeof name === "string" &&
     typeof settings === "object" &&
     typeof closed === "boolean" &&
+    (owner === undefined || typeof owner === "string") &&
     infoNumbers.every((field) => isWhole(numbers[field]))
   );
 }

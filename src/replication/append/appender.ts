@@ -20,6 +20,7 @@ import {
   checkOffsetsLeft,
   headBytes,
   type LogRow,
+  type LogTable,
   type QueuedAppend,
   type QueuedGroup,
   type QueueLimits,
@@ -31,6 +32,7 @@ import {
 import { proposal } from "../../raft/mod.ts";
 import type { Appended, AppendOptions, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import { LogAdmission, noSuchLog } from "../logs/log-admission.ts";
+import { LogQuotas, type QuotaLimits } from "../logs/log-quotas.ts";
 import { LogTurns } from "../logs/log-turns.ts";
 import type { LogTime } from "../time/log-time.ts";
 import { AppendDeadlines } from "./append-deadlines.ts";
@@ -45,6 +47,8 @@ export interface AppenderOptions {
   readonly reserve: Reserve | undefined;
   /** Default: 64 MiB and 131,072 appends. A subject alone has half of it, and a quarter in one log. See FairShares. */
   readonly limits?: QueueLimits;
+  /** Default: none but the largest number of logs. */
+  readonly quotas?: QuotaLimits | undefined;
 }
 
 /**
@@ -72,7 +76,8 @@ export class Appender {
     this.#time = options.time;
     this.#reserve = options.reserve;
     this.#queue = new AppendQueue(options.limits ?? defaultLimits);
-    this.admission = new LogAdmission(() => options.log.state.logs);
+    const table = (): LogTable => options.log.state.logs;
+    this.admission = new LogAdmission(table, new LogQuotas(table, options.clock, options.quotas));
     this.turns = new LogTurns(options.clock);
     this.#deadlines = new AppendDeadlines(options.clock, () => [
       ...this.#inFlight.flatMap(({ group }) => group.parts),
@@ -129,6 +134,7 @@ export class Appender {
       if (row !== undefined) {
         const { id } = row;
         this.admission.checkRun(row, run, () => this.#unstagedBytes(id) + headBytes(stamp));
+        this.admission.quotas.checkAppend(row, run.bytes.length + headBytes(stamp));
       }
     } catch (refusal) {
       return this.#refuse(producer === undefined ? this.#lastGroup(row?.id) : undefined, () => refusal);
@@ -147,6 +153,7 @@ export class Appender {
     const alone = expectedOffset !== undefined;
     const owner = ownerOf(options);
     const { group, place } = this.#queue.add({ run, producer: stamp, alone, traceparent, target, owner });
+    if (row !== undefined) this.admission.quotas.appends(row, run.bytes.length + headBytes(stamp), group);
     this.#node!.wake();
     return this.#wait(group, { place, count: run.count, duplicate: false, logId: row?.id, deadlineMs });
   }

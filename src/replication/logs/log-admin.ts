@@ -11,10 +11,12 @@ import {
   type BatchKind,
   batchKind,
   encodeLogCommand,
+  isOwner,
   type LogRow,
   type LogTable,
   namedLogsLevel,
   outOfRange,
+  subjectBytesMax,
 } from "../../log/mod.ts";
 import type { LogId, LogRef, NamedLogSettings, Offset, RaftIndex, SettingsChange } from "../../types.ts";
 import type { Appender, CommandTarget } from "../append/appender.ts";
@@ -33,31 +35,34 @@ export interface LogAdminPorts {
 }
 
 const idMax = 0xffff_ffff;
-/** Logs of a cluster. Every row is in memory and in each checkpoint, which is written with every segment. */
-const logsMax = 10_000;
 
 export class LogAdmin {
   readonly #ports: LogAdminPorts;
   /** The last id that this leader gave. A create that fails does not return its id. */
   #givenId: LogId = 0;
   #raising: Promise<void> | undefined;
-  /** Creates that are under way. They are not in the table yet. */
-  #creating = 0;
 
   constructor(ports: LogAdminPorts) {
     this.#ports = ports;
   }
 
   /**
-   * Creates a log. Returns its row, and false if it existed with the same settings.
-   * @throws Fault "already-exists"; "failed-precondition" while a member has no named logs
+   * Creates a log for a subject. Without one it counts only for the cluster. Returns its row, and false if it existed with
+   * the same settings.
+   * @throws Fault "already-exists"; "bad-request" for a subject that is too long; "failed-precondition" while a member has no named logs; "quota-exceeded", "overloaded"
    */
   async create(
     name: string,
     settings: NamedLogSettings,
+    owner?: string,
     deadlineMs?: number,
   ): Promise<{ readonly row: LogRow; readonly created: boolean }> {
     const { appender, table } = this.#ports;
+    if (owner !== undefined && !isOwner(owner)) {
+      throw new Fault("bad-request", {
+        message: `the subject of a create has 1 to ${subjectBytesMax} bytes`,
+      });
+    }
     await this.#raiseLevel();
     return this.#alone(name, deadlineMs, async () => {
       const known = table().stagedNamed(name);
@@ -66,13 +71,19 @@ export class LogAdmin {
         await appender.confirmed();
         return { row: known, created: false };
       }
-      if (table().size + this.#creating >= logsMax) return appender.refuse(() => tooManyLogs());
-      const id = this.#nextId();
-      this.#creating++;
+      const { quotas } = appender.admission;
       try {
-        await this.#command(batchKind.createLog, { id, name }, encodeLogCommand({ name, settings }));
+        quotas.checkCreate(owner);
+      } catch (refusal) {
+        return appender.refuse(() => refusal);
+      }
+      const id = this.#nextId();
+      const ended = quotas.creates(owner);
+      try {
+        const create = { name, settings, ...(owner === undefined ? {} : { owner }) };
+        await this.#command(batchKind.createLog, { id, name }, encodeLogCommand(create));
       } finally {
-        this.#creating--;
+        ended();
       }
       return { row: this.#rowAfter(id, name), created: true };
     });
@@ -226,12 +237,6 @@ const versionMismatch = ({ name, version }: LogRow, expected: RaftIndex): Fault 
   new Fault("failed-precondition", {
     message: `log "${name}" has version ${version}, not ${expected}`,
     facts: { name, reason: "VERSION_MISMATCH" },
-  });
-
-const tooManyLogs = (): Fault =>
-  new Fault("failed-precondition", {
-    message: `the cluster has ${logsMax} logs, which is the limit. Delete a log first`,
-    facts: { reason: "TOO_MANY_LOGS" },
   });
 
 const alreadyExists = (name: string): Fault =>

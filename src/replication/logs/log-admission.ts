@@ -3,12 +3,15 @@ import { Fault } from "../../fault.ts";
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
 import type { LogRow, LogTable } from "../../log/mod.ts";
 import type { LogRef, RecordRun } from "../../types.ts";
+import type { LogQuotas } from "./log-quotas.ts";
 
 export class LogAdmission {
   readonly #table: () => Pick<LogTable, "stagedNamed">;
+  readonly quotas: LogQuotas;
 
-  constructor(table: () => Pick<LogTable, "stagedNamed">) {
+  constructor(table: () => Pick<LogTable, "stagedNamed">, quotas: LogQuotas) {
     this.#table = table;
+    this.quotas = quotas;
   }
 
   /**

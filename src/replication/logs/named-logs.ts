@@ -140,7 +140,7 @@ export class NamedLogs implements LogCatalog {
   async change(change: LogChange, options: AppendOptions = {}): Promise<ChangedLog> {
     const { onLeader, forward } = this.#ports;
     return onLeader(
-      () => this.#changeHere(change, options.deadlineMs),
+      () => this.#changeHere(change, options),
       async (leader) => {
         const changed = await forward(leader, change, options);
         await this.#shown(changed, options);
@@ -150,11 +150,11 @@ export class NamedLogs implements LogCatalog {
     );
   }
 
-  async #changeHere(change: LogChange, deadlineMs: number | undefined): Promise<ChangedLog> {
+  async #changeHere(change: LogChange, { deadlineMs, subject }: AppendOptions): Promise<ChangedLog> {
     const { admin } = this;
     switch (change.kind) {
       case "create": {
-        const { row, created } = await admin.create(change.name, change.settings, deadlineMs);
+        const { row, created } = await admin.create(change.name, change.settings, subject, deadlineMs);
         return { log: this.#infoOf(row), created };
       }
       case "update":
@@ -219,8 +219,7 @@ export class NamedLogs implements LogCatalog {
     };
   }
 
-  #infoOf({ id, name, settings, createdMs, lowest, next, bytes, lastMs, version, closed }: LogRow): LogInfo {
-    const { life } = this.#ports.log.state.logs;
-    return { id, life, name, settings, createdMs, lowest, next, bytes, lastMs, version, closed };
+  #infoOf({ lastIndex: _, ...row }: LogRow): LogInfo {
+    return { ...row, life: this.#ports.log.state.logs.life };
   }
 }

@@ -13,8 +13,10 @@ export interface NamedFrame {
   readonly base: Offset;
   /** Of a create. */
   readonly name: string | undefined;
-  /** Of a trim: the lowest offset before and after it. */
-  readonly trim: { readonly from: Offset; readonly to: Offset } | undefined;
+  readonly owner: string | undefined;
+  /** Of a trim: the lowest offset before and after it, and the bytes that it removes. */
+  readonly trim: { readonly from: Offset; readonly to: Offset; readonly bytes: number } | undefined;
+  readonly bytes: number;
   readonly values: readonly string[];
 }
 
@@ -30,8 +32,10 @@ export interface NamedWrite {
 interface ModelLog {
   readonly id: LogId;
   readonly name: string;
+  readonly owner: string | undefined;
   readonly values: string[];
   lowest: Offset;
+  bytes: number;
   closed: boolean;
   deleted: boolean;
 }
@@ -48,6 +52,11 @@ interface Told {
   /** The highest end that was returned. */
   end: Offset;
 }
+
+/** The quotas of the simulated clusters. */
+export const simQuotas = { logsMax: 3, subjectLogsMax: 2, subjectLogBytesMax: 3_000 } as const;
+/** The headers of the frames of appends at the same time come on top of the bytes that are checked. */
+const headerBytesMax = 1_000;
 
 const never = Number.POSITIVE_INFINITY;
 
@@ -68,27 +77,55 @@ export class NamedHistory {
   }
 
   /** A frame was committed. Each one is given once, in the order of the common log. */
-  committed({ id, kind, base, name, trim, values }: NamedFrame): void {
+  committed({ id, kind, base, name, owner, trim, bytes, values }: NamedFrame): void {
     const log = this.logs.get(id);
     if (kind === batchKind.createLog) {
       if (log !== undefined) fail("id-reused", `${id} for ${name}, it was ${log.name}`);
       const other = this.#names.get(name!);
       if (other !== undefined) fail("name-in-use", `${name} is ${other.id}, and now ${id}`);
-      const created = { id, name: name!, values: [], lowest: 0, closed: false, deleted: false };
+      const created = {
+        id,
+        name: name!,
+        owner,
+        values: [],
+        lowest: 0,
+        bytes: 0,
+        closed: false,
+        deleted: false,
+      };
       this.logs.set(id, created);
       this.#names.set(name!, created);
+      this.#checkQuotas(owner);
       return;
     }
     if (log === undefined || log.deleted) fail("frame-without-log", `${kind} of ${id}`);
     if (base !== log.values.length)
       fail("offsets-not-dense", `${id} ends at ${log.values.length}, not ${base}`);
     if (kind === batchKind.data && log.closed) fail("append-to-closed", `${id} gets ${values.join()}`);
-    if (kind === batchKind.data) log.values.push(...values);
+    if (kind === batchKind.data) {
+      log.values.push(...values);
+      log.bytes += bytes;
+      this.#checkQuotas(log.owner);
+    }
     if (kind === batchKind.closeLog) log.closed = true;
-    if (kind === batchKind.trimLog && trim!.from === log.lowest) log.lowest = trim!.to;
+    if (kind === batchKind.trimLog && trim!.from === log.lowest) {
+      log.lowest = trim!.to;
+      log.bytes = Math.max(0, log.bytes - trim!.bytes);
+    }
     if (kind !== batchKind.deleteLog) return;
     log.deleted = true;
     this.#names.delete(log.name);
+  }
+
+  #checkQuotas(owner: string | undefined): void {
+    const there = [...this.#names.values()];
+    if (there.length > simQuotas.logsMax) fail("too-many-logs", `${there.length}`);
+    if (owner === undefined) return;
+    const own = there.filter((log) => log.owner === owner);
+    if (own.length > simQuotas.subjectLogsMax) fail("too-many-logs-of-subject", `${own.length} of ${owner}`);
+    const bytes = own.reduce((sum, log) => sum + log.bytes, 0);
+    if (bytes > simQuotas.subjectLogBytesMax + headerBytesMax)
+      fail("too-many-bytes-of-subject", `${bytes} of ${owner}`);
   }
 
   /** The rows of a server as of an index are those of every other one there. */

@@ -14,11 +14,15 @@ import type { SimServer } from "../cluster/sim-server.ts";
 import { repeatAtRandom } from "../faults/repeat-at-random.ts";
 import { runOf, valuesOf } from "../replicas/real-replica.ts";
 
-const names = ["one", "two", "three"];
+const names = ["one", "two", "three", "four"];
+const subjects = ["ann", "ann", "bob"];
 
 export function startNamedClients(cluster: SimCluster, random: Prng): void {
   const changes = random.stream("changes");
-  repeatAtRandom(cluster, changes, 150, () => new Call(cluster, changes).change());
+  repeatAtRandom(cluster, changes, 150, () => {
+    const atOnce = changes.chance(0.3) ? 3 : 1;
+    for (let call = 0; call < atOnce; call++) new Call(cluster, changes).change();
+  });
   for (let client = 1; client <= 2; client++) {
     const own = random.stream(`appends/${client}`);
     repeatAtRandom(cluster, own, 60, () => new Call(cluster, own).append());
@@ -54,14 +58,21 @@ class Call {
     const invoked = named.now;
     if (draw < 0.55) {
       this.#then(
-        this.#log.named.change({ kind: "create", name, settings: {} }),
+        this.#log.named.change(
+          { kind: "create", name, settings: {} },
+          { subject: this.#random.pick(subjects) },
+        ),
         ({ log, created }) => {
           named.exists(log!, invoked);
           if (created) named.counts.created++;
           this.#cluster.trace.mark(created ? "log-created" : "log-known");
           this.#cluster.trace.hash(`create ${name} ${log!.id}`);
         },
-        (fault) => this.#expect(fault, ["already-exists"]),
+        (fault) => {
+          this.#expect(fault, ["already-exists", "quota-exceeded"]);
+          if (fault instanceof Fault && fault.kind === "quota-exceeded")
+            this.#cluster.trace.mark("quota-exceeded");
+        },
       );
       return;
     }
@@ -191,7 +202,8 @@ class Call {
 
   /** A refusal that says that the log is not there must be right. */
   #refused(fault: Error, { name, id }: LogRef, invoked: number): void {
-    this.#expect(fault, ["not-found", "failed-precondition", "offset-mismatch", "out-of-range"]);
+    const kinds = ["not-found", "failed-precondition", "offset-mismatch", "out-of-range", "quota-exceeded"];
+    this.#expect(fault, kinds);
     if (!(fault instanceof Fault)) return;
     const isGone = fault.kind === "not-found" || fault.facts["reason"] === "ANOTHER_LOG";
     if (!isGone) return;
@@ -285,7 +297,7 @@ function startProducer(cluster: SimCluster, producer: number, random: Prng): voi
           if (["out-of-sequence", "unknown-producer", "producer-fenced"].includes(kind)) {
             throw new Violation("producer-sequence", `${write.value}: ${(reason as Fault).message}`);
           }
-          if (kind === "not-found" || kind === "failed-precondition") {
+          if (["not-found", "failed-precondition", "quota-exceeded"].includes(kind)) {
             target = undefined;
             next();
           } else again();

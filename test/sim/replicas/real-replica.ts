@@ -29,7 +29,7 @@ import type { LogId, ProducerStamp, RecordRun } from "../../../src/types.ts";
 import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { SimStableStore } from "../../support/disk/sim-stable-store.ts";
 import { isDead, ProcessClock } from "../../support/time/process-clock.ts";
-import type { NamedFrame } from "../checks/named-history.ts";
+import { type NamedFrame, simQuotas } from "../checks/named-history.ts";
 import { directoryId, memberOf, nameOf, peerNamed } from "../cluster/sim-members.ts";
 import type { PeerId, RaftIndex, RaftNode } from "../raft.ts";
 import type {
@@ -127,6 +127,7 @@ export class RealReplica implements SimReplica {
         successors: () => time.status().successors.map(peerNamed),
       },
       forwarder,
+      quotas: simQuotas,
       syncPolicy: new SimSyncPolicy(machine),
       raft: { ...limits, observe },
     });
@@ -302,12 +303,15 @@ export const runOf = (value: string): RecordRun => {
 function namedFrameOf(frame: Uint8Array): NamedFrame {
   const kind = frameKind(frame, 0);
   const command = frameCommand(frame, 0);
+  const created = kind === batchKind.createLog ? decodeCreate(command) : undefined;
   return {
     id: frameLogId(frame, 0),
     kind,
     base: frameBaseOffset(frame, 0),
-    name: kind === batchKind.createLog ? decodeCreate(command).name : undefined,
+    name: created?.name,
+    owner: created?.owner,
     trim: kind === batchKind.trimLog ? decodeLogTrim(command) : undefined,
+    bytes: frame.length,
     values: kind === batchKind.data ? valuesOf(frame)[0] : [],
   };
 }

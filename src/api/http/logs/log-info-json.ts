@@ -80,6 +80,7 @@ export function descriptionOf(info: LogInfo): object {
     last_timestamp_ms: info.lastMs,
     closed: info.closed,
     version: info.version,
+    ...(info.owner === undefined ? {} : { owner: info.owner }),
   };
 }
 

@@ -29,6 +29,7 @@ export function messageOf(info: LogInfo): MessageInitShape<typeof LogInfoSchema>
     lastTimestampMs: BigInt(info.lastMs),
     closed: info.closed,
     version: BigInt(info.version),
+    owner: info.owner ?? "",
   };
 }
 

@@ -1727,6 +1727,13 @@ export declare type LogInfo = Message<"log.v1.LogInfo"> & {
    * @generated from field: uint64 version = 10;
    */
   version: bigint;
+
+  /**
+   * The subject that created it, whose quotas count it. Empty if no caller did.
+   *
+   * @generated from field: string owner = 11;
+   */
+  owner: string;
 };
 
 /**

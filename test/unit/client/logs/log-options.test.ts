@@ -46,11 +46,13 @@ test("a description has numbers, and only the options that are set", () => {
     lastTimestampMs: 6n,
     closed: true,
     version: 12n,
+    owner: "alice",
   });
   assert.deepEqual(namedLogInfoOf(log), {
     name: "orders",
     id: "7-1",
     options: { maxBytes: 9 },
+    owner: "alice",
     lowest: 1,
     next: 3,
     bytes: 40,

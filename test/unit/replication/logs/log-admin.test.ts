@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { type LogRow, namedLogsLevel } from "../../../../src/log/mod.ts";
-import { LogTable } from "../../../../src/log/state/log-table.ts";
-import { LogAdmin } from "../../../../src/replication/logs/log-admin.ts";
 import type { LogChange } from "../../../../src/types.ts";
 import { allValues, run, simMachine } from "../../../support/log/logs.ts";
 import { openOneNode } from "../../../support/log/one-node-log.ts";
@@ -159,51 +156,6 @@ test("a delete of a version never deletes a record that was acknowledged and tha
       await named.change({ kind: "delete", log });
     }
   }
-});
-
-const rowOf = (id: number): LogRow => ({
-  id,
-  name: `log-${id}`,
-  settings: {},
-  createdMs: 0,
-  lowest: 0,
-  next: 0,
-  bytes: 0,
-  lastMs: 0,
-  lastIndex: 0,
-  version: id,
-  closed: false,
-});
-
-test("creates that are under way count for the limit, until they end", async () => {
-  const rows = Array.from({ length: 9_999 }, (_, at) => rowOf(at + 1));
-  const table = new LogTable({ level: namedLogsLevel, life: 1, nextId: 10_000, rows });
-  const underWay: ((fault: Error) => void)[] = [];
-  const admin = new LogAdmin({
-    table: () => table,
-    appender: {
-      admission: {} as never,
-      turns: { isBusy: () => false } as never,
-      command: () => Promise.resolve(),
-      namedCommand: () => new Promise<void>((_, reject) => underWay.push(reject)),
-      confirmed: () => Promise.resolve(),
-      refuse: (refusal) => Promise.reject(refusal() as Fault),
-    },
-    membersWithout: () => [],
-    drawLife: () => 1,
-  });
-  const tooMany = (fault: unknown): boolean =>
-    fault instanceof Fault && fault.facts.reason === "TOO_MANY_LOGS";
-  const first = admin.create("a", {});
-  await assert.rejects(admin.create("b", {}), tooMany);
-  assert.equal(underWay.length, 1);
-  underWay[0]!(new Error("not written"));
-  await assert.rejects(first, /not written/);
-  const again = admin.create("c", {});
-  await assert.rejects(admin.create("d", {}), tooMany);
-  assert.equal(underWay.length, 2);
-  underWay[1]!(new Error("not written"));
-  await assert.rejects(again, /not written/);
 });
 
 test("no log is created before every member has named logs, and the fault names those that do not", async () => {

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import type { LogRow } from "../../../../src/log/mod.ts";
 import { LogAdmission } from "../../../../src/replication/logs/log-admission.ts";
-import { run } from "../../../support/log/logs.ts";
+import { LogQuotas } from "../../../../src/replication/logs/log-quotas.ts";
+import { run, StillClock } from "../../../support/log/logs.ts";
 
 const row: LogRow = {
   id: 4,
@@ -18,7 +19,11 @@ const row: LogRow = {
   version: 9,
   closed: false,
 };
-const admission = new LogAdmission(() => ({ stagedNamed: (name) => (name === "a" ? row : undefined) }));
+const quotas = new LogQuotas(() => ({ size: 1, usageOf: () => ({ logs: 1, bytes: 100 }) }), new StillClock());
+const admission = new LogAdmission(
+  () => ({ stagedNamed: (name) => (name === "a" ? row : undefined) }),
+  quotas,
+);
 const refusal = (work: () => unknown): string => {
   try {
     work();

@@ -1,0 +1,168 @@
+/**
+ * The quotas of named logs, as the leader decides them: logs of the cluster, and of each subject the logs that it created,
+ * the bytes in them, and how many it creates in a minute. A decision costs the same with one log and with all.
+ *
+ * What is committed is counted in the table of the rows (LogTable), so it is the same on every node and after a restart.
+ * Creates and appends that are under way are counted here: only the leader has any. So is the minute, which begins anew on
+ * a new leader. A quota that is lowered refuses what comes next, and takes nothing away.
+ */
+import { Fault } from "../../fault.ts";
+import type { Clock } from "../../lib/time/clock.ts";
+import type { LogRow, LogTable, QueuedGroup } from "../../log/mod.ts";
+
+/** The limits. One that is absent or 0 does not exist, but for `logsMax`. */
+export interface QuotaLimits {
+  /** Logs of the cluster. Default: `logsMost`. */
+  readonly logsMax?: number;
+  /** Logs that one subject has created. */
+  readonly subjectLogsMax?: number;
+  /** Bytes of the records in these logs, whoever appends them. */
+  readonly subjectLogBytesMax?: number;
+  /** Logs that one subject creates in a minute. */
+  readonly subjectCreatesPerMinute?: number;
+  /** Subjects without quotas of their own. */
+  readonly unlimitedSubjects?: readonly string[];
+}
+
+/** Largest number of logs of a cluster. Every row is in memory and in each checkpoint, which is written with every segment. */
+export const logsMost = 10_000;
+
+const minuteMs = 60_000;
+/** Minutes of subjects are kept up to this number before those that are over are removed. */
+const minutesKept = 1_024;
+
+interface Minute {
+  readonly sinceMs: number;
+  readonly creates: number;
+}
+
+export class LogQuotas {
+  readonly #limits: QuotaLimits;
+  readonly #unlimited: ReadonlySet<string>;
+  readonly #table: () => Pick<LogTable, "size" | "usageOf">;
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  /** Creates that are under way: all, and those of each subject. They are not in the table yet. */
+  #creating = 0;
+  readonly #creatingBy = new Map<string, number>();
+  /** Bytes of appends that are under way, by the subject that created their log. */
+  readonly #appending = new Map<string, number>();
+  readonly #minutes = new Map<string, Minute>();
+
+  constructor(
+    table: () => Pick<LogTable, "size" | "usageOf">,
+    clock: Pick<Clock, "monotonicMs">,
+    limits: QuotaLimits = {},
+  ) {
+    this.#table = table;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#unlimited = new Set(limits.unlimitedSubjects);
+  }
+
+  /**
+   * Checks whether a log more may be created. Without a subject, only the limit of the cluster counts.
+   * @throws Fault "quota-exceeded"; "overloaded" for too many creates in a minute
+   */
+  checkCreate(subject: string | undefined): void {
+    const { logsMax = logsMost, subjectLogsMax = 0, subjectCreatesPerMinute = 0 } = this.#limits;
+    const logs = this.#table().size + this.#creating;
+    if (logs >= logsMax) throw tooManyLogs(logs, logsMax);
+    const limited = this.#limited(subject);
+    if (limited === undefined) return;
+    const own = this.#table().usageOf(limited).logs + (this.#creatingBy.get(limited) ?? 0);
+    if (subjectLogsMax > 0 && own >= subjectLogsMax) throw tooManyOwnLogs(limited, own, subjectLogsMax);
+    const created = this.#minuteOf(limited).creates;
+    if (subjectCreatesPerMinute > 0 && created >= subjectCreatesPerMinute)
+      throw tooFast(limited, created, subjectCreatesPerMinute);
+  }
+
+  /** A create begins. Returns the function that ends it, once its log is in the table or it has failed. */
+  creates(subject: string | undefined): () => void {
+    this.#creating++;
+    const limited = this.#limited(subject);
+    if (limited !== undefined) {
+      add(this.#creatingBy, limited, 1);
+      this.#countInMinute(limited);
+    }
+    return () => {
+      this.#creating--;
+      if (limited !== undefined) add(this.#creatingBy, limited, -1);
+    };
+  }
+
+  /**
+   * Checks whether the logs of the subject that created this one take more bytes: those of a frame with these records.
+   * @throws Fault "quota-exceeded"
+   */
+  checkAppend({ name, owner }: Pick<LogRow, "name" | "owner">, bytes: number): void {
+    const limit = this.#limits.subjectLogBytesMax ?? 0;
+    if (limit === 0) return;
+    const limited = this.#limited(owner);
+    if (limited === undefined) return;
+    const found = this.#table().usageOf(limited).bytes + (this.#appending.get(limited) ?? 0);
+    if (found + bytes > limit) throw tooManyBytes(name, limited, found, limit);
+  }
+
+  /** An append was accepted. Its bytes count until its group is in the table or has failed. */
+  appends({ owner }: Pick<LogRow, "owner">, bytes: number, group: Pick<QueuedGroup, "barriers">): void {
+    if ((this.#limits.subjectLogBytesMax ?? 0) === 0) return;
+    const limited = this.#limited(owner);
+    if (limited === undefined) return;
+    add(this.#appending, limited, bytes);
+    group.barriers.push(() => add(this.#appending, limited, -bytes));
+  }
+
+  #limited(subject: string | undefined): string | undefined {
+    return subject === undefined || this.#unlimited.has(subject) ? undefined : subject;
+  }
+
+  /** The minute that began with the first create of the subject after the one before. */
+  #minuteOf(subject: string): Minute {
+    const nowMs = this.#clock.monotonicMs();
+    const known = this.#minutes.get(subject);
+    return known !== undefined && nowMs - known.sinceMs < minuteMs ? known : { sinceMs: nowMs, creates: 0 };
+  }
+
+  #countInMinute(subject: string): void {
+    if ((this.#limits.subjectCreatesPerMinute ?? 0) === 0) return;
+    const { sinceMs, creates } = this.#minuteOf(subject);
+    // The minute that began first is the first in the map.
+    this.#minutes.delete(subject);
+    this.#minutes.set(subject, { sinceMs, creates: creates + 1 });
+    if (this.#minutes.size <= minutesKept) return;
+    const nowMs = this.#clock.monotonicMs();
+    for (const [one, { sinceMs: since }] of this.#minutes)
+      if (nowMs - since >= minuteMs) this.#minutes.delete(one);
+  }
+}
+
+/** Adds to a number of a map. A number that is 0 then is removed. */
+function add(numbers: Map<string, number>, key: string, change: number): void {
+  const sum = (numbers.get(key) ?? 0) + change;
+  if (sum === 0) numbers.delete(key);
+  else numbers.set(key, sum);
+}
+
+const tooManyLogs = (found: number, limit: number): Fault =>
+  new Fault("quota-exceeded", {
+    message: `the cluster has ${found} logs, and takes at most ${limit} (--logs-max). Delete a log first`,
+    facts: { reason: "TOO_MANY_LOGS", limit, found },
+  });
+
+const tooManyOwnLogs = (subject: string, found: number, limit: number): Fault =>
+  new Fault("quota-exceeded", {
+    message: `"${subject}" has created ${found} logs that are there, and may have at most ${limit} (--subject-logs-max). Delete a log first`,
+    facts: { reason: "TOO_MANY_LOGS_OF_SUBJECT", subject, limit, found },
+  });
+
+const tooManyBytes = (name: string, subject: string, found: number, limit: number): Fault =>
+  new Fault("quota-exceeded", {
+    message: `log "${name}" takes no more records now: the logs that "${subject}" created hold ${found} bytes, and may hold at most ${limit} (--subject-log-bytes-max)`,
+    facts: { reason: "TOO_MANY_BYTES_OF_SUBJECT", name, subject, limit, found },
+  });
+
+const tooFast = (subject: string, found: number, limit: number): Fault =>
+  new Fault("overloaded", {
+    message: `"${subject}" has created ${found} logs in this minute, and may create at most ${limit} (--subject-creates-per-minute)`,
+    facts: { reason: "TOO_MANY_CREATES", subject, limit, found },
+  });

@@ -1,0 +1,212 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
+import { LogQuotas, logsMost, type QuotaLimits } from "../../../../src/replication/logs/log-quotas.ts";
+import type { LogChange } from "../../../../src/types.ts";
+import { run, StillClock, simMachine } from "../../../support/log/logs.ts";
+
+/** Quotas over a table of these logs: each subject with the bytes of each of its logs. */
+function quotasOf(limits: QuotaLimits, logs: Readonly<Record<string, readonly number[]>> = {}) {
+  const clock = new StillClock();
+  const table = {
+    get size() {
+      return Object.values(logs).flat().length;
+    },
+    usageOf: (subject: string) => {
+      const own = logs[subject] ?? [];
+      return { logs: own.length, bytes: own.reduce((sum, bytes) => sum + bytes, 0) };
+    },
+  };
+  return { quotas: new LogQuotas(() => table, clock, limits), clock };
+}
+
+/** What a refusal says, as kind, reason, limit and found; undefined for none. */
+function refusal(work: () => unknown): readonly unknown[] | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (fault) {
+    assert.ok(fault instanceof Fault);
+    assert.equal(fault.written, "no");
+    const { reason, limit, found } = fault.facts as Record<string, unknown>;
+    return [fault.kind, reason, limit, found];
+  }
+}
+
+test("the logs of the cluster are limited, those that are being created included", () => {
+  const { quotas } = quotasOf({ logsMax: 3 }, { ann: [0], bob: [0] });
+  assert.equal(
+    refusal(() => quotas.checkCreate(undefined)),
+    undefined,
+  );
+  const ended = quotas.creates(undefined);
+  assert.deepEqual(
+    refusal(() => quotas.checkCreate("ann")),
+    ["quota-exceeded", "TOO_MANY_LOGS", 3, 3],
+  );
+  ended();
+  assert.equal(
+    refusal(() => quotas.checkCreate("ann")),
+    undefined,
+  );
+  assert.equal(logsMost, 10_000);
+});
+
+test("the logs of a subject are limited, and another subject has its own", () => {
+  const { quotas } = quotasOf({ subjectLogsMax: 2, unlimitedSubjects: ["root"] }, { ann: [0], root: [0, 0] });
+  const ended = quotas.creates("ann");
+  assert.deepEqual(
+    refusal(() => quotas.checkCreate("ann")),
+    ["quota-exceeded", "TOO_MANY_LOGS_OF_SUBJECT", 2, 2],
+  );
+  for (const other of ["bob", "root", undefined])
+    assert.equal(
+      refusal(() => quotas.checkCreate(other)),
+      undefined,
+      String(other),
+    );
+  ended();
+  assert.equal(
+    refusal(() => quotas.checkCreate("ann")),
+    undefined,
+  );
+});
+
+test("a subject creates a limited number of logs in a minute", () => {
+  const { quotas, clock } = quotasOf({ subjectCreatesPerMinute: 2 });
+  quotas.creates("ann")();
+  clock.advance(30_000);
+  quotas.creates("ann")();
+  assert.deepEqual(
+    refusal(() => quotas.checkCreate("ann")),
+    ["overloaded", "TOO_MANY_CREATES", 2, 2],
+  );
+  assert.equal(
+    refusal(() => quotas.checkCreate("bob")),
+    undefined,
+  );
+  clock.advance(29_999);
+  assert.notEqual(
+    refusal(() => quotas.checkCreate("ann")),
+    undefined,
+  );
+  clock.advance(1);
+  assert.equal(
+    refusal(() => quotas.checkCreate("ann")),
+    undefined,
+  );
+  for (let subject = 0; subject < 5_000; subject++) quotas.creates(`s${subject}`)();
+  assert.equal(
+    refusal(() => quotas.checkCreate("s4999")),
+    undefined,
+  );
+});
+
+test("the bytes of a subject's logs are limited over all of them, those that are being appended included", () => {
+  const { quotas } = quotasOf({ subjectLogBytesMax: 1_000 }, { ann: [300, 400], bob: [0] });
+  const [a, b] = [
+    { name: "a", owner: "ann" },
+    { name: "b", owner: "bob" },
+  ];
+  assert.equal(
+    refusal(() => quotas.checkAppend(a, 300)),
+    undefined,
+  );
+  assert.deepEqual(
+    refusal(() => quotas.checkAppend(a, 301)),
+    ["quota-exceeded", "TOO_MANY_BYTES_OF_SUBJECT", 1_000, 700],
+  );
+  const group = { barriers: [] as ((fault: Fault | undefined) => void)[] };
+  quotas.appends(a, 200, group);
+  assert.deepEqual(
+    refusal(() => quotas.checkAppend(a, 101)),
+    ["quota-exceeded", "TOO_MANY_BYTES_OF_SUBJECT", 1_000, 900],
+  );
+  assert.equal(
+    refusal(() => quotas.checkAppend(b, 1_000)),
+    undefined,
+  );
+  assert.equal(
+    refusal(() => quotas.checkAppend({ name: "c" }, 5_000)),
+    undefined,
+    "a log that no caller created",
+  );
+  for (const barrier of group.barriers) barrier(undefined);
+  assert.equal(
+    refusal(() => quotas.checkAppend(a, 300)),
+    undefined,
+  );
+});
+
+/** A log of one node with quotas, and how its changes and appends end. */
+async function opened(quotas: QuotaLimits, machine = simMachine("quotas")) {
+  const log = await machine.open({}, { quotas });
+  const kindOf = (fault: unknown): unknown =>
+    fault instanceof Fault ? (fault.facts.reason ?? fault.kind) : fault;
+  const change = (given: LogChange, subject?: string) =>
+    log.replica.log.named
+      .change(given, subject === undefined ? {} : { subject })
+      .then(({ created }) => (created ? "created" : "known"), kindOf);
+  const create = (name: string, subject?: string) => change({ kind: "create", name, settings: {} }, subject);
+  const append = (name: string, value: string) =>
+    log.append(run(value), { log: { name } }).then(() => "appended", kindOf);
+  return { log, machine, create, append, drop: (name: string) => change({ kind: "delete", log: { name } }) };
+}
+
+test("creates at the same time do not exceed a quota, and a delete makes room", async () => {
+  const { create, drop } = await opened({ logsMax: 5, subjectLogsMax: 2 });
+  const ann = await Promise.all([
+    create("a", "ann"),
+    create("b", "ann"),
+    create("c", "ann"),
+    create("a", "ann"),
+  ]);
+  assert.deepEqual(ann, ["created", "created", "TOO_MANY_LOGS_OF_SUBJECT", "known"]);
+  const more = await Promise.all(["d", "e", "f", "g"].map((name) => create(name)));
+  assert.deepEqual(more, ["created", "created", "created", "TOO_MANY_LOGS"]);
+  await drop("a");
+  assert.equal(await create("g", "ann"), "created");
+});
+
+test("the counts are the same after a restart, from a checkpoint and from the log", async () => {
+  const machine = simMachine("quotas/restart");
+  const limits = { subjectLogsMax: 2, subjectLogBytesMax: 2_000 };
+  const first = await opened(limits, machine);
+  await first.create("a", "ann");
+  await first.append("a", "x".repeat(1_500));
+  const usage = first.log.storedLog.state.logs.usageOf("ann");
+  assert.equal(usage.logs, 1);
+  assert.ok(usage.bytes > 1_500 && usage.bytes < 1_700);
+  const second = await opened(limits, machine);
+  assert.deepEqual(second.log.storedLog.state.logs.usageOf("ann"), usage);
+  assert.equal(second.log.storedLog.state.logs.named("a")?.owner, "ann");
+  assert.equal(await second.append("a", "x".repeat(600)), "TOO_MANY_BYTES_OF_SUBJECT");
+  assert.equal(await second.create("b", "ann"), "created");
+  assert.equal(await second.create("c", "ann"), "TOO_MANY_LOGS_OF_SUBJECT");
+  assert.deepEqual(second.log.storedLog.state.logs.copy().usageOf("ann"), {
+    ...usage,
+    logs: 2,
+  });
+});
+
+test("appends at the same time to several logs of a subject do not exceed its bytes, and a trim makes room", async () => {
+  const { log, create, append } = await opened({ subjectLogBytesMax: 4_000 });
+  await create("a", "ann");
+  await create("b", "ann");
+  const all = await Promise.all(["a", "b", "a", "b", "a"].map((name) => append(name, "x".repeat(1_200))));
+  assert.deepEqual(all, [
+    "appended",
+    "appended",
+    "appended",
+    "TOO_MANY_BYTES_OF_SUBJECT",
+    "TOO_MANY_BYTES_OF_SUBJECT",
+  ]);
+  await log.trim(1, { log: { name: "a" } });
+  assert.equal(await append("b", "x".repeat(1_200)), "appended");
+});
+
+test("a subject that is longer than that of an append creates nothing", async () => {
+  const { create } = await opened({});
+  assert.equal(await create("a", "x".repeat(256)), "bad-request");
+  assert.equal(await create("a", "x".repeat(255)), "created");
+});
