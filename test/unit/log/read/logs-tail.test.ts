@@ -252,3 +252,33 @@ test("the ends are those of the logs that were named", async () => {
   ]);
   assert.deepEqual(tailOf(log, prefixed("a"), start).ends(), []);
 });
+
+test("the position of a tail that was woken is not past what it was woken for", async () => {
+  const log = await openWith(["a", "b"], 1 << 20);
+  const tail = tailOf(log, ["a"], start);
+  assert.deepEqual(taken(tail), []);
+  await fill(log, ["b", "a", "b"], 3);
+  const { index } = tail.position;
+  assert.ok(index <= log.storedLog.state.logs.named("a")!.lastIndex, `${index}`);
+  assert.deepEqual(taken(tailOf(log, ["a"], tail.position)), ["a 1.0"]);
+});
+
+test("a frame of another log is not shown, wherever an index leads", async () => {
+  const log = await openWith(["a", "b"], 0, 2_000);
+  await fill(log, ["a", "b"], 60);
+  const [sealed] = log.storedLog.sealed.filter(({ meta }) => meta.namedBatches !== undefined);
+  const wrong = sealed!.batchesOf(2)!;
+  Object.defineProperty(sealed, "batchesOf", { value: () => wrong });
+  const shown: string[] = [];
+  const tail = tailOf(log, ["a"], start);
+  assert.throws(
+    () => {
+      for (let n = 0; n < 1_000; n++) {
+        const found = tail.take(1);
+        if (found !== undefined && found !== "later" && "slice" in found) shown.push(...textOf(found));
+      }
+    },
+    { kind: "corrupt" },
+  );
+  assert.ok(shown.every((text) => Number.parseInt(text.slice(2), 10) % 2 === 0));
+});
