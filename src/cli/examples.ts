@@ -13,7 +13,12 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "tailrace consume --from 2026-01-31T12:00:00Z --format '%o %v\\n'",
     "tailrace consume --ago 1h --until 30m --log orders",
   ],
-  tail: ["tailrace tail --format raw", "tailrace tail -n 10", "tailrace tail -n 10 -f --log orders"],
+  tail: [
+    "tailrace tail --format raw",
+    "tailrace tail -n 10",
+    "tailrace tail -n 10 -f --log orders",
+    "tailrace tail --prefix orders/",
+  ],
   describe: ["tailrace describe", "tailrace describe --json --addr 127.0.0.1:8081"],
   trim: ["tailrace trim --before 1000"],
   logs: ["tailrace logs create orders", "tailrace logs list"],

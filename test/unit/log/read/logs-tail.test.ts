@@ -282,3 +282,24 @@ test("a frame of another log is not shown, wherever an index leads", async () =>
   );
   assert.ok(shown.every((text) => Number.parseInt(text.slice(2), 10) % 2 === 0));
 });
+
+test("records that are far apart in a large segment are found", async () => {
+  const log = await openWith(["rare", "busy"], 0, 1 << 24);
+  await fill(log, ["rare", "default"], 2);
+  await fill(log, ["busy"], 4_500);
+  await fill(log, ["rare", "default"], 2);
+  await fill(log, ["busy"], 4_500);
+  await fill(log, ["default", "rare"], 2);
+  const expected = ["rare 0.0", "default 1.0", "rare 0.0", "default 1.0", "default 0.0", "rare 1.0"];
+  assert.deepEqual(taken(tailOf(log, ["rare", "default"], start)), expected);
+  assert.equal(taken(tailOf(log, ["rare"], start)).length, 3);
+  assert.equal(taken(tailOf(log, ["default"], start)).length, 3);
+  assert.equal(taken(tailOf(log, prefixed("r"), start)).length, 3);
+});
+
+test("the last batch of a segment is found, of default too", async () => {
+  const log = await openWith(["a"], 0);
+  const all = [...(await fill(log, ["default"], 40)), ...(await fill(log, ["a"], 40))];
+  assert.ok(log.storedLog.segments.length > 6);
+  assert.deepEqual(taken(tailOf(log, ["a", "default"], start)), all);
+});

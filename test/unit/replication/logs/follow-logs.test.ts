@@ -60,7 +60,8 @@ test("a name means the log with the stated id, and after a place a log that is g
   await node.change({ kind: "create", name: "a", settings: {} });
   await node.append(run("new"), { log: { name: "a" } });
   const old = { name: "a", id };
-  const follow = (names: { name: string; id?: number }[], start: MultiStart) => named.follow({ names }, start);
+  const follow = (names: { name: string; id?: number }[], start: MultiStart) =>
+    named.follow({ names }, start);
   await assert.rejects(follow([old, { name: "b" }], "end"), {
     kind: "failed-precondition",
     facts: { name: "a", reason: "ANOTHER_LOG" },
