@@ -125,11 +125,11 @@ async function fill(servers: LogServer[], logs: number): Promise<void> {
 async function appendAll(client: LogClient, logs: number): Promise<number> {
   const end = performance.now() + roundMs;
   let count = 0;
-  const lane = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     // A prime step, so that the logs of one write group are not neighbors.
     while (performance.now() < end) await client.append((count++ * 7_919) % logs);
   };
-  await Promise.all(Array.from({ length: appendsInFlight }, lane));
+  await Promise.all(Array.from({ length: appendsInFlight }, worker));
   return count;
 }
 

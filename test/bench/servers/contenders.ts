@@ -10,6 +10,9 @@ import { tailrace } from "./tailrace.ts";
 const answerMs = 120_000;
 const retryMs = 2;
 
+/** Programs whose absence was printed. */
+const reported = new Set<string>();
+
 /** Returns Tailrace and the others that are installed, each with a directory of its own. */
 export async function installed(directory: string, purpose: string): Promise<LogServer[]> {
   const at = (name: string): string => {
@@ -24,7 +27,9 @@ export async function installed(directory: string, purpose: string): Promise<Log
   ] as const) {
     const path = findProgram(program);
     if (path !== undefined) servers.push(await open(path, at(program)));
-    else console.log(`MISSING: ${program} is not installed and is left out (${how})`);
+    else if (!reported.has(program))
+      console.log(`MISSING: ${program} is not installed and is left out (${how})`);
+    if (path === undefined) reported.add(program);
   }
   return servers;
 }

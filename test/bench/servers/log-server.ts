@@ -40,8 +40,8 @@ export async function pipelined(
   work: (at: number) => Promise<unknown>,
 ): Promise<void> {
   let next = 0;
-  const lane = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     while (next < count) await work(next++);
   };
-  await Promise.all(Array.from({ length: Math.min(window, count) }, lane));
+  await Promise.all(Array.from({ length: Math.min(window, count) }, worker));
 }

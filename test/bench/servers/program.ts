@@ -8,7 +8,7 @@ import { cpuSeconds, residentBytes } from "../load/server-process.ts";
 
 export interface Program {
   readonly pid: number;
-  /** The last words of the program on standard error. */
+  /** The end of what the program wrote to standard error. */
   readonly errors: () => string;
   readonly hasExited: () => boolean;
   end(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
