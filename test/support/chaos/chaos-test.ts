@@ -41,13 +41,16 @@ export async function testChaos(t: TestContext, trial: Trial): Promise<void> {
   const at = out.indexOf("\n{");
   assert.ok(at >= 0, `the run did not end: ${out}${err}`);
   const { violations, directory, ...report } = JSON.parse(out.slice(at)) as ChaosReport;
-  const { injected, counts, records, healedMs } = report;
+  const { injected, counts, named, records, healedMs } = report;
   t.diagnostic(
-    `${injected} faults injected, ${counts.acked} appends acknowledged, healed after ${healedMs} ms`,
+    `${injected} faults injected, ${counts.acked} appends acknowledged, ${named.acked} to ${named.logs} named logs, ` +
+      `of which ${named.deleted} were deleted; healed after ${healedMs} ms`,
   );
   t.diagnostic(JSON.stringify(report));
   assert.deepEqual(violations, [], `seed ${seed}; history and logs are in ${directory}\n${out.slice(0, at)}`);
   assert.ok(injected >= faults, `only ${injected} faults were injected, less than ${faults}`);
   assert.ok(counts.acked >= acked, `only ${counts.acked} appends were acknowledged, less than ${acked}`);
   assert.ok(records >= counts.acked);
+  assert.ok(named.acked >= acked / 20, `only ${named.acked} appends to named logs were acknowledged`);
+  assert.ok(named.deleted > 0, "no named log was deleted");
 }

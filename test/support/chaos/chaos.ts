@@ -5,9 +5,10 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { LogInfo } from "../../../src/gen/log/v1/log_pb.js";
 import { type Prng, prng } from "../../../src/lib/prng.ts";
 import { check, type Violation } from "./checker.ts";
-import { type Client, pause } from "./clients/client-context.ts";
+import { pause } from "./clients/client-context.ts";
 import { NodeConnections } from "./clients/node-connections.ts";
 import * as readers from "./clients/readers.ts";
 import * as tails from "./clients/tails.ts";
@@ -17,6 +18,15 @@ import { FaultInjector } from "./faults/fault-injector.ts";
 import { problemsIn, recordsOn } from "./final-state.ts";
 import { Fleet } from "./fleet.ts";
 import { History } from "./history.ts";
+import * as namedAppends from "./named/appends.ts";
+import * as namedChanges from "./named/changes.ts";
+import { committedLogs } from "./named/committed-logs.ts";
+import { differences, equalLogs, namedRecordsOn } from "./named/final-logs.ts";
+import { KnownLogs } from "./named/known-logs.ts";
+import { checkNamed } from "./named/named-checker.ts";
+import type { NamedClient, NamedContext } from "./named/named-context.ts";
+import * as namedReads from "./named/reads.ts";
+import * as namedTails from "./named/tails.ts";
 import { Operator } from "./operator.ts";
 import { SmallDisk } from "./small-disk.ts";
 
@@ -48,6 +58,7 @@ export interface ChaosReport {
   readonly injected: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly counts: History["counts"];
+  readonly named: History["named"] & { readonly logs: number; readonly deleted: number };
   /** Records in the log at the end. */
   readonly records: number;
   /** From the last fault to a cluster in which every node has everything, milliseconds. */
@@ -80,6 +91,8 @@ interface Run {
   readonly chance: Prng;
   /** Tail → the next offset it expects. */
   readonly positions: Map<string, number>;
+  readonly known: KnownLogs;
+  readonly tailed: NamedContext["tailed"];
   readonly violations: Violation[];
 }
 
@@ -93,11 +106,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   });
   const run = await openRun(stack, options, directory);
   const { fleet, history, violations } = run;
-  const clients = startClients(run, { ...writers, ...readers });
-  const followers = startClients(run, tails);
+  const writing = { ...writers, ...readers, ...namedAppends, ...namedChanges, ...namedReads };
+  const clients = startClients(run, writing);
+  const followers = startClients(run, { ...tails, ...namedTails });
   const { injector, seconds } = await injectFaults(run);
   const healedMs = await heal(run, clients.end, followers.end);
-  const records = await checkLog(run);
+  const { records, logs, deleted } = await checkLog(run);
   isKept = violations.length > 0 || options.directory !== undefined;
   // The small disks are in memory and end with the run.
   if (isKept)
@@ -110,6 +124,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     injected: injector.total,
     faults: Object.fromEntries(injector.counts),
     counts: history.counts,
+    named: { ...history.named, logs, deleted },
     records,
     healedMs: Math.round(healedMs),
     connections: fleet.links.passed.connections,
@@ -146,15 +161,17 @@ async function openRun(stack: AsyncDisposableStack, options: ChaosOptions, direc
   if (!(await within(limitMs, () => operator.isWhole()))) throw new Error("the cluster did not start");
   report(`${nodes} nodes, seed ${seed}, ${directory}`);
   const state = { chance: prng(seed), positions: new Map<string, number>(), violations: [] };
-  return { options, directory, report, disks, history, fleet, connections, operator, ...state };
+  const named = { known: new KnownLogs(), tailed: new Map() };
+  return { options, directory, report, disks, history, fleet, connections, operator, ...state, ...named };
 }
 
 /** Starts clients. `end` stops them and resolves when they have ended. */
-function startClients(run: Run, clients: Readonly<Record<string, Client>>): { end(): Promise<void> } {
-  const { history, fleet, connections, positions, chance, violations, options } = run;
+function startClients(run: Run, clients: Readonly<Record<string, NamedClient>>): { end(): Promise<void> } {
+  const { history, fleet, connections, positions, known, tailed, chance, violations, options } = run;
   const controller = new AbortController();
   const { signal } = controller;
-  const context = { history, addresses: fleet, connections, positions, rate: options.rate ?? 60, signal };
+  const rate = options.rate ?? 60;
+  const context = { history, addresses: fleet, connections, positions, known, tailed, rate, signal };
   const done = Object.entries(clients).map(([name, client]) =>
     client({ ...context, name, chance: chance.stream(name) }).catch((reason: unknown) =>
       violations.push({ rule: "client", text: `${name} ended: ${reason}` }),
@@ -195,7 +212,7 @@ async function injectFaults(
 
 /** Waits until the cluster is whole and takes writes; resolves to the milliseconds it took until all had all records. */
 async function heal(
-  { fleet, history, operator, positions, violations, report }: Run,
+  { fleet, history, operator, positions, connections, tailed, violations, report }: Run,
   endClients: () => Promise<void>,
   endTails: () => Promise<void>,
 ): Promise<number> {
@@ -209,29 +226,52 @@ async function heal(
   await mustHold("writes are acknowledged again", async () => history.counts.acked > acked + 100);
   await endClients();
   await mustHold("every node has all records", () => operator.isWhole());
+  let logs: readonly LogInfo[] = [];
+  await mustHold("all nodes have the same named logs", async () => {
+    const equal = await equalLogs(connections, fleet);
+    logs = equal ?? [];
+    return equal !== undefined;
+  });
   const healedMs = performance.now() - began;
   const end = (await operator.endOf(fleet.nodes[0]!)) ?? 0;
   await mustHold("every tail has shown all records", async () =>
     [...positions.values()].every((next) => next >= end),
+  );
+  const ends = new Map(logs.map(({ logId, nextOffset }) => [logId, Number(nextOffset)]));
+  await mustHold("every tail of a named log has shown all records", async () =>
+    [...tailed.values()].every(({ logId, next }) => next >= (ends.get(logId) ?? 0)),
   );
   await endTails();
   report(`healed after ${Math.round(healedMs)} ms, ${end} records`);
   return healedMs;
 }
 
-/** Checks the history, the final log and the directories; resolves to the number of records. */
-async function checkLog({ fleet, connections, chance, history, violations }: Run): Promise<number> {
+/** Checks the history, the final logs and the directories; resolves to the numbers of records and named logs. */
+async function checkLog({
+  fleet,
+  connections,
+  chance,
+  history,
+  violations,
+}: Run): Promise<{ readonly records: number; readonly logs: number; readonly deleted: number }> {
   const final = await recordsOn(connections.transport(chance.pick(fleet.nodes).addr, "grpc"));
   const lastMs = final.reduce((last, { timestampMs }) => Math.max(last, timestampMs), 0);
   if (lastMs > Date.now() + stampAheadMsMax)
     violations.push({ rule: "stamps", text: `a record has the timestamp ${new Date(lastMs).toISOString()}` });
+  const shown = (await equalLogs(connections, fleet)) ?? [];
+  const served = await namedRecordsOn(connections, fleet, shown);
   for (const node of fleet.nodes) await fleet.end(node, "SIGTERM");
   for (const text of fleet.failures) violations.push({ rule: "failure", text });
   const directories = fleet.nodes.map((node) => node.directory);
   for (const text of await problemsIn(directories, final.length))
     violations.push({ rule: "identical", text });
-  violations.push(...check(history.operations, final));
-  return final.length;
+  const ofDefault = history.operations.filter(({ log }) => log === undefined);
+  violations.push(...check(ofDefault, final));
+  const committed = committedLogs(directories[0]!);
+  violations.push(...differences(shown, served, committed), ...checkNamed(history.operations, committed));
+  const { size: logs } = committed.logs;
+  const deleted = [...committed.logs.values()].filter((log) => log.deleted).length;
+  return { records: final.length, logs, deleted };
 }
 
 /** Mounts small disks for these nodes, if that is allowed. */

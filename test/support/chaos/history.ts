@@ -10,6 +10,8 @@ export interface Failure {
   readonly kind: string;
   readonly written: Written;
   readonly message: string;
+  /** The fixed word of the fault, if it has one. */
+  readonly reason?: string;
 }
 
 interface Timed {
@@ -18,6 +20,11 @@ interface Timed {
   /** Milliseconds on the run's clock. */
   readonly start: number;
   readonly end: number;
+  /** The named log that the request meant. Absent: `default`. */
+  readonly log?: string;
+  /** The id that the request stated, and that of the answer. */
+  readonly statedId?: string;
+  readonly logId?: string;
 }
 
 /** An append of values. Neither offset nor failure: the client was cut off, and the outcome is unknown. */
@@ -67,20 +74,39 @@ export interface Shown extends Timed {
   readonly values: readonly string[];
 }
 
+export type ChangeKind = "create" | "close" | "configure" | "delete" | "trim";
+
+/** A change of a named log. */
+export interface Change extends Timed {
+  readonly op: "change";
+  readonly change: ChangeKind;
+  readonly log: string;
+  /** Of a create: false if the log existed. */
+  readonly created?: boolean;
+  /** Of a trim: the first offset to keep, and the lowest offset of the answer. */
+  readonly before?: number;
+  readonly lowest?: number;
+  readonly failure?: Failure;
+}
+
 /** A fault was injected. For readers of the file. */
 export interface InjectedFault extends Timed {
   readonly op: "fault";
   readonly what: string;
 }
 
-export type Operation = Append | Read | End | Tailed | Shown | InjectedFault;
+export type Operation = Append | Read | End | Tailed | Shown | Change | InjectedFault;
+
+const emptyCounts = () => ({ appends: 0, acked: 0, notWritten: 0, unknown: 0, reads: 0, shown: 0 });
 
 export class History {
   readonly operations: Operation[] = [];
   readonly #file: number | undefined;
   /** One string per value, to save memory. */
   readonly #interned = new Map<string, string>();
-  readonly counts = { appends: 0, acked: 0, notWritten: 0, unknown: 0, reads: 0, shown: 0 };
+  readonly counts = emptyCounts();
+  /** The same of the named logs, and changes of them that were acknowledged. */
+  readonly named = { ...emptyCounts(), changes: 0, refused: 0 };
 
   /** Also writes to the file at `path`, if given. */
   constructor(path?: string) {
@@ -110,7 +136,11 @@ export class History {
   }
 
   #count(operation: Operation): void {
-    const { counts } = this;
+    const counts = operation.log === undefined ? this.counts : this.named;
+    if (operation.op === "change") {
+      if (operation.failure === undefined) this.named.changes++;
+      else if (operation.failure.written === "no") this.named.refused++;
+    }
     if (operation.op === "shown") counts.shown += operation.values.length;
     if (operation.op === "read" || operation.op === "end") counts.reads++;
     if (operation.op !== "append") return;

@@ -2,7 +2,7 @@
  * Connections to nodes, in plaintext or with certificates: RPCs in every protocol, HTTP/1.1 as in a script, and the
  * package's client. Connections are reused. Only the package's client retries.
  */
-import { Agent, type IncomingMessage, request as requestHttp } from "node:http";
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps, Agent as TlsAgent } from "node:https";
 import type { Transport } from "@connectrpc/connect";
 import {
@@ -20,6 +20,7 @@ export interface Answer {
   readonly status: number;
   /** The body; empty if it is not JSON. */
   readonly json: object;
+  readonly headers: IncomingHttpHeaders;
   /** The error code or message, if there was no answer. */
   readonly failed: string | undefined;
 }
@@ -60,7 +61,12 @@ export class NodeConnections implements Disposable {
   http(addr: string, path: string, { method = "GET", body, timeoutMs }: Ask): Promise<Answer> {
     return new Promise((resolve) => {
       const fail = (error: Error): void => {
-        resolve({ status: 0, json: {}, failed: (error as NodeJS.ErrnoException).code ?? error.message });
+        resolve({
+          status: 0,
+          json: {},
+          headers: {},
+          failed: (error as NodeJS.ErrnoException).code ?? error.message,
+        });
       };
       const headers = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
       const options = { method, headers, agent: this.#agent, signal: AbortSignal.timeout(timeoutMs) };
@@ -71,9 +77,10 @@ export class NodeConnections implements Disposable {
           text += chunk;
         });
         answer.on("error", fail);
-        answer.on("end", () =>
-          resolve({ status: answer.statusCode ?? 0, json: parse(text), failed: undefined }),
-        );
+        answer.on("end", () => {
+          const { statusCode: status = 0, headers: answered } = answer;
+          resolve({ status, json: parse(text), headers: answered, failed: undefined });
+        });
       });
       asking.on("error", fail);
       asking.end(body);

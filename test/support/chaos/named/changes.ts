@@ -1,0 +1,109 @@
+/** Clients that create, close, configure, trim and delete named logs, at random nodes and without retries. */
+import { atPace, callMs } from "../clients/client-context.ts";
+import type { Change, ChangeKind } from "../history.ts";
+import type { MeantLog } from "./known-logs.ts";
+import {
+  anyLog,
+  anyLogs,
+  lanes,
+  type NamedClient,
+  type NamedContext,
+  namedFailureOf,
+  requestOf,
+} from "./named-context.ts";
+
+const limit = { timeoutMs: callMs };
+/** Longer than any run, and shorter than a jump of a clock: no clock may expire a log or its records. */
+const hourMs = 3_600_000n;
+
+type Result = Pick<Change, "logId" | "created" | "before" | "lowest">;
+
+/** Runs a change and records the result. */
+async function changed(
+  self: NamedContext,
+  change: ChangeKind,
+  meant: MeantLog,
+  work: () => Promise<Result>,
+  asked: Pick<Change, "before"> = {},
+): Promise<void> {
+  const { history, name, known } = self;
+  const about = { op: "change", client: name, change, ...meant, ...asked, start: history.now() } as const;
+  try {
+    const result = await work();
+    if (result.logId !== undefined) known.learn(meant.log, result.logId);
+    history.add({ ...about, ...result, end: history.now() });
+  } catch (reason) {
+    history.add({ ...about, failure: namedFailureOf(reason), end: history.now() });
+  }
+}
+
+const named = ({ log, statedId }: MeantLog) => ({
+  name: log,
+  ...(statedId === undefined ? {} : { logId: statedId }),
+});
+
+function create(self: NamedContext, name: string): Promise<void> {
+  // Limits that nothing reaches, so that a wrong clock or count would be seen.
+  const settings = self.chance.chance(0.5)
+    ? { ttlMs: hourMs, retentionAgeMs: hourMs, expiresAtMs: BigInt(Date.now()) + 4n * hourMs }
+    : {};
+  const request = { name, settings, ifNotExists: self.chance.chance(0.3) };
+  return changed(self, "create", { log: name }, async () => {
+    const { log, created } = await anyLogs(self).createLog(request, limit);
+    return { logId: log!.logId, created };
+  });
+}
+
+function trim(self: NamedContext, meant: MeantLog): Promise<void> {
+  const before = self.chance.between(1, 200);
+  const work = async (): Promise<Result> => {
+    const request = { ...requestOf(meant), beforeOffset: BigInt(before) };
+    const { lowestOffset, logId } = await anyLog(self).trim(request, limit);
+    return { lowest: Number(lowestOffset), ...(logId === undefined ? {} : { logId }) };
+  };
+  return changed(self, "trim", meant, work, { before });
+}
+
+const configure = (self: NamedContext, meant: MeantLog): Promise<void> =>
+  changed(self, "configure", meant, async () => {
+    const settings = { maxBytes: BigInt(self.chance.between(50, 100)) * 1_000_000n };
+    const { log } = await anyLogs(self).updateLog({ ...named(meant), settings }, limit);
+    return { logId: log!.logId };
+  });
+
+const close = (self: NamedContext, meant: MeantLog): Promise<void> =>
+  changed(self, "close", meant, async () => {
+    const { log } = await anyLogs(self).closeLog(named(meant), limit);
+    return { logId: log!.logId };
+  });
+
+const remove = (self: NamedContext, meant: MeantLog): Promise<void> =>
+  changed(self, "delete", meant, async () => {
+    await anyLogs(self).deleteLog(named(meant), limit);
+    return {};
+  });
+
+/** Deletes and creates again, so that a name soon means another log. */
+async function replace(self: NamedContext, meant: MeantLog): Promise<void> {
+  await remove(self, meant);
+  await create(self, meant.log);
+}
+
+async function change(self: NamedContext): Promise<void> {
+  const { chance, known } = self;
+  const missing = known.names.filter((name) => known.newest(name) === undefined);
+  if (missing.length > 0) return create(self, chance.pick(missing));
+  const meant = known.pick(chance);
+  const draw = chance.float();
+  if (draw < 0.15) return trim(self, meant);
+  if (draw < 0.25) return configure(self, meant);
+  if (draw < 0.4 || known.isKept(meant.log)) return create(self, meant.log);
+  if (draw < 0.45) return close(self, meant);
+  return draw < 0.6 ? remove(self, meant) : replace(self, meant);
+}
+
+/** Creates all logs, and then changes one after another. */
+export const admin: NamedClient = async (self) => {
+  await Promise.all(self.known.names.map((name) => create(self, name)));
+  await lanes(4, (lane) => atPace(lane, 12_000 / lane.rate, () => change(lane)))(self);
+};
