@@ -3,11 +3,13 @@
  *
  * All entries in this log count as committed from then on. The change is written into the log as ordinary entries, one
  * removal each, so that a node that joins later and applies the log from its start gets the same configuration. The
- * cluster gets a new id, so that the lost nodes cannot rejoin it. Entries that only other nodes had are lost.
+ * cluster gets a new id, so that the lost nodes cannot rejoin it. Entries that only other nodes had are lost, among them
+ * perhaps creates of named logs, so the cluster also begins another life.
  */
 import { Fault } from "../fault.ts";
 import { batchKind, encodeFrame, type SegmentedLog } from "../log/mod.ts";
 import { type ConfChange, emptyConfState, type Member } from "../raft/mod.ts";
+import { beginLife } from "./logs/cluster-life.ts";
 import { encodeChange, entryOf } from "./storage/entries.ts";
 import type { StableState } from "./storage/stable-state.ts";
 
@@ -22,7 +24,8 @@ export interface ForcedConfiguration {
 }
 
 /**
- * Forces the configuration with `self` as the only member. Durable on return.
+ * Forces the configuration with `self` as the only member. Durable on return. `random` draws the life of the cluster: a
+ * number from 0 up to but without 1.
  * @throws Fault "failed-precondition" for a directory that belongs to no cluster
  */
 export function forceConfiguration(
@@ -31,6 +34,7 @@ export function forceConfiguration(
   self: Member,
   clusterId: string,
   wallMs: number,
+  random: () => number,
 ): ForcedConfiguration {
   if (!state.configured) {
     throw new Fault("failed-precondition", { message: "this directory is not a member of a cluster" });
@@ -54,6 +58,7 @@ export function forceConfiguration(
   const tail = log.end.index - before;
   const term = Math.max(state.vote?.term ?? 0, log.end.term) + 1;
   for (const change of changes) stage(log, change, term, wallMs);
+  beginLife(log, random);
   log.flushNow();
   const { index } = log.end;
   const nextPeer = Math.max(self.peer, ...members.keys()) + 1;

@@ -38,6 +38,7 @@ import { BootRecords } from "./identity/boot-records.ts";
 import { directoryText, type NodeIdentity, peerIdOf } from "./identity/node-identity.ts";
 import { startBoot } from "./identity/start-boot.ts";
 import { LeaderWatch } from "./leader-watch.ts";
+import { beginLife } from "./logs/cluster-life.ts";
 import type { QuotaLimits } from "./logs/log-quotas.ts";
 import { Maintenance } from "./maintenance.ts";
 import { PeerFaultLog } from "./peer-fault-log.ts";
@@ -154,6 +155,7 @@ export class Replica implements AsyncDisposable {
     });
     this.log = this.#createReplicatedLog(sync);
     this.#maintenance = this.#createMaintenance();
+    this.#beginLifeAfterRepair();
     const unsynced = sync !== "always";
     const claim = startBoot({ log, state: this.state, random, reserve: this.#reserve, unsynced });
     this.boots = new BootRecords(claim, this.state);
@@ -250,7 +252,8 @@ export class Replica implements AsyncDisposable {
 
   /**
    * Stores the initial configuration of a cluster, and the cluster's id if it is given. Every node of the initial
-   * configuration must get the same one, once, before it starts.
+   * configuration must get the same one, once, before it starts. A log that was restored bootstraps alone, and begins
+   * another life.
    * @throws Fault "failed-precondition" if this node belongs to a cluster already
    */
   bootstrap(members: readonly Replica["member"][], clusterId?: string): void {
@@ -264,7 +267,20 @@ export class Replica implements AsyncDisposable {
       voters,
       roster: { members: sorted, nextPeer: Math.max(...voters) + 1 },
     };
+    this.#beginLife();
     this.state.bootstrap(configuration, clusterId);
+  }
+
+  #beginLife(): void {
+    const random = this.#options.random.stream("life");
+    beginLife(this.storedLog, () => random.float());
+  }
+
+  /** A repair may have cut entries that no other node has. */
+  #beginLifeAfterRepair(): void {
+    const { voters, votersOutgoing } = this.state.configurationAt(this.storedLog.end.index);
+    const isAlone = voters.length === 1 && voters[0] === this.identity.peer && votersOutgoing.length === 0;
+    if (this.state.isRepaired && isAlone) this.#beginLife();
   }
 
   /** Calls back on every change of role, term, leader or configuration, until the returned function is called. */

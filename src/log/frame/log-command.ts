@@ -33,7 +33,7 @@ export const namedLogsLevel = 1;
 export interface LevelCommand {
   /** The features that all members have. 1: named logs. */
   readonly level: number;
-  /** Drawn anew whenever logs may repeat ids that were given before. */
+  /** Drawn again whenever ids may be given a second time: see replication/logs/cluster-life.ts. */
   readonly life: number;
 }
 

@@ -84,6 +84,11 @@ export class LogTable {
     return this.#levels.at(-1)?.level ?? this.#level;
   }
 
+  /** The life after the last staged frame. */
+  get stagedLife(): number {
+    return this.#levels.at(-1)?.life ?? this.#life;
+  }
+
   /** How many logs there are, as committed. */
   get size(): number {
     return this.#committed.size;

@@ -18,7 +18,7 @@ export function drawLife(random: () => number, before = 0): number {
  * Appends the command that begins another life, if the log has named logs. Only for a log whose cluster is this node alone,
  * before its Raft node starts: then the end of the log is its own. Durable on return.
  */
-export function beginLife(log: SegmentedLog, random: () => number, wallMs: number): void {
+export function beginLife(log: SegmentedLog, random: () => number): void {
   const { logs } = log.state;
   const { end } = log;
   if (logs.stagedLevel === 0) return;
@@ -26,7 +26,7 @@ export function beginLife(log: SegmentedLog, random: () => number, wallMs: numbe
     index: end.index + 1,
     term: end.term,
     baseOffset: end.nextOffset,
-    timestampMs: Math.max(end.timestampMs, wallMs),
+    timestampMs: end.timestampMs,
     recordCount: 0,
     kind: batchKind.level,
   };

@@ -23,6 +23,7 @@ import type {
 import type { Appender } from "../append/appender.ts";
 import type { FreshnessGate, FreshnessPorts } from "../freshness-gate.ts";
 import { LogReads } from "../log-reads.ts";
+import { drawLife } from "./cluster-life.ts";
 import { followLogs } from "./follow-logs.ts";
 import { LogAdmin } from "./log-admin.ts";
 import { LogRetention } from "./log-retention.ts";
@@ -71,7 +72,7 @@ export class NamedLogs implements LogCatalog {
       table: () => log.state.logs,
       appender,
       membersWithout,
-      drawLife: () => 1 + Math.floor(random() * 0xffff_fffe),
+      drawLife: () => drawLife(random),
     });
     this.retention = this.#createRetention();
   }

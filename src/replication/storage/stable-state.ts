@@ -115,6 +115,11 @@ export class StableState {
     return storedBootOf(this.#store.get(bootKey));
   }
 
+  /** True from a repair that kept the identity until the next start. */
+  get isRepaired(): boolean {
+    return this.boot?.nonce === "";
+  }
+
   saveBoot(boot: StoredBoot): void {
     this.#store.write({ [bootKey]: boot });
   }

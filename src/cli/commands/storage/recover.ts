@@ -26,7 +26,7 @@ export function register(program: Command): void {
 }
 
 async function recover({ dataDir, forceConfig }: Flags): Promise<number> {
-  const { randomUUID } = await import("node:crypto");
+  const { randomInt, randomUUID } = await import("node:crypto");
   const { Fault } = await import("../../../fault.ts");
   const { systemClock } = await import("../../../lib/time/clock.ts");
   const { directoryText, forceConfiguration, peerIdOf, StableState } = await import(
@@ -59,6 +59,7 @@ async function recover({ dataDir, forceConfig }: Flags): Promise<number> {
     self,
     randomUUID(),
     systemClock.wallMs(),
+    () => randomInt(2 ** 32) / 2 ** 32,
   );
   const names = removed.map(({ name }) => name).sort();
   await print(

@@ -64,7 +64,7 @@ async function withLateLog() {
   return { cluster, node, files, late, place };
 }
 
-test("another life: after a restore, an id of before is refused, also for the log that got its number", async () => {
+test("another life after a restore: an id of before is refused, also for the log that got its number", async () => {
   const { cluster, files, late } = await withLateLog();
   await using _ = cluster;
   await using other = new MemoryCluster();
@@ -81,7 +81,7 @@ test("another life: after a restore, an id of before is refused, also for the lo
   await refuses(replica!, late);
 });
 
-test("another life: after recover --force-config, an id of before is refused", async () => {
+test("another life after recover --force-config: an id of before is refused", async () => {
   const { cluster, node, late, place } = await withLateLog();
   await using _ = cluster;
   await node.replica!.close();
@@ -93,7 +93,7 @@ test("another life: after recover --force-config, an id of before is refused", a
   await refuses((await cluster.leader()).replica!, late);
 });
 
-test("another life: after the repair of a cluster of one node, an id of before is refused", async () => {
+test("another life after the repair of a cluster of one node: an id of before is refused", async () => {
   const { cluster, node, late, place } = await withLateLog();
   await using _ = cluster;
   await node.replica!.close();
@@ -120,7 +120,7 @@ test("a life differs from the one before, and default alone has none", async () 
   await replica!.log.append(run("x"));
   await replica!.close();
   const log = openStored({ directory: simDirectory, ...node });
-  beginLife(log, () => 0, 0);
+  beginLife(log, () => 0);
   assert.equal(log.state.logs.stagedLevel, 0);
   log.close();
 });
