@@ -1,17 +1,25 @@
-/** Each defect of the book's version, restored by a patch: the test named after it fails with the patch and passes without. */
+/**
+ * Each defect of the book's version, restored by a patch, and each injected bug of named logs: the test that the patch names fails
+ * with the patch and passes without.
+ */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { bookDefects, tryTests } from "../support/process/book-defects.ts";
+import { defectsIn, tryTests } from "../support/process/book-defects.ts";
 import { root } from "../support/process/process.ts";
 
-const defects = bookDefects();
-const page = readFileSync(join(root, "test/DEFECTS.md"), "utf8");
+const ofBook = defectsIn("test/defects");
+const ofLogs = defectsIn("test/defects/logs");
+const defects = [...ofBook, ...ofLogs];
+const pageOf = (name: string): string => readFileSync(join(root, `test/${name}`), "utf8");
 
-test("every patch of a defect is listed in test/DEFECTS.md", () => {
-  assert.equal(defects.length, 15);
-  for (const { name } of defects) assert.ok(page.includes(`(defects/${name}.patch)`), name);
+test("every patch of a defect is listed in test/DEFECTS.md or test/NAMED-LOGS.md", () => {
+  assert.equal(ofBook.length, 15);
+  const page = pageOf("DEFECTS.md");
+  for (const { name } of ofBook) assert.ok(page.includes(`(defects/${name}.patch)`), name);
+  const rules = pageOf("NAMED-LOGS.md");
+  for (const { name } of ofLogs) assert.ok(rules.includes(`(defects/logs/${name}.patch)`), name);
 });
 
 for (const [file, ofFile] of Map.groupBy(defects, (defect) => defect.file)) {

@@ -2,7 +2,8 @@
  * Decides what follows a failed attempt of a forwarded append: retry it, observe the local log, or fail it. Pure.
  *
  * An append without conditions is retried only if it certainly was not written. An append with a producer's sequence
- * or an expected offset may always be retried: the leader appends it at most once.
+ * or an expected offset may always be retried: the leader appends it at most once. This holds within one log. A name alone
+ * can mean another log at the second attempt, so an append to a named log must state the id, too.
  */
 import { Fault } from "../../fault.ts";
 import type { AppendOptions } from "../../types.ts";
@@ -21,9 +22,13 @@ export interface FailedAttempt {
   readonly undecided: Fault | undefined;
 }
 
-/** Returns true if a second attempt cannot write the records twice. */
-export const isRepeatable = ({ producer, expectedOffset }: AppendOptions): boolean =>
+/** Returns true if a log takes the append at most once. Such a run is not joined with others. */
+export const hasCondition = ({ producer, expectedOffset }: AppendOptions): boolean =>
   producer !== undefined || expectedOffset !== undefined;
+
+/** Returns true if a second attempt cannot write the records twice. */
+export const isRepeatable = (options: AppendOptions): boolean =>
+  hasCondition(options) && (options.log === undefined || options.log.id !== undefined);
 
 export function retryDecision(attempt: FailedAttempt): RetryDecision {
   const { fault, options, isFirst, isStream, undecided } = attempt;

@@ -1,5 +1,6 @@
 /**
- * Restores the defects of test/DEFECTS.md, one at a time. The first line of each patch names the test that must fail.
+ * Restores the defects of test/DEFECTS.md, and injects those of test/NAMED-LOGS.md, one at a time. The first line of each patch
+ * names the test that must fail.
  *
  *   test/defects/name.patch := "file of tests" " > " "name of the test" ": " description, then blocks of bug-loader
  *
@@ -19,8 +20,9 @@ export interface BookDefect {
   readonly about: string;
 }
 
-export function bookDefects(): BookDefect[] {
-  return globSync("test/defects/*.patch", { cwd: root })
+/** The defects of the book's version: "test/defects". Those of named logs: "test/defects/logs". */
+export function defectsIn(folder: string): BookDefect[] {
+  return globSync(`${folder}/*.patch`, { cwd: root })
     .sort()
     .map((patch) => {
       const [about = ""] = readFileSync(join(root, patch), "utf8").split("\n");

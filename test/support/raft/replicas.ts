@@ -30,6 +30,8 @@ export class MemoryCluster implements AsyncDisposable {
   readonly #cut = new Set<string>();
   /** The number of sent messages by type. */
   readonly sent = new Map<string, number>();
+  /** Called when the leader has done a forwarded append. If it rejects, the caller gets that instead of the answer. */
+  afterForward: () => Promise<void> = async () => {};
 
   constructor(settings: Partial<LogSettings> = {}, options: Partial<ReplicaOptions> = {}) {
     this.#settings = { ...defaultSettings, ...settings };
@@ -150,7 +152,9 @@ export class MemoryCluster implements AsyncDisposable {
     return {
       append: async (leader, run, { order: _, ...options }, signal) =>
         unlessReplaced(
-          there(leader).log.append(run, { ...options, forward: false, forwarded: true }),
+          there(leader)
+            .log.append(run, { ...options, forward: false, forwarded: true })
+            .then((appended) => this.afterForward().then(() => appended)),
           signal,
         ),
       trim: async (leader, before, options, signal) =>

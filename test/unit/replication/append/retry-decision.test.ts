@@ -26,6 +26,17 @@ test("an append with a sequence or an expected offset is retried", () => {
   }
 });
 
+test("an append to a named log that states no id is not retried: the name can mean another log by then", () => {
+  for (const options of [{ producer }, { expectedOffset: 3 }]) {
+    const byName = retryDecision({ ...asked, fault: unknown, options: { ...options, log: { name: "a" } } });
+    assert.equal(byName, "fail");
+    const withId = { ...options, log: { name: "a", id: 1 } };
+    assert.equal(retryDecision({ ...asked, fault: unknown, options: withId }), "retry");
+    const notSent = new Fault("unavailable", { written: "no" });
+    assert.equal(retryDecision({ ...asked, fault: notSent, options: { log: { name: "a" } } }), "retry");
+  }
+});
+
 test("an append that certainly was not written is retried; if the queue was full, only in a stream", () => {
   for (const kind of ["not-leader", "unavailable"] as const) {
     assert.equal(retryDecision({ ...asked, fault: new Fault(kind), options: {} }), "retry");

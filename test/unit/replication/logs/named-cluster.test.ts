@@ -266,3 +266,41 @@ test("an append and a change that wait for a command end at their deadline as no
   await command;
   assert.equal((await reads(await cluster.leader(), "a").bounds({ mode: "linearizable" })).next, 0);
 });
+
+test("a forwarded append by name alone is not sent again: a log that got the name meanwhile stays empty", async () => {
+  for (const states of ["name", "id"] as const) {
+    const isReplaced = Promise.withResolvers<void>();
+    let isBetween = false;
+    await using cluster = await MemoryCluster.open(3);
+    const leader = await cluster.leader();
+    const { log } = leader.replica!;
+    const { id } = await create(leader.replica!, "a");
+    const follower = cluster.followers(leader)[0]!;
+    await until(
+      "the follower has the log",
+      () => follower.replica!.log.log.state.logs.named("a") !== undefined,
+    );
+    cluster.afterForward = async () => {
+      if (isBetween) return;
+      isBetween = true;
+      await log.named.change({ kind: "delete", log: { name: "a" } });
+      await log.named.change({ kind: "create", name: "a", settings: {} });
+      isReplaced.resolve();
+      throw new Fault("interrupted", { written: "unknown" });
+    };
+    const ref = states === "id" ? { name: "a", id } : { name: "a" };
+    const producer = { subject: "s", id: 1n, epoch: 0, sequence: 0 };
+    const sent = follower.replica!.log.append(run("x"), { log: ref, producer });
+    if (states === "name") await assert.rejects(sent, { kind: "interrupted", written: "unknown" });
+    else {
+      // The log of the follower may show that the first attempt was written. The second one is refused.
+      const outcome = await sent.catch(Fault.from);
+      assert.equal(
+        outcome instanceof Fault ? outcome.written : outcome.logId,
+        outcome instanceof Fault ? "unknown" : id,
+      );
+    }
+    await isReplaced.promise;
+    assert.deepEqual(await log.named.open({ name: "a" }).bounds(), { lowest: 0, next: 0 }, states);
+  }
+});
