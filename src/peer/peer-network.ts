@@ -11,8 +11,9 @@ import type { Duplex } from "node:stream";
 import { Fault } from "../fault.ts";
 import { type Logger, noLogger, noMetrics } from "../lib/telemetry.ts";
 import type { Timer } from "../lib/time/clock.ts";
+import { namedLogsLevel } from "../log/mod.ts";
 import type { ConfState, Member, Message, PeerId, RaftTransport } from "../raft/mod.ts";
-import { type Forwarder, LogTime, noPosition } from "../replication/mod.ts";
+import { type Forwarder, LogTime, noPosition, oldMembers } from "../replication/mod.ts";
 import type { Appended, AppendOptions, ChangedLog, LogChange, Offset, RecordRun } from "../types.ts";
 import { type PeerHello, peerIdOfHello } from "./handshake/introduction.ts";
 import { IdentityCheck } from "./identity/identity-check.ts";
@@ -195,11 +196,13 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     options: AppendOptions,
     signal?: AbortSignal,
   ): Promise<Appended> {
-    return this.#linkTo(leader).append(run, options, this.#forwardDeadline(options), signal);
+    const link = this.#linkTo(leader, options.log !== undefined);
+    return link.append(run, options, this.#forwardDeadline(options), signal);
   }
 
   async trim(leader: string, before: Offset, options: AppendOptions, signal?: AbortSignal): Promise<Offset> {
-    return this.#linkTo(leader).trim(before, options, this.#forwardDeadline(options), signal);
+    const link = this.#linkTo(leader, options.log !== undefined);
+    return link.trim(before, options, this.#forwardDeadline(options), signal);
   }
 
   async changeLog(
@@ -208,7 +211,14 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     options: AppendOptions,
     signal?: AbortSignal,
   ): Promise<ChangedLog> {
-    return this.#linkTo(leader).changeLog(change, options, this.#forwardDeadline(options), signal);
+    return this.#linkTo(leader, true).changeLog(change, options, this.#forwardDeadline(options), signal);
+  }
+
+  /** The other members that are not connected, or do not have this level. */
+  membersWithout(level: number): readonly string[] {
+    return this.peers()
+      .filter(({ connected, hello }) => !connected || (hello?.level ?? 0) < level)
+      .map(({ name }) => name);
   }
 
   /** The state of the links to the other members. */
@@ -330,8 +340,14 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     }
   }
 
-  #linkTo(name: string): PeerLink {
+  /**
+   * @throws Fault "failed-precondition" for a request about a named log to a node without them. Such a node would take it for
+   * a malformed one, and end the connection
+   */
+  #linkTo(name: string, isNamed: boolean): PeerLink {
     const link = this.#links.byName(name);
+    const isOld = link?.hello !== undefined && (link.hello.level ?? 0) < namedLogsLevel;
+    if (isNamed && isOld) throw oldMembers(this.membersWithout(namedLogsLevel));
     if (link !== undefined) return link;
     throw new Fault("unavailable", {
       message: `${name} is not in the configuration of this node`,

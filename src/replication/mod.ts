@@ -24,6 +24,7 @@ export {
 export type { BootRecords } from "./identity/boot-records.ts";
 export { directoryText, peerIdOf } from "./identity/node-identity.ts";
 export { noLeaderMessage } from "./leader-watch.ts";
+export { oldMembers } from "./logs/log-admin.ts";
 export { logsMost } from "./logs/log-quotas.ts";
 export { Replica, type ReplicaOptions } from "./replica.ts";
 export type { Forwarder } from "./replicated-log.ts";

@@ -77,7 +77,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
       ...{ config, directory, telemetry, clock, sizeShare },
       ...{ name: nodeName, address: rpcAddr },
       ...links,
-      membersWithout: (level) => membersWithout(network, level),
+      membersWithout: (level) => network.membersWithout(level),
     }),
   );
   self = helloOf(replica, options);
@@ -154,14 +154,6 @@ function viewOf(replica: Replica, node: NodeCluster, network: PeerNetwork, rpcAd
     refusals: () => refusalsOf(network, replica),
     fresh: () => node.progress.fresh(),
   });
-}
-
-/** The other members that are not connected, or do not have this level. */
-function membersWithout(network: PeerNetwork, level: number): readonly string[] {
-  return network
-    .peers()
-    .filter(({ connected, hello }) => !connected || (hello?.level ?? 0) < level)
-    .map(({ name }) => name);
 }
 
 function contactOf(network: PeerNetwork, name: string): PeerContact | undefined {

@@ -202,17 +202,19 @@ export class LogAdmin {
     const { appender, drawLife, membersWithout, table } = this.#ports;
     if (table().level >= namedLogsLevel) return Promise.resolve();
     const without = membersWithout(namedLogsLevel);
-    if (without.length > 0) {
-      throw new Fault("failed-precondition", {
-        message: `named logs need a newer version on every node, these have not said that they have it: ${without.join(", ")}`,
-        facts: { reason: "OLD_MEMBERS", members: without.join(" ") },
-      });
-    }
+    if (without.length > 0) throw oldMembers(without);
     const command = encodeLogCommand({ level: namedLogsLevel, life: drawLife() });
     this.#raising ??= appender.command(batchKind.level, command).finally(() => (this.#raising = undefined));
     return this.#raising;
   }
 }
+
+/** The fault of a request about a named log while members have an earlier version. */
+export const oldMembers = (names: readonly string[]): Fault =>
+  new Fault("failed-precondition", {
+    message: `named logs need a newer version on every node, these have not said that they have it: ${names.join(", ")}`,
+    facts: { reason: "OLD_MEMBERS", members: names.join(" ") },
+  });
 
 const settingKeys = [
   "retentionBytes",

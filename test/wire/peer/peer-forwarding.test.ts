@@ -258,3 +258,21 @@ describe("a forwarded append whose connection or deadline ends", () => {
     assert.equal(fault.written, "unknown");
   });
 });
+
+test("a request about a named log is not sent to a leader of an earlier version, which would end the connection", async () => {
+  await using a = await openPeer("a");
+  await using b = await openPeer("b", {}, { level: 0 });
+  b.append = async (given) => ({ firstOffset: 7, count: given.count, timestampMs: 9, duplicate: false });
+  a.setMembers(b.hello);
+  await untilLinked(a);
+  const log = { name: "orders" };
+  for (const asked of [
+    () => a.network.append("b", run("x"), { log }),
+    () => a.network.trim("b", 5, { log }),
+    () => a.network.changeLog("b", { kind: "delete", log }, {}),
+  ]) {
+    const fault = await faultOf(asked());
+    assert.deepEqual([fault.kind, fault.written, fault.facts["members"]], ["failed-precondition", "no", "b"]);
+  }
+  assert.equal((await a.network.append("b", run("x"), {})).firstOffset, 7, "the connection stays");
+});
