@@ -13,9 +13,19 @@ export interface Comparison {
   /** The records that all logs hold: from … to−1. */
   readonly from: Offset;
   readonly to: Offset;
-  /** One hash per directory; none if there are findings. */
+  /** One hash per directory, of the records of all logs; none if there are findings. */
   readonly hashes: readonly string[];
+  /** The logs whose records differ. Empty if all hashes are equal. */
+  readonly different: readonly NamedLogKey[];
+  /** The named logs that some directories lack. A node that lags can lack a log. Their records are not compared. */
+  readonly notEverywhere: readonly NamedLogKey[];
   readonly findings: readonly (Finding & { readonly directory: string })[];
+}
+
+/** A log; `default` has the id 0. */
+export interface NamedLogKey {
+  readonly id: LogId;
+  readonly name: string;
 }
 
 /**
@@ -39,7 +49,29 @@ export function compareLogs(directories: readonly LogDirectory[]): Comparison {
   const named = commonLogs(reports.map(({ report }) => report.logs));
   const hashes =
     findings.length > 0 ? [] : directories.map((place) => hashRecords(place, { from, to }, named));
-  return { from, to, hashes, findings };
+  const rows = new Map(reports.flatMap(({ report }) => report.logs.map((row) => [row.id, row] as const)));
+  const keyOf = (id: LogId): NamedLogKey => ({ id, name: rows.get(id)?.name ?? "default" });
+  const notEverywhere = [...rows.keys()].filter((id) => !named.has(id)).map(keyOf);
+  const isEqual = new Set(hashes).size <= 1;
+  const different = isEqual ? [] : differentLogs(directories, { from, to }, named).map(keyOf);
+  return { from, to, hashes, different, notEverywhere, findings };
+}
+
+/** Which of these logs do not have the same records in all directories. */
+function differentLogs(
+  directories: readonly LogDirectory[],
+  ofDefault: Extent,
+  named: ReadonlyMap<LogId, Extent>,
+): LogId[] {
+  const hashesOf = (place: LogDirectory): Map<LogId, string> => {
+    const hashes = new Map([0, ...named.keys()].map((id) => [id, createHash("sha256")] as const));
+    seeRecords(place, ofDefault, named, (id, pieces) => {
+      for (const piece of pieces) hashes.get(id)!.update(piece);
+    });
+    return new Map([...hashes].map(([id, hash]) => [id, hash.digest("hex")]));
+  };
+  const [first, ...others] = directories.map(hashesOf);
+  return [...first!.keys()].filter((id) => others.some((other) => other.get(id) !== first!.get(id)));
 }
 
 const extentOf = ({ lowest, next }: Bounds): string =>
@@ -70,6 +102,19 @@ function commonLogs(directories: readonly (readonly LogRow[])[]): Map<LogId, Ext
  */
 function hashRecords(place: LogDirectory, ofDefault: Extent, named: ReadonlyMap<LogId, Extent>): string {
   const hash = createHash("sha256");
+  seeRecords(place, ofDefault, named, (_, pieces) => {
+    for (const piece of pieces) hash.update(piece);
+  });
+  return hash.digest("hex");
+}
+
+/** Calls `see` with the log and the parts of each record that is compared. */
+function seeRecords(
+  place: LogDirectory,
+  ofDefault: Extent,
+  named: ReadonlyMap<LogId, Extent>,
+  see: (id: LogId, pieces: readonly (string | Uint8Array)[]) => void,
+): void {
   verifyLog(place, (bytes, at) => {
     if (frameKind(bytes, at) !== batchKind.data) return;
     const id = frameLogId(bytes, at);
@@ -78,11 +123,8 @@ function hashRecords(place: LogDirectory, ofDefault: Extent, named: ReadonlyMap<
     const cursor = new RecordCursor(bytes.subarray(at, at + frameBytes(bytes, at)), extent.from);
     const log = id === 0 ? "" : `${id}/`;
     while (cursor.next() && cursor.offset < extent.to) {
-      hash.update(
-        `${log}${cursor.offset} ${cursor.term} ${cursor.timestampMs} ${cursor.end - cursor.start} `,
-      );
-      hash.update(cursor.frames.subarray(cursor.start, cursor.end));
+      const head = `${log}${cursor.offset} ${cursor.term} ${cursor.timestampMs} ${cursor.end - cursor.start} `;
+      see(id, [head, cursor.frames.subarray(cursor.start, cursor.end)]);
     }
   });
-  return hash.digest("hex");
 }

@@ -2,7 +2,7 @@
  * What a repair of a log does, and the options that decide it.
  */
 import { Fault } from "../../fault.ts";
-import type { Offset } from "../../types.ts";
+import type { LogId, Offset } from "../../types.ts";
 import type { ChainEnd } from "../frame/chain.ts";
 import type { ActiveLogIndex } from "../index/log-index.ts";
 import type { ActiveIndex } from "../index/offset-index.ts";
@@ -34,8 +34,20 @@ export interface RepairPlan {
   readonly actions: readonly RepairAction[];
   /** The log ends before this offset afterwards. */
   readonly next: Offset;
-  /** How many records that exist now are not in the log afterwards. */
+  /** How many records of `default` that exist now are not in the log afterwards. */
   readonly lost: number;
+  /** The same of named logs, the largest losses first. */
+  readonly lostLogs: readonly LostLog[];
+}
+
+/** What a repair takes from a named log. */
+export interface LostLog {
+  readonly id: LogId;
+  /** Undefined if its create cannot be read. */
+  readonly name: string | undefined;
+  readonly records: number;
+  /** The log itself is not there afterwards. */
+  readonly isGone: boolean;
 }
 
 /** A segment that stays, or the part of it that stays. */

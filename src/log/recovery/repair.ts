@@ -10,28 +10,23 @@
 
 import { Fault } from "../../fault.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
-import type { Offset } from "../../types.ts";
-import { chainStart, defaultAfter, scanStore } from "../frame/chain.ts";
-import {
-  batchRecordsMax,
-  checkFrame,
-  frameHeader,
-  frameLogId,
-  frameRecordCount,
-  headerBytes,
-} from "../frame/frame.ts";
-import { indexHeaderBytes } from "../index/index-file.ts";
+import type { LogId } from "../../types.ts";
+import { chainStart, scanStore } from "../frame/chain.ts";
+import { frameLogId } from "../frame/frame.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
-import { ActiveIndex, entryBytes } from "../index/offset-index.ts";
+import { ActiveIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed } from "../index/segment-index.ts";
 import { Catalog } from "../segment/catalog.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, indexName, logsName, SegmentFiles, storeName } from "../segment/segment-files.ts";
 import { LogState } from "../state/log-state.ts";
+import type { LogTable } from "../state/log-table.ts";
 import { applyRepair } from "./apply-repair.ts";
+import { addKnownEnds, type KnownEnd, knownNext } from "./known-ends.ts";
 import { metasFromFiles } from "./rebuild-catalog.ts";
 import {
   type KeptSegment,
+  type LostLog,
   type NewIdentity,
   orIfCorrupt,
   type RepairAction,
@@ -57,6 +52,8 @@ class Repair {
   readonly #actions: RepairAction[] = [];
   /** The log that stays has named logs. */
   #hasNamedLogs = false;
+  /** The named logs of the log that stays. */
+  #keptLogs: LogTable | undefined;
 
   constructor(place: LogDirectory, options: RepairOptions) {
     this.#place = place;
@@ -68,7 +65,8 @@ class Repair {
   run(yes: boolean): RepairPlan {
     const report = verifyLog(this.#place);
     const { refused = false, unchanged = {} } = this.#options;
-    if (report.findings.length === 0 && !refused) return { actions: [], next: report.next, lost: 0 };
+    if (report.findings.length === 0 && !refused)
+      return { actions: [], next: report.next, lost: 0, lostLogs: [] };
     const lostCatalog = this.#isCatalogLost(report);
     const metas = lostCatalog ? metasFromFiles(this.#files) : this.#catalog.segments();
     if (lostCatalog) this.#plan("build-catalog", "meta");
@@ -85,7 +83,8 @@ class Repair {
     if (identity !== undefined) this.#plan("new-identity", "meta");
     else if (refused) this.#plan("keep-identity", "meta");
     const next = last?.end.nextOffset ?? metas[0]?.before.nextOffset ?? 0;
-    const known = metas.reduce((most, meta) => Math.max(most, this.#knownNext(meta)), report.next);
+    const known = metas.reduce((most, meta) => Math.max(most, knownNext(this.#files, meta)), report.next);
+    const lostLogs = this.#lostLogs(metas, kept, report);
     if (yes) {
       const keys = store.keys("log/");
       const work = {
@@ -99,7 +98,7 @@ class Repair {
       };
       applyRepair({ files: this.#files, catalog: this.#catalog, actions: this.#actions, ...work });
     }
-    return { actions: this.#actions, next, lost: Math.max(0, known - next) };
+    return { actions: this.#actions, next, lost: Math.max(0, known - next), lostLogs };
   }
 
   #isCatalogLost({ findings }: VerifyReport): boolean {
@@ -171,6 +170,7 @@ class Repair {
       meta === undefined ? this.#catalog.start().checkpoint : this.#catalog.checkpoint(first);
     const found = lostCatalog ? undefined : orIfCorrupt(stored, undefined);
     const state = LogState.from(found ?? LogState.blank(before.index, before.nextOffset));
+    this.#keptLogs = state.logs;
     this.#hasNamedLogs = state.logs.level > 0;
     return { state, isWhole: found !== undefined || first === 1 };
   }
@@ -198,25 +198,24 @@ class Repair {
     }
   }
 
-  /** Where a segment ended before any damage: as its seal says, or after the last frame that its index knows. */
-  #knownNext(meta: SegmentMeta): Offset {
-    if (meta.seal !== undefined) return meta.seal.nextOffset;
-    const { disk } = this.#place;
-    const indexPath = this.#files.indexPath(firstOf(meta));
-    const storePath = this.#files.storePath(firstOf(meta));
-    if (!disk.exists(indexPath) || !disk.exists(storePath)) return 0;
-    const index = heapMapper(disk)(indexPath);
-    const store = heapMapper(disk)(storePath);
-    const bytes = store.copy(0, store.bytes);
-    for (let at = index.bytes - entryBytes; at >= indexHeaderBytes; at -= entryBytes) {
-      const position = index.u32(at + 4);
-      const sound = checkFrame(bytes, position, bytes.length) === undefined;
-      const ordinal = (at - indexHeaderBytes) / entryBytes;
-      const offset = meta.before.nextOffset + index.u32(at);
-      const expected = { index: firstOf(meta) + ordinal, offset };
-      if (sound || hasHeaderOf(bytes, position, expected)) return defaultAfter(bytes, position, offset);
+  /** The records of named logs that exist now and are not in the log afterwards, the largest losses first. */
+  #lostLogs(metas: readonly SegmentMeta[], kept: readonly KeptSegment[], { logs }: VerifyReport): LostLog[] {
+    const ends = new Map<LogId, KnownEnd>(logs.map(({ id, next, name }) => [id, { next, name }]));
+    const stays = new Map(kept.map((segment) => [firstOf(segment.meta), segment]));
+    for (const meta of metas) {
+      const segment = stays.get(firstOf(meta));
+      const isCut = this.#actions.some(
+        ({ action, file }) => action === "cut" && file === storeName(firstOf(meta)),
+      );
+      if (segment === undefined || isCut) addKnownEnds(ends, this.#files, meta);
     }
-    return 0;
+    const lost: LostLog[] = [];
+    for (const [id, { next, name }] of ends) {
+      const row = this.#keptLogs?.row(id);
+      if (row !== undefined && row.next >= next) continue;
+      lost.push({ id, name: row?.name ?? name, records: next - (row?.next ?? 0), isGone: row === undefined });
+    }
+    return lost.sort((one, other) => other.records - one.records || one.id - other.id);
   }
 
   #plan(action: RepairAction["action"], file: string, position = 0, bytes = 0): void {
@@ -231,16 +230,3 @@ const rowsAreLost = (directory: string): Fault =>
       "Nothing was changed. Restore a backup, or remove the directory and let the node join the cluster again",
     facts: { reason: "ROWS_LOST" },
   });
-
-/** Returns true if the frame's header is that of the index entry, even if its records are damaged. */
-function hasHeaderOf(
-  bytes: Uint8Array,
-  position: number,
-  { index, offset }: { readonly index: number; readonly offset: Offset },
-): boolean {
-  if (position + headerBytes > bytes.length) return false;
-  const found = frameHeader(bytes, position);
-  const records = frameRecordCount(bytes, position);
-  const fits = found.logId !== 0 || found.baseOffset === offset;
-  return found.index === index && fits && records <= batchRecordsMax;
-}

@@ -16,6 +16,9 @@ const newIdentityText = `The directory gets a new identity, because other nodes 
 the same flags: it joins its cluster again and gets the missing entries from the leader.
 `;
 
+/** Named logs that are listed with what they lose. */
+const logsMax = 20;
+
 interface Options {
   readonly yes?: true;
   readonly keepIdentity?: true;
@@ -49,14 +52,18 @@ export function register(program: Command): void {
           needed: (current: Uint8Array) => isCountedOn(store, peerIdOf(current)),
           changes: newIdentityChanges(store),
         };
-        const { actions, next, lost } = repairLog(opened.logDirectory, yes, {
+        const { actions, next, lost, lostLogs } = repairLog(opened.logDirectory, yes, {
           ...(options.keepIdentity === true ? {} : { identity }),
           refused: isDisowned(store),
           unchanged: newLifeChanges(store),
         });
         if (options.json) {
+          const named = {
+            lostLogs: lostLogs.slice(0, logsMax),
+            moreLostLogs: Math.max(0, lostLogs.length - logsMax),
+          };
           process.stdout.write(
-            `${JSON.stringify({ done: yes && actions.length > 0, actions, next, lost })}\n`,
+            `${JSON.stringify({ done: yes && actions.length > 0, actions, next, lost, ...named })}\n`,
           );
           return;
         }
@@ -65,6 +72,12 @@ export function register(program: Command): void {
         }
         if (actions.length === 0) process.stdout.write(`ok nothing to repair next=${next}\n`);
         else process.stdout.write(`${yes ? "repaired" : "would repair"} next=${next} lost=${lost}\n`);
+        for (const { id, name = "?", records, isGone } of lostLogs.slice(0, logsMax))
+          process.stdout.write(
+            `log ${name} number=${id} lost=${records}${isGone ? " and the log itself" : ""}\n`,
+          );
+        if (lostLogs.length > logsMax)
+          process.stdout.write(`${lostLogs.length - logsMax} more logs lose records\n`);
         if (actions.some(({ action }) => action === "new-identity")) process.stderr.write(newIdentityText);
         if (actions.length > 0 && !yes) process.stderr.write("nothing was changed; --yes makes the repair\n");
         return exitStatus.done;

@@ -4,6 +4,9 @@ import type { VerifyReport } from "../../../log/mod.ts";
 import { exitStatus, usageFault } from "../../exit-status.ts";
 import { runCommand } from "../../run-command.ts";
 
+/** Logs that are listed, of each kind. */
+const logsMax = 20;
+
 interface Options {
   readonly json?: true;
   readonly compare?: true;
@@ -95,15 +98,19 @@ async function compare(named: readonly string[], { json }: Options): Promise<num
   const logDirectories = [];
   for (const directory of directories)
     logDirectories.push(stack.use(await openDataDirectory(directory, true)).logDirectory);
-  const { from, to, hashes, findings } = compareLogs(logDirectories);
+  const { from, to, hashes, different, notEverywhere, findings } = compareLogs(logDirectories);
   const identical = findings.length === 0 && new Set(hashes).size <= 1;
   const status = identical ? exitStatus.done : exitStatus.corrupt;
   if (json) {
-    print(JSON.stringify({ identical, from, to, sha256: hashes, findings }));
+    const logs = { different: different.slice(0, logsMax), notEverywhere: notEverywhere.slice(0, logsMax) };
+    print(JSON.stringify({ identical, from, to, sha256: hashes, ...logs, findings }));
     return status;
   }
   for (const { directory, file, position, kind } of findings)
     print(`${directory}/log/${file} ${position} ${kind}`);
+  for (const { name, id } of different.slice(0, logsMax)) print(`different log ${name} number=${id}`);
+  for (const { name, id } of notEverywhere.slice(0, logsMax))
+    process.stderr.write(`not compared: log ${name} number=${id} is not in every directory\n`);
   if (identical) print(`identical ${from}..${to} sha256=${hashes[0] ?? ""}`);
   else
     for (const [n, hash] of hashes.entries())

@@ -154,6 +154,47 @@ test("compare covers the records that named logs have in common", async () => {
   const sound = await closed();
   const compare = (...machines: SimMachine[]) => new Set(compareLogs(machines.map(directoryOf)).hashes).size;
   assert.equal(compare(sound, await closed({ trim: 8, seed: 2 }), await closed({ records: 14, seed: 3 })), 1);
-  assert.equal(compare(sound, await closed({ odd: 9, seed: 4 })), 2);
+  const odd = await closed({ odd: 9, seed: 4 });
+  assert.equal(compare(sound, odd), 2);
+  const { different, notEverywhere } = compareLogs([sound, odd].map(directoryOf));
+  assert.deepEqual([different, notEverywhere], [[{ id: 3, name: "b" }], []]);
   assert.equal(compare(sound, await closed({ records: 14, odd: 12, seed: 5 })), 1, "beyond the common end");
+});
+
+test("repair says which named logs lose records, and how many, and which are gone", async () => {
+  for (let segment = 0; ; segment++) {
+    const machine = await closed({ records: 30 });
+    const before = new Map(verifyLog(directoryOf(machine)).logs.map((row) => [row.name, row]));
+    const store = filesOf(machine, ".store")[segment];
+    if (store === undefined) break;
+    // Near the beginning of the file, or at its last frame.
+    const { length } = machine.disk.contents(pathOf(store));
+    machine.disk.flipBit(pathOf(store), 8 * (segment % 2 === 0 ? Math.min(100, length - 3) : length - 3));
+    const plan = repairLog(directoryOf(machine), true);
+    assert.ok(
+      plan.actions.some(({ action }) => action === "cut"),
+      store,
+    );
+    const after = new Map(verifyLog(directoryOf(machine)).logs.map((row) => [row.name, row]));
+    const expected = [...before.values()].flatMap(({ id, name, next }) => {
+      const row = after.get(name);
+      const records = next - (row?.next ?? 0);
+      return row !== undefined && records === 0 ? [] : [{ id, name, records, isGone: row === undefined }];
+    });
+    const byId = (one: { readonly id: number }, other: { readonly id: number }): number => one.id - other.id;
+    assert.deepEqual([...plan.lostLogs].sort(byId), expected.sort(byId), store);
+    assert.equal(plan.next + plan.lost, 30);
+  }
+});
+
+test("compare names a log that some directories lack", async () => {
+  const machine = simMachine(9);
+  const log = await machine.open(settings);
+  for (let n = 0; n < 12; n++) await log.append(run(`default ${n}`));
+  await log.close();
+  const { notEverywhere } = compareLogs([await closed(), machine].map(directoryOf));
+  assert.deepEqual(notEverywhere, [
+    { id: 1, name: "a" },
+    { id: 3, name: "b" },
+  ]);
 });
