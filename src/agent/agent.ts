@@ -17,6 +17,8 @@ import { openCluster } from "./cluster/open-cluster.ts";
 import type { Config } from "./config/settings.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { addHealthChecks } from "./health-checks.ts";
+import { InitLogs, readInitFile } from "./init/init-logs.ts";
+import type { LogSpec } from "./init/log-spec.ts";
 import { memoryBytesAdvised, sizeShare } from "./memory/machine-memory.ts";
 import { nextSteps } from "./next-steps.ts";
 import { NodeReadiness } from "./node-readiness.ts";
@@ -61,6 +63,7 @@ export interface Agent {
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { config, environment, clock = systemClock } = options;
   await using opening = new AsyncDisposableStack();
+  const specs = readInitFile(config.initFile);
   const parts = await openParts(opening, config, environment, clock);
   const { telemetry, access, tls, memory, readiness, ports, cluster } = parts;
   const { listener, ops } = ports;
@@ -74,6 +77,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     opsAddress: ops.address,
   });
   addHealthChecks({ ops, tls, cluster, readiness, sync: config.sync });
+  startInitLogs(opening, parts, specs, clock);
   const rights = opening.use(new PeerRights(access.access, logger));
   const handlers: PortHandlers = {
     ...gossip.portHandlers,
@@ -110,6 +114,27 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     stop,
     reload: reloader([() => tls?.reload(), () => access.reload()], logger),
   };
+}
+
+/** Applies --init-file once this node leads, and shows in /readyz how far it is. */
+function startInitLogs(
+  opening: AsyncDisposableStack,
+  { cluster, ports, telemetry }: Parts,
+  specs: readonly LogSpec[],
+  clock: Clock,
+): void {
+  if (specs.length === 0) return;
+  const { replica, view } = cluster;
+  const init = new InitLogs({
+    specs,
+    logs: replica.log.named,
+    leads: () => view.leaderId === view.nodeId,
+    onChange: (listener) => view.onChange(listener),
+    clock,
+    log: telemetry.log,
+  });
+  opening.use(init);
+  ports.ops.addCheck({ name: "init-file", check: () => true, note: () => init.note });
 }
 
 /** Stops serving. A leader hands over first, and requests in progress get `graceMs`. The parts are still open after it. */

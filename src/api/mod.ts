@@ -9,6 +9,13 @@ export { isKnownHost } from "./http/origin-rules.ts";
 export type { Router } from "./http/router.ts";
 export { createStaticFiles } from "./http/static-files.ts";
 export { adminOperations, type ClusterAdmin } from "./methods/admin-operations.ts";
+export { namedLogOf } from "./methods/logs/log-name.ts";
+export {
+  parseSetting,
+  printSetting,
+  type TextSetting,
+  textSettings,
+} from "./methods/logs/setting-texts.ts";
 export { membershipOperations } from "./methods/membership-operations.ts";
 export { type Readiness, reasonsNotReady } from "./readiness.ts";
 export { createService } from "./service.ts";

@@ -30,6 +30,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   "logs update": ["tailrace logs update orders --record-bytes-max 64KiB --unset max-bytes"],
   "logs close": ["tailrace logs close orders"],
   "logs delete": ["tailrace logs delete orders", "tailrace logs delete orders --yes"],
+  "logs apply": ["tailrace logs apply -f logs.yaml --dry-run", "tailrace logs apply -f logs.yaml"],
   servers: ["tailrace servers", "tailrace servers --json"],
   status: ["tailrace status --addr 127.0.0.1:8081", "tailrace status --json"],
   transfer: ["tailrace transfer node-b"],

@@ -4,8 +4,9 @@
  */
 import { createRequire } from "node:module";
 
+type Yaml = typeof import("yaml");
+
+export const loadYaml = (): Yaml => createRequire(import.meta.url)("yaml") as Yaml;
+
 /** Parses YAML text. @throws the errors of the yaml package */
-export function parseYaml(text: string): unknown {
-  const yaml = createRequire(import.meta.url)("yaml") as typeof import("yaml");
-  return yaml.parse(text);
-}
+export const parseYaml = (text: string): unknown => loadYaml().parse(text);

@@ -69,6 +69,11 @@ export const settings = {
     address,
     "address for health checks and metrics, always plaintext; default 127.0.0.1 and the port of --addr + 1000",
   ),
+  initFile: maybe(
+    "Node",
+    path,
+    "YAML or JSON file of named logs, which the leader creates and updates at each start; see tailrace logs apply",
+  ),
   dataDir: set("Node", path, "./data", "directory of the log"),
   nodeName: maybe("Node", text, "name of the node, unique in the cluster; default the host name"),
   configFile: maybe("Node", path, "YAML file with these settings, named without the leading dashes"),

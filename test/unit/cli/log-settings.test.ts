@@ -29,7 +29,7 @@ test("each flag is a field of the message, and its value comes back as text", ()
   assert.deepEqual([...settingNames.map(fieldOf)].sort(), [...fields].sort());
   assert.equal(
     settingsText(create(LogInfoSchema, { settings })),
-    "retention-bytes=1GiB retention-age=168h max-bytes=64MiB ttl=90m expires-at=2030-01-01T00:00:00.000Z " +
+    "retention-bytes=1GiB retention-age=7d max-bytes=64MiB ttl=90m expires-at=2030-01-01T00:00:00.000Z " +
       "record-bytes-max=1KiB content-type=text/plain",
   );
   assert.equal(settingsText(create(LogInfoSchema, {})), "-");

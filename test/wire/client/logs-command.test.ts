@@ -2,10 +2,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type ServedNode, serveNode } from "../../support/http/serve-node.ts";
 import { bin, ended, environment, startCommand, tailrace } from "../../support/process/process.ts";
 import { requireProgram } from "../../support/process/require-program.ts";
+import { scratch } from "../../support/scratch.ts";
 import { until } from "../../support/until.ts";
 
 let node: ServedNode;
@@ -189,6 +192,48 @@ test("delete asks on a terminal, and only the name confirms", requireProgram("sc
   assert.equal((await run(["describe", "--log", "asked"])).status, 1);
 });
 
+test("apply creates and updates the logs of a file, a dry run prints the same, and a second time changes nothing", async (t) => {
+  const file = join(scratch(t), "logs.yaml");
+  const write = (lines: readonly string[]): void => writeFileSync(file, lines.join("\n"));
+  write(["logs:", "  applied/a:", "    ttl: 24h", "    max-bytes: 1MiB", "  applied/b:"]);
+  const created = [
+    '{"name":"applied/a","result":"created","settings":{"max-bytes":"1MiB","ttl":"24h"}}',
+    '{"name":"applied/b","result":"created","settings":{}}',
+  ];
+  const apply = async (...more: readonly string[]) => {
+    const { status, out, err } = await run(["logs", "apply", "-f", file, ...more]);
+    return { status, err, lines: out.trim().split("\n") };
+  };
+  assert.deepEqual(await apply("--dry-run"), { status: 0, err: "", lines: created });
+  assert.equal((await run(["logs", "list", "--prefix", "applied/", "--json"])).out, "");
+  assert.deepEqual(await apply(), { status: 0, err: "", lines: created });
+  assert.deepEqual((await apply()).lines, [
+    '{"name":"applied/a","result":"unchanged"}',
+    '{"name":"applied/b","result":"unchanged"}',
+  ]);
+  write(["logs:", "  applied/a: {ttl: 1h, max-bytes: null}", "  applied/b:"]);
+  assert.deepEqual((await apply()).lines, [
+    '{"name":"applied/a","result":"updated","changed":{"max-bytes":{"from":"1MiB","to":null},"ttl":{"from":"24h","to":"1h"}}}',
+    '{"name":"applied/b","result":"unchanged"}',
+  ]);
+  const shown = await run(["logs", "list", "--prefix", "applied/a", "--json"]);
+  assert.deepEqual((JSON.parse(shown.out) as Json)["settings"], { ttl_ms: 3_600_000 });
+  const piped = await run(["logs", "apply", "-f", "-"], '{"logs":{"applied/c":{"ttl":"1d"}}}');
+  assert.equal(piped.out, '{"name":"applied/c","result":"created","settings":{"ttl":"24h"}}\n');
+  write(["logs:", "  applied/a:", "    tll: 1h"]);
+  const wrong = await apply();
+  assert.equal(wrong.status, 2);
+  assert.match(
+    wrong.err,
+    /^tailrace logs apply: .*logs\.yaml line 3: log "applied\/a" has no setting "tll", did you mean ttl\?/,
+  );
+  assert.equal((await run(["logs", "apply", "-f", `${file}.none`])).status, 2);
+  assert.equal(
+    (await tailrace(["logs", "apply", "-f", "-", "--addr", "127.0.0.1:1"], { input: "logs: {a: }" })).status,
+    3,
+  );
+});
+
 test("wrong usage sends nothing and ends with 2", async () => {
   for (const args of [
     ["logs"],
@@ -218,6 +263,6 @@ test("help and completion know the commands", async () => {
   for (const command of ["list", "create", "update", "close", "delete"])
     assert.match(help.out, new RegExp(`\\b${command}\\b`));
   const { out } = await tailrace(["completion", "bash"]);
-  assert.match(out, /logs\) words="list create update close delete .*--prefix.*--yes/);
+  assert.match(out, /logs\) words="list create update close delete apply .*--prefix.*--yes/);
   assert.match(out, /consume\) words=".*--log /);
 });

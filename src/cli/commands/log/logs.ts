@@ -19,6 +19,7 @@ import { bytesText, table, timeText } from "../../output/table.ts";
 import { jsonLine, printable } from "../../output/terminal.ts";
 import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
+import { registerApply } from "./logs-apply.ts";
 
 interface CreateFlags extends ConnectFlags, SettingFlags {
   readonly ifNotExists?: true;
@@ -51,6 +52,7 @@ export function register(program: Command): void {
       runCommand("logs create", () => create(name, flags), "write"),
     );
   registerChanges(logs);
+  registerApply(logs);
 }
 
 function registerChanges(logs: Command): void {
