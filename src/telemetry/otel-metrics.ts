@@ -11,9 +11,11 @@ import {
   MeterProvider,
   type MetricData,
   type MetricProducer,
+  type ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
 import type { Attributes } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
+import { workTurns } from "../lib/time/work-turns.ts";
 import type { HistogramPoint, Instruments, MetricPoint, MetricSnapshot } from "./instruments.ts";
 
 type HrTime = [number, number];
@@ -67,14 +69,53 @@ function toMetricData(snapshot: MetricSnapshot, times: { startTime: HrTime; endT
   };
 }
 
-/** Returns a function that returns the text for a Prometheus server. `resource` is written as `target_info`. */
-export function prometheusText(producer: MetricProducer, resource: Attributes): () => Promise<string> {
+/** Points of one metric that are written at once. */
+const pointsAtOnce = 100;
+
+/**
+ * Returns a function that returns the text for a Prometheus server. `resource` is written as `target_info`. The text is
+ * written over several turns of the event loop.
+ */
+export function prometheusText(
+  producer: MetricProducer,
+  resource: Attributes,
+  clock: Clock,
+): () => Promise<string> {
   const exporter = new PrometheusExporter({ preventServerStart: true, metricProducers: [producer] });
   new MeterProvider({ readers: [exporter] });
-  const serializer = new PrometheusSerializer(undefined, false, undefined, false, true);
+  const [first, rest] = [false, true].map(
+    (withoutTarget) => new PrometheusSerializer(undefined, false, undefined, withoutTarget, true),
+  );
   return async () => {
     const { resourceMetrics } = await exporter.collect();
-    const own = { ...resourceMetrics.resource, attributes: resource };
-    return serializer.serialize({ ...resourceMetrics, resource: own as typeof resourceMetrics.resource });
+    const resourceOf = {
+      ...resourceMetrics.resource,
+      attributes: resource,
+    } as typeof resourceMetrics.resource;
+    let text = "";
+    for (const { part, isContinued } of partsOf(resourceMetrics.scopeMetrics)) {
+      await workTurns(clock).next();
+      const serializer = text === "" ? first! : rest!;
+      const lines = serializer.serialize({ resource: resourceOf, scopeMetrics: [part] });
+      text += isContinued ? lines.replace(/^(?:#.*\n)+/, "") : lines;
+    }
+    return text;
   };
+}
+
+interface MetricPart {
+  readonly part: ScopeMetrics;
+  /** The part before it is of the same metric, and has its description. */
+  readonly isContinued: boolean;
+}
+
+function* partsOf(all: readonly ScopeMetrics[]): Generator<MetricPart> {
+  for (const { scope, metrics } of all) {
+    for (const metric of metrics) {
+      for (let at = 0; at < metric.dataPoints.length; at += pointsAtOnce) {
+        const dataPoints = metric.dataPoints.slice(at, at + pointsAtOnce);
+        yield { part: { scope, metrics: [{ ...metric, dataPoints } as MetricData] }, isContinued: at > 0 };
+      }
+    }
+  }
 }

@@ -89,7 +89,7 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
       quiet && start.traceparent === undefined ? noTelemetry.begin(start) : calls.begin(start),
     async prometheus() {
       scrape ??= import("./otel-metrics.ts").then(({ InstrumentProducer, prometheusText }) =>
-        prometheusText(new InstrumentProducer(instruments, clock), resource),
+        prometheusText(new InstrumentProducer(instruments, clock), resource, clock),
       );
       return (await scrape)();
     },

@@ -13,7 +13,9 @@ export interface JsonLimits {
   readonly depthMax: number;
   /** Values of all kinds. Arrays and objects count. */
   readonly valuesMax: number;
-  /** A list in the outermost object whose elements are counted separately, each with its own limit. */
+  /** Bytes of keys, as written. JSON.parse keeps a table of all different keys. */
+  readonly keyBytesMax: number;
+  /** A list in the outermost object whose elements are counted separately, each with its own limits. */
   readonly list?: { readonly name: string; readonly elementsMax: number; readonly elementValuesMax: number };
   /** Finds the first key that occurs twice in one object. Default false. */
   readonly findDuplicate?: boolean;
@@ -25,7 +27,7 @@ export interface JsonLimits {
 }
 
 /** The limits of one request. They do not depend on its size in bytes. */
-export const jsonLimits: JsonLimits = { depthMax: 100, valuesMax: 32_768 };
+export const jsonLimits: JsonLimits = { depthMax: 100, valuesMax: 32_768, keyBytesMax: 256 * 1024 };
 
 /** The length of a string that holds a number: enough for every number and some white space. */
 const numberCharsMax = 128;
@@ -81,8 +83,10 @@ class Scan {
   readonly #keys: (Set<string> | undefined)[] = [];
   #depth = 0;
   #values = 0;
-  /** Values in the current element of `list`. */
+  #keyBytes = 0;
+  /** In the current element of `list`. */
   #elementValues = 0;
+  #elementKeyBytes = 0;
   #inList = false;
   #at = 0;
   /** The current member of the outermost object, and the start of its value. */
@@ -184,6 +188,7 @@ class Scan {
     if (end < 0) return false;
     this.#keyStart = this.#at;
     this.#keyEnd = end;
+    this.#countKey(end - this.#at);
     const keys = this.#keys[this.#depth];
     if (this.#depth === 1 || keys !== undefined) {
       const key = this.#key(this.#at, end);
@@ -230,12 +235,26 @@ class Scan {
     }
     if (this.#depth === 2) {
       this.#elementValues = 0;
+      this.#elementKeyBytes = 0;
       if (this.#elements.length / 2 >= list.elementsMax) {
         throw tooMany(`${list.name} in one request`, list.elementsMax);
       }
     }
     if (++this.#elementValues > list.elementValuesMax) {
       throw tooMany(`JSON values in one of the ${list.name}`, list.elementValuesMax);
+    }
+  }
+
+  #countKey(bytes: number): void {
+    const { keyBytesMax, list } = this.#limits;
+    if (!this.#inList || list === undefined) {
+      this.#keyBytes += bytes;
+      if (this.#keyBytes > keyBytesMax) throw tooMany("bytes of JSON keys in one request", keyBytesMax);
+      return;
+    }
+    this.#elementKeyBytes += bytes;
+    if (this.#elementKeyBytes > keyBytesMax) {
+      throw tooMany(`bytes of JSON keys in one of the ${list.name}`, keyBytesMax);
     }
   }
 

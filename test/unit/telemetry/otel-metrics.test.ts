@@ -7,6 +7,7 @@ import { Writable } from "node:stream";
 import { test } from "node:test";
 import { secondsBoundaries } from "../../../src/lib/telemetry.ts";
 import { openTelemetry } from "../../../src/telemetry/mod.ts";
+import { longestTurnMs } from "../../support/http/longest-turn.ts";
 import { requireProgram } from "../../support/process/require-program.ts";
 
 async function text(): Promise<string> {
@@ -48,6 +49,26 @@ test("the text has counters, histograms and gauges by name, and the node in targ
   has(/^tailrace_log_fsync_duration_bucket\{le="\+Inf"\} 1$/);
   has(/^target_info\{service_name="tailrace",service_version="1.2.3",service_instance_id="n1"\} 1$/);
   has(/^process_cpu_time_total\{cpu_mode="user"\} \d/);
+});
+
+test("a metric with many series is written in parts, with one description and every series", async () => {
+  const destination = new Writable({ write: (_chunk, _encoding, done) => done() });
+  await using telemetry = await openTelemetry({ version: "1", nodeName: "n1", destination });
+  const description = { description: "A duration", unit: "s", boundaries: secondsBoundaries };
+  for (let series = 0; series < 1_050; series++) {
+    telemetry.metrics.histogram("test.duration", { ...description, attributes: { series } }).record(0.1);
+  }
+  await telemetry.prometheus();
+  const turnMs = await longestTurnMs(async () => {
+    const lines = (await telemetry.prometheus()).split("\n");
+    assert.equal(lines.filter((line) => line.startsWith("# TYPE test_duration ")).length, 1);
+    assert.equal(lines.filter((line) => line.startsWith("# HELP test_duration ")).length, 1);
+    assert.equal(lines.filter((line) => line.startsWith("test_duration_count{")).length, 1_050);
+    assert.equal(lines.filter((line) => line.startsWith("target_info{")).length, 1);
+    assert.equal(lines.includes(""), lines.at(-1) === "");
+  });
+  // The aim is 50: a turn of other work, or a garbage collection, can add to it.
+  assert.ok(turnMs < 500, `one turn took ${turnMs} ms`);
 });
 
 test("promtool accepts the text", requireProgram("promtool"), async () => {

@@ -103,7 +103,17 @@ const refused: readonly Case[] = [
     says: /32768 JSON values/,
   },
   {
-    name: "the same, compressed",
+    name: "four million bytes of keys to Describe",
+    path: rpc("Log/Describe"),
+    headers: json,
+    body: Buffer.from(
+      `{${Array.from({ length: 32_000 }, (_, at) => `"${`${at}`.padEnd(110, "k")}":1`).join()}}`,
+    ),
+    status: 429,
+    says: /more than 262144 bytes of JSON keys/,
+  },
+  {
+    name: "two million numbers to Describe, compressed",
     path: rpc("Log/Describe"),
     headers: { ...json, "content-encoding": "gzip" },
     body: gzipSync(numbers),

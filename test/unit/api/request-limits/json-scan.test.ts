@@ -100,3 +100,14 @@ test("the first repeated key is found if requested, also if it is escaped differ
   assert.equal(duplicate('{"é":1,"é":2}'), "é");
   assert.equal(scan('{"a":1,"a":2}')?.duplicate, undefined);
 });
+
+test("the bytes of keys are limited in the request, and in each element of the list", () => {
+  const list = { name: "l", elementsMax: 10, elementValuesMax: 10 };
+  const limits = { keyBytesMax: 20, list };
+  assert.notEqual(scan('{"12345678":1,"a":{"123":2}}', limits), undefined);
+  refused("too-large", () => scan('{"12345678":1,"a":{"12345678":2}}', limits));
+  const element = '{"1234567":1,"1":2}';
+  assert.notEqual(scan(`{"l":[${[element, element, element].join()}]}`, limits), undefined);
+  refused("too-large", () => scan(`{"l":[${element},{"1234567":1,"1234567890":2}]}`, limits));
+  refused("too-large", () => scan(`{"1234567":1,"l":[${element}],"1234567":1,"l":[${element}]}`, limits));
+});
