@@ -203,8 +203,8 @@ for (const [name, method, member] of holdsNoText) {
   });
 }
 
-test("a key of two million characters is not repeated in the response", async () => {
-  const key = long("k").subarray(0, 2_000_000);
+test("a key of 100,000 characters is not repeated in the response", async () => {
+  const key = long("k").subarray(0, 100_000);
   const answer = await ask("/", Buffer.from(`{"${key}":1,"${key}":2}`), {});
   assert.equal(answer.status, 400);
   assert.ok(answer.body.length < 4096, `${answer.body.length}`);
