@@ -143,11 +143,19 @@ export interface Appended {
 
 export type ReadMode = "linearizable" | "session" | "bounded" | "any";
 
+/** A Raft index in one life of the cluster. */
+export interface SeenPlace {
+  readonly life: number;
+  readonly index: RaftIndex;
+}
+
 /** How fresh a read must be. Default: session, without a seen offset. */
 export interface Freshness {
   readonly mode?: ReadMode;
   /** For session: the highest offset that the client has read, or that was acknowledged to it. */
   readonly seenOffset?: Offset;
+  /** For session and named logs, instead: everything up to this index was seen. Another life is Fault "failed-precondition". */
+  readonly seen?: SeenPlace;
   readonly maxStalenessMs?: number;
   /** As in AppendOptions. */
   readonly deadlineMs?: number;
@@ -361,6 +369,8 @@ export interface LogCatalog {
    *   that the name does not have, and for another life; "out-of-range" with the lowest index
    */
   follow(logs: TailedLogs, start: MultiStart, freshness?: Freshness): Promise<MultiTail>;
+  /** The index of the last batch about a log that this node shows; undefined if the log does not reach `next` here. */
+  seenIndex(id: LogId, next: Offset): RaftIndex | undefined;
   /** Changes a log on the leader. Resolves once this node shows it. */
   change(change: LogChange, options?: AppendOptions): Promise<ChangedLog>;
 }

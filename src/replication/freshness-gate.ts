@@ -2,7 +2,7 @@
  * Read consistency: what this node must have applied before a read is answered.
  *
  *   linearizable   everything acknowledged before the read began: a ReadIndex, shared by all reads of one turn
- *   session        everything this caller has seen or was acknowledged. Without such a token, a read that finds nothing
+ *   session        everything this caller has seen or was acknowledged: an offset of `default`, an index for named logs. Without such a token, a read that finds nothing
  *                  uses a ReadIndex. A request with offset 0 is like one without a token, so an empty log is also
  *                  confirmed with a ReadIndex
  *   bounded        everything acknowledged up to `maxStalenessMs` ago: a confirmed ReadIndex of that age is enough
@@ -14,7 +14,7 @@
 import { Fault } from "../fault.ts";
 import type { Broadcast } from "../lib/broadcast.ts";
 import type { Clock } from "../lib/time/clock.ts";
-import type { Bounds, Freshness, Offset } from "../types.ts";
+import type { Bounds, Freshness, Offset, SeenPlace } from "../types.ts";
 
 /** The part of a log and its node that reads depend on. */
 export interface FreshnessPorts {
@@ -24,7 +24,15 @@ export interface FreshnessPorts {
   readonly alone: () => boolean;
   /** Resolves when everything acknowledged before the call is applied here. Rejects with Fault "unavailable". */
   readonly readIndex: () => Promise<unknown>;
+  /** The life of the cluster and the last index that is committed here. Only the gate of names needs it. */
+  readonly place?: () => SeenPlace;
 }
+
+const anotherLife = (seen: SeenPlace, { life }: SeenPlace): Fault =>
+  new Fault("failed-precondition", {
+    message: `the token is of another life of the cluster: ${seen.life}, it is ${life} now`,
+    facts: { reason: "ANOTHER_LIFE" },
+  });
 
 /** The longest wait of a read, with or without a deadline. */
 const waitMsMax = 5_000;
@@ -96,10 +104,30 @@ export class FreshnessGate {
     return this.#confirm(freshness);
   }
 
-  /** To be awaited before the name of a log is resolved. Session tokens belong to a log, so they do not count here. */
+  /**
+   * To be awaited before the name of a log is resolved. The offset of a session belongs to a log, so it does not count here.
+   * @throws Fault "failed-precondition" for a place in another life, "out-of-range" for one that does not exist
+   */
   async beforeName(freshness: Freshness): Promise<void> {
-    const { mode = "session" } = freshness;
+    const { mode = "session", seen } = freshness;
     if (mode !== "session") await this.#byMode(mode, freshness);
+    else if (seen !== undefined) await this.#reached(seen, freshness);
+  }
+
+  /** The node is as fresh as its leader, at the latest, when it has reached a place that exists. So nothing else is waited for. */
+  async #reached(seen: SeenPlace, freshness: Freshness): Promise<void> {
+    const { place } = this.#ports;
+    if (place === undefined) return;
+    const isReached = (): boolean => place().life === seen.life && place().index >= seen.index;
+    if (isReached()) return;
+    if (place().life !== seen.life && place().life !== 0) throw anotherLife(seen, place());
+    await this.#confirm(freshness);
+    if (isReached()) return;
+    if (place().life !== seen.life) throw anotherLife(seen, place());
+    throw new Fault("out-of-range", {
+      message: `the index ${seen.index} of the token is not in the log, which ends at ${place().index}`,
+      facts: { index: seen.index, next: place().index + 1 },
+    });
   }
 
   async #byMode(mode: Exclude<Freshness["mode"], undefined>, freshness: Freshness): Promise<void> {

@@ -299,6 +299,7 @@ export class ReplicatedLog implements CommitLog {
     return new FreshnessGate({
       clock,
       log,
+      place: () => ({ life: this.log.state.logs.life, index: this.log.commitIndex }),
       alone: () => this.#alone,
       readIndex: () =>
         node()?.readIndex() ?? Promise.reject(new Fault("unavailable", { message: "not started" })),

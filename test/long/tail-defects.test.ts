@@ -1,4 +1,4 @@
-/** Each rule of a tail of several logs has a test that finds it broken: the patches of test/defects/tails break one each. */
+/** Each rule of tails of several logs, and of session tokens, has a test that finds it broken: the patches of test/defects/tails break one each. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -15,6 +15,7 @@ const finders: Readonly<Record<string, readonly string[]>> = {
   "life-ignored": opening,
   "successor-followed": opening,
   "lowest-ignored": opening,
+  "seen-token-ignored": ["test/wire/api/seen-token.test.ts"],
   "token-of-record-before": ["test/wire/client/tail-logs.test.ts"],
 };
 

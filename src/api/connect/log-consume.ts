@@ -40,7 +40,7 @@ function consume(options: LogServiceOptions): LogHandlers["consume"] {
     call.long = request.waitMs > 0;
     const freshness = { ...freshnessOf(request, call.deadlineMs), signal };
     const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
-    const { log, logId } = await logs.openFor(call, request, freshness);
+    const { log, logId, token } = await logs.openFor(call, request, freshness);
     const { exchange: sink, responseMemory } = requestContextOf(context);
     const admission = { sink, memory, clock, signal, share: responseMemory, waitMs: memoryWaitMs };
     const { slice, offset } = await readOne(log, plan, admission);
@@ -49,7 +49,7 @@ function consume(options: LogServiceOptions): LogHandlers["consume"] {
     responseMemory.hold(Math.min(encodedCopies * (cursor.end - cursor.start), memory.limit / 2));
     call.bytesOut += cursor.end - cursor.start;
     traffic.sent(1, cursor.end - cursor.start);
-    return { record: recordAt(cursor), ...idField(logId) };
+    return { record: recordAt(cursor), ...idField(logId), ...tokenField(token()) };
   };
 }
 
@@ -59,7 +59,7 @@ function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"]
     const call = callOf(context);
     const signal = signalOf(call, context.signal);
     const plan = planOf(request, call.deadlineMs);
-    const { log, logId } = await logs.openFor(call, request, { ...plan.freshness, signal });
+    const { log, logId, token } = await logs.openFor(call, request, { ...plan.freshness, signal });
     const read = await openRead(log, plan, signal);
     const limit = new ReadLimit(read.limits);
     const id = idField(logId);
@@ -69,7 +69,7 @@ function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"]
       const reading = readOptionsOf(options, request, context, signal);
       for await (const event of readSlices(read, reading)) {
         if (typeof event === "string") {
-          if (request.markers) yield { ...markerOf(event, next), ...id };
+          if (request.markers) yield { ...markerOf(event, next), ...id, ...tokenField(token()) };
           continue;
         }
         const cursor = new RecordCursor(event.frames, read.from);
@@ -120,6 +120,8 @@ function consumeBatches(options: LogServiceOptions): LogHandlers["consumeBatches
 }
 
 const idField = (logId: string | undefined): { logId?: string } => (logId === undefined ? {} : { logId });
+
+const tokenField = (token: string | undefined): { token?: string } => (token === undefined ? {} : { token });
 
 function readOptionsOf(
   { clock, memory, heartbeatMs }: LogServiceOptions,

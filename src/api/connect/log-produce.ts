@@ -4,7 +4,7 @@
  */
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Log, ProduceBatchRequest, ProduceRequest } from "../../gen/log/v1/log_pb.js";
-import type { Appended, LogId, RecordRun } from "../../types.ts";
+import type { Appended, LogId, Offset, RecordRun } from "../../types.ts";
 import { signalOf, unlessAborted } from "../calls/abort.ts";
 import { callOf, takenRun } from "../calls/call-context.ts";
 import { forwardHeader } from "../calls/request-headers.ts";
@@ -40,7 +40,7 @@ export function produceMethods(options: LogServiceOptions): Pick<ServiceImpl<typ
         count: done.count,
         timestampMs: BigInt(done.timestampMs),
         duplicate: done.duplicate,
-        ...idOf(done, options),
+        ...idOf(done.logId, done.firstOffset + done.count, options),
       };
     },
 
@@ -57,7 +57,7 @@ export function produceMethods(options: LogServiceOptions): Pick<ServiceImpl<typ
         records: BigInt(records),
         batches: BigInt(batches),
         nextOffset: BigInt(nextOffset),
-        ...idOf(summary, options),
+        ...idOf(summary.logId, summary.nextOffset, options),
       };
     },
   };
@@ -135,13 +135,14 @@ function produced(appended: Appended, options: LogServiceOptions) {
     offset: BigInt(firstOffset),
     timestampMs: BigInt(timestampMs),
     duplicate,
-    ...idOf(appended, options),
+    ...idOf(appended.logId, firstOffset + appended.count, options),
   };
 }
 
-function idOf({ logId }: { readonly logId?: LogId | undefined }, { logs }: LogServiceOptions) {
+/** The id of a named log, and the token of a session that has seen it up to `next`. */
+function idOf(logId: LogId | undefined, next: Offset, { logs }: LogServiceOptions) {
   const id = logs.idText(logId);
-  return id === undefined ? {} : { logId: id };
+  return id === undefined ? {} : { logId: id, token: logs.tokenOf(logId, next) ?? "" };
 }
 
 /** Ends the input with the fault of an abort. Appends that have started are acknowledged first. */

@@ -64,12 +64,12 @@ function serveTail(context: FastPathContext, call: FastCall, cut: CutPortion): v
     const plan = planOf(request, call.tracked.deadlineMs);
     const ended = new AbortController();
     call.onEnd = () => ended.abort();
-    const begin = async ({ log, logId }: OpenedLog): Promise<void> => {
+    const begin = async (opened: OpenedLog): Promise<void> => {
+      const { log } = opened;
       const read = await openRead(log, plan, ended.signal);
       const markers = request.markers && cut === cutRecords;
-      const idField = logIdField(logIdTags.consume, logId);
       if (call.over) read.tail[Symbol.dispose]();
-      else new TailSender(context, call, read, cut, markers, idField).open();
+      else new TailSender(context, call, read, cut, markers, opened).open();
     };
     const freshness = { ...plan.freshness, signal: ended.signal };
     const opening = context.logs.openFor(call.tracked, request, freshness);
@@ -85,6 +85,7 @@ class TailSender {
   readonly #tail: Tail;
   readonly #cut: CutPortion;
   readonly #markers: boolean;
+  readonly #opened: OpenedLog;
   /** The encoded field log_id. */
   readonly #logId: Uint8Array;
   readonly #limit: ReadLimit;
@@ -107,14 +108,15 @@ class TailSender {
     read: OpenRead,
     cut: CutPortion,
     markers: boolean,
-    logId: Uint8Array,
+    opened: OpenedLog,
   ) {
     this.#context = context;
     this.#call = call;
     this.#tail = read.tail;
     this.#cut = cut;
     this.#markers = markers;
-    this.#logId = logId;
+    this.#opened = opened;
+    this.#logId = logIdField(logIdTags.consume, opened.logId);
     const { recordsMax, bytesMax, endOffset } = read.limits;
     this.#limit = new ReadLimit(read.limits);
     this.#isCounted = recordsMax !== noLimits.recordsMax || bytesMax !== noLimits.bytesMax;
@@ -244,10 +246,15 @@ class TailSender {
     this.#buffers ??= buffers.borrow();
   }
 
+  get #markerFields(): Uint8Array {
+    const { logId, token } = this.#opened;
+    return logIdField(logIdTags.consume, logId, token());
+  }
+
   #sendCaughtUp(): void {
     if (!this.#markers || this.#sentCaughtUp) return;
     this.#sentCaughtUp = true;
-    this.#call.response.write(markerResponse("caught-up", this.#next, this.#logId));
+    this.#call.response.write(markerResponse("caught-up", this.#next, this.#markerFields));
   }
 
   #scheduleHeartbeat(): void {
@@ -256,7 +263,7 @@ class TailSender {
       this.#heartbeatTimer = undefined;
       if (this.#call.over) return;
       if (this.#call.stream.writableBytes > 0) {
-        this.#call.response.write(markerResponse("heartbeat", this.#next, this.#logId));
+        this.#call.response.write(markerResponse("heartbeat", this.#next, this.#markerFields));
       }
       this.#scheduleHeartbeat();
     });

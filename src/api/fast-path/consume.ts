@@ -28,14 +28,14 @@ async function respond(context: FastPathContext, call: FastCall, request: Consum
   using share = memory.share("out");
   const admission = { sink: call.stream, memory, clock, signal: ended.signal, share, waitMs: memoryWaitMs };
   const opening = context.logs.openFor(call.tracked, request, freshness);
-  const { log, logId } = opening instanceof Promise ? await opening : opening;
+  const { log, logId, token } = opening instanceof Promise ? await opening : opening;
   const { slice, offset } = await readOne(log, plan, admission);
   const cursor = new RecordCursor(slice.frames, offset);
   cursor.next();
   const size = cursor.end - cursor.start;
   call.tracked.bytesOut += size;
   context.traffic.sent(1, size);
-  const idField = logIdField(logIdTags.consume, logId);
+  const idField = logIdField(logIdTags.consume, logId, token());
   const envelope = Buffer.allocUnsafe(consumeResponseBytes(cursor, idField));
   writeConsumeResponse(envelope, 0, cursor, idField);
   call.finish(envelope);

@@ -14,7 +14,7 @@ import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { manyRecords, readAppend, startAppend } from "./produce.ts";
 import { checkFlags, incompleteMessage, onChunk } from "./request-chunks.ts";
 import { AppendRequestReader } from "./request-codec.ts";
-import { produceBulkResponse } from "./response-codec.ts";
+import { logIdField, logIdTags, produceBulkResponse } from "./response-codec.ts";
 
 /** Batches in flight on one stream. StreamBudget limits their bytes. */
 const batchesInFlightMax = 64;
@@ -111,7 +111,8 @@ class ProduceBulk {
     // Without a batch, the summary is about `default`.
     if (this.#summary.batches === 0) logs.refFor(this.#call.tracked, { log: "" });
     const { firstOffset, records, batches, nextOffset, logId } = await this.#summary.done(log);
-    this.#call.finish(produceBulkResponse(firstOffset, records, batches, nextOffset, logs.idText(logId)));
+    const id = logIdField(logIdTags.produceBulk, logs.idText(logId), logs.tokenOf(logId, nextOffset));
+    this.#call.finish(produceBulkResponse(firstOffset, records, batches, nextOffset, id));
   }
 
   /** Fails the call when all appends have settled, with the first failure in the order of the batches. */

@@ -19,10 +19,10 @@ import { type Settled, streamFailure } from "../methods/stream-failure.ts";
 import { EnvelopeReader } from "./envelope-reader.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
-import { decodeUnusual, oneRecord, startAppend } from "./produce.ts";
+import { ackFields, decodeUnusual, oneRecord, startAppend } from "./produce.ts";
 import { attempt, checkFlags, incompleteMessage, onChunk } from "./request-chunks.ts";
 import { AppendRequestReader } from "./request-codec.ts";
-import { ackBytes, logIdField, logIdTags, noField, writeProduceResponse } from "./response-codec.ts";
+import { ackBytes, logIdTags, noField, writeProduceResponse } from "./response-codec.ts";
 import { RunGroup } from "./run-group.ts";
 
 /** Records in flight on one stream. StreamBudget limits their bytes. */
@@ -153,13 +153,11 @@ class ProduceStream {
     requireRecords(request.run);
     const pending = this.#enqueue(request.run);
     startAppend(this.#context, this.#call, request, this.#forward).then(
-      ({ firstOffset, timestampMs, duplicate, logId }) => {
-        pending.firstOffset = firstOffset;
-        pending.timestampMs = timestampMs;
-        pending.duplicate = duplicate;
-        if (logId !== undefined) {
-          pending.logId = logIdField(logIdTags.produce, this.#context.logs.idText(logId));
-        }
+      (appended) => {
+        pending.firstOffset = appended.firstOffset;
+        pending.timestampMs = appended.timestampMs;
+        pending.duplicate = appended.duplicate;
+        pending.logId = ackFields(this.#context, logIdTags.produce, appended);
         this.#settle(pending);
       },
       (reason) => {

@@ -13,6 +13,7 @@ import {
   ackBytesMax,
   logIdField,
   logIdTags,
+  noField,
   produceBatchResponse,
   writeProduceResponse,
 } from "./response-codec.ts";
@@ -33,18 +34,29 @@ export const manyRecords: AppendMethod = {
 };
 
 export const produce: ServeMethod = (context, call, forward) => {
-  serveUnary(context, call, forward, oneRecord, ({ firstOffset, timestampMs, duplicate, logId }) => {
+  serveUnary(context, call, forward, oneRecord, (appended) => {
+    const { firstOffset, timestampMs, duplicate } = appended;
     const bytes = Buffer.allocUnsafe(ackBytesMax);
-    const id = logIdField(logIdTags.produce, context.logs.idText(logId));
+    const id = ackFields(context, logIdTags.produce, appended);
     return bytes.subarray(0, writeProduceResponse(bytes, 0, firstOffset, timestampMs, duplicate, id));
   });
 };
 
 export const produceBatch: ServeMethod = (context, call, forward) => {
   serveUnary(context, call, forward, manyRecords, (appended) =>
-    produceBatchResponse(appended, context.logs.idText(appended.logId)),
+    produceBatchResponse(appended, ackFields(context, logIdTags.produceBatch, appended)),
   );
 };
+
+/** The id of a named log and the token of what was appended, encoded. */
+export function ackFields(
+  { logs }: FastPathContext,
+  tag: number,
+  { firstOffset, count, logId }: Pick<Appended, "firstOffset" | "count" | "logId">,
+): Uint8Array {
+  if (logId === undefined) return noField;
+  return logIdField(tag, logs.idText(logId), logs.tokenOf(logId, firstOffset + count));
+}
 
 function serveUnary(
   context: FastPathContext,

@@ -1,8 +1,8 @@
 /**
  * Encodes the responses of the calls that carry records, each in its envelope (lib/envelope.ts).
  *
- *   ProduceResponse := offset=1  timestamp_ms=2  duplicate=3  log_id=4    a zero is omitted, as in protobuf
- *   ConsumeResponse := record=2 { stored bytes, offset=2, term=3, timestamp_ms=7 }  log_id=6
+ *   ProduceResponse := offset=1  timestamp_ms=2  duplicate=3  log_id=4  token=5    a zero is omitted, as in protobuf
+ *   ConsumeResponse := record=2 { stored bytes, offset=2, term=3, timestamp_ms=7 }  log_id=6  token=7
  *
  * A stored record is copied once, as a whole, and its offset, term and timestamp are appended. Protobuf allows any order
  * of fields.
@@ -14,18 +14,26 @@ import type { Appended } from "../../types.ts";
 
 /** Largest size of the field log_id: two numbers of at most ten digits and a dash. */
 const logIdFieldBytesMax = 2 + 21;
+/** Largest size of the field token: "s", a number of ten digits, a dot and one of sixteen. */
+const tokenFieldBytesMax = 2 + 28;
 /** Largest size of a response to an append, envelope included, in bytes. */
-export const ackBytesMax = envelopeBytes + 40 + logIdFieldBytesMax;
+export const ackBytesMax = envelopeBytes + 40 + logIdFieldBytesMax + tokenFieldBytesMax;
 
-/** The tag of log_id in each message. */
+/** The tag of log_id in each message. That of token is the next field. */
 export const logIdTags = { produce: 0x22, produceBatch: 0x2a, produceBulk: 0x2a, consume: 0x32 } as const;
+const nextTag = 8;
 
 /** The log `default` has no id in responses. */
 export const noField: Uint8Array = new Uint8Array(0);
 
-/** Returns the field log_id, nothing without an id. */
-export const logIdField = (tag: number, id: string | undefined): Uint8Array =>
-  id === undefined ? noField : Buffer.concat([Uint8Array.of(tag, id.length), Buffer.from(id, "latin1")]);
+/** Returns the field log_id and, if there is one, the field token; nothing without an id. */
+export function logIdField(tag: number, id: string | undefined, token?: string): Uint8Array {
+  if (id === undefined) return noField;
+  const field = Buffer.concat([Uint8Array.of(tag, id.length), Buffer.from(id, "latin1")]);
+  if (token === undefined) return field;
+  const tokenHead = Uint8Array.of(tag + nextTag, token.length);
+  return Buffer.concat([field, tokenHead, Buffer.from(token, "latin1")]);
+}
 
 function writeBytes(bytes: Uint8Array, at: number, field: Uint8Array): number {
   if (field.length === 0) return at;
@@ -61,35 +69,35 @@ export function writeProduceResponse(
   return writeEnvelopeHead(bytes, at, to);
 }
 
-/** Returns a ProduceBatchResponse in its envelope. */
-export function produceBatchResponse(appended: Appended, logId: string | undefined): Uint8Array {
+/** Returns a ProduceBatchResponse in its envelope, with its encoded log_id and token. */
+export function produceBatchResponse(appended: Appended, logId: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(ackBytesMax);
   let to = writeField(bytes, envelopeBytes, 0x08, appended.firstOffset);
   to = writeField(bytes, to, 0x10, appended.count);
   to = writeField(bytes, to, 0x18, appended.timestampMs);
   to = writeField(bytes, to, 0x20, appended.duplicate ? 1 : 0);
-  to = writeBytes(bytes, to, logIdField(logIdTags.produceBatch, logId));
+  to = writeBytes(bytes, to, logId);
   return bytes.subarray(0, writeEnvelopeHead(bytes, 0, to));
 }
 
-/** Returns a ProduceBulkResponse in its envelope. */
+/** Returns a ProduceBulkResponse in its envelope, with its encoded log_id and token. */
 export function produceBulkResponse(
   firstOffset: number,
   records: number,
   batches: number,
   nextOffset: number,
-  logId: string | undefined,
+  logId: Uint8Array,
 ): Uint8Array {
   const bytes = new Uint8Array(ackBytesMax);
   let to = writeField(bytes, envelopeBytes, 0x08, firstOffset);
   to = writeField(bytes, to, 0x10, records);
   to = writeField(bytes, to, 0x18, batches);
   to = writeField(bytes, to, 0x20, nextOffset);
-  to = writeBytes(bytes, to, logIdField(logIdTags.produceBulk, logId));
+  to = writeBytes(bytes, to, logId);
   return bytes.subarray(0, writeEnvelopeHead(bytes, 0, to));
 }
 
-/** Returns a marker of a ConsumeStream (caught_up=3 or heartbeat=4, end_offset=5, log_id=6) in its envelope. */
+/** Returns a marker of a ConsumeStream (caught_up=3 or heartbeat=4, end_offset=5, log_id=6, token=7) in its envelope. */
 export function markerResponse(
   marker: "caught-up" | "heartbeat",
   endOffset: number,

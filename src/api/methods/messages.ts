@@ -12,7 +12,16 @@ import {
   type RecordSchema,
 } from "../../gen/log/v1/log_pb.js";
 import { decodeRecord, encodeRun, type RecordCursor, type RecordLimits, walkRecords } from "../../log/mod.ts";
-import type { Freshness, ReadMode as Mode, ProducerStamp, ReadStart, RecordRun } from "../../types.ts";
+import type {
+  Freshness,
+  ReadMode as Mode,
+  ProducerStamp,
+  ReadStart,
+  RecordRun,
+  SeenPlace,
+} from "../../types.ts";
+import { namedLogOf } from "./logs/log-name.ts";
+import { parseSeenToken } from "./logs/seen-token.ts";
 import type { ReadPlan } from "./read.ts";
 
 /**
@@ -65,10 +74,19 @@ export function freshnessOf(request: ConsumeRequest, deadlineMs: number | undefi
   const seen = numberOf(request.seenOffset, "seen_offset");
   return {
     mode,
-    ...(seen === 0 ? {} : { seenOffset: seen }),
+    ...(request.seenToken === "" ? (seen === 0 ? {} : { seenOffset: seen }) : { seen: seenOf(request) }),
     ...(request.maxStalenessMs === 0 ? {} : { maxStalenessMs: request.maxStalenessMs }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
   };
+}
+
+/** @throws Fault "bad-request", also for `default`, whose sessions state an offset */
+function seenOf({ log, seenToken }: ConsumeRequest): SeenPlace {
+  if (namedLogOf(log) !== undefined) return parseSeenToken(seenToken);
+  throw new Fault("bad-request", {
+    message: 'seen_token is for named logs, the log "default" has seen_offset',
+    facts: { field: "seen_token" },
+  });
 }
 
 /** Returns where the read starts. */

@@ -116,5 +116,7 @@ export class NamedLog implements CommitLog {
 }
 
 /** How fresh a read must be once its name was resolved. What made the name fresh holds for the records too. */
-const afterName = (freshness: Freshness): Freshness =>
-  freshness.mode === undefined || freshness.mode === "session" ? freshness : { ...freshness, mode: "any" };
+function afterName(freshness: Freshness): Freshness {
+  const { mode = "session", seen } = freshness;
+  return mode === "session" && seen === undefined ? freshness : { ...freshness, mode: "any" };
+}

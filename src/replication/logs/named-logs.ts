@@ -12,12 +12,15 @@ import type {
   Freshness,
   LogCatalog,
   LogChange,
+  LogId,
   LogInfo,
   LogPage,
   LogRef,
   MultiStart,
   MultiTail,
   NamedCommitLog,
+  Offset,
+  RaftIndex,
   TailedLogs,
 } from "../../types.ts";
 import type { Appender } from "../append/appender.ts";
@@ -126,6 +129,11 @@ export class NamedLogs implements LogCatalog {
 
   follow(logs: TailedLogs, start: MultiStart, freshness: Freshness = {}): Promise<MultiTail> {
     return followLogs(this.#ports, logs, start, freshness);
+  }
+
+  seenIndex(id: LogId, next: Offset): RaftIndex | undefined {
+    const row = this.#ports.log.state.logs.row(id);
+    return row === undefined || row.next < next ? undefined : row.version;
   }
 
   get life(): number {

@@ -15,12 +15,14 @@ import type {
   LogPage,
   LogRef,
   MultiTail,
+  Offset,
 } from "../../../types.ts";
 import type { Call, CallTracker } from "../../calls/call-tracker.ts";
 import type { AskedLogs } from "../tails/asked-logs.ts";
 import { type ListPlan, listLogs, rangesFrom } from "./list-logs.ts";
 import { idInLife, logIdText, parseLogId } from "./log-id.ts";
 import { defaultLog, namedLogOf } from "./log-name.ts";
+import { seenToken } from "./seen-token.ts";
 
 /** How a request names its log. */
 export interface LogInRequest {
@@ -33,6 +35,8 @@ export interface OpenedLog {
   readonly log: CommitLog;
   /** Undefined for `default`. */
   readonly logId: string | undefined;
+  /** Returns what this node shows of a named log now, as the token of a session. */
+  token(): string | undefined;
 }
 
 /** Decisions of a model that only Casbin knows take up to 10 ms, so few of them are made in one turn. */
@@ -53,7 +57,7 @@ export class LogDirectory {
   readonly #calls: LogDirectoryOptions["calls"];
 
   constructor({ log, named, calls }: LogDirectoryOptions) {
-    this.#default = { log, logId: undefined };
+    this.#default = { log, logId: undefined, token: () => undefined };
     this.#named = named;
     this.#calls = calls;
   }
@@ -149,6 +153,12 @@ export class LogDirectory {
     return life === 0 ? undefined : logIdText(life, id);
   }
 
+  /** The token of a session that has seen a log up to `next`; undefined for `default`, and if this node does not show it. */
+  tokenOf(id: LogId | undefined, next: Offset): string | undefined {
+    const index = id === undefined ? undefined : this.#named?.seenIndex(id, next);
+    return index === undefined ? undefined : seenToken({ life: this.named.life, index });
+  }
+
   /** The id of a log that was just changed; undefined if it is gone by now, and for `default`. */
   async idOf(ref: LogRef | undefined): Promise<string | undefined> {
     if (ref === undefined) return undefined;
@@ -176,7 +186,7 @@ export class LogDirectory {
 
   async #openNamed(name: string, logId: string | undefined, freshness: Freshness): Promise<OpenedLog> {
     const { log, info } = await this.#resolve(name, logId, freshness);
-    return { log, logId: logIdText(info.life, info.id) };
+    return { log, logId: logIdText(info.life, info.id), token: () => this.tokenOf(info.id, 0) };
   }
 
   async #resolve(name: string, logId: string | undefined, freshness: Freshness) {

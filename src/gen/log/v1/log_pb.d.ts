@@ -216,6 +216,13 @@ export declare type ProduceResponse = Message<"log.v1.ProduceResponse"> & {
    * @generated from field: optional string log_id = 4;
    */
   logId?: string | undefined;
+
+  /**
+   * For named logs: a read with it as seen_token sees this append.
+   *
+   * @generated from field: string token = 5;
+   */
+  token: string;
 };
 
 /**
@@ -298,6 +305,13 @@ export declare type ProduceBatchResponse = Message<"log.v1.ProduceBatchResponse"
    * @generated from field: optional string log_id = 5;
    */
   logId?: string | undefined;
+
+  /**
+   * For named logs: a read with it as seen_token sees this append.
+   *
+   * @generated from field: string token = 6;
+   */
+  token: string;
 };
 
 /**
@@ -341,6 +355,13 @@ export declare type ProduceBulkResponse = Message<"log.v1.ProduceBulkResponse"> 
    * @generated from field: optional string log_id = 5;
    */
   logId?: string | undefined;
+
+  /**
+   * For a named log: a read with it as seen_token sees all batches.
+   *
+   * @generated from field: string token = 6;
+   */
+  token: string;
 };
 
 /**
@@ -467,6 +488,15 @@ export declare type ConsumeRequest = Message<"log.v1.ConsumeRequest"> & {
    * @generated from field: optional string log_id = 15;
    */
   logId?: string | undefined;
+
+  /**
+   * For READ_MODE_SESSION of a named log, instead of seen_offset: a token of a
+   * response. The node shows at least what that response was about. A token of
+   * another life of the cluster is refused (failed_precondition).
+   *
+   * @generated from field: string seen_token = 16;
+   */
+  seenToken: string;
 };
 
 /**
@@ -512,6 +542,14 @@ export declare type ConsumeResponse = Message<"log.v1.ConsumeResponse"> & {
    * @generated from field: optional string log_id = 6;
    */
   logId?: string | undefined;
+
+  /**
+   * For named logs, in the response of Consume and in markers: a read with it as
+   * seen_token sees at least as much.
+   *
+   * @generated from field: string token = 7;
+   */
+  token: string;
 };
 
 /**

@@ -32,6 +32,8 @@ function opened(envelope: Uint8Array): Uint8Array {
   return envelope.subarray(envelopeBytes);
 }
 
+const largestToken = `s4294967295.${Number.MAX_SAFE_INTEGER}`;
+
 test("responses decode to their values, including zeros and 2^53 − 1", () => {
   const number = fc.oneof(fc.constantFrom(0, 1, Number.MAX_SAFE_INTEGER), fc.maxSafeNat());
   fc.assert(
@@ -53,15 +55,21 @@ test("responses decode to their values, including zeros and 2^53 − 1", () => {
         );
         const batch = fromBinary(
           ProduceBatchResponseSchema,
-          opened(produceBatchResponse({ firstOffset: a, count, timestampMs: b, duplicate }, logId)),
+          opened(
+            produceBatchResponse(
+              { firstOffset: a, count, timestampMs: b, duplicate },
+              logIdField(logIdTags.produceBatch, logId, largestToken),
+            ),
+          ),
         );
         assert.deepEqual(
           [batch.firstOffset, batch.count, batch.timestampMs, batch.duplicate, batch.logId],
           [BigInt(a), count, BigInt(b), duplicate, logId],
         );
+        assert.equal(batch.token, logId === undefined ? "" : largestToken);
         const bulk = fromBinary(
           ProduceBulkResponseSchema,
-          opened(produceBulkResponse(a, b, count, a, logId)),
+          opened(produceBulkResponse(a, b, count, a, logIdField(logIdTags.produceBulk, logId, largestToken))),
         );
         assert.deepEqual(
           [bulk.firstOffset, bulk.records, bulk.batches, bulk.nextOffset, bulk.logId],

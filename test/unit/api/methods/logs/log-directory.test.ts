@@ -30,6 +30,7 @@ async function openDirectory(life = 7) {
     open: (ref) => Object.assign(new MemoryLog(), { info: () => info(ref) }),
     list: () => ({ logs: [], next: undefined }),
     follow: () => assert.fail("nothing is followed"),
+    seenIndex: () => 5,
     change: () => assert.fail("nothing is changed"),
   } as LogCatalog;
   const begin = (subject: string, permission = logPermissions.produce): Call =>
