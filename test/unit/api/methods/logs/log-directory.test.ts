@@ -94,21 +94,22 @@ test("a node that knows no log yet does not refuse an id: another node may know 
   const request = { log: "orders/eu", logId: "7-3" };
   assert.throws(() => directory.refFor(begin("ann"), request), kind("unavailable"));
   const opened = await directory.openFor(begin("ann", logPermissions.consume), request, {});
-  assert.equal(opened.logId, "7-3");
+  assert.deepEqual([opened.logId, opened.token()], ["7-3", "s7.5"]);
 });
 
 test("a read has the id of its log, and default is opened at once", async () => {
   const { begin, directory, log } = await openDirectory();
   const call = begin("ann", logPermissions.consume);
   const opened = await directory.openFor(call, { log: "orders/eu" }, {});
-  assert.equal(opened.logId, "7-3");
+  assert.deepEqual([opened.logId, opened.token()], ["7-3", "s7.5"]);
   await assert.rejects(
     async () => directory.openFor(call, { log: "orders/eu", logId: "7-4" }, {}),
     kind("failed-precondition"),
   );
   await assert.rejects(async () => directory.openFor(call, { log: "orders/us" }, {}), kind("not-found"));
   const write = begin("eve");
-  assert.deepEqual(directory.openFor(write, { log: "" }, {}), { log, logId: undefined });
+  const ofDefault = await directory.openFor(write, { log: "" }, {});
+  assert.deepEqual([ofDefault.log, ofDefault.logId, ofDefault.token()], [log, undefined, undefined]);
   assert.equal(directory.idText(undefined), undefined);
   assert.equal(directory.idText(5), "7-5");
 });
