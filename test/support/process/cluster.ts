@@ -25,6 +25,8 @@ export interface ClusterNode {
   url: string;
   /** Additional flags. A test may change them before it starts the node. */
   flags: string[];
+  /** The command of another release. Undefined: the sources here. A test may change it before it starts the node. */
+  command?: string | undefined;
   /** Undefined while it is down. */
   child: ChildProcess | undefined;
   /** The log of all its processes. */
@@ -115,12 +117,13 @@ export class TestCluster {
 
   /** Starts its process. It may not be ready when this returns: see ready(). */
   start(node: ClusterNode): void {
-    const child = startCommand([
+    const args = [
       ...serveArguments({ ...node, joins: [] }),
       ...this.#tlsFlags,
       ...(this.#options.flags ?? []),
       ...node.flags,
-    ]);
+    ];
+    const child = startCommand(args, {}, node.command);
     node.child = child;
     child.stderr?.on("data", (chunk: Buffer) => {
       node.log += chunk.toString("utf8");
