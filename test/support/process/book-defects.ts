@@ -48,7 +48,7 @@ export async function tryTests(
 ): Promise<ReadonlyMap<string, Outcome>> {
   const words = [
     ...["--import", "./test/support/bug-loader.mjs", "--test-reporter=tap", "--test-timeout=120000"],
-    ...[`--test-name-pattern=^(${tests.join("|")}): `, file],
+    ...[`--test-name-pattern=^(${tests.join("|")})(: |$)`, file],
   ];
   const env = { ...environment(), ...(patch === undefined ? {} : { SOURCE_BUG: patch }) };
   const { out, err } = await ended(spawn(process.execPath, words, { cwd: root, env }));
@@ -56,7 +56,7 @@ export async function tryTests(
 }
 
 function outcomeIn(out: string, err: string, name: string): Outcome {
-  const found = new RegExp(`^(ok|not ok) \\d+ - ${name}: `, "m").exec(out);
+  const found = new RegExp(`^(ok|not ok) \\d+ - ${name}(: |$)`, "m").exec(out);
   if (found === null) return { result: "did not run", text: out + err };
   if (found[1] === "ok") return { result: "passed", text: out };
   const [, said = out] = /^ *error: (?:\|-\n)?([\s\S]*?)\n *code:/m.exec(out.slice(found.index)) ?? [];
