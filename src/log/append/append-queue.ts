@@ -197,7 +197,7 @@ export class AppendQueue {
     const groups = ahead.length === 0 ? queued : [...ahead.flatMap((taken) => taken.of(logId)), ...queued];
     for (let at = groups.length - 1; at >= 0; at--) {
       const group = groups[at]!;
-      const producer = group.producers.get(key);
+      const producer = group.producers?.get(key);
       if (producer === undefined) continue;
       if (expected === undefined) {
         if (stamp.epoch < producer.epoch) throw producerFenced(producer.epoch);

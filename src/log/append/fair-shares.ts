@@ -30,21 +30,24 @@ interface Usage {
   count: number;
 }
 
+interface SubjectUsage extends Usage {
+  /** By log. */
+  readonly shares: Map<string | undefined, Share>;
+}
+
 /** The use of one subject in one log. Valid until its last byte is released. */
 export interface Share {
-  readonly key: string;
   readonly owner: ShareOwner;
   readonly own: Usage;
   readonly log: Usage;
-  readonly subject: Usage;
+  readonly subject: SubjectUsage;
 }
 
 export class FairShares {
   readonly #limits: ShareLimits;
   readonly #all: Usage = { bytes: 0, count: 0 };
   readonly #logs = new Map<string | undefined, Usage>();
-  readonly #subjects = new Map<string | undefined, Usage>();
-  readonly #shares = new Map<string, Share>();
+  readonly #subjects = new Map<string | undefined, SubjectUsage>();
   /** The share that was asked for last: often the same again. */
   #last: Share | undefined;
 
@@ -89,38 +92,42 @@ export class FairShares {
   release(share: Share, bytes: number, count: number): void {
     this.#change(share, -bytes, -count);
     if (share.own.count > 0) return;
-    this.#shares.delete(share.key);
+    const { owner, log, subject } = share;
     if (this.#last === share) this.#last = undefined;
-    if (share.log.count === 0) this.#logs.delete(share.owner.log);
-    if (share.subject.count === 0) this.#subjects.delete(share.owner.subject);
+    if (log.count === 0) this.#logs.delete(owner.log);
+    if (subject.count === 0) this.#subjects.delete(owner.subject);
+    else subject.shares.delete(owner.log);
   }
 
-  #change(share: Share, bytes: number, count: number): void {
-    for (const usage of [this.#all, share.log, share.subject, share.own]) {
-      usage.bytes += bytes;
-      usage.count += count;
-    }
+  #change({ log, subject, own }: Share, bytes: number, count: number): void {
+    add(this.#all, bytes, count);
+    add(log, bytes, count);
+    add(subject, bytes, count);
+    add(own, bytes, count);
   }
 
   #find(owner: ShareOwner): Share | undefined {
     const last = this.#last;
     if (last !== undefined && last.owner.log === owner.log && last.owner.subject === owner.subject)
       return last;
-    const found = this.#shares.get(keyOf(owner));
+    const found = this.#subjects.get(owner.subject)?.shares.get(owner.log);
     if (found !== undefined) this.#last = found;
     return found;
   }
 
   #create({ log, subject }: ShareOwner): Share {
-    const owner = { log, subject };
-    const share: Share = {
-      key: keyOf(owner),
-      owner,
-      own: { bytes: 0, count: 0 },
-      log: usageOf(this.#logs, log),
-      subject: usageOf(this.#subjects, subject),
-    };
-    this.#shares.set(share.key, share);
+    let ofLog = this.#logs.get(log);
+    if (ofLog === undefined) {
+      ofLog = { bytes: 0, count: 0 };
+      this.#logs.set(log, ofLog);
+    }
+    let ofSubject = this.#subjects.get(subject);
+    if (ofSubject === undefined) {
+      ofSubject = { bytes: 0, count: 0, shares: new Map() };
+      this.#subjects.set(subject, ofSubject);
+    }
+    const share = { owner: { log, subject }, own: { bytes: 0, count: 0 }, log: ofLog, subject: ofSubject };
+    ofSubject.shares.set(log, share);
     this.#last = share;
     return share;
   }
@@ -128,15 +135,9 @@ export class FairShares {
 
 const unused: Readonly<Usage> = { bytes: 0, count: 0 };
 
-/** Names of logs and subjects hold no line break. */
-const keyOf = ({ log, subject }: ShareOwner): string => `${subject ?? "\n"}\n${log ?? ""}`;
-
-function usageOf(map: Map<string | undefined, Usage>, key: string | undefined): Usage {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const usage = { bytes: 0, count: 0 };
-  map.set(key, usage);
-  return usage;
+function add(usage: Usage, bytes: number, count: number): void {
+  usage.bytes += bytes;
+  usage.count += count;
 }
 
 /** Returns true if the log, the subject, and the subject in the log stay within their shares of `max`. */

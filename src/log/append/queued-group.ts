@@ -42,8 +42,8 @@ export class QueuedGroup {
   readonly waiters: QueuedAppend[] = [];
   /** Called when the group is committed, or with the fault if it failed. */
   readonly barriers: ((fault: Fault | undefined) => void)[] = [];
-  /** By producerKey(). */
-  readonly producers = new Map<string, QueuedProducer>();
+  /** By producerKey(). Undefined: none of its appends has a producer. */
+  producers: Map<string, QueuedProducer> | undefined;
   /** A group with records is refused while the disk is full. A group of commands may use the reserve. */
   hasRecords = false;
   appends = 0;
@@ -92,6 +92,7 @@ export class QueuedGroup {
 
   /** Notes the run of a producer, to recognize its duplicates. */
   #noteRun(key: string, stamp: ProducerStamp, count: number, place: number): void {
+    this.producers ??= new Map();
     const known = this.producers.get(key);
     const run = { sequence: stamp.sequence, count, place };
     if (known !== undefined && known.epoch === stamp.epoch) {
