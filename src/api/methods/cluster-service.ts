@@ -2,18 +2,33 @@
  * The RPCs of log.v1.Cluster. This file serves Status and WhoAmI, which any node can answer about itself. The others are
  * passed in by the module that can serve them; those that are not passed in are unimplemented.
  */
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { AccessControl } from "../../access/mod.ts";
-import type { Cluster } from "../../gen/log/v1/log_pb.js";
+import { type AccessControl, type Action, actions } from "../../access/mod.ts";
+import type { AllowedLogsSchema, Cluster } from "../../gen/log/v1/log_pb.js";
 import type { ClusterView } from "../../types.ts";
 import { callOf } from "../calls/call-context.ts";
 import { type Readiness, reasonsNotReady } from "../readiness.ts";
+
+/** Names and prefixes that WhoAmI lists for an action. */
+const listedMax = 256;
+const logActions = actions.filter((action) => action !== "admin" && action !== "peer");
+
+/** `patterns` as in AccessControl.patternsOf(). An action on no log is left out. */
+function allowedLogs(
+  action: Action,
+  patterns: readonly string[] | undefined,
+): MessageInitShape<typeof AllowedLogsSchema>[] {
+  if (patterns === undefined) return [{ action, unknown: true }];
+  if (patterns.length === 0) return [];
+  return [{ action, logs: patterns.slice(0, listedMax), more: patterns.length > listedMax }];
+}
 
 export type ClusterOperations = Partial<Omit<ServiceImpl<typeof Cluster>, "status" | "whoAmI">>;
 
 export interface ClusterServiceOptions {
   readonly cluster: ClusterView;
-  readonly access: Pick<AccessControl, "allowedActions">;
+  readonly access: Pick<AccessControl, "allowedActions" | "patternsOf">;
   readonly readiness: Readiness;
   readonly operations: ClusterOperations;
 }
@@ -46,7 +61,8 @@ export function clusterService(options: ClusterServiceOptions): Partial<ServiceI
 
     whoAmI(_request, context) {
       const { identity } = callOf(context).client;
-      return { subject: identity.subject, actions: access.allowedActions(identity) };
+      const logs = logActions.flatMap((action) => allowedLogs(action, access.patternsOf(identity, action)));
+      return { subject: identity.subject, actions: access.allowedActions(identity), logs };
     },
   };
 }

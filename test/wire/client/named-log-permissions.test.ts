@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openClient, type TailraceClient } from "../../../src/client/mod.ts";
 import { accessAs, serveNode } from "../../support/http/serve-node.ts";
+import { tailrace } from "../../support/process/process.ts";
 
 const policy = `p, writer, orders, produce
 p, reader, orders, consume
@@ -70,4 +71,22 @@ test("a subject with only delete deletes", async () => {
     become("admin");
     await assert.rejects(client.logs.get("orders"), { kind: "not-found" });
   });
+});
+
+test("whoami lists the logs on which a subject may do something, by RPC and on the command line", async () => {
+  let subject = "alice";
+  const rules = "p, alice, orders/*, consume\np, alice, news, consume\np, alice, *, describe\n";
+  await using node = await serveNode({ access: await accessAs(rules, () => subject) });
+  const addr = `127.0.0.1:${node.served.port}`;
+  await using client = openClient({ addr });
+  const listed = async () =>
+    (await client.rpc.cluster.whoAmI({})).logs.map(({ action, logs, more }) => [action, logs, more]);
+  assert.deepEqual(await listed(), [
+    ["consume", ["news", "orders/*"], false],
+    ["describe", ["*"], false],
+  ]);
+  const { out } = await tailrace(["whoami", "--addr", addr]);
+  assert.match(out, /^[^\n]+\n {2}consume on news, orders\/\*\n$/);
+  subject = "bob";
+  assert.deepEqual(await listed(), []);
 });

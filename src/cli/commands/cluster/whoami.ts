@@ -1,9 +1,9 @@
 /** `tailrace whoami`: the subject that the node sees in this client, and its permissions. */
 import type { Command } from "commander";
-import { WhoAmIResponseSchema } from "../../../gen/log/v1/log_pb.js";
+import { type AllowedLogs, WhoAmIResponseSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { print } from "../../output/standard-output.ts";
-import { jsonLine } from "../../output/terminal.ts";
+import { jsonLine, printable } from "../../output/terminal.ts";
 import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
 
@@ -19,6 +19,16 @@ async function whoami(flags: ConnectFlags): Promise<undefined> {
   await print(
     flags.json
       ? jsonLine(toPlainJson(WhoAmIResponseSchema, found))
-      : `${found.subject}: ${found.actions.join(", ") || "nothing"}\n`,
+      : printable(`${found.subject}: ${found.actions.join(", ") || "nothing"}\n`) + logsText(found.logs),
   );
+}
+
+/** A line for each action that is not about every log: `consume on orders/*, news`. */
+function logsText(allowed: readonly AllowedLogs[]): string {
+  const lines = allowed.flatMap(({ action, logs, more, unknown }) => {
+    if (logs[0] === "*") return [];
+    const which = unknown ? "the logs that the policy's model allows" : logs.join(", ");
+    return [`  ${action} on ${which}${more ? ", and more" : ""}\n`];
+  });
+  return printable(lines.join(""));
 }

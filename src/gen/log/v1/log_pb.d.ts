@@ -1626,6 +1626,13 @@ export declare type WhoAmIResponse = Message<"log.v1.WhoAmIResponse"> & {
    * @generated from field: repeated string actions = 2;
    */
   actions: string[];
+
+  /**
+   * For each action about logs that is allowed on some log.
+   *
+   * @generated from field: repeated log.v1.AllowedLogs logs = 3;
+   */
+  logs: AllowedLogs[];
 };
 
 /**
@@ -1633,6 +1640,45 @@ export declare type WhoAmIResponse = Message<"log.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export declare const WhoAmIResponseSchema: GenMessage<WhoAmIResponse>;
+
+/**
+ * The named logs on which a caller may do an action.
+ *
+ * @generated from message log.v1.AllowedLogs
+ */
+export declare type AllowedLogs = Message<"log.v1.AllowedLogs"> & {
+  /**
+   * @generated from field: string action = 1;
+   */
+  action: string;
+
+  /**
+   * Names, and prefixes that end with *, in order. "*" is every log. At most 256.
+   *
+   * @generated from field: repeated string logs = 2;
+   */
+  logs: string[];
+
+  /**
+   * There are more than are listed.
+   *
+   * @generated from field: bool more = 3;
+   */
+  more: boolean;
+
+  /**
+   * None are listed: the model of the policy decides only about a log that is named.
+   *
+   * @generated from field: bool unknown = 4;
+   */
+  unknown: boolean;
+};
+
+/**
+ * Describes the message log.v1.AllowedLogs.
+ * Use `create(AllowedLogsSchema)` to create a new message.
+ */
+export declare const AllowedLogsSchema: GenMessage<AllowedLogs>;
 
 /**
  * Settings of one log. One that is not set is that of the cluster, or no limit.

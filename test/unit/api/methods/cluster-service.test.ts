@@ -19,7 +19,13 @@ const [leader] = view.nodes() as [NodeView];
 function serviceOf(changed: Partial<ClusterView> = {}, reasons: readonly string[] = []) {
   const service = clusterService({
     cluster: { ...view, ...changed },
-    access: { allowedActions: ({ subject }) => (subject === "ann" ? ["consume"] : []) },
+    access: {
+      allowedActions: ({ subject }) => (subject === "ann" ? ["consume"] : []),
+      patternsOf: (_, action) => {
+        if (action === "trim") return undefined;
+        return action === "consume" ? Array.from({ length: 300 }, (_, at) => `log-${1_000 + at}`) : [];
+      },
+    },
     readiness: { reasons: () => reasons, onChange: () => () => undefined },
     operations: {},
   });
@@ -62,7 +68,11 @@ test("a node that was removed does not count itself as a learner", async () => {
 });
 
 test("a caller learns its own subject and what it may do", async () => {
-  assert.deepEqual(await serviceOf().whoAmI(), { subject: "ann", actions: ["consume"] });
+  const { logs, ...found } = (await serviceOf().whoAmI())!;
+  assert.deepEqual(found, { subject: "ann", actions: ["consume"] });
+  const [consume, trim, ...more] = logs ?? [];
+  assert.deepEqual([consume?.logs?.length, consume?.logs?.[255], consume?.more], [256, "log-1255", true]);
+  assert.deepEqual([trim, more], [{ action: "trim", unknown: true }, []]);
 });
 
 test("an operation that no module serves is absent, so that it is unimplemented", () => {
