@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
+import { until } from "../support/until.ts";
 import { openBrowser } from "./support/chromium.ts";
 import { Dashboard, stuckMs } from "./support/dashboard.ts";
 import { FakeNode } from "./support/fake-node.ts";
@@ -239,4 +240,36 @@ test("20,000 logs are scrolled through with few rows on the page and short frame
   } finally {
     await fake.stop();
   }
+});
+
+test("the logs of a prefix are tailed together, also one that is created later", async () => {
+  await createLogs(["tailed/1", "tailed/2", "not-tailed"]);
+  await using page = await Dashboard.open(browser, node.origin);
+  await button(page, "Logs").click();
+  await page.page.getByPlaceholder("Names that begin with…").fill("tailed/");
+  await logRow(page, "tailed/2").waitFor();
+  await button(page, "Tail these").click();
+  await page.text("Waiting for new records…");
+  const panel = page.page.getByRole("complementary", { name: "Tail of a prefix" });
+  const first = randomWord();
+  // The stream begins a moment after the click.
+  await until(
+    "a record is shown",
+    async () => {
+      await append("not-tailed", "hidden");
+      await append("tailed/1", first);
+      return (await panel.getByText(first).count()) > 0;
+    },
+    { everyMs: 200 },
+  );
+  await createLogs(["tailed/3"]);
+  const later = randomWord();
+  await append("tailed/3", later);
+  await panel.getByText(later).waitFor();
+  assert.equal(await panel.getByText("hidden").count(), 0);
+  assert.match((await panel.locator("li").first().textContent()) ?? "", /^tailed\/3 0 · /);
+  await page.pictured("prefix-tail");
+  await panel.getByRole("button", { name: "Close" }).click();
+  await panel.waitFor({ state: "detached" });
+  page.assertClean();
 });

@@ -18,6 +18,7 @@ import { ClusterWatch } from "./cluster.ts";
 import { DefaultLog } from "./default-log.ts";
 import { LogList } from "./log-list.ts";
 import { OneLog } from "./one-log.ts";
+import { PrefixTail } from "./prefix-tail.ts";
 import { Tail } from "./tail.ts";
 
 export interface Identity {
@@ -54,6 +55,8 @@ export const cluster = new ClusterWatch((bases) => {
 });
 
 export const logList = new LogList(() => cluster.link.node);
+/** The tail of the logs of a prefix, in the Logs view. */
+export const prefixTail = new PrefixTail(() => cluster.link.node);
 /** The log `default` in the list. */
 export const defaultLog = new DefaultLog();
 /** The log of the tail. It has no name for the log `default`. */
@@ -157,6 +160,7 @@ export function leaveLog(name: string, from: From = defaultFrom): void {
 
 /** Opens the panel that describes a log, or closes it. */
 export function describeLog(name: string | undefined): void {
+  prefixTail.follow(undefined);
   described.value = name;
   creating.value = false;
   describedLog.follow(name ?? "", name === undefined ? undefined : logList.rows.get(name));

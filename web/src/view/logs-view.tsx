@@ -2,24 +2,47 @@
 import { useEffect, useRef } from "preact/hooks";
 import { counted } from "../core/format.ts";
 import { after } from "../io/timing.ts";
-import { creating, described, describedLog, describeLog, logList, refreshLogs } from "../state/app.ts";
+import {
+  creating,
+  described,
+  describedLog,
+  describeLog,
+  logList,
+  prefixTail,
+  refreshLogs,
+} from "../state/app.ts";
 import { defaultName } from "../state/default-log.ts";
 import { CreateLog } from "./create-log.tsx";
 import { prefixField } from "./keys.ts";
 import { LogGrid } from "./log-grid.tsx";
 import { LogPanel } from "./log-panel.tsx";
+import { PrefixTailPanel } from "./prefix-tail-panel.tsx";
 import { Wrong } from "./wrong.tsx";
 
 /** The search begins when no key was pressed for so long. */
 const typingMs = 150;
 
 export function LogsView() {
-  useEffect(() => refreshLogs(), []);
+  useEffect(() => {
+    refreshLogs();
+    return () => prefixTail.follow(undefined);
+  }, []);
   const name = described.value;
+  const tailed = prefixTail.prefix.value;
   return (
     <div class="tail">
       <div class="tools">
         <PrefixField />
+        <button
+          type="button"
+          class="button"
+          onClick={() => {
+            describeLog(undefined);
+            prefixTail.follow(logList.prefix.peek());
+          }}
+        >
+          Tail these
+        </button>
         <button
           type="button"
           class="button primary"
@@ -38,6 +61,7 @@ export function LogsView() {
           <Hint />
         </div>
         {creating.value && <CreateLog />}
+        {tailed !== undefined && <PrefixTailPanel key={tailed} prefix={tailed} />}
         {name !== undefined && !creating.value && (
           <LogPanel key={name} log={describedLog} name={name} onClose={() => describeLog(undefined)} />
         )}
