@@ -142,7 +142,9 @@ function produced(appended: Appended, options: LogServiceOptions) {
 /** The id of a named log, and the token of a session that has seen it up to `next`. */
 function idOf(logId: LogId | undefined, next: Offset, { logs }: LogServiceOptions) {
   const id = logs.idText(logId);
-  return id === undefined ? {} : { logId: id, token: logs.tokenOf(logId, next) ?? "" };
+  if (id === undefined) return {};
+  const token = logs.tokenOf(logId, next);
+  return token === undefined ? { logId: id } : { logId: id, token };
 }
 
 /** Ends the input with the fault of an abort. Appends that have started are acknowledged first. */

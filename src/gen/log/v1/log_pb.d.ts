@@ -220,9 +220,9 @@ export declare type ProduceResponse = Message<"log.v1.ProduceResponse"> & {
   /**
    * For named logs: a read with it as seen_token sees this append.
    *
-   * @generated from field: string token = 5;
+   * @generated from field: optional string token = 5;
    */
-  token: string;
+  token?: string | undefined;
 };
 
 /**
@@ -309,9 +309,9 @@ export declare type ProduceBatchResponse = Message<"log.v1.ProduceBatchResponse"
   /**
    * For named logs: a read with it as seen_token sees this append.
    *
-   * @generated from field: string token = 6;
+   * @generated from field: optional string token = 6;
    */
-  token: string;
+  token?: string | undefined;
 };
 
 /**
@@ -359,9 +359,9 @@ export declare type ProduceBulkResponse = Message<"log.v1.ProduceBulkResponse"> 
   /**
    * For a named log: a read with it as seen_token sees all batches.
    *
-   * @generated from field: string token = 6;
+   * @generated from field: optional string token = 6;
    */
-  token: string;
+  token?: string | undefined;
 };
 
 /**
@@ -547,9 +547,9 @@ export declare type ConsumeResponse = Message<"log.v1.ConsumeResponse"> & {
    * For named logs, in the response of Consume and in markers: a read with it as
    * seen_token sees at least as much.
    *
-   * @generated from field: string token = 7;
+   * @generated from field: optional string token = 7;
    */
-  token: string;
+  token?: string | undefined;
 };
 
 /**

@@ -66,7 +66,7 @@ test("responses decode to their values, including zeros and 2^53 − 1", () => {
           [batch.firstOffset, batch.count, batch.timestampMs, batch.duplicate, batch.logId],
           [BigInt(a), count, BigInt(b), duplicate, logId],
         );
-        assert.equal(batch.token, logId === undefined ? "" : largestToken);
+        assert.equal(batch.token, logId === undefined ? undefined : largestToken);
         const bulk = fromBinary(
           ProduceBulkResponseSchema,
           opened(produceBulkResponse(a, b, count, a, logIdField(logIdTags.produceBulk, logId, largestToken))),
