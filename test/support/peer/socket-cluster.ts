@@ -150,6 +150,7 @@ export class SocketCluster implements AsyncDisposable {
       version: "0.0.0-test",
       address,
       wallMs: clock.wallMs(),
+      level: 1,
     });
     const network = new PeerNetwork({
       self,
