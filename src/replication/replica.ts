@@ -9,29 +9,9 @@
  */
 import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
-import type { Prng } from "../lib/prng.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
-import type { Clock } from "../lib/time/clock.ts";
-import {
-  checkSettings,
-  type LogSettings,
-  type QueueLimits,
-  type Reserve,
-  SegmentedLog,
-  type SegmentedLogOptions,
-  type SyncMode,
-  SyncPolicy,
-} from "../log/mod.ts";
-import {
-  type ConfState,
-  emptyConfState,
-  type NodeStatus,
-  RaftNode,
-  type RaftNodeOptions,
-  type RaftTransport,
-  type StateMachine,
-} from "../raft/mod.ts";
-import type { NodeId } from "../types.ts";
+import { checkSettings, type Reserve, SegmentedLog, type SyncMode, SyncPolicy } from "../log/mod.ts";
+import { type ConfState, emptyConfState, type NodeStatus, RaftNode, type StateMachine } from "../raft/mod.ts";
 import { Appender } from "./append/appender.ts";
 import { appenderNodeOf } from "./append/appender-node.ts";
 import { BootRecords } from "./identity/boot-records.ts";
@@ -39,54 +19,15 @@ import { directoryText, type NodeIdentity, peerIdOf } from "./identity/node-iden
 import { startBoot } from "./identity/start-boot.ts";
 import { LeaderWatch } from "./leader-watch.ts";
 import { beginLife } from "./logs/cluster-life.ts";
-import type { QuotaLimits } from "./logs/log-quotas.ts";
 import { Maintenance } from "./maintenance.ts";
 import { PeerFaultLog } from "./peer-fault-log.ts";
-import { type Forwarder, ReplicatedLog } from "./replicated-log.ts";
+import type { ReplicaOptions } from "./replica-options.ts";
+import { ReplicatedLog } from "./replicated-log.ts";
 import { logRecovery } from "./storage/log-recovery.ts";
 import { openReserve } from "./storage/open-reserve.ts";
 import { SegmentStorage } from "./storage/segment-storage.ts";
 import { StableState } from "./storage/stable-state.ts";
 import { LogTime } from "./time/log-time.ts";
-
-export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {
-  readonly clock: Clock;
-  /** Must differ between nodes, so that their election timeouts differ. */
-  readonly random: Prng;
-  readonly name: NodeId;
-  readonly address: string;
-  /** The settings that this node replicates when it becomes the leader. */
-  readonly settings: LogSettings;
-  /** Default: this node's clock alone, without the clocks of peers. */
-  readonly time?: LogTime;
-  readonly transport: RaftTransport;
-  readonly forwarder: Forwarder;
-  /** Default "always". */
-  readonly sync?: SyncMode;
-  /** Default: defaultReserveBytes(). 0 keeps no reserve. */
-  readonly reserveBytes?: number | undefined;
-  readonly queue?: QueueLimits;
-  readonly quotas?: QuotaLimits;
-  readonly syncPolicy?: SyncPolicy;
-  readonly logger?: Logger;
-  /** The members that do not have this level, or are not connected. Default none. */
-  readonly membersWithout?: (level: number) => readonly string[];
-  /** Ticks and limits of Raft. Default: those of RaftNode. */
-  readonly raft?: Partial<
-    Omit<
-      RaftNodeOptions,
-      | "peer"
-      | "clock"
-      | "random"
-      | "storage"
-      | "transport"
-      | "machine"
-      | "onChange"
-      | "onHandOver"
-      | "onFailure"
-    >
-  >;
-}
 
 export class Replica implements AsyncDisposable {
   readonly identity: NodeIdentity;
