@@ -24,6 +24,8 @@ export type LogId = Named<"LogId">;
 export interface LogRef {
   readonly name: string;
   readonly id?: LogId;
+  /** The life of the cluster in which the id was given. Absent: the present one. */
+  readonly life?: number;
 }
 
 /** The settings of a named log. An absent one has the value of the cluster at the time of a decision. */

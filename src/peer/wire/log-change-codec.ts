@@ -10,27 +10,30 @@ import { isWhole } from "../../replication/mod.ts";
 import type { ChangedLog, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../types.ts";
 
 /** The value of a log reference: its name and its id, null if that is not stated. */
-export const refToValue = ({ name, id }: LogRef): unknown => [name, id ?? null];
+export const refToValue = ({ name, id, life }: LogRef): unknown =>
+  life === undefined ? [name, id ?? null] : [name, id ?? null, life];
 
 /** Returns the reference; undefined for anything else. */
 export function refFromValue(value: unknown): LogRef | undefined {
-  const [name, id] = Array.isArray(value) ? (value as unknown[]) : [];
+  const [name, id, life = null] = Array.isArray(value) ? (value as unknown[]) : [];
   if (typeof name !== "string" || name === "" || Buffer.byteLength(name) > logNameBytesMax) return undefined;
   if (id === null) return { name };
-  return isWhole(id) && id <= 0xffff_ffff ? { name, id } : undefined;
+  if (!isWhole(id) || id > 0xffff_ffff || !(life === null || isWhole(life))) return undefined;
+  return life === null ? { name, id } : { name, id, life };
 }
 
 export function changeToValue(change: LogChange): unknown {
   if (change.kind === "create") return [change.kind, change.name, null, change.settings, null];
-  const { name, id } = change.log;
+  const { name, id, life } = change.log;
   const settings = change.kind === "update" ? change.settings : null;
-  return [change.kind, name, id ?? null, settings, change.version ?? null];
+  const fields = [change.kind, name, id ?? null, settings, change.version ?? null];
+  return life === undefined ? fields : [...fields, life];
 }
 
 /** @throws Fault "bad-request" if the value is not a change of a log */
 export function changeFromValue(value: unknown): LogChange {
-  const [kind, name, id, settings, version] = Array.isArray(value) ? (value as unknown[]) : [];
-  const log = refFromValue([name, id]);
+  const [kind, name, id, settings, version, life] = Array.isArray(value) ? (value as unknown[]) : [];
+  const log = refFromValue([name, id, life ?? null]);
   if (log === undefined || !(version === null || isWhole(version))) throw malformed();
   const ofVersion = version === null ? {} : { version };
   switch (kind) {

@@ -191,6 +191,7 @@ const hasSameOptions = (a: AppendOptions, b: AppendOptions): boolean =>
   !hasCondition(b) &&
   a.log?.name === b.log?.name &&
   a.log?.id === b.log?.id &&
+  a.log?.life === b.log?.life &&
   a.deadlineMs === b.deadlineMs &&
   a.subject === b.subject &&
   a.traceparent === b.traceparent;

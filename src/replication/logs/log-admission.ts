@@ -6,10 +6,10 @@ import type { LogRef, RecordRun } from "../../types.ts";
 import type { LogQuotas } from "./log-quotas.ts";
 
 export class LogAdmission {
-  readonly #table: () => Pick<LogTable, "stagedNamed">;
+  readonly #table: () => Pick<LogTable, "stagedNamed" | "stagedLife">;
   readonly quotas: LogQuotas;
 
-  constructor(table: () => Pick<LogTable, "stagedNamed">, quotas: LogQuotas) {
+  constructor(table: () => Pick<LogTable, "stagedNamed" | "stagedLife">, quotas: LogQuotas) {
     this.#table = table;
     this.quotas = quotas;
   }
@@ -18,10 +18,12 @@ export class LogAdmission {
    * Returns the row of a log.
    * @throws Fault "not-found"; "failed-precondition" if the name means another log than the stated one
    */
-  rowOf({ name, id }: LogRef): LogRow {
+  rowOf({ name, id, life }: LogRef): LogRow {
     const row = this.#table().stagedNamed(name);
     if (row === undefined) throw noSuchLog(name);
     if (id !== undefined && id !== row.id) throw anotherLog(name);
+    // A follower that lags can know an earlier life.
+    if (life !== undefined && life !== this.#table().stagedLife) throw anotherLog(name);
     return row;
   }
 

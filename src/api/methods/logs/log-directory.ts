@@ -81,7 +81,7 @@ export class LogDirectory {
     if (life === 0) {
       throw new Fault("unavailable", { message: "this node does not know the logs of the cluster yet" });
     }
-    return { name, id: idInLife(stated, life, name) };
+    return { name, id: idInLife(stated, life, name), life: stated.life };
   }
 
   /**

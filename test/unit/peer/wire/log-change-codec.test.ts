@@ -40,6 +40,7 @@ test("changes arrive as they were sent", () => {
     { kind: "update", log: { name: "a", id: 0xffff_ffff }, settings: { ttlMs: null, maxBytes: 3 } },
     { kind: "update", log: { name: "a" }, settings: {}, version: 2 ** 40 },
     { kind: "close", log: { name: "a" } },
+    { kind: "delete", log: { name: "a", id: 1, life: 7 } },
     { kind: "delete", log: { name: "a", id: 1 }, version: 0 },
   ];
   for (const change of changes) assert.deepEqual(changeFromValue(sent(changeToValue(change))), change);
@@ -84,7 +85,7 @@ test("after a malformed result it is not known whether the log was changed", () 
 });
 
 test("a reference has a name of at most 255 bytes and an id of 32 bits, or none", () => {
-  for (const ref of [{ name: "a" }, { name: "a", id: 0xffff_ffff }])
+  for (const ref of [{ name: "a" }, { name: "a", id: 0xffff_ffff }, { name: "a", id: 1, life: 7 }])
     assert.deepEqual(refFromValue(sent(refToValue(ref))), ref);
   for (const value of [
     undefined,
@@ -94,6 +95,7 @@ test("a reference has a name of at most 255 bytes and an id of 32 bits, or none"
     [1, 1],
     ["a", 2 ** 32],
     ["a", 1.5],
+    ["a", 1, "7"],
     ["ü".repeat(128), 1],
   ])
     assert.equal(refFromValue(value), undefined);

@@ -21,7 +21,7 @@ const row: LogRow = {
 };
 const quotas = new LogQuotas(() => ({ size: 1, usageOf: () => ({ logs: 1, bytes: 100 }) }), new StillClock());
 const admission = new LogAdmission(
-  () => ({ stagedNamed: (name) => (name === "a" ? row : undefined) }),
+  () => ({ stagedNamed: (name) => (name === "a" ? row : undefined), stagedLife: 7 }),
   quotas,
 );
 const refusal = (work: () => unknown): string => {
@@ -37,6 +37,11 @@ const refusal = (work: () => unknown): string => {
 test("a name means its staged row, unless another id is stated", () => {
   assert.equal(admission.rowOf({ name: "a" }), row);
   assert.equal(admission.rowOf({ name: "a", id: 4 }), row);
+  assert.equal(admission.rowOf({ name: "a", id: 4, life: 7 }), row);
+  assert.equal(
+    refusal(() => admission.rowOf({ name: "a", id: 4, life: 6 })),
+    "ANOTHER_LOG",
+  );
   assert.equal(
     refusal(() => admission.rowOf({ name: "a", id: 3 })),
     "ANOTHER_LOG",

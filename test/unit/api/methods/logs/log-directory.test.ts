@@ -52,6 +52,7 @@ test("the log of a write is its reference, and default has none", async () => {
   assert.deepEqual(directory.refFor(begin("ann"), { log: "orders/eu", logId: "7-3" }), {
     name: "orders/eu",
     id: 3,
+    life: 7,
   });
 });
 
@@ -127,7 +128,11 @@ test("a name means the same log until the end of a stream", async () => {
   pin(call, "orders/eu", 3);
   pin(call, "orders/eu", 4);
   assert.deepEqual(directory.refFor(call, { log: "orders/eu" }), { name: "orders/eu", id: 3 });
-  assert.deepEqual(directory.refFor(call, { log: "orders/eu", logId: "7-9" }), { name: "orders/eu", id: 9 });
+  assert.deepEqual(directory.refFor(call, { log: "orders/eu", logId: "7-9" }), {
+    name: "orders/eu",
+    id: 9,
+    life: 7,
+  });
   for (let at = 0; at < 1000; at++) pin(call, `orders/${at}`, at);
   assert.equal(call.resolved?.size, 256);
   assert.deepEqual(directory.refFor(call, { log: "orders/eu" }), { name: "orders/eu" });
