@@ -1,4 +1,7 @@
-/** Each rule of tails of several logs, and of session tokens, has a test that finds it broken: the patches of test/defects/tails break one each. */
+/**
+ * Each rule of tails of several logs, of session tokens, and of reads of a log whose batches lie between those of others, has a
+ * test that finds it broken: the patches of test/defects/tails break one each.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,9 +12,13 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const core = ["test/unit/log/read/logs-tail.test.ts", "test/unit/log/read/tail-watch.test.ts"];
+const gathering = ["test/unit/log/read/gather-batches.test.ts"];
 const opening = ["test/unit/replication/logs/follow-logs.test.ts"];
 /** The tests that find a defect; by default those of the core. */
 const finders: Readonly<Record<string, readonly string[]>> = {
+  "gathered-gap": gathering,
+  "gathered-other-log": gathering,
+  "gathered-uncommitted": gathering,
   "life-ignored": opening,
   "successor-followed": opening,
   "lowest-ignored": opening,

@@ -24,6 +24,8 @@ import { receiveUnary } from "./unary-message.ts";
 const sliceBytes = 256 * 1024;
 /** Bytes that one tail writes in one turn, so that a reader far behind does not delay the others. */
 const turnBytesMax = 1024 * 1024;
+/** No slice is taken after so long in one turn: slices that come from a cold disk can be small and slow. */
+const turnMsMax = 5;
 
 /** The part of a slice that a client receives. */
 interface Portion {
@@ -157,7 +159,8 @@ class TailSender {
   }
 
   #send(): void {
-    const { memory } = this.#context;
+    const { memory, clock } = this.#context;
+    const untilMs = clock.monotonicMs() + turnMsMax;
     let written = 0;
     while (this.#tail.position < this.#endOffset) {
       if (!mayRead(this.#call.stream, memory, this.#nextBytes)) {
@@ -178,7 +181,8 @@ class TailSender {
         this.#call.end();
         return;
       }
-      if (!isWritable || written >= turnBytesMax || this.#buffers?.isFull === true) {
+      const isOver = written >= turnBytesMax || clock.monotonicMs() >= untilMs;
+      if (!isWritable || isOver || this.#buffers?.isFull === true) {
         this.#resumeLater(isWritable);
         return;
       }

@@ -14,6 +14,8 @@ export interface DiskFile {
   size(): number;
   /** Reads into `target` from `position`. Returns the number of bytes read, which is smaller only at the end. */
   read(target: Uint8Array, position: number): number;
+  /** Hint: these bytes are read soon. The disk can load them meanwhile, several ranges at once. It never fails or waits. */
+  willRead?(position: number, bytes: number): void;
   /** Writes all of `bytes` at `position`, or throws. After an error, any part of them may have been written. */
   write(bytes: Uint8Array, position: number): void;
   /** The same off the event loop. The caller does not change `bytes` until it resolves. */

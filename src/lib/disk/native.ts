@@ -1,5 +1,5 @@
 /**
- * Calls of the C library that Node lacks, through koffi: flock, fallocate, mmap, fcntl, malloc. Where koffi does not load
+ * Calls of the C library that Node lacks, through koffi: flock, fallocate, posix_fadvise, mmap, fcntl, malloc. Where koffi does not load
  * (another libc or system), native() is undefined and every user has a fallback. Correctness does not depend on it: it
  * gives a better lock, cheaper preallocation and a smaller heap.
  */
@@ -16,6 +16,8 @@ export interface Native {
    * known on Linux, for files of the process's own user, on most file systems. Absent on other systems.
    */
   hasWriter?(descriptor: number): boolean | undefined;
+  /** Makes the system read these bytes into its cache, without waiting for them. Absent on systems that are not Linux. */
+  willRead?(descriptor: number, position: number, bytes: number): void;
   /** Maps a file read-only. The view must not be touched after unmap(). */
   map(descriptor: number, bytes: number): { readonly view: ArrayBuffer; unmap(): void };
   /** Makes malloc map each block of at least so many bytes separately, so that free() returns it to the system. */
@@ -64,7 +66,9 @@ function load(): Native {
   const protectRead = 1;
   const mapShared = 1;
   return {
-    ...(process.platform === "linux" ? { hasWriter: leaseProbe(koffi, libc) } : {}),
+    ...(process.platform === "linux"
+      ? { hasWriter: leaseProbe(koffi, libc), willRead: readAhead(libc) }
+      : {}),
     lock(descriptor) {
       while (flock(descriptor, lockExclusiveNow) !== 0) {
         if (koffi.errno() === EAGAIN) return false;
@@ -115,6 +119,15 @@ function leaseProbe(koffi: Koffi, libc: Library): NonNullable<Native["hasWriter"
     }
     fcntl(descriptor, setLease, "int", noLease);
     return false;
+  };
+}
+
+/** A refusal is ignored: then the read itself waits for the disk. */
+function readAhead(libc: Library): NonNullable<Native["willRead"]> {
+  const advise = libc.func("int posix_fadvise(int fd, int64 offset, int64 length, int advice)");
+  const willNeed = 3;
+  return (descriptor, position, bytes) => {
+    advise(descriptor, position, bytes, willNeed);
   };
 }
 

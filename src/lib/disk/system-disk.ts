@@ -56,6 +56,10 @@ class SystemFile implements DiskFile {
     return done;
   }
 
+  willRead(position: number, bytes: number): void {
+    native()?.willRead?.(this.#descriptor, position, bytes);
+  }
+
   write(bytes: Uint8Array, position: number): void {
     let done = 0;
     while (done < bytes.length) {

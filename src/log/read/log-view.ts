@@ -8,15 +8,14 @@
 import { Fault } from "../../fault.ts";
 import { Broadcast } from "../../lib/broadcast.ts";
 import type { BatchSlice, Bounds, LogId, Offset, RaftIndex } from "../../types.ts";
-import { frameBytes } from "../frame/frame.ts";
 import { type LogBatches, lastBatchAt } from "../index/log-index.ts";
 import { segmentOfIndex } from "../segment/find-segment.ts";
 import type { Segment } from "../segment/segment.ts";
-import { readChunk } from "../segment/stored-frame.ts";
 import type { LogRow } from "../state/log-row.ts";
 import { type FrameCache, frameSlice } from "./frame-cache.ts";
+import { gatherBatches } from "./gather-batches.ts";
 import type { RecordReader, TailedLog } from "./log-tail.ts";
-import { outOfRange, partOf, sliceOfLog } from "./reader.ts";
+import { outOfRange, partOf } from "./reader.ts";
 
 /** What views need of the stored log. */
 export interface ViewedLog {
@@ -33,7 +32,12 @@ interface Place {
   readonly segment: Segment;
   readonly batches: LogBatches;
   readonly i: number;
+  /** The disk was given a hint of the batches before this one. */
+  readonly hinted?: number;
 }
+
+/** How many reads of the disk a slice takes: few before a reader goes on. */
+const [runsMaxFirst, runsMaxNext] = [8, 64];
 
 export class LogView implements TailedLog, RecordReader {
   readonly id: LogId;
@@ -98,12 +102,12 @@ export class LogView implements TailedLog, RecordReader {
     return newest === undefined ? this.#fromDisk(offset, 0) : frameSlice(newest, offset);
   }
 
-  take(offset: Offset, maxBytes: number): BatchSlice | undefined {
+  take(offset: Offset, maxBytes: number, buffer?: Uint8Array): BatchSlice | undefined {
     const { bounds } = this;
     if (offset === bounds.next) return undefined;
     if (offset < bounds.lowest || offset > bounds.next) throw outOfRange(offset, bounds);
     const newest = this.#log.frameCache.sliceAt(offset, this.id);
-    if (newest === undefined) return this.#fromDisk(offset, maxBytes);
+    if (newest === undefined) return this.#fromDisk(offset, maxBytes, buffer);
     const isWhole = newest.firstOffset === offset && newest.frames.length <= maxBytes;
     return isWhole ? newest : partOf(newest, offset, maxBytes);
   }
@@ -136,27 +140,14 @@ export class LogView implements TailedLog, RecordReader {
     return Math.min(row.next, Math.max(row.lowest, found));
   }
 
-  #fromDisk(offset: Offset, maxBytes: number): BatchSlice {
-    const { segment, batches, i } = this.#find(offset);
-    const k = batches.ordinal(i);
-    // Neighbors in the store are read together.
-    let last = i;
-    const [position, bytes] = segment.lookup((index) => {
-      const from = index.position(k);
-      const bytesTo = (ordinal: number): number =>
-        (ordinal + 1 < index.length ? index.position(ordinal + 1) : segment.bytes) - from;
-      while (last + 1 < batches.length) {
-        const next = k + last + 1 - i;
-        if (batches.ordinal(last + 1) !== next || bytesTo(next) > maxBytes) break;
-        last++;
-      }
-      return [from, bytesTo(k + last - i)];
-    });
-    const to = Math.min(this.#log.commitIndex, segment.first + batches.ordinal(last));
-    const chunk = readChunk(segment, segment.first + k, position, bytes, to);
-    const slice = sliceOfLog(chunk, this.id, offset);
-    if (slice === undefined) throw segment.damaged(position, "offset");
-    this.#last = { offset: slice.nextOffset, place: { segment, batches, i: i + framesIn(slice) } };
+  #fromDisk(offset: Offset, bytesMax: number, buffer?: Uint8Array): BatchSlice {
+    const { segment, batches, i: first, hinted = 0 } = this.#find(offset);
+    const runsMax = this.#last?.offset === offset ? runsMaxNext : runsMaxFirst;
+    const limits = { bytesMax, runsMax, commitIndex: this.#log.commitIndex };
+    const read = gatherBatches(segment, this.id, { batches, first, hinted }, limits, buffer);
+    const { slice, next } = read;
+    if (slice.firstOffset > offset || slice.nextOffset <= offset) throw segment.damaged(0, "log index");
+    this.#last = { offset: slice.nextOffset, place: { segment, batches, i: next, hinted: read.hinted } };
     return slice;
   }
 
@@ -206,12 +197,6 @@ const removed = (name: string, offset: Offset): Fault =>
   });
 
 const deleted = (): Fault => new Fault("not-found", { message: "the log was deleted" });
-
-function framesIn({ frames }: BatchSlice): number {
-  let count = 0;
-  for (let at = 0; at < frames.length; at += frameBytes(frames, at)) count++;
-  return count;
-}
 
 /** The first batch of the log in the segment that is not older than this time, or their number. */
 function firstNotOlder(segment: Segment, batches: LogBatches, timestampMs: number): number {

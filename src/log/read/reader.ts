@@ -173,7 +173,7 @@ export class Reader {
  * The records of one log in checked frames, from the batch that holds `offset` on. The frames of other logs and commands
  * are left out, in place. Undefined if the first records are not those.
  */
-export function sliceOfLog(frames: Uint8Array, logId: LogId, offset: Offset): BatchSlice | undefined {
+function sliceOfLog(frames: Uint8Array, logId: LogId, offset: Offset): BatchSlice | undefined {
   let end = 0;
   let nextOffset = offset;
   for (let at = 0; at < frames.length; ) {

@@ -119,6 +119,10 @@ export class ActiveSegment implements Segment {
     return readStore(this, this.#store, target, position);
   }
 
+  willRead(position: number, bytes: number): void {
+    this.#store.willRead?.(position, bytes);
+  }
+
   describe(): SegmentDescription {
     return {
       baseOffset: this.baseOffset,

@@ -133,6 +133,10 @@ export class SealedSegment implements Segment {
     return readStore(this, store, target, position);
   }
 
+  willRead(position: number, bytes: number): void {
+    this.#store().willRead?.(position, bytes);
+  }
+
   describe(): SegmentDescription {
     return {
       baseOffset: this.baseOffset,

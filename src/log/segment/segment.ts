@@ -54,6 +54,8 @@ export interface Segment {
   logIds(): Iterable<LogId>;
   /** Reads from the store. @throws Fault "corrupt" for bytes that cannot be read, Fault "disk-busy" */
   read(target: Uint8Array, position: number): number;
+  /** Hint: these bytes of the store are read soon. */
+  willRead(position: number, bytes: number): void;
   describe(): SegmentDescription;
   /** Reports damage in the store. Returns Fault "corrupt" for the reader. */
   damaged(position: number, why: string): Fault;

@@ -66,7 +66,7 @@ export function readChunk(
 }
 
 /** Returns what is wrong with the frame at `at`, which must have this index and well-formed records; or undefined. */
-function flawAt(bytes: Uint8Array, at: number, end: number, index: RaftIndex): ChainFlaw | undefined {
+export function flawAt(bytes: Uint8Array, at: number, end: number, index: RaftIndex): ChainFlaw | undefined {
   const flaw = checkFrame(bytes, at, end);
   if (flaw !== undefined) return flaw;
   return frameIndex(bytes, at) === index ? checkPayload(bytes, at) : "index";

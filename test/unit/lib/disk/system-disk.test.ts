@@ -1,7 +1,7 @@
 /** What the system's disk refuses to open. The rest is in ../disks.test.ts, for all disks. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { NotRegularFile } from "../../../../src/lib/disk/disk.ts";
@@ -27,4 +27,22 @@ test("a directory, a pipe and a device are refused with their name, without wait
     for (const mode of ["read", "write"] as const) assert.throws(() => systemDisk.open(path, mode), refusal);
     for (const map of readers) assert.throws(() => map(path), NotRegularFile);
   }
+});
+
+test("a hint about any bytes changes nothing and does not fail", (t) => {
+  const path = join(scratch(t), "file");
+  writeFileSync(path, "0123456789");
+  const file = systemDisk.open(path, "read");
+  for (const [position, bytes] of [
+    [0, 10],
+    [4, 1],
+    [9, 1_000],
+    [2 ** 40, 1],
+    [-1, -1],
+  ] as const)
+    file.willRead?.(position, bytes);
+  const target = new Uint8Array(4);
+  assert.equal(file.read(target, 3), 4);
+  assert.equal(Buffer.from(target).toString(), "3456");
+  file.close();
 });

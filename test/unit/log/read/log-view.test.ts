@@ -145,7 +145,7 @@ test("a read rebuilds a damaged index of a segment, and goes on with the log ind
   );
 });
 
-test("neighbors are read together, as many as fit", async () => {
+test("batches are read together, as many as fit", async () => {
   const { open } = simMachine(3);
   const log = await open({}, { frameCacheBytesMax: 0 });
   const view = await create(log, "a");
@@ -157,7 +157,32 @@ test("neighbors are read together, as many as fit", async () => {
     const { nextOffset, frames } = view.take(0, count * one + one - 1)!;
     assert.deepEqual([nextOffset, frames.length], [count, count * one]);
   }
-  assert.equal(view.take(0, 99 * one)!.nextOffset, 9);
+  assert.deepEqual(valuesOf(view.take(0, 99 * one)!), [...Array(9).fill("x".repeat(100)), "later"]);
+});
+
+test("a reader that goes on reads more at once, into the buffer that it brings", async () => {
+  const { open } = simMachine(8);
+  const log = await open({}, { frameCacheBytesMax: 0 });
+  const [view] = [await create(log, "a"), await create(log, "b")];
+  for (let n = 0; n < 100; n++)
+    for (const [name, text] of [
+      ["a", `${n}`],
+      ["b", "b".repeat(17_000)],
+    ] as const)
+      await log.append(run(text), { log: { name } });
+  const buffer = new Uint8Array(64 * 1024);
+  const ends: number[] = [];
+  for (let next = 0; next < 100; ) {
+    const slice = view.take(next, buffer.length, buffer)!;
+    assert.equal(slice.frames.buffer, buffer.buffer);
+    assert.deepEqual(
+      valuesOf(slice),
+      Array.from({ length: slice.nextOffset - next }, (_, n) => `${next + n}`),
+    );
+    next = slice.nextOffset;
+    ends.push(next);
+  }
+  assert.deepEqual(ends, [8, 72, 100]);
 });
 
 test("views beyond a limit are dropped, and one that a reader still holds is the same again", async () => {
