@@ -27,17 +27,18 @@ const imports: Readonly<Record<string, readonly string[]>> = {
   membership: [],
   telemetry: [],
   client: [],
-  log: ["store"],
+  rows: ["store"],
+  log: ["rows", "store"],
   http2: ["memory"],
-  replication: ["log", "raft", "store"],
+  replication: ["log", "rows", "raft", "store"],
   peer: ["replication", "log", "raft", "access"],
   api: ["http2", "memory", "log", "membership", "access"],
   server: ["api", "http2", "memory", "access"],
   agent: [
     ...["server", "api", "http2", "memory", "peer", "replication", "log", "raft"],
-    ...["membership", "access", "store", "telemetry", "client"],
+    ...["membership", "access", "rows", "store", "telemetry", "client"],
   ],
-  cli: ["agent", "api", "client", "telemetry", "replication", "log", "membership", "store", "access"],
+  cli: ["agent", "api", "client", "telemetry", "replication", "log", "membership", "rows", "store", "access"],
 };
 
 /** The only files that may do I/O. A trailing slash means all files of a folder. */

@@ -1,0 +1,12 @@
+/** The rows of named logs on disk: a database of the rows as of a Raft index, and base files. See README.md. */
+export { type BaseFile, openBase } from "./base-reader.ts";
+export { mergeBase } from "./base-writer.ts";
+export type {
+  DueRow,
+  RowChange,
+  RowDatabase,
+  RowStore,
+  RowsHead,
+  RowsIdentity,
+  StoredRow,
+} from "./rows.ts";

@@ -1,0 +1,222 @@
+/**
+ * A RowStore in memory, with base files on the disk that it is given. It is what survives: a power cut or kill of the disk keeps
+ * the last write that completed, or the one that was in progress. Databases that were opened before fail then.
+ */
+import { Fault } from "../../../src/fault.ts";
+import {
+  type DueRow,
+  mergeBase,
+  openBase,
+  type RowChange,
+  type RowDatabase,
+  type RowStore,
+  type RowsHead,
+  type RowsIdentity,
+  type StoredRow,
+} from "../../../src/rows/mod.ts";
+import { type SimDisk, SimulatedCrash } from "../disk/sim-disk.ts";
+
+/** The content of a database. It is replaced by each write, never changed. */
+interface Content {
+  readonly directoryId: Uint8Array;
+  readonly generation: number;
+  readonly head: RowsHead;
+  readonly rows: ReadonlyMap<number, StoredRow>;
+}
+
+export class MemoryRowStore implements RowStore {
+  readonly #disk: SimDisk;
+  readonly #delay: () => Promise<void>;
+  readonly #contents = new Map<number, Content>();
+  /** The next write, build or merge fails with this error, and changes nothing. */
+  failNext: unknown;
+
+  /** `delay` is awaited before each write takes effect. A simulator passes its scheduler. */
+  constructor(disk: SimDisk, delay: () => Promise<void> = () => Promise.resolve()) {
+    this.#disk = disk;
+    this.#delay = delay;
+  }
+
+  generations(): readonly number[] {
+    return [...this.#contents.keys()].sort((one, other) => one - other);
+  }
+
+  open({ directoryId, generation }: RowsIdentity, indexMin: number): RowDatabase {
+    const found = this.#contents.get(generation);
+    if (found === undefined) throw damaged(generation, "missing");
+    if (Buffer.compare(found.directoryId, directoryId) !== 0) throw damaged(generation, "foreign");
+    if (found.head.index < indexMin) throw damaged(generation, "rolled-back");
+    return new MemoryRows(found, (content) => this.#commit(content), this.#alive());
+  }
+
+  async build(identity: RowsIdentity, from: string | RowsHead): Promise<RowDatabase> {
+    const check = this.#alive();
+    const { head, rows } = typeof from === "string" ? this.#readBase(from) : { head: from, rows: [] };
+    const names = new Set(rows.map(({ name }) => name));
+    if (names.size !== rows.length) throw damaged(identity.generation, "name");
+    check();
+    await this.#commit({ ...identity, head, rows: new Map(rows.map((row) => [row.id, row])) });
+    return this.open(identity, 0);
+  }
+
+  remove(generation: number): void {
+    this.#disk.operation(() => this.#contents.delete(generation));
+    this.#contents.delete(generation);
+  }
+
+  async mergeBase(
+    from: string | undefined,
+    to: string,
+    changes: Iterable<RowChange>,
+    head: RowsHead,
+  ): Promise<void> {
+    const check = this.#alive();
+    const sorted = [...changes].map(copyOf).sort((one, other) => one.id - other.id);
+    this.#failIfAsked();
+    for (const _ of mergeBase(this.#disk, from, to, sorted, head)) {
+      await this.#delay();
+      check();
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  /** Replaces the content of a database without a write, as damage or a copy of a file does. */
+  replace(generation: number, by: number): void {
+    const content = this.#contents.get(by);
+    if (content === undefined) this.#contents.delete(generation);
+    else this.#contents.set(generation, content);
+  }
+
+  #readBase(path: string): { readonly head: RowsHead; readonly rows: readonly StoredRow[] } {
+    const base = openBase(this.#disk, path);
+    try {
+      return { head: base.head, rows: [...base.blocks()].flat().map((row) => copyOfRow(row)) };
+    } finally {
+      base.close();
+    }
+  }
+
+  async #commit(content: Content): Promise<void> {
+    const check = this.#alive();
+    await this.#delay();
+    check();
+    this.#failIfAsked();
+    const apply = (): void => {
+      this.#contents.set(content.generation, content);
+    };
+    this.#disk.operation(apply);
+    apply();
+  }
+
+  #failIfAsked(): void {
+    const reason = this.failNext;
+    this.failNext = undefined;
+    if (reason !== undefined) throw reason;
+  }
+
+  /** Returns a function that throws once the process that called this has ended. */
+  #alive(): () => void {
+    const { ends } = this.#disk;
+    return () => {
+      if (this.#disk.ends !== ends) throw new SimulatedCrash("the process has ended");
+    };
+  }
+}
+
+class MemoryRows implements RowDatabase {
+  readonly #commit: (content: Content) => Promise<void>;
+  readonly #check: () => void;
+  #content: Content;
+  #names: { readonly names: readonly string[]; readonly ids: ReadonlyMap<string, number> } | undefined;
+  #writes: Promise<unknown> = Promise.resolve();
+
+  constructor(content: Content, commit: (content: Content) => Promise<void>, check: () => void) {
+    this.#content = content;
+    this.#commit = commit;
+    this.#check = check;
+  }
+
+  get head(): RowsHead {
+    return this.#content.head;
+  }
+
+  row(id: number): StoredRow | undefined {
+    this.#check();
+    const row = this.#content.rows.get(id);
+    return row === undefined ? undefined : copyOfRow(row);
+  }
+
+  named(name: string): StoredRow | undefined {
+    const id = this.#sorted.ids.get(name);
+    return id === undefined ? undefined : this.row(id);
+  }
+
+  namesFrom(prefix: string, after: string, limit: number): readonly string[] {
+    this.#check();
+    return this.#sorted.names
+      .filter((name) => name.startsWith(prefix) && inBytes(name, after) > 0)
+      .slice(0, limit);
+  }
+
+  due(ms: number, after: DueRow | undefined, limit: number): readonly DueRow[] {
+    this.#check();
+    return [...this.#content.rows.values()]
+      .flatMap(({ id, dueMs }) => (dueMs === undefined || dueMs > ms ? [] : [{ dueMs, id }]))
+      .filter((row) => after === undefined || inDueOrder(row, after) > 0)
+      .sort(inDueOrder)
+      .slice(0, limit);
+  }
+
+  write(changes: Iterable<RowChange>, head: RowsHead): Promise<void> {
+    const done = this.#writes.then(() => this.#write(changes, head));
+    this.#writes = done.catch(() => {});
+    return done;
+  }
+
+  async close(): Promise<void> {
+    await this.#writes;
+  }
+
+  async #write(changes: Iterable<RowChange>, head: RowsHead): Promise<void> {
+    this.#check();
+    const rows = new Map(this.#content.rows);
+    for (const { id, row } of changes) {
+      if (row === undefined) rows.delete(id);
+      else rows.set(id, copyOfRow(row));
+    }
+    if (rows.size !== head.count) throw damaged(this.#content.generation, "count");
+    if (new Set([...rows.values()].map(({ name }) => name)).size !== rows.size) {
+      throw damaged(this.#content.generation, "name");
+    }
+    const content = { ...this.#content, head: { ...head, value: head.value.slice() }, rows };
+    await this.#commit(content);
+    this.#content = content;
+    this.#names = undefined;
+  }
+
+  get #sorted(): { readonly names: readonly string[]; readonly ids: ReadonlyMap<string, number> } {
+    if (this.#names === undefined) {
+      const all = [...this.#content.rows.values()];
+      this.#names = {
+        names: all.map(({ name }) => name).sort(inBytes),
+        ids: new Map(all.map(({ id, name }) => [name, id])),
+      };
+    }
+    return this.#names;
+  }
+}
+
+const inBytes = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other));
+const inDueOrder = (one: DueRow, other: DueRow): number => one.dueMs - other.dueMs || one.id - other.id;
+const copyOfRow = (row: StoredRow): StoredRow => ({ ...row, value: row.value.slice() });
+const copyOf = ({ id, row }: RowChange): RowChange => ({
+  id,
+  row: row === undefined ? undefined : copyOfRow(row),
+});
+
+const damaged = (generation: number, why: string): Fault<"corrupt"> =>
+  new Fault("corrupt", {
+    message: `logs-${generation}.db is damaged (${why})`,
+    facts: { file: `logs-${generation}.db`, position: 0, why },
+  });
