@@ -13,6 +13,7 @@ export default {
   // Entries that package.json does not name.
   entry: [
     "src/cli/main.ts!",
+    "src/rows/sqlite/rows-worker.ts!",
     "web/src/io/filter-worker.ts!",
     "web/binary-only.js",
     "web/proto2-defaults.js",

@@ -68,12 +68,16 @@ async function bundleCommand() {
     plugins: [licenses],
     ssr: { noExternal: true, external },
     build: {
-      ssr: "src/cli/main.ts",
+      ssr: true,
       outDir: join(out, "cli"),
       target: "node24",
       minify: false,
       reportCompressedSize: false,
-      rollupOptions: { output: { entryFileNames: "main.js", chunkFileNames: "[name]-[hash].js" } },
+      rollupOptions: {
+        // The worker is a program of its own, beside the chunk that starts it (src/rows/sqlite/worker-link.ts).
+        input: { main: "src/cli/main.ts", "rows-worker": "src/rows/sqlite/rows-worker.ts" },
+        output: { entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },
+      },
     },
   });
 }

@@ -49,6 +49,7 @@ const ioFiles = [
   "src/lib/disk/directory-lock.ts",
   "src/lib/file-watch/",
   "src/store/",
+  "src/rows/sqlite/",
   "src/membership/transport/",
   "src/server/",
   "src/agent/",

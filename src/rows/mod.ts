@@ -10,3 +10,4 @@ export type {
   RowsIdentity,
   StoredRow,
 } from "./rows.ts";
+export { openRowStore } from "./sqlite/sqlite-row-store.ts";

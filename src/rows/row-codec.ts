@@ -44,7 +44,10 @@ export class RowPacker {
   }
 
   push({ id, row }: RowChange): void {
-    if (row !== undefined) return this.pushRow(row);
+    if (row !== undefined) {
+      this.pushRow(row);
+      return;
+    }
     this.#reserve(aroundValueBytes);
     this.#length = writeVarint(this.#bytes, writeVarint(this.#bytes, this.#length, id), deletedTag);
   }

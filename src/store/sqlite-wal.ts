@@ -15,6 +15,8 @@ import { readU32be } from "../lib/bytes.ts";
 const headerBytes = 32;
 const frameHeaderBytes = 24;
 const magic = 0x377f0682;
+/** A piece of findWalDamage() has about 1 MiB. */
+const framesAtOnce = 256;
 
 /** The changes in a write-ahead log. */
 export interface WalContents {
@@ -53,6 +55,41 @@ export function readWal(wal: Uint8Array, pageBytes: number): WalContents {
     transaction = [];
   }
   return { pages, databasePages, damagedAt: undefined };
+}
+
+/**
+ * Returns the position of a damaged frame in a log of any length, as readWal() does. `read` returns bytes of the log; fewer at
+ * its end.
+ */
+export function findWalDamage(
+  read: (position: number, bytes: number) => Uint8Array,
+  pageBytes: number,
+): number | undefined {
+  const header = read(0, headerBytes);
+  if (header.length < headerBytes || (readU32be(header, 0) & ~1) >>> 0 !== magic) return undefined;
+  const bigEndian = (header[3]! & 1) === 1;
+  let sum = checksum(header, 0, 24, bigEndian, [0, 0]);
+  if (!isChecksum(header, 24, sum) || readU32be(header, 8) !== pageBytes) return undefined;
+  const frameBytes = frameHeaderBytes + pageBytes;
+  let [damagedAt, isCommitted]: [number | undefined, boolean] = [undefined, false];
+  // The header comes before each piece, where hasSalt() looks for it.
+  for (let position = headerBytes; ; position += framesAtOnce * frameBytes) {
+    const found = read(position, framesAtOnce * frameBytes);
+    const frames = Math.floor(found.length / frameBytes);
+    if (frames === 0) return undefined;
+    const piece = new Uint8Array(headerBytes + frames * frameBytes);
+    piece.set(header);
+    piece.set(found.subarray(0, frames * frameBytes), headerBytes);
+    for (let at = headerBytes; at < piece.length; at += frameBytes) {
+      const next = hasSalt(piece, at) ? frameChecksum(piece, at, pageBytes, bigEndian, sum) : undefined;
+      if (next === undefined || !isChecksum(piece, at + 16, next)) damagedAt ??= position + at - headerBytes;
+      else if (damagedAt !== undefined) {
+        if (isCommitted) return damagedAt;
+        isCommitted = readU32be(piece, at + 4) !== 0;
+      }
+      sum = [readU32be(piece, at + 16), readU32be(piece, at + 20)];
+    }
+  }
 }
 
 /** Returns the database with its log applied, as SQLite would see it. */

@@ -1,12 +1,15 @@
 /** What every implementation of RowStore does, as tests of one store. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import type { RowDatabase, RowStore, RowsIdentity, StoredRow } from "../../../src/rows/mod.ts";
 import { deleted, headOf, put, sampleRow, sampleRows } from "./row-samples.ts";
 
 /** Opens a store in an empty directory. `path` is that of a base file. */
-export type OpenStore = () => { readonly store: RowStore; readonly path: (name: string) => string };
+export type OpenStore = (t: Pick<TestContext, "after">) => {
+  readonly store: RowStore;
+  readonly path: (name: string) => string;
+};
 
 export const identityOf = (generation: number, byte = 7): RowsIdentity => ({
   directoryId: new Uint8Array(16).fill(byte),
@@ -19,8 +22,8 @@ export const isDamage = (why: string) => (reason: unknown) =>
 const named = (id: number, name: string, dueMs?: number): StoredRow => ({ ...sampleRow(id), name, dueMs });
 
 export function rowStoreSuite(name: string, openStore: OpenStore): void {
-  test(`${name}: rows, names and the head are those of the last write, also after it is opened again`, async () => {
-    const { store } = openStore();
+  test(`${name}: rows, names and the head are those of the last write, also after it is opened again`, async (t) => {
+    const { store } = openStore(t);
     const rows = await store.build(identityOf(1), headOf(0, 0));
     const check = (found: RowDatabase): void => {
       assert.deepEqual(found.head, headOf(9, 3));
@@ -45,8 +48,8 @@ export function rowStoreSuite(name: string, openStore: OpenStore): void {
     await store.close();
   });
 
-  test(`${name}: a page of names is in the order of their bytes, and ends with the prefix`, async () => {
-    const { store } = openStore();
+  test(`${name}: a page of names is in the order of their bytes, and ends with the prefix`, async (t) => {
+    const { store } = openStore(t);
     const rows = await store.build(identityOf(1), headOf(0, 0));
     const names = [
       "a",
@@ -77,8 +80,8 @@ export function rowStoreSuite(name: string, openStore: OpenStore): void {
     await store.close();
   });
 
-  test(`${name}: due rows come by time and id, in pages`, async () => {
-    const { store } = openStore();
+  test(`${name}: due rows come by time and id, in pages`, async (t) => {
+    const { store } = openStore(t);
     const rows = await store.build(identityOf(1), headOf(0, 0));
     const dueMs = [0, undefined, 50, 10, 0, 50, 51, undefined, 0];
     await rows.write(
@@ -106,8 +109,8 @@ export function rowStoreSuite(name: string, openStore: OpenStore): void {
     await store.close();
   });
 
-  test(`${name}: a database of another directory, an older or a missing one is refused`, async () => {
-    const { store } = openStore();
+  test(`${name}: a database of another directory, an older or a missing one is refused`, async (t) => {
+    const { store } = openStore(t);
     const rows = await store.build(identityOf(3), headOf(8, 0));
     await rows.close();
     assert.deepEqual(store.generations(), [3]);
@@ -121,8 +124,8 @@ export function rowStoreSuite(name: string, openStore: OpenStore): void {
     await store.close();
   });
 
-  test(`${name}: a database is built from a base file and replaces an older one`, async () => {
-    const { store, path } = openStore();
+  test(`${name}: a database is built from a base file and replaces an older one`, async (t) => {
+    const { store, path } = openStore(t);
     const all = sampleRows(1, 2000);
     await store.mergeBase(undefined, path("1"), [...all].reverse().map(put), headOf(4, all.length));
     await store.mergeBase(path("1"), path("2"), [deleted(7), put(sampleRow(8, 1))], headOf(5, 1999));
@@ -141,8 +144,8 @@ export function rowStoreSuite(name: string, openStore: OpenStore): void {
     await store.close();
   });
 
-  test(`${name}: a name that occurs twice and a wrong number of rows are refused, and change nothing`, async () => {
-    const { store, path } = openStore();
+  test(`${name}: a name that occurs twice and a wrong number of rows are refused, and change nothing`, async (t) => {
+    const { store, path } = openStore(t);
     const twice = [put(named(1, "same")), put(named(2, "same"))];
     await store.mergeBase(undefined, path("1"), twice, headOf(1, 2));
     await assert.rejects(store.build(identityOf(1), path("1")), isDamage("name"));
@@ -158,8 +161,8 @@ export function rowStoreSuite(name: string, openStore: OpenStore): void {
     await store.close();
   });
 
-  test(`${name}: writes run one after the other`, async () => {
-    const { store } = openStore();
+  test(`${name}: writes run one after the other`, async (t) => {
+    const { store } = openStore(t);
     const rows = await store.build(identityOf(1), headOf(0, 0));
     const writes = sampleRows(0, 20).map((row, at) => rows.write([put(row)], headOf(at + 1, at + 1)));
     await rows.close();

@@ -1,0 +1,133 @@
+/**
+ * Reads the rows of a database, on the main thread. Every read is one get() or an all() with a limit: an open iterator or
+ * transaction would keep its view of the data. What is not found is looked up in a second tree.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { assert } from "../../lib/assert.ts";
+import type { Disk } from "../../lib/disk/disk.ts";
+import { type DueRow, pageRowsMax, type StoredRow } from "../rows.ts";
+import { decodeHead, type HeadRecord } from "./head-record.ts";
+import { connect, damagedRows, hasSchema, rowOf, withSqlite } from "./schema.ts";
+
+const cacheKiB = 4096;
+
+export class RowReader {
+  readonly #disk: Disk;
+  readonly #path: string;
+  readonly #database: DatabaseSync;
+  readonly #get: Record<"head" | "row" | "idAgain" | "name" | "nameAgain", StatementSync>;
+  readonly #page: Record<"from" | "fromAgain" | "after" | "afterAgain" | "dueAt" | "dueAfter", StatementSync>;
+
+  /** @throws Fault "corrupt", the error of the disk */
+  constructor(disk: Disk, path: string) {
+    this.#disk = disk;
+    this.#path = path;
+    this.#database = this.#try(() => connect(path, true, cacheKiB));
+    try {
+      if (!this.#try(() => hasSchema(this.#database))) throw damagedRows(path, "schema");
+      [this.#get, this.#page] = this.#try(() => [getsOf(this.#database), pagesOf(this.#database)]);
+    } catch (reason) {
+      this.#database.close();
+      throw reason;
+    }
+  }
+
+  head(): HeadRecord {
+    const stored = this.#try(() => this.#get.head.get()?.["value"]);
+    const record = stored instanceof Uint8Array ? decodeHead(stored) : undefined;
+    if (record === undefined) throw damagedRows(this.#path, "head");
+    return record;
+  }
+
+  row(id: number): StoredRow | undefined {
+    return this.#try(() => {
+      const found = this.#get.row.get(id);
+      if (found === undefined && this.#get.idAgain.get(id) === undefined) return undefined;
+      const row = found === undefined ? undefined : rowOf(id, found);
+      if (row === undefined) throw damagedRows(this.#path, "row");
+      return row;
+    });
+  }
+
+  named(name: string): StoredRow | undefined {
+    const id = this.#try(() => (this.#get.name.get(name) ?? this.#get.nameAgain.get(name))?.["id"]);
+    if (id === undefined) return undefined;
+    const row = typeof id === "number" ? this.row(id) : undefined;
+    if (row?.name !== name) throw damagedRows(this.#path, "row");
+    return row;
+  }
+
+  namesFrom(prefix: string, after: string, limit: number): readonly string[] {
+    assert(limit <= pageRowsMax, "a page has a limit");
+    const isAfter = Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
+    const page = this.#page;
+    const pages = isAfter ? [page.after, page.afterAgain] : [page.from, page.fromAgain];
+    const bounds = [isAfter ? after : prefix, successorOf(prefix) ?? aboveText, limit];
+    const [one, other] = this.#try(() =>
+      pages.map((names) => names.all(...bounds).map(({ name }) => String(name))),
+    );
+    if (one!.some((name, at) => name !== other![at]) || one!.length !== other!.length) {
+      throw damagedRows(this.#path, "pages");
+    }
+    return one!;
+  }
+
+  due(ms: number, after: DueRow | undefined, limit: number): readonly DueRow[] {
+    assert(limit <= pageRowsMax, "a page has a limit");
+    const rows = this.#try(() => {
+      if (after === undefined) return this.#page.dueAfter.all(-1, ms, limit);
+      const same = after.dueMs <= ms ? this.#page.dueAt.all(after.dueMs, after.id, limit) : [];
+      return [...same, ...this.#page.dueAfter.all(after.dueMs, ms, limit - same.length)];
+    });
+    return rows.map(({ due, id }) => ({ dueMs: Number(due), id: Number(id) }));
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #try<T>(work: () => T): T {
+    return withSqlite(this.#disk, this.#path, work);
+  }
+}
+
+const getsOf = (database: DatabaseSync) => ({
+  head: database.prepare("SELECT value FROM head WHERE id = 0"),
+  row: database.prepare("SELECT name, due, value FROM rows NOT INDEXED WHERE id = ?"),
+  idAgain: database.prepare("SELECT 1 FROM rows INDEXED BY ids_again WHERE id = ?"),
+  name: database.prepare("SELECT id FROM rows INDEXED BY names WHERE name = ?"),
+  nameAgain: database.prepare("SELECT id FROM rows INDEXED BY names_again WHERE name = ?"),
+});
+
+function pagesOf(database: DatabaseSync) {
+  const names = (index: string, comparison: string): StatementSync =>
+    database.prepare(
+      `SELECT name FROM rows INDEXED BY ${index} WHERE name ${comparison} ? AND name < ? ORDER BY name LIMIT ?`,
+    );
+  const due = (where: string): StatementSync =>
+    database.prepare(`SELECT due, id FROM rows INDEXED BY due WHERE ${where} ORDER BY due, id LIMIT ?`);
+  return {
+    from: names("names", ">="),
+    fromAgain: names("names_again", ">="),
+    after: names("names", ">"),
+    afterAgain: names("names_again", ">"),
+    dueAt: due("due = ? AND id > ?"),
+    dueAfter: due("due > ? AND due <= ?"),
+  };
+}
+
+/** In SQLite every text is below every blob. */
+const aboveText = new Uint8Array(0);
+
+/**
+ * Returns the lowest text that is above every text with this prefix, in the order of UTF-8 bytes, which is that of code points.
+ * Undefined if there is none.
+ */
+export function successorOf(prefix: string): string | undefined {
+  const points = [...prefix].map((character) => character.codePointAt(0)!);
+  while (points.at(-1) === 0x10ffff) points.pop();
+  const last = points.pop();
+  if (last === undefined) return undefined;
+  // There are no characters from U+D800 to U+DFFF.
+  return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1);
+}
