@@ -18,7 +18,7 @@ import { type RowsHead, valueBytesMax } from "./rows.ts";
 
 export const blockBytes = 64 * 1024;
 /** A block ends with the row that makes it full. */
-export const blockBytesMax = blockBytes + valueBytesMax + 1024;
+const blockBytesMax = blockBytes + valueBytesMax + 1024;
 export const blockHeadBytes = 16;
 export const entryBytes = 8;
 export const tailBytes = 16;

@@ -12,7 +12,7 @@ const [deletedTag, neverTag, dueTag] = [0, 1, 2];
 /** Space for the name, the numbers and the lengths of a row. */
 const aroundValueBytes = 5 + 8 + 2 + 255 + 4;
 export const idMax = 2 ** 32 - 1;
-export const nameBytesMax = 255;
+const nameBytesMax = 255;
 
 /** Packs changes one after the other into a buffer that grows. */
 export class RowPacker {

@@ -2,7 +2,7 @@
  * Reads the rows of a database, on the main thread. Every read is one get() or an all() with a limit: an open iterator or
  * transaction would keep its view of the data. What is not found is looked up in a second tree.
  */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { assert } from "../../lib/assert.ts";
 import type { Disk } from "../../lib/disk/disk.ts";
 import { type DueRow, pageRowsMax, type StoredRow } from "../rows.ts";
@@ -11,12 +11,16 @@ import { connect, damagedRows, hasSchema, rowOf, withSqlite } from "./schema.ts"
 
 const cacheKiB = 4096;
 
+type Columns = Readonly<Record<string, unknown>>;
+/** A query of each of two trees with the same content. */
+type Pages = readonly [one: StatementSync, again: StatementSync];
+
 export class RowReader {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #get: Record<"head" | "row" | "idAgain" | "name" | "nameAgain", StatementSync>;
-  readonly #page: Record<"from" | "fromAgain" | "after" | "afterAgain" | "dueAt" | "dueAfter", StatementSync>;
+  readonly #pages: Record<"from" | "after" | "dueAt" | "dueAfter", Pages>;
 
   /** @throws Fault "corrupt", the error of the disk */
   constructor(disk: Disk, path: string) {
@@ -25,7 +29,7 @@ export class RowReader {
     this.#database = this.#try(() => connect(path, true, cacheKiB));
     try {
       if (!this.#try(() => hasSchema(this.#database))) throw damagedRows(path, "schema");
-      [this.#get, this.#page] = this.#try(() => [getsOf(this.#database), pagesOf(this.#database)]);
+      [this.#get, this.#pages] = this.#try(() => [getsOf(this.#database), pagesOf(this.#database)]);
     } catch (reason) {
       this.#database.close();
       throw reason;
@@ -60,30 +64,38 @@ export class RowReader {
   namesFrom(prefix: string, after: string, limit: number): readonly string[] {
     assert(limit <= pageRowsMax, "a page has a limit");
     const isAfter = Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
-    const page = this.#page;
-    const pages = isAfter ? [page.after, page.afterAgain] : [page.from, page.fromAgain];
+    const pages = isAfter ? this.#pages.after : this.#pages.from;
     const bounds = [isAfter ? after : prefix, successorOf(prefix) ?? aboveText, limit];
-    const [one, other] = this.#try(() =>
-      pages.map((names) => names.all(...bounds).map(({ name }) => String(name))),
-    );
-    if (one!.some((name, at) => name !== other![at]) || one!.length !== other!.length) {
-      throw damagedRows(this.#path, "pages");
-    }
-    return one!;
+    return this.#agreed(pages, bounds, ({ name }) => String(name));
   }
 
   due(ms: number, after: DueRow | undefined, limit: number): readonly DueRow[] {
     assert(limit <= pageRowsMax, "a page has a limit");
-    const rows = this.#try(() => {
-      if (after === undefined) return this.#page.dueAfter.all(-1, ms, limit);
-      const same = after.dueMs <= ms ? this.#page.dueAt.all(after.dueMs, after.id, limit) : [];
-      return [...same, ...this.#page.dueAfter.all(after.dueMs, ms, limit - same.length)];
-    });
-    return rows.map(({ due, id }) => ({ dueMs: Number(due), id: Number(id) }));
+    const { dueAt, dueAfter } = this.#pages;
+    const dueOf = ({ due, id }: Columns): DueRow => ({ dueMs: Number(due), id: Number(id) });
+    if (after === undefined) return this.#agreed(dueAfter, [-1, ms, limit], dueOf);
+    const same = after.dueMs > ms ? [] : this.#agreed(dueAt, [after.dueMs, after.id, limit], dueOf);
+    return [...same, ...this.#agreed(dueAfter, [after.dueMs, ms, limit - same.length], dueOf)];
   }
 
   close(): void {
     this.#database.close();
+  }
+
+  /** Returns the results of a query that both trees give. */
+  #agreed<T>(
+    pages: Pages,
+    bounds: readonly SQLInputValue[],
+    resultOf: (columns: Columns) => T,
+  ): readonly T[] {
+    return this.#try(() => {
+      const [found, again] = [pages[0].all(...bounds), pages[1].all(...bounds)];
+      const isSame = found.every((columns, at) =>
+        Object.entries(columns).every(([name, value]) => again[at]?.[name] === value),
+      );
+      if (!isSame || found.length !== again.length) throw damagedRows(this.#path, "pages");
+      return found.map(resultOf);
+    });
   }
 
   #try<T>(work: () => T): T {
@@ -100,21 +112,31 @@ const getsOf = (database: DatabaseSync) => ({
 });
 
 function pagesOf(database: DatabaseSync) {
-  const names = (index: string, comparison: string): StatementSync =>
-    database.prepare(
-      `SELECT name FROM rows INDEXED BY ${index} WHERE name ${comparison} ? AND name < ? ORDER BY name LIMIT ?`,
+  const names = (comparison: string): Pages =>
+    twice(
+      database,
+      (tree) =>
+        `SELECT name FROM rows INDEXED BY ${tree} WHERE name ${comparison} ? AND name < ? ORDER BY name`,
+      "names",
     );
-  const due = (where: string): StatementSync =>
-    database.prepare(`SELECT due, id FROM rows INDEXED BY due WHERE ${where} ORDER BY due, id LIMIT ?`);
+  const due = (where: string): Pages =>
+    twice(
+      database,
+      (tree) => `SELECT due, id FROM rows INDEXED BY ${tree} WHERE ${where} ORDER BY due, id`,
+      "due",
+    );
   return {
-    from: names("names", ">="),
-    fromAgain: names("names_again", ">="),
-    after: names("names", ">"),
-    afterAgain: names("names_again", ">"),
+    from: names(">="),
+    after: names(">"),
     dueAt: due("due = ? AND id > ?"),
     dueAfter: due("due > ? AND due <= ?"),
   };
 }
+
+const twice = (database: DatabaseSync, query: (tree: string) => string, tree: string): Pages => [
+  database.prepare(`${query(tree)} LIMIT ?`),
+  database.prepare(`${query(`${tree}_again`)} LIMIT ?`),
+];
 
 /** In SQLite every text is below every blob. */
 const aboveText = new Uint8Array(0);
@@ -123,7 +145,7 @@ const aboveText = new Uint8Array(0);
  * Returns the lowest text that is above every text with this prefix, in the order of UTF-8 bytes, which is that of code points.
  * Undefined if there is none.
  */
-export function successorOf(prefix: string): string | undefined {
+function successorOf(prefix: string): string | undefined {
   const points = [...prefix].map((character) => character.codePointAt(0)!);
   while (points.at(-1) === 0x10ffff) points.pop();
   const last = points.pop();

@@ -3,7 +3,7 @@
  *
  *   rows.value := crc:u32le value          crc of the whole row, packed as in row-codec.ts
  *
- * Each id and each name is in two trees, so that no single damaged page can make a row look absent.
+ * Each id, name and due time is in two trees, so that no single damaged page can make a row look absent.
  */
 import { DatabaseSync } from "node:sqlite";
 import { Fault } from "../../fault.ts";
@@ -24,6 +24,7 @@ export const indexes: readonly string[] = [
   "CREATE INDEX names_again ON rows(name)",
   "CREATE INDEX ids_again ON rows(id)",
   "CREATE INDEX due ON rows(due) WHERE due IS NOT NULL",
+  "CREATE INDEX due_again ON rows(due) WHERE due IS NOT NULL",
 ];
 const uniqueViolation = 2067;
 const crcBytes = 4;
@@ -33,8 +34,13 @@ export const walOf = (path: string): string => `${path}-wal`;
 /** Opens a database in WAL mode. `cacheKiB` bounds the pages that the connection keeps. */
 export function connect(path: string, readOnly: boolean, cacheKiB: number): DatabaseSync {
   const database = new DatabaseSync(path, { readOnly, timeout: 1000, enableForeignKeyConstraints: false });
-  database.exec(`PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA trusted_schema = OFF;
-    PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = ${-cacheKiB}`);
+  try {
+    database.exec(`PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA trusted_schema = OFF;
+      PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = ${-cacheKiB}`);
+  } catch (reason) {
+    database.close();
+    throw reason;
+  }
   return database;
 }
 

@@ -3,8 +3,8 @@
  * into the database. Meanwhile this file syncs the database again and again, so that no single sync has much to do.
  */
 import { assert } from "../../lib/assert.ts";
-import { type Disk, type DiskFile, DiskUncertain } from "../../lib/disk/disk.ts";
-import { type Clock, delay } from "../../lib/time/clock.ts";
+import { type Disk, type DiskFile, DiskUncertain, syncFileAside } from "../../lib/disk/disk.ts";
+import { type Clock, within } from "../../lib/time/clock.ts";
 import type { DueRow, RowChange, RowDatabase, RowsHead, RowsIdentity, StoredRow } from "../rows.ts";
 import { checkFiles } from "./check-files.ts";
 import { RowReader } from "./row-reader.ts";
@@ -112,20 +112,15 @@ export class SqliteRows implements RowDatabase {
   /** If it fails, the rows are durable in the write-ahead log, and the next write does it. */
   async #checkpoint(): Promise<void> {
     const { worker, path, clock, disk } = this.#options;
-    let isRunning = true;
-    const moved = worker.run({ kind: "checkpoint", path }).finally(() => {
-      isRunning = false;
-    });
-    const paced = (async () => {
-      this.#file ??= disk.open(path, "write");
-      for (;;) {
-        await delay(clock, syncEveryMs);
-        if (!isRunning) return;
-        await this.#file.syncAsync();
+    const moved = worker.run({ kind: "checkpoint", path });
+    try {
+      while ((await within(clock, moved, syncEveryMs)) === "late") {
+        this.#file ??= disk.open(path, "write");
+        await syncFileAside(this.#file);
       }
-    })();
-    for (const { reason } of (await Promise.allSettled([moved, paced])) as { reason?: unknown }[]) {
+    } catch (reason) {
       if (reason instanceof DiskUncertain) this.#failed = reason;
     }
+    await moved.catch(() => {});
   }
 }
