@@ -71,7 +71,13 @@ export interface RowDatabase {
    *   the caller); DiskUncertain: nothing may be acknowledged any more; Fault "corrupt"
    */
   write(changes: Iterable<RowChange>, head: RowsHead): Promise<void>;
-  /** Waits for the writes that have begun. */
+  /**
+   * Checks the next rows after this id (−1: the first ones) off the main thread. Resolves to the last id that it checked;
+   * undefined after the last row. The caller waits between the calls: writes wait while one runs.
+   * @throws Fault "corrupt", the error of the disk
+   */
+  scrub(afterId: LogId): Promise<LogId | undefined>;
+  /** Waits for the writes that have begun. No call may follow. */
   close(): Promise<void>;
 }
 

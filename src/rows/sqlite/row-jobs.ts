@@ -33,8 +33,8 @@ export class RowJobs {
     }
   }
 
-  /** @throws the errors of RowDatabase and RowStore */
-  run(work: Work): void {
+  /** Only "scrub" has a result. @throws the errors of RowDatabase and RowStore */
+  run(work: Work): number | undefined {
     const places = this.#places;
     this.#places = [];
     switch (work.kind) {
@@ -54,9 +54,12 @@ export class RowJobs {
       case "merge":
         for (const _ of mergeBase(this.#disk, work.from, work.to, sorted(places), work.head));
         break;
+      case "scrub":
+        return this.#writer(work.path).scrub(work.identity, work.afterId);
       case "forget":
         break;
     }
+    return undefined;
   }
 
   #writer(path: string): RowWriter {

@@ -8,6 +8,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Disk, type DiskFile, syncFile } from "../../lib/disk/disk.ts";
 import type { RowChange, RowsHead, RowsIdentity, StoredRow } from "../rows.ts";
 import { decodeHead, encodeHead, type HeadRecord } from "./head-record.ts";
+import { RowScrub } from "./row-scrub.ts";
 import { connect, damagedRows, hasSchema, storedValue, walOf, withSqlite } from "./schema.ts";
 
 const cacheKiB = 8 * 1024;
@@ -20,6 +21,7 @@ export class RowWriter {
   readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #statements: ReturnType<typeof statementsOf>;
+  #scrub: RowScrub | undefined;
 
   /** @throws Fault "corrupt", the error of the disk */
   constructor(disk: Disk, path: string) {
@@ -52,6 +54,14 @@ export class RowWriter {
   /** Moves the write-ahead log into the database and empties it. */
   checkpoint(): void {
     this.#try(() => this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all());
+  }
+
+  /** See RowDatabase.scrub(). */
+  scrub(identity: RowsIdentity, afterId: number): number | undefined {
+    return this.#try(() => {
+      this.#scrub ??= new RowScrub(this.#database, this.#path);
+      return this.#scrub.check(afterId, this.#head(identity).head);
+    });
   }
 
   close(): void {

@@ -13,10 +13,11 @@ parentPort?.on("message", (message: ToWorker) => {
   }
   const { job, work } = message;
   let failure: FromWorker["failure"];
+  let result: number | undefined;
   try {
-    jobs.run(work);
+    result = jobs.run(work);
   } catch (reason) {
     failure = failureOf(reason);
   }
-  parentPort?.postMessage({ job, failure } satisfies FromWorker);
+  parentPort?.postMessage({ job, failure, result } satisfies FromWorker);
 });

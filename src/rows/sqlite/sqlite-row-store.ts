@@ -62,13 +62,13 @@ class SqliteRowStore implements RowStore {
     removeDatabase(systemDisk, this.#pathOf(generation));
   }
 
-  mergeBase(
+  async mergeBase(
     from: string | undefined,
     to: string,
     changes: Iterable<RowChange>,
     head: RowsHead,
   ): Promise<void> {
-    return this.#worker.run({ kind: "merge", from, to, head }, changes);
+    await this.#worker.run({ kind: "merge", from, to, head }, changes);
   }
 
   close(): Promise<void> {

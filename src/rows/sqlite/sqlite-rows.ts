@@ -32,7 +32,7 @@ export class SqliteRows implements RowDatabase {
   #file: DiskFile | undefined;
   #head: RowsHead;
   #writes: Promise<unknown> = Promise.resolve();
-  #hasWritten = false;
+  #usesWorker = false;
   #failed: DiskUncertain | undefined;
 
   /** See RowStore.open(). */
@@ -84,10 +84,16 @@ export class SqliteRows implements RowDatabase {
     return written;
   }
 
+  async scrub(afterId: number): Promise<number | undefined> {
+    const { worker, path, identity } = this.#options;
+    this.#usesWorker = true;
+    return worker.run({ kind: "scrub", path, identity, afterId });
+  }
+
   async close(): Promise<void> {
     await this.#writes;
     const { worker, path } = this.#options;
-    if (this.#hasWritten) await worker.run({ kind: "close", path });
+    if (this.#usesWorker) await worker.run({ kind: "close", path });
     this.#reader.close();
     this.#file?.close();
     this.#options.closed();
@@ -97,7 +103,7 @@ export class SqliteRows implements RowDatabase {
     if (this.#failed !== undefined) throw this.#failed;
     assert(head.index >= this.#head.index, "the index of the rows does not decrease");
     const { worker, path, identity } = this.#options;
-    this.#hasWritten = true;
+    this.#usesWorker = true;
     try {
       await worker.run({ kind: "write", path, identity, head }, changes);
     } catch (reason) {

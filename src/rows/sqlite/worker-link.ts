@@ -16,7 +16,7 @@ const lookEvery = 16;
 const messageBytes = 256 * 1024;
 
 interface Waiting {
-  resolve(): void;
+  resolve(result: number | undefined): void;
   reject(reason: unknown): void;
 }
 
@@ -40,7 +40,7 @@ export class WorkerLink {
   }
 
   /** Sends the changes, then the work. Jobs run one after the other. `changes` is read when the job's turn comes. */
-  run(work: Work, changes: Iterable<RowChange> = []): Promise<void> {
+  run(work: Work, changes: Iterable<RowChange> = []): Promise<number | undefined> {
     const done = this.#last.then(() => this.#run(work, changes));
     this.#last = done.catch(() => {});
     return done;
@@ -55,7 +55,7 @@ export class WorkerLink {
     await worker?.terminate();
   }
 
-  async #run(work: Work, changes: Iterable<RowChange>): Promise<void> {
+  async #run(work: Work, changes: Iterable<RowChange>): Promise<number | undefined> {
     const worker = this.#started();
     worker.ref();
     try {
@@ -64,7 +64,7 @@ export class WorkerLink {
       await this.#job(worker, { kind: "forget" });
       throw reason;
     }
-    await this.#job(worker, work);
+    return this.#job(worker, work);
   }
 
   async #sendAll(worker: Worker, changes: Iterable<RowChange>): Promise<void> {
@@ -86,7 +86,7 @@ export class WorkerLink {
   }
 
   /** Fails if the worker has ended since: the changes that it got are lost. */
-  #job(worker: Worker, work: Work): Promise<void> {
+  #job(worker: Worker, work: Work): Promise<number | undefined> {
     return new Promise((resolve, reject) => {
       if (worker !== this.#worker) return reject(workerEnded("it ended before its job"));
       const job = ++this.#jobs;
@@ -107,11 +107,11 @@ export class WorkerLink {
     return worker;
   }
 
-  #ended({ job, failure }: FromWorker): void {
+  #ended({ job, failure, result }: FromWorker): void {
     const waiting = this.#waiting.get(job);
     this.#waiting.delete(job);
     if (this.#waiting.size === 0) this.#worker?.unref();
-    if (failure === undefined) waiting?.resolve();
+    if (failure === undefined) waiting?.resolve(result);
     else waiting?.reject(errorOf(failure));
   }
 

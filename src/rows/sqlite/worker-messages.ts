@@ -14,6 +14,13 @@ export type Work =
     }
   /** Moves the write-ahead log into the database. */
   | { readonly kind: "checkpoint"; readonly path: string }
+  /** Its result is that of RowDatabase.scrub(). */
+  | {
+      readonly kind: "scrub";
+      readonly path: string;
+      readonly identity: RowsIdentity;
+      readonly afterId: number;
+    }
   /** Closes the connection to a database. */
   | { readonly kind: "close"; readonly path: string }
   | {
@@ -38,6 +45,7 @@ export interface FromWorker {
   readonly job: number;
   /** Undefined: the work is done. */
   readonly failure: Failure | undefined;
+  readonly result: number | undefined;
 }
 
 interface Failure {

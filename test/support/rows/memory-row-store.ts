@@ -174,6 +174,10 @@ class MemoryRows implements RowDatabase {
     return done;
   }
 
+  async scrub(): Promise<undefined> {
+    this.#check();
+  }
+
   async close(): Promise<void> {
     await this.#writes;
   }

@@ -138,6 +138,8 @@ export function rowStoreSuite(name: string, openStore: OpenStore): void {
       assert.deepEqual(rows.row(row.id), expected);
       assert.deepEqual(rows.named(row.name), expected);
     }
+    let scrubbed: number | undefined = -1;
+    while (scrubbed !== undefined) scrubbed = await rows.scrub(scrubbed);
     await rows.write([deleted(9)], headOf(6, 1998));
     assert.equal(rows.row(9), undefined);
     await rows.close();

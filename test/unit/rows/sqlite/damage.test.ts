@@ -127,3 +127,39 @@ test("an older copy, a short file, another schema and another page size are refu
   }
   assert.ok(refused > 0);
 });
+
+test("a scrub finds a row that differs from its checksum, and one that a tree lacks", async (t) => {
+  const { whole, flipped } = await prepare(t);
+  const [path, copy] = [`${whole}/${name}`, `${flipped}/${name}`];
+  const damage = [
+    ["UPDATE rows SET value = zeroblob(64) WHERE id = 250", "row"],
+    ["UPDATE rows SET name = 'other' WHERE id = 250", "row"],
+    ["UPDATE rows SET due = 5 WHERE id = 250", "row"],
+    ["DELETE FROM rows WHERE id = 250", "count"],
+  ] as const;
+  for (const [statement, why] of damage) {
+    copyFileSync(path, copy);
+    const database = new DatabaseSync(copy);
+    database.exec(statement);
+    database.close();
+    const store = openRowStore(flipped);
+    const rows = store.open(identity, 5);
+    await assert.rejects(rows.scrub(-1), isDamage(why));
+    await rows.close();
+    await store.close();
+  }
+  const bytes = readFileSync(path);
+  const inRow = bytes.lastIndexOf(sampleRow(250).name);
+  const inTree = bytes.indexOf(sampleRow(250).name);
+  assert.notEqual(inRow, inTree);
+  for (const at of [inRow, inTree]) {
+    const changed = Buffer.from(bytes);
+    changed[at + 8]! ^= 1;
+    writeFileSync(copy, changed);
+    const store = openRowStore(flipped);
+    const rows = store.open(identity, 5);
+    await assert.rejects(rows.scrub(-1), isDamage("row"));
+    await rows.close();
+    await store.close();
+  }
+});
