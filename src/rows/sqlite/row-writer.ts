@@ -5,7 +5,7 @@
  * every few MiB. One sync of everything at the end would make the syncs of votes and segments wait.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type Disk, type DiskFile, syncFile } from "../../lib/disk/disk.ts";
+import { type Disk, type DiskFile, isNoSpace, syncFile } from "../../lib/disk/disk.ts";
 import type { RowChange, RowsHead, RowsIdentity, StoredRow } from "../rows.ts";
 import { decodeHead, encodeHead, type HeadRecord } from "./head-record.ts";
 import { RowScrub } from "./row-scrub.ts";
@@ -31,6 +31,7 @@ export class RowWriter {
     try {
       if (!this.#try(() => hasSchema(this.#database))) throw damagedRows(path, "schema");
       this.#statements = this.#try(() => statementsOf(this.#database));
+      this.#settle();
     } catch (reason) {
       this.#database.close();
       throw reason;
@@ -66,6 +67,15 @@ export class RowWriter {
 
   close(): void {
     this.#database.close();
+  }
+
+  /** Moves what a killed process has left in the log: it may be in the page cache only. */
+  #settle(): void {
+    try {
+      this.checkpoint();
+    } catch (reason) {
+      if (!isNoSpace(reason)) throw reason;
+    }
   }
 
   #change(identity: RowsIdentity, changes: Iterable<RowChange>, head: RowsHead): void {

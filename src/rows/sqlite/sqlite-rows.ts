@@ -77,10 +77,8 @@ export class SqliteRows implements RowDatabase {
 
   write(changes: Iterable<RowChange>, head: RowsHead): Promise<void> {
     const written = this.#writes.then(() => this.#write(changes, head));
-    this.#writes = written.then(
-      () => this.#checkpoint(),
-      () => {},
-    );
+    // Also after a failure: what the transaction wrote to the log would occupy the space of a full disk.
+    this.#writes = written.catch(() => {}).then(() => this.#checkpoint());
     return written;
   }
 
@@ -117,6 +115,7 @@ export class SqliteRows implements RowDatabase {
 
   /** If it fails, the rows are durable in the write-ahead log, and the next write does it. */
   async #checkpoint(): Promise<void> {
+    if (this.#failed !== undefined) return;
     const { worker, path, clock, disk } = this.#options;
     const moved = worker.run({ kind: "checkpoint", path });
     try {

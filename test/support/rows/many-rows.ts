@@ -3,7 +3,7 @@ import type { RowChange, StoredRow } from "../../../src/rows/mod.ts";
 
 const value = new Uint8Array(100).fill(7);
 
-export const manyRow = (id: number, version = 0): StoredRow => ({
+const manyRow = (id: number, version = 0): StoredRow => ({
   id,
   name: manyName(id),
   dueMs: id % 10 === 0 ? 1_700_000_000_000 + id : undefined,

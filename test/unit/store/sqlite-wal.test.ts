@@ -4,10 +4,13 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { prng } from "../../../src/lib/prng.ts";
-import { imageOf, readWal } from "../../../src/store/sqlite-wal.ts";
+import { findWalDamage, imageOf, readWal } from "../../../src/store/sqlite-wal.ts";
 import { scratch } from "../../support/scratch.ts";
 
 const pageBytes = 4096;
+/** findWalDamage() on a log in memory. */
+const damageIn = (wal: Uint8Array): number | undefined =>
+  findWalDamage((position, bytes) => wal.subarray(position, position + bytes), pageBytes);
 const frameBytes = pageBytes + 24;
 
 /** Databases and logs after each of some transactions, as SQLite wrote them, and what SQLite makes of them. */
@@ -54,6 +57,7 @@ test("the image of a database and its log is what SQLite sees, also where the lo
   for (const { rows, wal } of states.slice(10)) {
     const contents = readWal(wal, pageBytes);
     assert.equal(contents.damagedAt, undefined);
+    assert.equal(damageIn(wal), undefined);
     assert.ok(contents.pages.size > 0);
     assert.equal(rowsIn(imageOf(bytes, wal, contents, pageBytes)), rows);
   }
@@ -72,6 +76,7 @@ test("a frame that is damaged before a commit and a further frame is damage; the
     const bytes = Uint8Array.from(wal);
     bytes[at + 24 + 100]! ^= 1;
     const found = readWal(bytes, pageBytes);
+    assert.equal(damageIn(bytes), found.damagedAt);
     if (found.damagedAt !== undefined) {
       assert.equal(found.damagedAt, at);
       damaged++;
@@ -88,6 +93,28 @@ test("a log without a valid header, of another page size, or of zeros is empty",
   header[17]! ^= 4;
   for (const bytes of [new Uint8Array(0), new Uint8Array(1 << 20), wal.subarray(0, 31), header]) {
     assert.equal(readWal(bytes, pageBytes).pages.size, 0);
+    assert.equal(damageIn(bytes), undefined);
   }
   assert.equal(readWal(wal, 8192).pages.size, 0);
+});
+
+test("damage is found in a log that is longer than what is read at once", (t) => {
+  const path = join(scratch(t), "x.db");
+  const database = new DatabaseSync(path);
+  database.exec(
+    "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t(k INTEGER PRIMARY KEY, v)",
+  );
+  const put = database.prepare("REPLACE INTO t VALUES (?, zeroblob(?))");
+  for (let k = 0; k < 8; k++) put.run(k, 400_000);
+  const wal = Uint8Array.from(readFileSync(`${path}-wal`));
+  database.close();
+  assert.ok(wal.length > 3_000_000);
+  assert.equal(damageIn(wal), undefined);
+  for (const frame of [0, 255, 256, 257, 600]) {
+    const at = 32 + frame * frameBytes;
+    const bytes = Uint8Array.from(wal);
+    bytes[at + 2000]! ^= 8;
+    assert.equal(damageIn(bytes), at);
+    assert.equal(readWal(bytes, pageBytes).damagedAt, at);
+  }
 });

@@ -45,3 +45,19 @@ test("a write on a full disk changes nothing, and works once there is space", as
   await again.close();
   await store.close();
 });
+
+test("a write that fills the disk gives the space back", async (t) => {
+  using disk = SmallDisk.mount(scratch(t), 4 * 1024 * 1024);
+  if (disk === undefined) return t.skip("mounting is not allowed");
+  const store = openRowStore(disk.path);
+  const rows = await store.build(identity, headOf(0, 0));
+  await rows.write([put(sampleRow(1))], headOf(1, 1));
+  await rows.write([], headOf(1, 1));
+  const before = disk.freeBytes;
+  const tooMany = Array.from({ length: 200 }, (_, at) => put(sampleRow(at + 2, 0, 100_000)));
+  await assert.rejects(rows.write(tooMany, headOf(2, 201)), isFull);
+  await rows.write([], headOf(3, 1));
+  await rows.close();
+  assert.ok(disk.freeBytes > before - 128 * 1024, `${disk.freeBytes} of ${before} bytes are free`);
+  await store.close();
+});
