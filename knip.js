@@ -23,6 +23,7 @@ export default {
     "test/support/bug-loader.mjs",
     "test/support/process/moved-clock.mjs",
     "test/support/log/kill-writer.ts",
+    "test/support/rows/{measure-rows,write-until-killed}.ts",
   ],
   project: [
     "src/**/*.{ts,mjs,cjs}!",
