@@ -33,7 +33,9 @@ export const walOf = (path: string): string => `${path}-wal`;
 
 /** Opens a database in WAL mode. `cacheKiB` bounds the pages that the connection keeps. */
 export function connect(path: string, readOnly: boolean, cacheKiB: number): DatabaseSync {
-  const database = new DatabaseSync(path, { readOnly, timeout: 1000, enableForeignKeyConstraints: false });
+  // The worker may wait for a read of the main thread, but not the other way round.
+  const timeout = readOnly ? 10 : 1000;
+  const database = new DatabaseSync(path, { readOnly, timeout, enableForeignKeyConstraints: false });
   try {
     database.exec(`PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA trusted_schema = OFF;
       PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = ${-cacheKiB}`);
