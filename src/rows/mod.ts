@@ -7,7 +7,6 @@ export type {
   RowDatabase,
   RowStore,
   RowsHead,
-  RowsIdentity,
   StoredRow,
 } from "./rows.ts";
 export { openRowStore } from "./sqlite/sqlite-row-store.ts";

@@ -5,7 +5,8 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { Fault } from "../../../src/fault.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
-import { openRowStore, type RowDatabase, type RowsIdentity, type StoredRow } from "../../../src/rows/mod.ts";
+import { openRowStore, type RowDatabase, type StoredRow } from "../../../src/rows/mod.ts";
+import type { RowsIdentity } from "../../../src/rows/rows.ts";
 
 export interface Expected {
   readonly identity: RowsIdentity;

@@ -11,9 +11,9 @@ import {
   type RowDatabase,
   type RowStore,
   type RowsHead,
-  type RowsIdentity,
   type StoredRow,
 } from "../../../src/rows/mod.ts";
+import type { RowsIdentity } from "../../../src/rows/rows.ts";
 import { type SimDisk, SimulatedCrash } from "../disk/sim-disk.ts";
 
 /** The content of a database. It is replaced by each write, never changed. */

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
-import type { RowDatabase, RowStore, RowsIdentity, StoredRow } from "../../../src/rows/mod.ts";
+import type { RowDatabase, RowStore, StoredRow } from "../../../src/rows/mod.ts";
+import type { RowsIdentity } from "../../../src/rows/rows.ts";
 import { deleted, headOf, put, sampleRow, sampleRows } from "./row-samples.ts";
 
 /** Opens a store in an empty directory. `path` is that of a base file. */
