@@ -7,6 +7,7 @@ export type {
   RowDatabase,
   RowStore,
   RowsHead,
+  RowsIdentity,
   StoredRow,
 } from "./rows.ts";
 export { openRowStore } from "./sqlite/sqlite-row-store.ts";
