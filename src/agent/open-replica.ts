@@ -3,6 +3,7 @@
  * it when the node's cluster is known.
  */
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { Fault } from "../fault.ts";
 import { systemSeed } from "../lib/chance.ts";
 import { heapMapper, systemMapper } from "../lib/disk/mapped-file.ts";
@@ -13,6 +14,7 @@ import type { Clock } from "../lib/time/clock.ts";
 import { parseDuration } from "../lib/value-kind.ts";
 import { defaultSettings, type LogSettings, type SyncMode } from "../log/mod.ts";
 import { Replica, type ReplicaOptions, StableState } from "../replication/mod.ts";
+import { openRowStore } from "../rows/mod.ts";
 import type { Config } from "./config/settings.ts";
 import { type DataDirectory, withRepair } from "./data-directory.ts";
 
@@ -43,6 +45,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       directory: directory.path,
       disk: systemDisk,
       store: directory.store,
+      rowStore: openRowStore(join(directory.path, "meta")),
       mapper: (config.indexMmap === "on" ? systemMapper() : undefined) ?? heapMapper(systemDisk),
       newDirectoryId: randomBytes(16),
       // A node that was added to a cluster gets the start of its log from the leader.

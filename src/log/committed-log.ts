@@ -15,6 +15,7 @@ import { TailWatch } from "./read/tail-watch.ts";
 import { type Catalog, catalogChange, type LogStart } from "./segment/catalog.ts";
 import type { Segment } from "./segment/segment.ts";
 import type { SegmentSet } from "./segment/segment-set.ts";
+import type { CommittedRows } from "./state/committed-rows.ts";
 import type { LogRow } from "./state/log-row.ts";
 import { LogState } from "./state/log-state.ts";
 import type { DiskHealth } from "./write/disk-health.ts";
@@ -31,6 +32,7 @@ export interface CommittedLogParts {
   readonly state: LogState;
   /** The commit index in the catalog. */
   readonly savedCommit: RaftIndex;
+  readonly onRolled: () => void;
   readonly readCacheBytesMax: number | undefined;
 }
 
@@ -54,6 +56,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
   readonly #staged: StagedFrames;
   readonly #health: DiskHealth;
   readonly #changed: Broadcast;
+  readonly #onRolled: () => void;
   #state: LogState;
   #onProduced: LogState["producers"]["onCommitted"];
   #commitIndex: RaftIndex;
@@ -81,6 +84,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     this.#changed = parts.changed;
     this.#state = parts.state;
     this.#savedCommit = parts.savedCommit;
+    this.#onRolled = parts.onRolled;
     this.#commitIndex = Math.max(parts.state.committedIndex, parts.savedCommit);
     this.#knownCommit = this.#commitIndex;
     this.#state.commitTo(this.#commitIndex);
@@ -165,6 +169,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
   rolled(): void {
     this.#savedCommit = Math.max(this.#savedCommit, this.#commitIndex);
     this.refreshBounds();
+    this.#onRolled();
   }
 
   /** The frames from `from` on were cut off. They were not committed. */
@@ -174,13 +179,13 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     this.refreshBounds();
   }
 
-  /** The log was replaced by one that begins after `start`. */
-  reset({ end, checkpoint }: LogStart): void {
+  /** The log was replaced by one that begins after `start`, with these named logs. */
+  reset({ end, checkpoint }: LogStart, rows: CommittedRows): void {
     this.#commitIndex = end.index;
     this.#knownCommit = end.index;
     this.#savedCommit = end.index;
     this.reader.clearCaches();
-    this.#state = LogState.from(checkpoint);
+    this.#state = LogState.from(checkpoint, rows);
     this.#state.producers.onCommitted = this.#onProduced;
     this.#state.commitTo(end.index);
     this.#state.onLogsChanged = this.#logsChanged;

@@ -5,6 +5,7 @@ import type { Disk } from "../lib/disk/disk.ts";
 import type { Mapper } from "../lib/disk/mapped-file.ts";
 import type { Logger } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
+import type { RowStore } from "../rows/mod.ts";
 import type { StableStore } from "../store/mod.ts";
 import type { Offset } from "../types.ts";
 import type { LogTelemetry } from "./log-meter.ts";
@@ -35,6 +36,10 @@ export interface SegmentedLogOptions {
   readonly scrubBytesPerSecond?: number;
   readonly clock?: Clock;
   readonly logger?: Logger;
+  /** The databases of the rows of named logs. Default none: all rows stay in memory, and opening folds all frames. */
+  readonly rowStore?: RowStore;
+  /** When the database of rows is written: after so many changed rows, or bytes of frames. Default 16,384 and 256 MiB. */
+  readonly rowCheckpoints?: { readonly rowsMax: number; readonly bytesMax: number };
   /** Called when the disk begins to refuse writes (see SegmentedLog.refusal). */
   readonly onRefusal?: () => void;
   /** Receives durations, sizes and spans. */

@@ -17,7 +17,6 @@
 import type { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import { Broadcast } from "../lib/broadcast.ts";
-import { troubleOf } from "../lib/disk/disk.ts";
 import type { Bounds, LogId, Offset, RaftIndex, SegmentDescription, Term } from "../types.ts";
 import { CommittedLog } from "./committed-log.ts";
 import type { ChainEnd } from "./frame/chain.ts";
@@ -29,8 +28,9 @@ import type { LogView } from "./read/log-view.ts";
 import type { Reader } from "./read/reader.ts";
 import { openSegments } from "./recovery/open-segments.ts";
 import type { RecoveryReport } from "./recovery/recover.ts";
-import { Scrub, type ScrubTotals } from "./recovery/scrub.ts";
-import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./segment/catalog.ts";
+import { type Scrub, type ScrubTotals, startScrub } from "./recovery/scrub.ts";
+import { LogRows } from "./rows/log-rows.ts";
+import type { CatalogChanges, LogStart } from "./segment/catalog.ts";
 import { removableSegments } from "./segment/live-batches.ts";
 import type { RetainedLog } from "./segment/retention.ts";
 import type { SealedSegment } from "./segment/sealed-segment.ts";
@@ -54,7 +54,6 @@ export class SegmentedLog {
   readonly wasUnsynced: boolean;
   /** Notified when more is committed, when the lowest offset rises, and on close. */
   readonly changed = new Broadcast();
-  readonly #catalog: Catalog;
   readonly #files: SegmentFiles;
   readonly #set: SegmentSet;
   readonly #frameCache: FrameCache;
@@ -63,6 +62,8 @@ export class SegmentedLog {
   readonly #health: DiskHealth;
   readonly #meter: LogMeter | undefined;
   readonly #scrub: Scrub | undefined;
+  /** The rows of named logs on disk. */
+  readonly rows: LogRows;
 
   /**
    * Opens the log and recovers it.
@@ -73,24 +74,30 @@ export class SegmentedLog {
   }
 
   private constructor(options: SegmentedLogOptions) {
-    const { directoryId, catalog, files, set, state, savedCommit, report, wasUnsynced } =
+    const { directoryId, catalog, files, set, state, savedCommit, report, wasUnsynced, place } =
       openSegments(options);
     this.directoryId = directoryId;
     this.recovery = report;
     this.wasUnsynced = wasUnsynced;
-    this.#catalog = catalog;
     this.#files = files;
     this.#set = set;
     this.#health = new DiskHealth(options.onRefusal);
     const frameCache = new FrameCache(options.frameCacheBytesMax ?? frameCacheBytesDefault);
-    this.#frameCache = frameCache;
     const staged = new StagedFrames(set, frameCache);
-    this.#staged = staged;
+    [this.#frameCache, this.#staged] = [frameCache, staged];
     const { readCacheBytesMax } = options;
     const { changed } = this;
     const health = this.#health;
+    this.rows = new LogRows({
+      ...{ place, set },
+      table: () => (this.committed?.state ?? state).logs,
+      removed: () => this.committed.refreshBounds(),
+      faultOf: (reason) => health.faultOf(reason),
+      usable: () => health.usable,
+    });
     const committed = new CommittedLog({
       ...{ catalog, set, staged, frameCache, health },
+      onRolled: () => this.rows.rolled(),
       ...{ changed, state, savedCommit, readCacheBytesMax },
     });
     this.committed = committed;
@@ -100,7 +107,7 @@ export class SegmentedLog {
     const meter = telemetry === undefined ? undefined : new LogMeter(telemetry, this, freeBytes);
     this.#meter = meter;
     this.#writer = new LogWriter({ set, staged, committed, health, meter });
-    this.#scrub = this.#startScrub(options);
+    this.#scrub = startScrub(options, { catalog, files, set, health });
   }
 
   /** What the frame after the one at `index` must follow. `index` is in the log, or just before its first. */
@@ -322,17 +329,20 @@ export class SegmentedLog {
 
   /**
    * Removes sealed segments that nothing reads, up to `keepAfter`, which followers have. Returns how many were removed.
+   * Segments that name logs are removed later (see LogRows).
    * @throws Fault "disk-full" or "disk-busy" (nothing was changed), "disk-failed"
    */
   compact(keepAfter: RaftIndex = this.commitIndex): number {
     const lastMax = Math.min(keepAfter, this.commitIndex, this.committed.savedCommit);
     const count = removableSegments(this.#set.sealed, this.bounds.lowest, lastMax, this.state.logs);
+    const gone = this.#set.sealed.slice(0, count);
+    const isLater = this.rows.removes(gone);
     this.#attempt(() => {
-      if (count > 0) this.#set.removeFirst(count);
+      if (count > 0 && !isLater) this.#set.removeFirst(count);
       else this.#set.cleanUp();
     });
     this.committed.refreshBounds();
-    return count;
+    return isLater ? 0 : count;
   }
 
   /** Returns true if compact() could remove segments that it keeps only for a follower. */
@@ -342,22 +352,26 @@ export class SegmentedLog {
   }
 
   /**
-   * Removes everything. The log continues after `start`, which a snapshot brought. `also` is written to the stable store
-   * in the same transaction.
+   * Removes everything. The log continues after `start`, which a snapshot brought. If it has named logs, rows.prepare()
+   * was called. `also` is written to the stable store in the same transaction.
    * @throws Fault "disk-full" or "disk-busy" (nothing was changed), "disk-failed"
    */
   reset(start: LogStart, also: CatalogChanges = {}): void {
     this.#health.checkUsable();
-    this.#attempt(() => this.#set.reset(start, also));
+    const before = this.state.logs.stored;
+    const { rows, files } = this.rows.begin(start);
+    this.#attempt(() => this.#set.reset(start, files, also));
     this.#staged.reset(start.end);
     this.#writer.reset(start.end.index);
-    this.committed.reset(start);
+    this.committed.reset(start, rows);
+    this.rows.reset(before);
   }
 
   /** Closes all files. An owner that has a flush under way awaits it first. Another call does nothing. */
   close(): void {
     if (this.closed) return;
     this.#scrub?.close();
+    this.rows.close();
     if (this.failure === undefined && this.#set.active !== undefined) {
       this.#writer.finish();
       this.committed.saveAtClose();
@@ -373,28 +387,6 @@ export class SegmentedLog {
       operation();
     } catch (reason) {
       throw this.#health.faultOf(reason);
-    }
-  }
-
-  #startScrub({ clock, scrubBytesPerSecond = 0, logger }: SegmentedLogOptions): Scrub | undefined {
-    if (clock === undefined || scrubBytesPerSecond <= 0) return undefined;
-    return new Scrub({
-      clock,
-      bytesPerSecond: scrubBytesPerSecond,
-      logger,
-      files: this.#files,
-      sealed: () => this.#set.sealed,
-      since: this.#catalog.scrubbed(),
-      save: (first) => this.#saveScrubbed(first),
-    });
-  }
-
-  /** Saves where the scrub continues after the next start. If the disk refuses, it continues further back. */
-  #saveScrubbed(first: RaftIndex): void {
-    try {
-      if (this.failure === undefined) this.#catalog.write(catalogChange.scrubbed(first));
-    } catch (reason) {
-      if (troubleOf(reason) === "lost") this.#health.failed(reason);
     }
   }
 }

@@ -74,8 +74,7 @@ export class Replica implements AsyncDisposable {
     });
     this.time = options.time ?? new LogTime(clock, logger);
     this.storedLog = log;
-    this.#peerFaults = new PeerFaultLog(logger);
-    this.state = new StableState(store);
+    [this.#peerFaults, this.state] = [new PeerFaultLog(logger), new StableState(store)];
     this.time.begin(log.end.timestampMs, this.state);
     const text = directoryText(log.directoryId);
     this.identity = { name: options.name, directory: text, peer: peerIdOf(log.directoryId) };
@@ -276,6 +275,7 @@ export class Replica implements AsyncDisposable {
       await this.#node?.close();
       await this.#storage.close();
       this.storedLog.close();
+      await this.storedLog.rows.settled();
       // Wakes the appends that wait for a leader: they fail now.
       this.watch.notify();
     })();

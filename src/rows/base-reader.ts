@@ -27,9 +27,16 @@ export interface BaseFile {
   close(): void;
 }
 
+/** The bytes of a base file. */
+export type BaseSource = Pick<DiskFile, "path" | "size" | "read" | "close">;
+
 /** Opens a base file. @throws Fault "corrupt", the error of the disk */
 export function openBase(disk: Disk, path: string): BaseFile {
-  const file = disk.open(path, "read");
+  return readBase(disk.open(path, "read"));
+}
+
+/** Reads a base file from anywhere. Closes `file` if it is damaged. @throws Fault "corrupt" */
+export function readBase(file: BaseSource): BaseFile {
   try {
     return new Reader(file);
   } catch (reason) {
@@ -41,11 +48,11 @@ export function openBase(disk: Disk, path: string): BaseFile {
 class Reader implements BaseFile {
   readonly head: RowsHead;
   readonly bytes: number;
-  readonly #file: DiskFile;
+  readonly #file: BaseSource;
   readonly #places: readonly BlockPlace[];
   #kept: { readonly ordinal: number; readonly rows: readonly StoredRow[] } | undefined;
 
-  constructor(file: DiskFile) {
+  constructor(file: BaseSource) {
     this.#file = file;
     this.bytes = file.size();
     const valueBytes = headerValueBytes(this.#read(0, headerBytes));

@@ -5,6 +5,7 @@ import { lockDirectory } from "../../lib/disk/directory-lock.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import { systemDisk } from "../../lib/disk/system-disk.ts";
 import { checkCatalogFile, SegmentedLog } from "../../log/mod.ts";
+import { openRowStore } from "../../rows/mod.ts";
 import { openStableStore } from "../../store/mod.ts";
 import type { StableStore } from "../../store/stable-store.ts";
 
@@ -27,10 +28,14 @@ export async function openOffline(directory: string): Promise<OfflineLog> {
     directory,
     disk: systemDisk,
     store,
+    rowStore: openRowStore(join(directory, "meta")),
     mapper: heapMapper(systemDisk),
     newDirectoryId: randomBytes(16),
   });
-  stack.defer(() => log.close());
+  stack.defer(async () => {
+    log.close();
+    await log.rows.settled();
+  });
   const owned = stack.move();
   return { log, store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -58,11 +58,22 @@ class GrowingBatches implements LogBatches {
 /** The log index of the active segment. */
 export class ActiveLogIndex {
   readonly #logs = new Map<LogId, GrowingBatches>();
+  readonly #touched = new Set<LogId>();
   #entries = 0;
 
   /** Batches of named logs. */
   get entries(): number {
     return this.#entries;
+  }
+
+  /** How many logs the frames are about, also those that were cut off. */
+  get touched(): number {
+    return this.#touched.size;
+  }
+
+  /** A frame of any kind is about this log. */
+  touch(id: LogId): void {
+    this.#touched.add(id);
   }
 
   find(id: LogId): LogBatches | undefined {

@@ -48,7 +48,7 @@ export type LastBatch = (id: LogId, before: RaftIndex) => RaftIndex;
 export const isNamedBatch = (bytes: Uint8Array, at: number): boolean =>
   frameLogId(bytes, at) !== 0 && frameKind(bytes, at) === batchKind.data;
 
-/** Enters the frame at `at`, batch `ordinal` of its segment, if it holds records of a named log. */
+/** Enters the frame at `at`, batch `ordinal` of its segment, if it is about a named log. */
 export function enterNamed(
   logs: ActiveLogIndex,
   ordinal: number,
@@ -56,8 +56,10 @@ export function enterNamed(
   at: number,
   lastBatch: LastBatch,
 ): void {
-  if (!isNamedBatch(bytes, at)) return;
   const id = frameLogId(bytes, at);
+  if (id === 0) return;
+  logs.touch(id);
+  if (!isNamedBatch(bytes, at)) return;
   logs.append(id, ordinal, frameBaseOffset(bytes, at), () => lastBatch(id, frameIndex(bytes, at)));
 }
 

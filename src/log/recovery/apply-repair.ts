@@ -3,6 +3,7 @@
  * cut off are kept in a file `*.cut`.
  */
 import { assert } from "../../lib/assert.ts";
+import type { RaftIndex } from "../../types.ts";
 import { encodeFooter, type SealFacts } from "../index/index-file.ts";
 import { indexBody } from "../index/segment-index.ts";
 import { type Catalog, type CatalogChanges, catalogChange } from "../segment/catalog.ts";
@@ -21,6 +22,8 @@ export interface RepairWork {
   readonly lostCatalog: boolean;
   /** The log that stays has named logs. */
   readonly hasNamedLogs: boolean;
+  /** The index of the base file that stays; 0 for none. The database of rows is built again. */
+  readonly base: RaftIndex;
   /** Keys of other modules whose values are damaged. */
   readonly damagedKeys: readonly string[];
   /** Undefined: the directory keeps its identity. */
@@ -47,6 +50,7 @@ export function applyRepair(work: RepairWork): void {
     changes.push(...writeSegment(files, id, segment, seal));
   }
   files.disk.syncDirectory(files.directory);
+  changes.push(catalogChange.rowFiles({ base: work.base, generation: 0 }));
   changes.push(catalogChange.directory(id, work.hasNamedLogs), catalogChange.commit(commitAfter(work)));
   catalog.write(...changes);
 }

@@ -3,16 +3,20 @@
  *
  * A start comes without frames that could contradict it, so every number in it is checked here.
  */
+import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../../fault.ts";
+import { readBase } from "../../rows/mod.ts";
 import type { ChainEnd } from "../frame/chain.ts";
 import { checkSettings, type LogSettings } from "../frame/command.ts";
 import { subjectBytesMax, termMax } from "../frame/frame.ts";
 import { checkedSettings, isOwner, logNameBytesMax } from "../frame/log-command.ts";
-import type { LogStart } from "../segment/catalog.ts";
+import { bytesOf } from "../rows/base-files.ts";
+import type { LogStart, StartRows } from "../segment/catalog.ts";
 import type { LogRow } from "../state/log-row.ts";
 import type { StateCheckpoint, StoredConfiguration } from "../state/log-state.ts";
-import type { LogTableCheckpoint } from "../state/log-table.ts";
+import { RowSums } from "../state/log-table.ts";
 import { batchesPerProducerMax, type ProducerRow } from "../state/produced-batch.ts";
+import { decodeHead, decodeRow, emptyHead, type TableHead } from "../state/row-codec.ts";
 
 /** Ids of producers have 64 bits. */
 const producerIdMax = 2n ** 64n - 1n;
@@ -22,6 +26,13 @@ const producerIdMax = 2n ** 64n - 1n;
  * @throws Fault "corrupt" with the part that is wrong
  */
 export function checkLogStart(value: unknown): LogStart {
+  const start = checkStartFields(value);
+  for (const _ of checkStartRows(start));
+  return start;
+}
+
+/** Does the same without a look at the rows in a base file: there can be many. */
+export function checkStartFields(value: unknown): LogStart {
   const start = fieldsOf<LogStart>(value, "start");
   const end = fieldsOf<ChainEnd>(start.end, "end");
   for (const field of ["index", "nextOffset", "timestampMs"] as const) demand(isWhole(end[field]), field);
@@ -39,13 +50,60 @@ export function checkLogStart(value: unknown): LogStart {
     demand(isWhole(stored.index) && stored.command instanceof Uint8Array, "configuration");
   }
   demand(Array.isArray(producers) && producers.every(isProducerRow), "producers");
-  if (logs !== undefined) checkTable(logs);
-  return value as LogStart;
+  const checked = value as LogStart;
+  if (logs === undefined) return { end: checked.end, checkpoint: checked.checkpoint };
+  const table = checkTable(logs, start.rows);
+  const checkpoint = { ...checked.checkpoint, logs: table.logs };
+  return { end: checked.end, checkpoint, ...(table.rows === undefined ? {} : { rows: table.rows }) };
 }
 
-function checkTable(value: unknown): void {
-  const { level, life, nextId, rows } = fieldsOf<LogTableCheckpoint>(value, "logs");
+/** The rows of a start are in its base file, or in its table, as an earlier version has them, or stand elsewhere. */
+function checkTable(value: unknown, rows: unknown): { logs: TableHead; rows?: StartRows } {
+  const found = fieldsOf<TableHead & { rows: unknown }>(value, "logs");
+  const { level, life, nextId } = found;
   demand(isWhole(level) && isWhole(life) && isWhole(nextId, 0x1_0000_0000), "logs");
+  if (found.rows !== undefined) {
+    checkRows(found.rows, nextId);
+    const logs = new RowSums(found.rows).in({ level, life, nextId, size: found.rows.length });
+    return { logs, rows: found.rows };
+  }
+  const { size, usage } = found;
+  demand(isWhole(size) && size < nextId, "logs");
+  demand(usage === undefined || (Array.isArray(usage) && usage.every(isUsage)), "usage");
+  const logs = { level, life, nextId, size, ...(usage === undefined ? {} : { usage }) };
+  if (size === 0) return { logs };
+  demand(rows instanceof Uint8Array, "rows");
+  return { logs, rows };
+}
+
+const isUsage = (value: unknown): value is NonNullable<TableHead["usage"]>[number] =>
+  Array.isArray(value) && value.length === 3 && isOwner(value[0]) && isWhole(value[1]) && isWhole(value[2]);
+
+/** Checks the rows of a start in steps, if they are in a base file. @throws Fault "corrupt" */
+export function* checkStartRows({ end, checkpoint, rows }: LogStart): Generator<void, void> {
+  if (!(rows instanceof Uint8Array)) return;
+  const base = readBase(bytesOf(rows));
+  const found = decodeHead(base.head);
+  const { usage, ...head } = checkpoint.logs ?? emptyHead;
+  const { nextId, size } = head;
+  // Segments that name no log may have been removed after the base was written.
+  demand(found.index < end.index || (found.index === end.index && found.crc === end.crc), "rows");
+  demand(found.head.nextId === nextId && found.head.size === size, "rows");
+  const names = new Set<string>();
+  const sums = new RowSums();
+  for (const block of base.blocks()) {
+    for (const stored of block) {
+      const row = decodeRow(stored);
+      demand(row.id < nextId && !names.has(row.name), "log name");
+      names.add(row.name);
+      sums.add(row);
+    }
+    yield;
+  }
+  demand(isDeepStrictEqual(sums.in(head).usage, usage), "usage");
+}
+
+function checkRows(rows: unknown, nextId: number): asserts rows is readonly LogRow[] {
   demand(Array.isArray(rows), "logs");
   const ids = new Set<number>();
   const names = new Set<string>();

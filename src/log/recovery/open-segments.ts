@@ -7,12 +7,17 @@ import { errorCode, troubleOf } from "../../lib/disk/disk.ts";
 import type { Offset, RaftIndex } from "../../types.ts";
 import type { SegmentedLogOptions } from "../log-options.ts";
 import { checkInitialOffset } from "../offset-limit.ts";
-import { Catalog, catalogChange, type LogStart } from "../segment/catalog.ts";
+import { loadBase, openBaseAt } from "../rows/base-files.ts";
+import { convertInlineRows } from "../rows/inline-rows.ts";
+import { builtAgain, openDatabase, type RowPlace } from "../rows/row-place.ts";
+import { Catalog, catalogChange, type LogStart, nextGeneration } from "../segment/catalog.ts";
 import { DamageRegistry, damageRefusal } from "../segment/damage.ts";
 import { SegmentFiles } from "../segment/segment-files.ts";
 import { SegmentSet } from "../segment/segment-set.ts";
+import { CommittedRows } from "../state/committed-rows.ts";
 import type { LogState } from "../state/log-state.ts";
-import { foldSealed } from "./fold-segments.ts";
+import { emptyHead } from "../state/row-codec.ts";
+import { type FoldedLog, foldSealed } from "./fold-segments.ts";
 import { ensureDirectoryId, type RecoveryReport, recover } from "./recover.ts";
 import { checkBytesDefault } from "./sealed-check.ts";
 
@@ -27,14 +32,26 @@ export interface OpenedSegments {
   readonly report: RecoveryReport;
   /** The process before this one did not sync every group. */
   readonly wasUnsynced: boolean;
+  /** Where the rows of named logs are. */
+  readonly place: RowPlace;
 }
 
 const openFilesDefault = 64;
+const rowCheckpointsDefault = { rowsMax: 16_384, bytesMax: 256 * 1024 * 1024 };
+
+/** The database of rows is damaged. The catalog says so, and it is not opened again. */
+class DamagedRows extends Error {}
 
 /** @throws Fault "config", "corrupt", "foreign-directory", "unsupported-version"; "disk-full", "disk-failed" */
 export function openSegments(options: SegmentedLogOptions): OpenedSegments {
   try {
-    return openAll(options);
+    try {
+      return openAll(options);
+    } catch (reason) {
+      if (!(reason instanceof DamagedRows)) throw reason;
+      options.logger?.warn({}, builtAgain);
+      return openAll(options);
+    }
   } catch (reason) {
     if (reason instanceof Fault || errorCode(reason) === "") throw reason;
     const message = `the log in ${options.directory} cannot be opened, ${(reason as Error).message}`;
@@ -59,12 +76,18 @@ function openAll(options: SegmentedLogOptions): OpenedSegments {
     options.openFilesMax ?? openFilesDefault,
     damage,
   );
+  convertInlineRows(catalog, files, directoryId);
   const start = startOf(catalog, initialOffset);
+  const place = rowPlaceOf(options, files, directoryId);
+  const damaged = (): void => {
+    catalog.write(catalogChange.rowFiles(nextGeneration(catalog.rowFiles())));
+    throw new DamagedRows();
+  };
   const savedCommit = catalog.commit();
   let state: LogState | undefined;
   const checkBytesMax = options.checkBytesMax ?? checkBytesDefault;
   const { all, active, report } = recover(files, catalog, directoryId, checkBytesMax, (before, last) => {
-    state = foldSealed(catalog, start, savedCommit, before, last);
+    state = foldWithRows({ catalog, start, savedCommit, sealed: before, last }, place, damaged);
     return state;
   });
   assert(state !== undefined, "the state was not folded");
@@ -78,7 +101,36 @@ function openAll(options: SegmentedLogOptions): OpenedSegments {
   const wasUnsynced = catalog.unsynced();
   const { unsynced = false } = options;
   if (wasUnsynced !== unsynced) catalog.write(catalogChange.unsynced(unsynced));
-  return { directoryId, catalog, files, set, state, savedCommit, report, wasUnsynced };
+  return { directoryId, catalog, files, set, state, savedCommit, report, wasUnsynced, place };
+}
+
+function rowPlaceOf(
+  { disk, rowStore, clock, logger, rowCheckpoints = rowCheckpointsDefault }: SegmentedLogOptions,
+  { directory }: SegmentFiles,
+  directoryId: Uint8Array,
+): RowPlace {
+  return { disk, directory, directoryId, store: rowStore, clock, logger, checkpoints: rowCheckpoints };
+}
+
+/** Folds the state with the rows of the database, or with those of the base if the database cannot be used. */
+function foldWithRows(log: FoldedLog, place: RowPlace, damaged: () => void): LogState {
+  const { catalog, sealed, last } = log;
+  const metas = [...sealed.map(({ meta }) => meta), ...(last === undefined ? [] : [last])];
+  const start = metas.length === 0 ? log.start : catalog.firstStart(metas[0]);
+  const { base, generation } = catalog.rowFiles();
+  if (base !== 0) openBaseAt(place, base).close();
+  const ends = [...metas.map(({ before }) => before), start.end];
+  const stored = openDatabase(place, generation, ({ index, crc }) =>
+    ends.some((end) => end.index === index && end.crc === crc),
+  );
+  if (stored !== undefined) {
+    stored.rows.onDamage = damaged;
+    return foldSealed(log, stored);
+  }
+  const head = start.checkpoint.logs ?? emptyHead;
+  const rows = new CommittedRows();
+  loadBase(place, base, head.size, rows);
+  return foldSealed(log, { rows, at: { index: start.end.index, head } });
 }
 
 /** Where the log starts. `initialOffset` counts only for a log that never had a batch. */

@@ -5,6 +5,7 @@
  */
 import type { Disk } from "../../lib/disk/disk.ts";
 import type { RaftIndex } from "../../types.ts";
+import { removeOtherBases } from "../rows/base-files.ts";
 import type { ActiveSegment } from "../segment/active-segment.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
 import { catalogGone } from "../segment/catalog-file.ts";
@@ -94,6 +95,7 @@ function clean(files: SegmentFiles, catalog: Catalog): void {
   const { disk } = files;
   const pending = catalog.pendingRemovals();
   for (const first of pending) files.remove(first);
+  removeOtherBases(files, catalog.rowFiles().base);
   const listed = new Set<RaftIndex>(catalog.segments().map(firstOf));
   for (const name of disk.list(files.directory)) {
     const path = `${files.directory}/${name}`;

@@ -2,6 +2,7 @@
  * What a repair of a log does, and the options that decide it.
  */
 import { Fault } from "../../fault.ts";
+import type { StableStore } from "../../store/mod.ts";
 import type { LogId, Offset } from "../../types.ts";
 import type { ChainEnd } from "../frame/chain.ts";
 import type { ActiveLogIndex } from "../index/log-index.ts";
@@ -89,4 +90,17 @@ export function orIfCorrupt<T>(work: () => T, fallback: T): T {
     if (reason instanceof Fault && reason.kind === "corrupt") return fallback;
     throw reason;
   }
+}
+
+/** The keys of the stable store, also those of other modules, whose values are damaged. */
+export function unreadableKeys(store: StableStore): string[] {
+  return store.keys("").filter((key) => {
+    try {
+      store.get(key);
+      return false;
+    } catch (reason) {
+      if (reason instanceof Fault && reason.kind === "corrupt") return true;
+      throw reason;
+    }
+  });
 }

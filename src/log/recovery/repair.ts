@@ -16,9 +16,11 @@ import { frameLogId } from "../frame/frame.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed } from "../index/segment-index.ts";
+import { convertInlineRows, rowsAtStart } from "../rows/inline-rows.ts";
 import { Catalog } from "../segment/catalog.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, indexName, logsName, SegmentFiles, storeName } from "../segment/segment-files.ts";
+import type { CommittedRows } from "../state/committed-rows.ts";
 import { LogState } from "../state/log-state.ts";
 import type { LogTable } from "../state/log-table.ts";
 import { applyRepair } from "./apply-repair.ts";
@@ -32,8 +34,9 @@ import {
   type RepairAction,
   type RepairOptions,
   type RepairPlan,
+  unreadableKeys,
 } from "./repair-plan.ts";
-import { type LogDirectory, unreadableKeys, type VerifyReport, verifyLog } from "./verify.ts";
+import { type LogDirectory, type VerifyReport, verifyLog } from "./verify.ts";
 
 /**
  * Returns what a repair would do. With `yes` it does it.
@@ -52,6 +55,8 @@ class Repair {
   readonly #actions: RepairAction[] = [];
   /** The log that stays has named logs. */
   #hasNamedLogs = false;
+  /** The index of the base file that stays; 0 for none. */
+  #base = 0;
   /** The named logs of the log that stays. */
   #keptLogs: LogTable | undefined;
 
@@ -68,6 +73,7 @@ class Repair {
     if (report.findings.length === 0 && !refused)
       return { actions: [], next: report.next, lost: 0, lostLogs: [] };
     const lostCatalog = this.#isCatalogLost(report);
+    if (yes && !lostCatalog) this.#convert();
     const metas = lostCatalog ? metasFromFiles(this.#files) : this.#catalog.segments();
     if (lostCatalog) this.#plan("build-catalog", "meta");
     const kept = this.#keep(metas, lostCatalog);
@@ -92,6 +98,7 @@ class Repair {
         kept,
         lostCatalog,
         hasNamedLogs: this.#hasNamedLogs,
+        base: this.#base,
         damagedKeys,
         identity,
         unchanged,
@@ -99,6 +106,11 @@ class Repair {
       applyRepair({ files: this.#files, catalog: this.#catalog, actions: this.#actions, ...work });
     }
     return { actions: this.#actions, next, lost: Math.max(0, known - next), lostLogs };
+  }
+
+  #convert(): void {
+    const id = orIfCorrupt(() => this.#catalog.directoryId(), undefined);
+    if (id !== undefined) orIfCorrupt(() => convertInlineRows(this.#catalog, this.#files, id), undefined);
   }
 
   #isCatalogLost({ findings }: VerifyReport): boolean {
@@ -169,7 +181,11 @@ class Repair {
     const stored = () =>
       meta === undefined ? this.#catalog.start().checkpoint : this.#catalog.checkpoint(first);
     const found = lostCatalog ? undefined : orIfCorrupt(stored, undefined);
-    const state = LogState.from(found ?? LogState.blank(before.index, before.nextOffset));
+    const readRows = (): CommittedRows => rowsAtStart(this.#catalog, this.#files, meta);
+    const rows = lostCatalog ? undefined : orIfCorrupt(readRows, undefined);
+    if (rows !== undefined) this.#base = this.#catalog.rowFiles().base;
+    else if ((found?.logs?.size ?? 0) > 0) throw rowsAreLost(this.#place.directory);
+    const state = LogState.from(found ?? LogState.blank(before.index, before.nextOffset), rows);
     this.#keptLogs = state.logs;
     this.#hasNamedLogs = state.logs.level > 0;
     return { state, isWhole: found !== undefined || first === 1 };
@@ -226,7 +242,7 @@ class Repair {
 const rowsAreLost = (directory: string): Fault =>
   new Fault("failed-precondition", {
     message:
-      `the catalog in ${directory} is lost, and with it which named logs there were before the first segment. ` +
+      `which named logs there were before the first segment in ${directory} is lost. ` +
       "Nothing was changed. Restore a backup, or remove the directory and let the node join the cluster again",
     facts: { reason: "ROWS_LOST" },
   });

@@ -6,13 +6,16 @@
  * Damage is reported (see damage), and the pass continues after the damaged segment.
  */
 import { Fault } from "../../fault.ts";
-import { type DiskFile, errorCode } from "../../lib/disk/disk.ts";
+import { type DiskFile, errorCode, troubleOf } from "../../lib/disk/disk.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { RaftIndex } from "../../types.ts";
 import { scanSteps } from "../frame/chain.ts";
+import { type Catalog, catalogChange } from "../segment/catalog.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
+import type { SegmentSet } from "../segment/segment-set.ts";
+import type { DiskHealth } from "../write/disk-health.ts";
 
 export interface ScrubOptions {
   readonly clock: Clock;
@@ -152,4 +155,45 @@ function* scrubSegment(segment: SealedSegment, files: SegmentFiles): Generator<n
   }
   yield stepBytes;
   segment.checkIndex();
+}
+
+/** See SegmentedLogOptions. */
+export interface ScrubSettings {
+  readonly clock?: Clock;
+  readonly scrubBytesPerSecond?: number;
+  readonly logger?: Logger;
+}
+
+/** What the scrub of a log needs of it. */
+export interface ScrubbedLog {
+  readonly catalog: Catalog;
+  readonly files: SegmentFiles;
+  readonly set: Pick<SegmentSet, "sealed">;
+  readonly health: DiskHealth;
+}
+
+/** Starts the scrub if there is a rate and a clock. */
+export function startScrub(
+  { clock, scrubBytesPerSecond = 0, logger }: ScrubSettings,
+  { catalog, files, set, health }: ScrubbedLog,
+): Scrub | undefined {
+  if (clock === undefined || scrubBytesPerSecond <= 0) return undefined;
+  return new Scrub({
+    clock,
+    bytesPerSecond: scrubBytesPerSecond,
+    logger,
+    files,
+    sealed: () => set.sealed,
+    since: catalog.scrubbed(),
+    save: (first) => saveScrubbed(first, catalog, health),
+  });
+}
+
+/** Saves where the scrub continues after the next start. If the disk refuses, it continues further back. */
+function saveScrubbed(first: RaftIndex, catalog: Catalog, health: DiskHealth): void {
+  try {
+    if (health.failure === undefined) catalog.write(catalogChange.scrubbed(first));
+  } catch (reason) {
+    if (troubleOf(reason) === "lost") health.failed(reason);
+  }
 }

@@ -10,17 +10,21 @@ import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { StableStore } from "../../store/mod.ts";
 import type { Bounds, RaftIndex } from "../../types.ts";
 import { type ChainEnd, isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
+import { frameLogId } from "../frame/frame.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
 import { decodeFooter, decodeIndexHeader, indexHeaderBytes } from "../index/index-file.ts";
 import { ActiveLogIndex, SealedLogIndex, sameLogs } from "../index/log-index.ts";
 import { ActiveIndex, entryBytes } from "../index/offset-index.ts";
 import { enterFrame, enterNamed } from "../index/segment-index.ts";
-import { Catalog } from "../segment/catalog.ts";
+import { rowsName } from "../rows/base-files.ts";
+import { rowsAtStart } from "../rows/inline-rows.ts";
+import { Catalog, noRowFiles } from "../segment/catalog.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, indexName, logsName, storeName } from "../segment/segment-files.ts";
 import type { LogRow } from "../state/log-row.ts";
 import { emptyCheckpoint, LogState } from "../state/log-state.ts";
-import { emptyTable, type LogTableCheckpoint } from "../state/log-table.ts";
+import { emptyHead } from "../state/row-codec.ts";
+import { unreadableKeys } from "./repair-plan.ts";
 
 /** A part of the directory that is not as it was written. */
 export interface Finding {
@@ -74,6 +78,8 @@ class Verification {
   #torn: Finding | undefined;
   #bytes = 0;
   #state = LogState.from(emptyCheckpoint);
+  /** False after damage: frames of named logs are not compared with their rows then. */
+  #areRowsKnown = true;
 
   constructor(place: LogDirectory, see: ((bytes: Uint8Array, at: number) => void) | undefined) {
     this.#place = place;
@@ -98,9 +104,13 @@ class Verification {
       first === undefined
         ? start?.checkpoint
         : this.#guard("checkpoint", () => catalog.checkpoint(firstOf(first)));
+    const place = { disk, directory: this.#logDirectory };
+    const rows = this.#guardRows(catalog, () => rowsAtStart(catalog, place, first));
     this.#state = LogState.from(
       checkpoint ?? LogState.blank(first?.before.index ?? 0, first?.before.nextOffset ?? 0),
+      rows,
     );
+    this.#areRowsKnown = rows !== undefined;
     const end = this.#checkSegments(metas, id, catalog) ?? first?.before ?? start?.end;
     const state = this.#state;
     if (end !== undefined && end.index < commit) this.#find("meta", 0, "committed-index-is-missing");
@@ -151,7 +161,8 @@ class Verification {
         this.#find(storeName(firstOf(meta)), 0, "chain");
       }
       const findings = this.#findings.length;
-      this.#continueState(meta, catalog, expected === undefined);
+      if (expected === undefined) this.#areRowsKnown = false;
+      this.#continueState(meta, catalog);
       const found = this.#checkSegment(meta, last, id, catalog);
       const damaged = this.#findings.slice(findings).some(({ file }) => file === storeName(firstOf(meta)));
       expected = damaged ? undefined : found;
@@ -160,18 +171,28 @@ class Verification {
     return end;
   }
 
-  /**
-   * Compares the rows of the named logs with the checkpoint at the start of a segment. After damage the rows are unknown,
-   * and the checkpoint is where they continue.
-   */
-  #continueState(meta: SegmentMeta, catalog: Catalog, isAfterDamage: boolean): void {
+  /** Compares the table of named logs with the checkpoint at the start of a segment. After damage the rows are unknown. */
+  #continueState(meta: SegmentMeta, catalog: Catalog): void {
     const checkpoint = this.#guard("checkpoint", () => catalog.checkpoint(firstOf(meta)));
     if (checkpoint === undefined) return;
-    if (isAfterDamage) this.#state = LogState.from(checkpoint);
-    else {
-      this.#state.commitTo(meta.before.index);
-      const { logs } = this.#state;
-      if (!sameTable(logs.checkpoint(), checkpoint.logs)) this.#findOnce("meta", 0, "checkpoint");
+    if (!this.#areRowsKnown) {
+      this.#state = LogState.from(checkpoint);
+      return;
+    }
+    this.#state.commitTo(meta.before.index);
+    const { head } = this.#state.logs;
+    if (!isDeepStrictEqual(head, checkpoint.logs ?? emptyHead)) this.#findOnce("meta", 0, "checkpoint");
+  }
+
+  /** Reads the base. Damage of it is a finding. */
+  #guardRows<T>(catalog: Catalog, work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (reason) {
+      if (!(reason instanceof Fault) || reason.kind !== "corrupt") throw reason;
+      const { base } = this.#guard("catalog", () => catalog.rowFiles()) ?? noRowFiles;
+      this.#find(rowsName(base), Number(reason.facts.position ?? 0), "rows");
+      return undefined;
     }
   }
 
@@ -197,7 +218,9 @@ class Verification {
     try {
       const storeBytes = file.size();
       const scan = scanStore(file, storeBytes, meta.before, (bytes, at, position, before) => {
-        const flaw = state.stage(bytes, at) ?? enterFrame(index, bytes, at, position, before);
+        const isUnknown = !this.#areRowsKnown && frameLogId(bytes, at) !== 0;
+        const staged = isUnknown ? undefined : state.stage(bytes, at);
+        const flaw = staged ?? enterFrame(index, bytes, at, position, before);
         if (flaw !== undefined) return flaw;
         enterNamed(logs, index.length - 1, bytes, at, (logId, index) => state.logs.lastBatch(logId, index));
         this.#see?.(bytes, at);
@@ -206,7 +229,8 @@ class Verification {
       this.#bytes += scan.position;
       this.#segments.push({ meta, index, scan, storeBytes });
       const receipts = this.#checkIndex(meta, index, id, scan, last);
-      if (scan.flaw === undefined && id !== undefined) this.#checkLogIndex(meta, logs, id, catalog);
+      const isIndexKnown = scan.flaw === undefined && this.#areRowsKnown;
+      if (isIndexKnown && id !== undefined) this.#checkLogIndex(meta, logs, id, catalog);
       this.#report(name, meta, index, scan, storeBytes, last ? receipts : undefined, catalog);
       return scan.end;
     } catch (reason) {
@@ -355,15 +379,6 @@ class Verification {
   }
 }
 
-/** Compares two tables. Their rows are in no order, and settings in none either. */
-function sameTable(one: LogTableCheckpoint, other: LogTableCheckpoint = emptyTable): boolean {
-  const sorted = ({ rows, ...rest }: LogTableCheckpoint): unknown => [
-    rest,
-    rows.toSorted((a, b) => a.id - b.id),
-  ];
-  return isDeepStrictEqual(sorted(one), sorted(other));
-}
-
 function isDirectory(disk: Disk, path: string): boolean {
   try {
     disk.list(path);
@@ -372,17 +387,4 @@ function isDirectory(disk: Disk, path: string): boolean {
     if (["ENOENT", "ENOTDIR"].includes(errorCode(reason))) return false;
     throw reason;
   }
-}
-
-/** The keys of the stable store, also those of other modules, whose values are damaged. */
-export function unreadableKeys(store: StableStore): string[] {
-  return store.keys("").filter((key) => {
-    try {
-      store.get(key);
-      return false;
-    } catch (reason) {
-      if (reason instanceof Fault && reason.kind === "corrupt") return true;
-      throw reason;
-    }
-  });
 }

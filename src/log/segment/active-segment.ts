@@ -210,8 +210,11 @@ export class ActiveSegment implements Segment {
     this.end = end;
   }
 
-  /** Makes store and indexes complete and durable. Returns what the catalog holds of the sealed segment. */
-  seal(directoryId: Uint8Array): SegmentMeta {
+  /**
+   * Makes store and indexes complete and durable. Returns what the catalog holds of the sealed segment. `mayNameLogs`: the log
+   * can have named logs.
+   */
+  seal(directoryId: Uint8Array, mayNameLogs: boolean): SegmentMeta {
     this.sync();
     this.writeReceipts();
     const namedBatches = this.logs.entries;
@@ -233,7 +236,12 @@ export class ActiveSegment implements Segment {
     this.#indexFile.truncate(body.length + footer.length);
     syncFile(this.#indexFile);
     const named = { namedBatches, namedBytes: this.#namedBytes };
-    return { ...this.meta, seal, ...(namedBatches > 0 ? named : {}) };
+    return {
+      ...this.meta,
+      seal,
+      ...(namedBatches > 0 ? named : {}),
+      ...(mayNameLogs ? { namesLogs: this.logs.touched > 0 } : {}),
+    };
   }
 
   /** Undoes seal() for a segment that stays active: its footer must not be read as receipts. */

@@ -8,6 +8,7 @@
  *   log/commit               the highest index known to be committed at some time
  *   log/damage/<first>       SavedDamage             found while the log ran; a start is refused while it exists
  *   log/scrubbed             first index of the last scrubbed segment
+ *   log/rows                 RowFiles                the files of the rows of named logs; absent before the first of them
  *   log/doomed                        first indexes of segments whose files are to be removed
  *   log/unsynced             true while a node runs that does not sync every group
  */
@@ -15,18 +16,45 @@ import { Fault } from "../../fault.ts";
 import type { StableStore } from "../../store/mod.ts";
 import type { RaftIndex } from "../../types.ts";
 import { type ChainEnd, chainStart } from "../frame/chain.ts";
+import type { LogRow } from "../state/log-row.ts";
 import { emptyCheckpoint, type StateCheckpoint } from "../state/log-state.ts";
+import { RowSums } from "../state/log-table.ts";
+import type { TableHead } from "../state/row-codec.ts";
 import type { SavedDamage } from "./damage.ts";
 import { firstOf, type SegmentMeta } from "./segment.ts";
 
-/** Format 2 can hold named logs. A directory gets it before the first frame that format 1 does not know. */
-const directoryFormats = { defaultOnly: 1, namedLogs: 2 } as const;
+/**
+ * Format 3 can hold named logs. A directory gets it before the first frame that format 1 does not know. In format 2 the
+ * checkpoints hold the rows of the named logs; opening converts it.
+ */
+const directoryFormats = { defaultOnly: 1, rowsInCheckpoints: 2, namedLogs: 3 } as const;
+
+/** The files of the rows of named logs. */
+export interface RowFiles {
+  /** The index in the name of the base file, which holds the rows at the start of the log; 0 if there were none. */
+  readonly base: RaftIndex;
+  /** The generation of the database of rows; 0 before the first one. */
+  readonly generation: number;
+}
+
+/** No database of an earlier generation is opened again. */
+export const nextGeneration = ({ base, generation }: RowFiles): RowFiles => ({
+  base,
+  generation: generation + 1,
+});
+
+export const noRowFiles: RowFiles = { base: 0, generation: 0 };
 
 /** The log before its first segment: empty, or the content of a snapshot. */
 export interface LogStart {
   readonly end: ChainEnd;
   readonly checkpoint: StateCheckpoint;
+  /** The rows of the named logs, in a start that came from outside. In a directory they are in the base file. */
+  readonly rows?: StartRows;
 }
+
+/** Rows, or the content of a base file. */
+export type StartRows = readonly LogRow[] | Uint8Array;
 
 /** Keys and values for one atomic write. Undefined removes a key. */
 export type CatalogChanges = Record<string, unknown>;
@@ -55,9 +83,9 @@ export class Catalog {
     const found = this.#store.get("log/directory") as { format: number; id: Uint8Array } | undefined;
     if (found === undefined) return undefined;
     const { defaultOnly, namedLogs } = directoryFormats;
-    if (found.format !== defaultOnly && found.format !== namedLogs) {
+    if (!(Object.values(directoryFormats) as number[]).includes(found.format)) {
       throw new Fault("unsupported-version", {
-        message: `the directory has format ${found.format}, this version reads formats ${defaultOnly} and ${namedLogs}`,
+        message: `the directory has format ${found.format}, this version reads formats ${defaultOnly} to ${namedLogs}`,
         facts: { found: found.format, expected: namedLogs },
       });
     }
@@ -66,17 +94,42 @@ export class Catalog {
 
   /** True if the directory has the format of named logs. */
   holdsNamedLogs(): boolean {
-    const found = this.#store.get("log/directory") as { format: number } | undefined;
-    return found?.format === directoryFormats.namedLogs;
+    return this.#format === directoryFormats.namedLogs;
+  }
+
+  /** True if the checkpoints hold the rows of the named logs. */
+  holdsInlineRows(): boolean {
+    return this.#format === directoryFormats.rowsInCheckpoints;
+  }
+
+  get #format(): number | undefined {
+    return (this.#store.get("log/directory") as { format: number } | undefined)?.format;
   }
 
   start(): LogStart {
-    return (
-      (this.#store.get("log/start") as LogStart | undefined) ?? {
-        end: chainStart,
-        checkpoint: emptyCheckpoint,
-      }
-    );
+    const found = this.#store.get("log/start") as
+      | { readonly end: ChainEnd; readonly checkpoint: StoredCheckpoint }
+      | undefined;
+    if (found === undefined) return { end: chainStart, checkpoint: emptyCheckpoint };
+    return { end: found.end, checkpoint: withoutRows(found.checkpoint) };
+  }
+
+  /** The log before its first segment, and the state there. */
+  firstStart(first: SegmentMeta | undefined): LogStart {
+    if (first === undefined) return this.start();
+    return { end: first.before, checkpoint: this.checkpoint(firstOf(first)) ?? emptyCheckpoint };
+  }
+
+  /** The rows at the start of a log of format 2. */
+  inlineRows(first: SegmentMeta | undefined): readonly LogRow[] {
+    const key = first === undefined ? "log/start" : `log/checkpoint/${pad(firstOf(first))}`;
+    const found = this.#store.get(key) as StoredCheckpoint | { checkpoint: StoredCheckpoint } | undefined;
+    const checkpoint = found !== undefined && "checkpoint" in found ? found.checkpoint : found;
+    return checkpoint?.logs?.rows ?? [];
+  }
+
+  rowFiles(): RowFiles {
+    return (this.#store.get("log/rows") as RowFiles | undefined) ?? noRowFiles;
   }
 
   /**
@@ -95,7 +148,8 @@ export class Catalog {
   }
 
   checkpoint(first: RaftIndex): StateCheckpoint | undefined {
-    return this.#store.get(`log/checkpoint/${pad(first)}`) as StateCheckpoint | undefined;
+    const found = this.#store.get(`log/checkpoint/${pad(first)}`) as StoredCheckpoint | undefined;
+    return found === undefined ? undefined : withoutRows(found);
   }
 
   commit(): RaftIndex {
@@ -120,11 +174,25 @@ export class Catalog {
   }
 }
 
+/** In format 2, the table of named logs holds its rows, and not their number. */
+interface StoredCheckpoint extends StateCheckpoint {
+  readonly logs?: TableHead & { readonly rows?: readonly LogRow[] };
+}
+
+function withoutRows(checkpoint: StoredCheckpoint): StateCheckpoint {
+  if (checkpoint.logs?.rows === undefined) return checkpoint;
+  const { level, life, nextId, rows } = checkpoint.logs;
+  return { ...checkpoint, logs: new RowSums(rows).in({ level, life, nextId, size: rows.length }) };
+}
+
 export const catalogChange = {
   directory: (id: Uint8Array, namedLogs: boolean): CatalogChanges => ({
     "log/directory": { format: directoryFormats[namedLogs ? "namedLogs" : "defaultOnly"], id },
   }),
-  start: (start: LogStart): CatalogChanges => ({ "log/start": start }),
+  start: ({ end, checkpoint }: LogStart): CatalogChanges => ({ "log/start": { end, checkpoint } }),
+  rowFiles: (files: RowFiles): CatalogChanges => ({
+    "log/rows": files.base === 0 && files.generation === 0 ? undefined : files,
+  }),
   segment: (meta: SegmentMeta): CatalogChanges => ({ [segmentPrefix + pad(firstOf(meta))]: meta }),
   checkpoint: (first: RaftIndex, checkpoint: StateCheckpoint): CatalogChanges => ({
     [`log/checkpoint/${pad(first)}`]: checkpoint,

@@ -1,6 +1,6 @@
 /** Tells whether a segment holds records of named logs that can still be read, so that its files must stay. */
 import { Fault } from "../../fault.ts";
-import type { Offset, RaftIndex } from "../../types.ts";
+import type { LogId, Offset, RaftIndex } from "../../types.ts";
 import { frameIndex, frameNextOffset, headerBytes } from "../frame/frame.ts";
 import type { LogTable } from "../state/log-table.ts";
 import type { SealedSegment } from "./sealed-segment.ts";
@@ -25,7 +25,7 @@ export function removableSegments(
   return needed < 0 ? sealed.length : needed;
 }
 
-function mayHoldLiveBatches(segment: Segment, table: Pick<LogTable, "row">): boolean {
+function mayHoldLiveBatches(segment: SealedSegment, table: Pick<LogTable, "row">): boolean {
   try {
     return holdsLiveBatches(segment, table);
   } catch (reason) {
@@ -34,19 +34,33 @@ function mayHoldLiveBatches(segment: Segment, table: Pick<LogTable, "row">): boo
   }
 }
 
-/** Returns true if a committed row still reads records of the segment. @throws what reading the segment throws */
-function holdsLiveBatches(segment: Segment, table: Pick<LogTable, "row">): boolean {
-  for (const id of segment.logIds()) {
-    const row = table.row(id);
-    if (row === undefined || row.lowest === row.next) continue;
-    const batches = segment.batchesOf(id)!;
-    const last = batches.length - 1;
-    const ordinal = batches.ordinal(last);
-    const isLastOfLog = row.lastIndex <= segment.first + ordinal;
-    if (isLastOfLog || row.lowest <= batches.offset(last)) return true;
-    if (row.lowest < endOfBatch(segment, ordinal)) return true;
+/** Logs that are looked at in one call. A look can read the database of rows. */
+const looksMax = 512;
+
+/**
+ * Returns true if a committed row still reads records of the segment, or may do so: a call looks at a limited number of logs, and
+ * the next one continues there. @throws what reading the segment throws
+ */
+function holdsLiveBatches(segment: SealedSegment, table: Pick<LogTable, "row">): boolean {
+  const ids = [...segment.logIds()];
+  const last = Math.min(ids.length, segment.deadLogs + looksMax);
+  // Records that no row reads any more stay so.
+  while (segment.deadLogs < last) {
+    if (holdsLiveBatchesOf(segment, ids[segment.deadLogs]!, table)) return true;
+    segment.deadLogs++;
   }
-  return false;
+  return last < ids.length;
+}
+
+function holdsLiveBatchesOf(segment: Segment, id: LogId, table: Pick<LogTable, "row">): boolean {
+  const row = table.row(id);
+  if (row === undefined || row.lowest === row.next) return false;
+  const batches = segment.batchesOf(id)!;
+  const last = batches.length - 1;
+  const ordinal = batches.ordinal(last);
+  const isLastOfLog = row.lastIndex <= segment.first + ordinal;
+  if (isLastOfLog || row.lowest <= batches.offset(last)) return true;
+  return row.lowest < endOfBatch(segment, ordinal);
 }
 
 /** The offset after the last record of a batch. The log index holds only the first one. */

@@ -22,7 +22,15 @@ export interface SegmentFill {
   readonly entries: number;
   /** The next offset of `default` at its end. */
   readonly nextOffset: Offset;
+  /** Named logs that its frames are about. */
+  readonly namedLogs: number;
 }
+
+/**
+ * A segment is full once its frames are about this many named logs. So a checkpoint of rows at its end, and the fold of the rows
+ * when it is opened or removed, have a limit. One write group can exceed it.
+ */
+const namedLogsMax = 16_384;
 
 /** Returns true if the frame at `at` must begin a new segment. An empty segment takes any frame that an entry can describe. */
 export function mustRoll(fill: SegmentFill, bytes: Uint8Array, at: number, settings: LogSettings): boolean {
@@ -34,6 +42,7 @@ export function mustRoll(fill: SegmentFill, bytes: Uint8Array, at: number, setti
     fill.bytes + frameBytes(bytes, at) > settings.segmentStoreBytesMax ||
     (fill.entries + 1) * entryBytes > settings.segmentIndexBytesMax ||
     timestampMs - fill.base.timestampMs > ageMaxMs(settings) ||
+    fill.namedLogs >= namedLogsMax ||
     trimsAll(fill, bytes, at)
   );
 }
@@ -54,7 +63,8 @@ export function couldRoll(
   return (
     fill.bytes + bytes > settings.segmentStoreBytesMax ||
     (fill.entries + batches) * entryBytes > settings.segmentIndexBytesMax ||
-    timestampMs - base.timestampMs > ageMaxMs(settings)
+    timestampMs - base.timestampMs > ageMaxMs(settings) ||
+    (fill.namedLogs > 0 && fill.namedLogs + batches > namedLogsMax)
   );
 }
 

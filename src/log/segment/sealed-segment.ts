@@ -30,6 +30,8 @@ export class SealedSegment implements Segment {
   /** A rebuilt log index that the disk did not take. */
   #unwrittenLogs: ActiveLogIndex | undefined;
   #storeChecked = false;
+  /** The first so many logs of logIds() need nothing of it any more. */
+  deadLogs = 0;
   readonly #all: SealedSegments;
 
   constructor(meta: SegmentMeta, files: SegmentFiles, directoryId: Uint8Array, all: SealedSegments) {
@@ -113,6 +115,8 @@ export class SealedSegment implements Segment {
   /** A copy of the log index that can grow. */
   growingLogs(): ActiveLogIndex {
     const copy = new ActiveLogIndex();
+    // Commands about named logs are not in the index: 0 stands for the logs that they name.
+    if (this.meta.namesLogs !== false) copy.touch(0);
     const entries: [ordinal: number, id: LogId, offset: Offset, previous: RaftIndex][] = [];
     for (const id of this.logIds()) {
       const batches = this.batchesOf(id)!;

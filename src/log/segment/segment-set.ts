@@ -15,9 +15,10 @@ import { frameIndex, frameTimestampMs } from "../frame/frame.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
 import { indexBody } from "../index/segment-index.ts";
-import { emptyCheckpoint, type LogState } from "../state/log-state.ts";
+import type { LogState } from "../state/log-state.ts";
+import { emptyHead, type TableHead } from "../state/row-codec.ts";
 import { ActiveSegment } from "./active-segment.ts";
-import { type Catalog, type CatalogChanges, catalogChange, type LogStart } from "./catalog.ts";
+import { type Catalog, type CatalogChanges, catalogChange, type LogStart, type RowFiles } from "./catalog.ts";
 import { segmentOfIndex } from "./find-segment.ts";
 import { NextSegment } from "./next-segment.ts";
 import { couldRoll, mustRoll, type SegmentFill } from "./roll-policy.ts";
@@ -43,6 +44,7 @@ export class SegmentSet {
   readonly #segments: SealedSegments;
   #active: ActiveSegment | undefined;
   #holdsNamedLogs: boolean;
+  #rowFiles: RowFiles;
   #all: readonly Segment[] = [];
   /** The files of the next segment, if they were created ahead of the roll. */
   #next: NextSegment | undefined;
@@ -57,6 +59,7 @@ export class SegmentSet {
     this.#segments = all;
     this.#active = active;
     this.#holdsNamedLogs = catalog.holdsNamedLogs();
+    this.#rowFiles = catalog.rowFiles();
     this.#refresh();
   }
 
@@ -85,9 +88,24 @@ export class SegmentSet {
   /** The end of the log before its first segment, and the state there. */
   get start(): LogStart {
     const first = this.#firstMeta;
-    if (first === undefined) return this.#start;
-    const checkpoint = this.#catalog.checkpoint(firstOf(first));
-    return { end: first.before, checkpoint: checkpoint ?? emptyCheckpoint };
+    return first === undefined ? this.#start : this.#catalog.firstStart(first);
+  }
+
+  /** The files of the rows of named logs. */
+  get rowFiles(): RowFiles {
+    return this.#rowFiles;
+  }
+
+  /** The table of named logs, without rows, before the segment that begins after `index`. */
+  headAfter(index: RaftIndex): TableHead {
+    return this.#catalog.checkpoint(index + 1)?.logs ?? emptyHead;
+  }
+
+  /** Changes the generation of the database of rows, durably. */
+  saveGeneration(generation: number): void {
+    const files = { ...this.#rowFiles, generation };
+    this.#catalog.write(catalogChange.rowFiles(files));
+    this.#rowFiles = files;
   }
 
   /** Returns true if the frame at `at` must begin a new segment. */
@@ -101,7 +119,7 @@ export class SegmentSet {
   runFrom(k: number, bytes: Uint8Array, positions: readonly number[], state: LogState): number {
     const active = this.#active;
     assert(active !== undefined, "no segment to write to");
-    const { base, bytes: storeBytes, entries, nextOffset } = fillOf(active);
+    const { base, bytes: storeBytes, entries, nextOffset, namedLogs } = fillOf(active);
     let next = nextOffset;
     let end = k + 1;
     while (end < positions.length - 1) {
@@ -112,6 +130,7 @@ export class SegmentSet {
         bytes: storeBytes + at - positions[k]!,
         entries: entries + end - k,
         nextOffset: next,
+        namedLogs,
       };
       if (mustRoll(fill, bytes, at, state.settingsAt(frameIndex(bytes, at)))) break;
       end++;
@@ -149,7 +168,7 @@ export class SegmentSet {
     this.#next = undefined;
     let opened: ReturnType<NextSegment["name"]>;
     try {
-      const sealed = sealable?.seal(this.#directoryId);
+      const sealed = sealable?.seal(this.#directoryId, this.#holdsNamedLogs);
       if (sealed !== undefined) changes.push(catalogChange.segment(sealed));
       opened = next.name(first, indexBody(this.#directoryId, meta.before.crc, index));
       this.#catalog.write(...changes);
@@ -236,23 +255,30 @@ export class SegmentSet {
     this.#start = start;
   }
 
-  /** Removes the first segments, which are sealed. */
-  removeFirst(count: number): void {
-    this.#removeFromCatalog(this.#segments.sealed.slice(0, count));
+  /** Removes the first segments, which are sealed. `base` is the index of the base file that is in use then. */
+  removeFirst(count: number, base = this.#rowFiles.base): void {
+    const files = { ...this.#rowFiles, base };
+    this.#removeFromCatalog(this.#segments.sealed.slice(0, count), catalogChange.rowFiles(files));
+    this.#rowFiles = files;
     this.#segments.sealed = this.#segments.sealed.slice(count);
     this.#refresh();
     this.cleanUp();
   }
 
-  /** Removes everything. The log continues after `start`. `also` is written in the same transaction. */
-  reset(start: LogStart, also: CatalogChanges): void {
+  /**
+   * Removes everything. The log continues after `start`, the rows of its named logs are in `rowFiles`. `also` is written in the
+   * same transaction.
+   */
+  reset(start: LogStart, rowFiles: RowFiles, also: CatalogChanges): void {
     if (start.checkpoint.logs !== undefined) this.markNamedLogs();
     this.#removeFromCatalog(
       this.#all,
       catalogChange.start(start),
       catalogChange.commit(start.end.index),
+      catalogChange.rowFiles(rowFiles),
       also,
     );
+    this.#rowFiles = rowFiles;
     this.#active?.close();
     this.#active = undefined;
     this.#segments.sealed = [];
@@ -355,11 +381,12 @@ export class SegmentSet {
   }
 }
 
-const fillOf = ({ index, bytes, nextOffset }: ActiveSegment): SegmentFill => ({
+const fillOf = ({ index, bytes, nextOffset, logs }: ActiveSegment): SegmentFill => ({
   base: index.base,
   bytes,
   entries: index.length,
   nextOffset,
+  namedLogs: logs.touched,
 });
 
 function attempt(work: () => void, onFailure: (reason: unknown) => void): void {

@@ -23,6 +23,8 @@ export interface SegmentMeta {
   readonly namedBatches?: number;
   /** Their bytes. Absent if there are none. */
   readonly namedBytes?: number;
+  /** False if no frame of a sealed segment is about a named log. Absent if that is not known. */
+  readonly namesLogs?: boolean;
 }
 
 /** The index of the segment's first batch, which names its files. */

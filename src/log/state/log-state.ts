@@ -19,9 +19,11 @@ import {
   frameRecordCount,
   frameTimestampMs,
 } from "../frame/frame.ts";
-import { LogTable, type LogTableCheckpoint } from "./log-table.ts";
+import type { CommittedRows } from "./committed-rows.ts";
+import { LogTable } from "./log-table.ts";
 import type { ProducerRow } from "./produced-batch.ts";
 import { ProducerTable } from "./producer-table.ts";
+import type { TableHead } from "./row-codec.ts";
 
 /** A membership configuration. The raft module knows its content. */
 export interface StoredConfiguration {
@@ -36,8 +38,8 @@ export interface StateCheckpoint {
   readonly settings: LogSettings;
   readonly configuration: StoredConfiguration | undefined;
   readonly producers: readonly ProducerRow[];
-  /** The named logs; absent before the first level, as in the first format. */
-  readonly logs?: LogTableCheckpoint;
+  /** The table of named logs without its rows; absent before the first level, as in the first format. */
+  readonly logs?: TableHead;
 }
 
 export const emptyCheckpoint: StateCheckpoint = {
@@ -72,9 +74,10 @@ export class LogState {
     this.logs = logs;
   }
 
-  static from(checkpoint: StateCheckpoint): LogState {
+  /** `rows`: those of the named logs at the checkpoint. */
+  static from(checkpoint: StateCheckpoint, rows?: CommittedRows): LogState {
     const { producers, logs } = checkpoint;
-    return new LogState(checkpoint, new ProducerTable(producers), new LogTable(logs));
+    return new LogState(checkpoint, new ProducerTable(producers), new LogTable(logs, rows));
   }
 
   /** The state of a log whose start is unknown. */
@@ -187,11 +190,16 @@ export class LogState {
   /** The state as of `index`, which is not below the committed index. */
   checkpointAt(index: RaftIndex): StateCheckpoint {
     assert(index >= this.#committed.index, "a checkpoint below the committed index");
-    const copy = new LogState(this.#committed, this.producers.copy(), this.logs.copy());
+    const copy = new LogState(this.#committed, this.producers.copy(), new LogTable());
     copy.#uncommitted = [...this.#uncommitted];
     copy.commitTo(index);
-    const logs = copy.logs.level === 0 ? {} : { logs: copy.logs.checkpoint() };
-    return { ...copy.#committed, producers: copy.producers.rows(), ...logs };
+    for (const id of this.logs.deletedUpTo(index)) copy.producers.forgetLog(id);
+    const head = this.logs.headAt(index);
+    return {
+      ...copy.#committed,
+      producers: copy.producers.rows(),
+      ...(head.level === 0 ? {} : { logs: head }),
+    };
   }
 }
 

@@ -4,21 +4,14 @@
  * Invariant: the table is a function of the frames alone. An id is never used again, so a row that is deleted stays away.
  */
 import { assert } from "../../lib/assert.ts";
+import { compareNames } from "../../lib/name-order.ts";
 import type { LogId, RaftIndex } from "../../types.ts";
 import type { LogFlaw } from "../frame/chain.ts";
 import { batchKind, frameCommand, frameIndex, frameKind, frameLogId } from "../frame/frame.ts";
 import { decodeLevel } from "../frame/log-command.ts";
+import { CommittedRows } from "./committed-rows.ts";
 import { type LogRow, rowAfter } from "./log-row.ts";
-import { SortedNames } from "./sorted-names.ts";
-
-/** The committed table, as a checkpoint holds it. */
-export interface LogTableCheckpoint {
-  readonly level: number;
-  readonly life: number;
-  /** The id of the next log. It is state of its own: the highest row can be deleted. */
-  readonly nextId: LogId;
-  readonly rows: readonly LogRow[];
-}
+import { emptyHead, type TableHead } from "./row-codec.ts";
 
 /** What one frame changes. */
 interface Change {
@@ -27,6 +20,15 @@ interface Change {
   readonly before: LogRow | undefined;
   readonly after: LogRow | undefined;
 }
+
+/** The rows after the frame at `boundary` are to be frozen for a checkpoint, once a later frame is committed. */
+interface Freeze {
+  readonly boundary: RaftIndex;
+  readonly frozen: (head: TableHead) => void;
+}
+
+/** Rows that may change while a checkpoint is being written: about 64 MiB. */
+const lagMax = 131_072;
 
 /** What the logs that a subject created use. */
 export interface LogUsage {
@@ -37,15 +39,11 @@ export interface LogUsage {
 
 const noUsage: LogUsage = { logs: 0, bytes: 0 };
 
-export const emptyTable: LogTableCheckpoint = { level: 0, life: 0, nextId: 1, rows: [] };
-
 export class LogTable {
-  readonly #committed = new Map<LogId, LogRow>();
-  readonly #committedNames = new Map<string, LogId>();
-  readonly #sortedNames: SortedNames;
-  readonly #limited = new Set<LogId>();
+  /** The committed rows. */
+  readonly stored: CommittedRows;
   /** The sums over the committed rows, by owner. */
-  readonly #usage = new Map<string, LogUsage>();
+  readonly #usage: Map<string, LogUsage>;
   /** The uncommitted changes in the order of the common log, and those of each log. */
   #changes: Change[] = [];
   readonly #changesOf = new Map<LogId, Change[]>();
@@ -56,17 +54,16 @@ export class LogTable {
   #life: number;
   #nextId: LogId;
 
-  constructor({ level, life, nextId, rows }: LogTableCheckpoint = emptyTable) {
+  #size: number;
+  #freeze: Freeze | undefined;
+
+  constructor({ level, life, nextId, size, usage = [] }: TableHead = emptyHead, rows = new CommittedRows()) {
     this.#level = level;
     this.#life = life;
     this.#nextId = nextId;
-    for (const row of rows) {
-      this.#committed.set(row.id, row);
-      if (isLimited(row)) this.#limited.add(row.id);
-      this.#committedNames.set(row.name, row.id);
-      this.#count(undefined, row);
-    }
-    this.#sortedNames = new SortedNames(this.#committedNames.keys());
+    this.#size = size;
+    this.stored = rows;
+    this.#usage = new Map(usage.map(([owner, logs, bytes]) => [owner, { logs, bytes }]));
   }
 
   /** The features that all members have, as committed. 0 before the first level. */
@@ -91,7 +88,7 @@ export class LogTable {
 
   /** How many logs there are, as committed. */
   get size(): number {
-    return this.#committed.size;
+    return this.#size;
   }
 
   /** What the committed logs use that this subject created. */
@@ -99,9 +96,12 @@ export class LogTable {
     return this.#usage.get(owner) ?? noUsage;
   }
 
-  /** The committed logs that can expire, or lose records by their settings. */
-  get limited(): ReadonlySet<LogId> {
-    return this.#limited;
+  /** The committed table without its rows. */
+  get head(): TableHead {
+    return headOf(
+      { level: this.#level, life: this.#life, nextId: this.#nextId, size: this.#size },
+      this.#usage,
+    );
   }
 
   /** The id that the next create gets, staged ones considered. */
@@ -113,39 +113,48 @@ export class LogTable {
 
   /** The committed row. */
   row(id: LogId): LogRow | undefined {
-    return this.#committed.get(id);
+    return id < this.#nextId ? this.stored.row(id) : undefined;
   }
 
   /** Returns true if the log of this id was created and deleted, as committed. */
   wasDeleted(id: LogId): boolean {
-    return id < this.#nextId && !this.#committed.has(id);
+    return id < this.#nextId && this.stored.row(id) === undefined;
   }
 
-  /** The committed rows, in no order. */
-  rows(): IterableIterator<LogRow> {
-    return this.#committed.values();
+  /** True while so many rows changed after a checkpoint that is still being written, that memory must be saved. */
+  get lags(): boolean {
+    return this.stored.isFrozen && this.stored.dirty >= lagMax;
+  }
+
+  /** See CommittedRows.due(). */
+  due(ms: number): Generator<LogId> {
+    return this.stored.due(ms);
+  }
+
+  /** The committed rows, in no order. For tests and for work on a log that no node serves. */
+  rows(): Iterable<LogRow> {
+    return this.stored.all();
   }
 
   /** The committed row of this name. */
   named(name: string): LogRow | undefined {
-    const id = this.#committedNames.get(name);
-    return id === undefined ? undefined : this.#committed.get(id);
+    return this.stored.named(name);
   }
 
   /** At most `limit` committed names that begin with `prefix` and come after `after`, in the order of their bytes. */
   namesFrom(prefix: string, after: string, limit: number): readonly string[] {
-    return this.#sortedNames.page(prefix, after, limit);
+    return this.stored.namesFrom(prefix, after, limit);
   }
 
   /** The row after the last staged frame. */
   stagedRow(id: LogId): LogRow | undefined {
     const changes = this.#changesOf.get(id);
-    return changes === undefined ? this.#committed.get(id) : changes[changes.length - 1]!.after;
+    return changes === undefined ? this.row(id) : changes[changes.length - 1]!.after;
   }
 
   /** The row of this name after the last staged frame. */
   stagedNamed(name: string): LogRow | undefined {
-    const id = this.#stagedNames.has(name) ? this.#stagedNames.get(name) : this.#committedNames.get(name);
+    const id = this.#stagedNames.has(name) ? this.#stagedNames.get(name) : this.named(name)?.id;
     return id === undefined ? undefined : this.stagedRow(id);
   }
 
@@ -181,15 +190,25 @@ export class LogTable {
 
   /** Everything up to `index` is committed. Returns the ids of the logs that changed. */
   commitTo(index: RaftIndex): readonly LogId[] {
+    const freeze = this.#freeze;
+    if (freeze === undefined || index <= freeze.boundary) return [...this.#commitTo(index)];
+    const changed = this.#commitTo(freeze.boundary);
+    this.#freeze = undefined;
+    this.stored.freeze();
+    freeze.frozen(this.head);
+    return [...changed.union(this.#commitTo(index))];
+  }
+
+  #commitTo(index: RaftIndex): Set<LogId> {
     while (this.#levels.length > 0 && this.#levels[0]!.index <= index) {
       const { level, life } = this.#levels.shift()!;
       this.#level = level;
       this.#life = life;
     }
-    if (this.#changes.length === 0 || this.#changes[0]!.index > index) return [];
+    const counts = new Map<LogId, number>();
+    if (this.#changes.length === 0 || this.#changes[0]!.index > index) return new Set();
     const later = this.#changes.findIndex((change) => change.index > index);
     const done = this.#changes.splice(0, later < 0 ? this.#changes.length : later);
-    const counts = new Map<LogId, number>();
     for (const change of done) {
       this.#commit(change);
       counts.set(change.id, (counts.get(change.id) ?? 0) + 1);
@@ -199,12 +218,22 @@ export class LogTable {
       if (count === changes.length) this.#changesOf.delete(id);
       else changes.splice(0, count);
     }
-    return [...counts.keys()];
+    return new Set(counts.keys());
+  }
+
+  /**
+   * Freezes the rows as they are after the frame at `boundary`, which is not below the committed index, once a later frame is
+   * committed. So the boundary stays one: a segment that begins after it is never cut off. Replaces an earlier request.
+   */
+  freezeAfter(boundary: RaftIndex, frozen: (head: TableHead) => void): void {
+    this.#freeze = { boundary, frozen };
   }
 
   /** Frames from `from` on were cut off. */
   truncate(from: RaftIndex): void {
     this.#levels = this.#levels.filter(({ index }) => index < from);
+    // The next segment may begin elsewhere.
+    if (this.#freeze !== undefined && from <= this.#freeze.boundary + 1) this.#freeze = undefined;
     const kept = this.#changes.filter(({ index }) => index < from);
     if (kept.length === this.#changes.length) return;
     this.#changes = [];
@@ -213,22 +242,24 @@ export class LogTable {
     for (const change of kept) this.#add(change);
   }
 
-  /** The committed table. */
-  checkpoint(): LogTableCheckpoint {
-    return {
-      level: this.#level,
-      life: this.#life,
-      nextId: this.#nextId,
-      rows: [...this.#committed.values()],
-    };
+  /** The table without its rows after the frame at `index`, which is not below the committed index. */
+  headAt(index: RaftIndex): TableHead {
+    let { level, life, nextId, size } = this.head;
+    const usage = new Map(this.#usage);
+    for (const staged of this.#levels) if (staged.index <= index) ({ level, life } = staged);
+    for (const { id, before, after, index: at } of this.#changes) {
+      if (at > index) break;
+      if (before === undefined) nextId = Math.max(nextId, id + 1);
+      size += Number(after !== undefined) - Number(before !== undefined);
+      count(usage, before, after);
+    }
+    return headOf({ level, life, nextId, size }, usage);
   }
 
-  /** An independent copy. */
-  copy(): LogTable {
-    const copy = new LogTable(this.checkpoint());
-    copy.#levels = [...this.#levels];
-    for (const change of this.#changes) copy.#add(change);
-    return copy;
+  /** The logs that the uncommitted frames up to `index` delete. */
+  deletedUpTo(index: RaftIndex): readonly LogId[] {
+    const deleted = this.#changes.filter((change) => change.index <= index && change.after === undefined);
+    return deleted.map(({ id }) => id);
   }
 
   #add(change: Change): void {
@@ -243,40 +274,50 @@ export class LogTable {
     else if (after === undefined && wasNamed) this.#stagedNames.set(before.name, undefined);
   }
 
-  /** Counts a committed row in place of the one before it. */
-  #count(before: LogRow | undefined, after: LogRow | undefined): void {
-    const owner = (after ?? before)?.owner;
-    if (owner === undefined) return;
-    const { logs, bytes } = this.usageOf(owner);
-    const now = {
-      logs: logs + (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1),
-      bytes: bytes + (after?.bytes ?? 0) - (before?.bytes ?? 0),
-    };
-    if (now.logs === 0) this.#usage.delete(owner);
-    else this.#usage.set(owner, now);
-  }
-
   #commit({ id, before, after }: Change): void {
     const name = (after ?? before)?.name ?? "";
-    if (after !== undefined) this.#committed.set(id, after);
-    else this.#committed.delete(id);
-    this.#count(before, after);
-    if (after !== undefined && isLimited(after)) this.#limited.add(id);
-    else this.#limited.delete(id);
-    if (before === undefined && after !== undefined) {
-      this.#committedNames.set(name, id);
-      this.#sortedNames.add(name);
-      this.#nextId = Math.max(this.#nextId, id + 1);
-    } else if (after === undefined && this.#committedNames.get(name) === id) {
-      this.#committedNames.delete(name);
-      this.#sortedNames.delete(name);
-    }
-    if (this.#stagedNames.get(name) === this.#committedNames.get(name)) this.#stagedNames.delete(name);
+    this.stored.put(id, before, after);
+    count(this.#usage, before, after);
+    this.#size += Number(after !== undefined) - Number(before !== undefined);
+    if (before === undefined && after !== undefined) this.#nextId = Math.max(this.#nextId, id + 1);
+    if (this.#stagedNames.has(name) && this.#stagedNames.get(name) === this.named(name)?.id)
+      this.#stagedNames.delete(name);
   }
 }
 
-const isLimited = ({ settings }: LogRow): boolean =>
-  settings.ttlMs !== undefined ||
-  settings.expiresAtMs !== undefined ||
-  settings.retentionAgeMs !== undefined ||
-  settings.retentionBytes !== undefined;
+/** Counts a row in place of the one before it. */
+function count(usage: Map<string, LogUsage>, before: LogRow | undefined, after: LogRow | undefined): void {
+  const owner = (after ?? before)?.owner;
+  if (owner === undefined) return;
+  const { logs, bytes } = usage.get(owner) ?? noUsage;
+  const now = {
+    logs: logs + Number(after !== undefined) - Number(before !== undefined),
+    bytes: bytes + (after?.bytes ?? 0) - (before?.bytes ?? 0),
+  };
+  if (now.logs === 0) usage.delete(owner);
+  else usage.set(owner, now);
+}
+
+function headOf(head: TableHead, usage: ReadonlyMap<string, LogUsage>): TableHead {
+  if (usage.size === 0) return head;
+  const sums = [...usage].map(([owner, { logs, bytes }]) => [owner, logs, bytes] as const);
+  return { ...head, usage: sums.sort(([one], [other]) => compareNames(one, other)) };
+}
+
+/** The sums over rows, as the head of their table has them. */
+export class RowSums {
+  readonly #usage = new Map<string, LogUsage>();
+
+  constructor(rows: Iterable<LogRow> = []) {
+    for (const row of rows) this.add(row);
+  }
+
+  add(row: LogRow): void {
+    count(this.#usage, undefined, row);
+  }
+
+  /** Returns the head with the sums. */
+  in(head: TableHead): TableHead {
+    return headOf(head, this.#usage);
+  }
+}

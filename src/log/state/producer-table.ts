@@ -46,6 +46,8 @@ export class ProducerTable {
   /** In the order of their last batch, so that the first one expires first. */
   readonly #committed = new Map<string, Producer>();
   readonly #perSubject = new Map<string, number>();
+  /** The keys of the producers of each named log. */
+  readonly #ofLog = new Map<LogId, Set<string>>();
   /** Called for each batch of a producer when it is committed. It must not change the log. */
   onCommitted: ((stamp: ProducerStamp, batch: ProducedBatch) => void) | undefined;
   /** Producers with uncommitted batches. */
@@ -139,7 +141,7 @@ export class ProducerTable {
 
   /** A named log was deleted, and its id will not be used again: its producers are forgotten. */
   forgetLog(logId: LogId): void {
-    for (const [key, producer] of this.#committed) if (producer.logId === logId) this.#remove(key, producer);
+    for (const key of [...(this.#ofLog.get(logId) ?? [])]) this.#remove(key, this.#committed.get(key)!);
   }
 
   /** Batches from `from` on were cut off. */
@@ -192,11 +194,15 @@ export class ProducerTable {
     const before = this.#committed.get(key);
     if (before !== undefined) this.#remove(key, before);
     this.#committed.set(key, producer);
+    const { logId } = producer;
+    if (logId !== 0) this.#ofLog.set(logId, (this.#ofLog.get(logId) ?? new Set()).add(key));
     this.#perSubject.set(producer.subject, (this.#perSubject.get(producer.subject) ?? 0) + 1);
   }
 
   #remove(key: string, producer: Producer): void {
     this.#committed.delete(key);
+    const ofLog = this.#ofLog.get(producer.logId);
+    if (ofLog?.delete(key) === true && ofLog.size === 0) this.#ofLog.delete(producer.logId);
     const left = this.#perSubject.get(producer.subject)! - 1;
     if (left === 0) this.#perSubject.delete(producer.subject);
     else this.#perSubject.set(producer.subject, left);

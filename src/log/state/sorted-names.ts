@@ -1,47 +1,52 @@
-/** Names in the order of their UTF-8 bytes, for pages of a list. Pure. */
+/** Names in the order of their UTF-8 bytes, for pages of a list. Names are only added. Pure. */
 import { compareNames } from "../../lib/name-order.ts";
 
+/** Names that are put in order together: this many, or an eighth of those that are in order. */
+const recentMin = 512;
+
 export class SortedNames {
-  /** Put in order when they are first used: a copy for a checkpoint needs no order. */
-  readonly #all: string[];
-  #isOrdered = false;
+  #names: string[];
+  /** Names that are not in order yet. An insert into a long array costs a copy of it, so they are merged together. */
+  #recent: string[] = [];
 
   constructor(names: Iterable<string>) {
-    this.#all = [...names];
+    this.#names = [...names].sort(compareNames);
   }
 
-  get #names(): string[] {
-    if (!this.#isOrdered) this.#all.sort(compareNames);
-    this.#isOrdered = true;
-    return this.#all;
-  }
-
+  /** Adds a name that is not there. */
   add(name: string): void {
-    const names = this.#names;
-    const at = this.#position(name);
-    if (names[at] !== name) names.splice(at, 0, name);
+    this.#recent.push(name);
+    if (this.#recent.length >= Math.max(recentMin, this.#names.length >>> 3)) this.#merge();
   }
 
-  delete(name: string): void {
-    const at = this.#position(name);
-    if (this.#names[at] === name) this.#names.splice(at, 1);
-  }
-
-  /** At most `limit` names that begin with `prefix` and come after `after`. */
-  page(prefix: string, after: string, limit: number): string[] {
+  /** The names that begin with `prefix` and come after `after`. None may be added meanwhile. */
+  *from(prefix: string, after: string): Generator<string> {
+    this.#merge();
     const names = this.#names;
     let at = this.#position(prefix);
     if (compareNames(after, prefix) >= 0) {
       at = this.#position(after);
       if (names[at] === after) at++;
     }
-    const found: string[] = [];
-    for (; at < names.length && found.length < limit; at++) {
+    for (; at < names.length; at++) {
       const name = names[at]!;
-      if (!name.startsWith(prefix)) break;
-      found.push(name);
+      if (!name.startsWith(prefix)) return;
+      yield name;
     }
-    return found;
+  }
+
+  #merge(): void {
+    if (this.#recent.length === 0) return;
+    const recent = this.#recent.sort(compareNames);
+    const merged: string[] = [];
+    let next = 0;
+    for (const name of this.#names) {
+      while (next < recent.length && compareNames(recent[next]!, name) < 0) merged.push(recent[next++]!);
+      merged.push(name);
+    }
+    while (next < recent.length) merged.push(recent[next++]!);
+    this.#names = merged;
+    this.#recent = [];
   }
 
   /** The position of the first name that is not before `name`. */

@@ -12,7 +12,7 @@ import type { SendQueueLimits } from "../connection/send-queue.ts";
 import { decodeIntroduction, encodeRefusal } from "../handshake/handshake-codec.ts";
 import { type Introduction, peerIdOfHello } from "../handshake/introduction.ts";
 import { type Refusal, refusalFault } from "../handshake/refusal.ts";
-import { decodeMessage } from "../wire/message-codec.ts";
+import { checkSnapshotRows, decodeMessage } from "../wire/message-codec.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "../wire/peer-frame.ts";
 import { decodeRequest } from "../wire/request-codec.ts";
 import type { RequestServer } from "./request-server.ts";
@@ -40,6 +40,9 @@ export interface IncomingConnectionOptions {
 /** Milliseconds for a refusal to be written before the socket is destroyed. */
 const refusalMs = 1_000;
 
+/** Other work runs after this time. */
+const sliceMs = 3;
+
 export class IncomingConnection {
   readonly #options: IncomingConnectionOptions;
   readonly #connection: PeerConnection;
@@ -50,6 +53,8 @@ export class IncomingConnection {
   #server: RequestServer | undefined;
   #silentTicks = 0;
   #pings = 0;
+  /** The rows of a snapshot are being checked. */
+  #checksRows = false;
 
   constructor(options: IncomingConnectionOptions) {
     this.#options = options;
@@ -118,8 +123,34 @@ export class IncomingConnection {
     if (accepted === undefined) this.#receiveIntroduction(frame);
     else if (frame.kind === "request") this.#server?.take(decodeRequest(frame));
     else if (frame.kind === "ping") this.#receivePing(frame);
-    else if (carriesMessage(accepted, frame.kind)) this.#options.onMessage(this, decodeMessage(frame));
+    else if (carriesMessage(accepted, frame.kind)) this.#receiveMessage(frame);
     else throw malformed("unexpected");
+  }
+
+  #receiveMessage(frame: PeerFrame): void {
+    const message = decodeMessage(frame);
+    if (message.snapshot === undefined) this.#options.onMessage(this, message);
+    // One at a time: the leader sends another one if it is needed.
+    else if (!this.#checksRows) this.#checkRows(message, checkSnapshotRows(frame.body));
+  }
+
+  /** Checks the rows of a snapshot, of which there can be many, and lets other work run in between. */
+  #checkRows(message: Message, steps: Iterator<void>): void {
+    const { clock, onMessage } = this.#options;
+    const untilMs = clock.monotonicMs() + sliceMs;
+    this.#checksRows = true;
+    try {
+      while (steps.next().done !== true) {
+        if (clock.monotonicMs() < untilMs) continue;
+        clock.soon(() => this.#checkRows(message, steps));
+        return;
+      }
+    } catch (reason) {
+      this.close(Fault.from(reason));
+      return;
+    }
+    this.#checksRows = false;
+    onMessage(this, message);
   }
 
   #receiveIntroduction(frame: PeerFrame): void {

@@ -9,11 +9,19 @@
  * copied.
  *
  * A message is checked before Raft handles it, so that a flipped bit or a faulty peer ends a connection, not a node.
- * Checked here are the head, that entries are consecutive and have possible terms, and the data of a snapshot.
+ * Checked here are the head, that entries are consecutive and have possible terms, and the data of a snapshot; the rows in it by
+ * checkSnapshotRows().
  * RaftNode.receive() checks the frames themselves: checksums, chain, records, commands.
  */
 import { assert } from "../../lib/assert.ts";
-import { checkExtent, checkLogStart, frameBytes, type LogStart, termMax } from "../../log/mod.ts";
+import {
+  checkExtent,
+  checkStartFields,
+  checkStartRows,
+  frameBytes,
+  type LogStart,
+  termMax,
+} from "../../log/mod.ts";
 import { type ConfState, type Entry, type Message, type MessageType, message } from "../../raft/mod.ts";
 import { entryOf, isConfiguration, isWhole, pack, unpackChecked } from "../../replication/mod.ts";
 import {
@@ -155,9 +163,21 @@ function snapshotFields(
   return { index, term, configuration };
 }
 
+/**
+ * Checks the rows of named logs in a snapshot, in steps. It is not passed on before.
+ * @throws Fault "bad-request"
+ */
+export function* checkSnapshotRows(data: Uint8Array): Generator<void, void> {
+  try {
+    yield* checkStartRows(decodeLogStart(data));
+  } catch (cause) {
+    throw malformed("body", cause);
+  }
+}
+
 function decodeLogStart(data: Uint8Array): LogStart {
   try {
-    return checkLogStart(unpackChecked(data).value);
+    return checkStartFields(unpackChecked(data).value);
   } catch (cause) {
     throw malformed("body", cause);
   }

@@ -21,8 +21,11 @@ import { isConfiguration, isWhole } from "../storage/configuration-check.ts";
 import { pack, unpackChecked } from "../storage/msgpack.ts";
 import type { StableState } from "../storage/stable-state.ts";
 
-/** A version without named logs reads format 1 only: it would take their records for those of `default`. */
-const formats = { onlyDefault: 1, namedLogs: 2 };
+/**
+ * A version without named logs reads format 1 only: it would take their records for those of `default`. In format 2, the start
+ * has their rows in its table, in format 3 as a base file.
+ */
+const formats = { onlyDefault: 1, rowsInTable: 2, namedLogs: 3 };
 const partBytes = 1024 * 1024;
 export const snapshotFile = "snapshot";
 
@@ -66,13 +69,16 @@ export function* backupParts(
   const snapshot: BackupSnapshot = {
     clusterId: state.clusterId ?? "",
     index: log.commitIndex,
-    start: log.start,
+    start: withRows(log),
     configuration: state.configurationAt(log.commitIndex),
     files,
   };
   const format = log.state.logs.level > 0 ? formats.namedLogs : formats.onlyDefault;
   const packed = pack({ format, ...snapshot });
-  yield { file: snapshotFile, position: 0, fileBytes: packed.length, data: packed };
+  for (let position = 0; position < packed.length; position += partBytes) {
+    const data = packed.subarray(position, position + partBytes);
+    yield { file: snapshotFile, position, fileBytes: packed.length, data };
+  }
   for (const { file, first, last, bytes } of files) {
     if (have.includes(file)) continue;
     let position = 0;
@@ -89,6 +95,11 @@ export function* backupParts(
       from += frames.length;
     }
   }
+}
+
+function withRows(log: SegmentedLog): LogStart {
+  const rows = log.rows.baseBytes();
+  return rows === undefined ? log.start : { ...log.start, rows };
 }
 
 /** Returns one file per segment, up to the commit index. */
@@ -114,9 +125,9 @@ export function readSnapshot(bytes: Uint8Array): BackupSnapshot {
   const { value } = unpackChecked(bytes);
   if (typeof value !== "object" || value === null) throw notWhole("it cannot be read");
   const found = value as { readonly [K in keyof BackupSnapshot | "format"]?: unknown };
-  if (found.format !== formats.onlyDefault && found.format !== formats.namedLogs) {
+  if (!Object.values<unknown>(formats).includes(found.format)) {
     throw new Fault("unsupported-version", {
-      message: `the backup has format ${String(found.format)}, this program reads ${formats.onlyDefault} and ${formats.namedLogs}`,
+      message: `the backup has format ${String(found.format)}, this program reads ${formats.onlyDefault} to ${formats.namedLogs}`,
     });
   }
   const { clusterId, index, configuration } = found;
@@ -152,11 +163,12 @@ const notWhole = (why: string): Fault =>
  * Fills an empty log from a backup. `read` returns a part of one of its files.
  * @throws Fault "corrupt" if the frames do not form a chain or end early
  */
-export function restoreFrames(
+export async function restoreFrames(
   log: SegmentedLog,
   snapshot: BackupSnapshot,
   read: (file: string, position: number, bytes: number) => Uint8Array,
-): void {
+): Promise<void> {
+  await log.rows.prepare(snapshot.start);
   log.reset(snapshot.start);
   for (const { file, bytes } of snapshot.files) {
     for (let position = 0; position < bytes; ) {

@@ -14,6 +14,7 @@ import {
   frameRecordCount,
   headerBytes,
   LogState,
+  rowsOfStart,
   scanStore,
   unknownOffset,
 } from "../../log/mod.ts";
@@ -38,7 +39,7 @@ export interface BackupReport extends Bounds {
 
 export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): BackupReport {
   const findings: Finding[] = [];
-  const state = LogState.from(snapshot.start.checkpoint);
+  const state = LogState.from(snapshot.start.checkpoint, rowsOfStart(snapshot.start));
   let end: ChainEnd | undefined = snapshot.start.end;
   /** The state up to `end`; undefined after damage. */
   let folded: LogState | undefined = state;

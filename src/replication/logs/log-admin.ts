@@ -71,6 +71,7 @@ export class LogAdmin {
         await appender.confirmed();
         return { row: known, created: false };
       }
+      appender.admission.checkRowsWritten();
       const { quotas } = appender.admission;
       try {
         quotas.checkCreate(owner);

@@ -6,12 +6,20 @@ import type { LogRef, RecordRun } from "../../types.ts";
 import type { LogQuotas } from "./log-quotas.ts";
 
 export class LogAdmission {
-  readonly #table: () => Pick<LogTable, "stagedNamed" | "stagedLife">;
+  readonly #table: () => Pick<LogTable, "stagedNamed" | "stagedLife" | "lags">;
   readonly quotas: LogQuotas;
 
-  constructor(table: () => Pick<LogTable, "stagedNamed" | "stagedLife">, quotas: LogQuotas) {
+  constructor(table: () => Pick<LogTable, "stagedNamed" | "stagedLife" | "lags">, quotas: LogQuotas) {
     this.#table = table;
     this.quotas = quotas;
+  }
+
+  /** @throws Fault "overloaded" while too many rows changed that the disk has not taken */
+  checkRowsWritten(): void {
+    if (!this.#table().lags) return;
+    throw new Fault("overloaded", {
+      message: "the state of named logs is written too slowly, try again later",
+    });
   }
 
   /**
@@ -30,9 +38,11 @@ export class LogAdmission {
   /**
    * Checks whether a log takes these records. `besides` returns the bytes of its frames that are not staged yet, and of the
    * head of a frame for these records. The limit of a log counts frames.
-   * @throws Fault "failed-precondition" for a log that is closed or full, "too-large" for a record beyond its limit
+   * @throws Fault "failed-precondition" for a log that is closed or full, "too-large" for a record beyond its limit,
+   * "overloaded" while the disk does not keep up with the rows
    */
   checkRun({ name, closed, settings, bytes }: LogRow, run: RecordRun, besides: () => number): void {
+    this.checkRowsWritten();
     if (closed) {
       throw new Fault("failed-precondition", {
         message: `log "${name}" is closed, it takes no more records`,

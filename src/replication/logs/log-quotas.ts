@@ -24,8 +24,8 @@ export interface QuotaLimits {
   readonly unlimitedSubjects?: readonly string[];
 }
 
-/** Largest number of logs of a cluster. Every row is in memory and in each checkpoint, which is written with every segment. */
-export const logsMost = 10_000;
+/** Largest number of logs of a cluster. A snapshot and a backup hold all rows that there were at the start of the log. */
+export const logsMost = 1_000_000;
 
 const minuteMs = 60_000;
 /** Minutes of subjects are kept up to this number before those that are over are removed. */

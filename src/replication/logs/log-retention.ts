@@ -5,13 +5,13 @@
  * A log that expires is deleted only if nothing happened to it since: a record that was appended in the meantime keeps it.
  */
 import type { Clock, Timer } from "../../lib/time/clock.ts";
-import type { LogRow, LogTable } from "../../log/mod.ts";
-import type { Offset } from "../../types.ts";
+import { dueMsOf, type LogRow, type LogTable } from "../../log/mod.ts";
+import type { LogId, Offset } from "../../types.ts";
 import type { LogAdmin } from "./log-admin.ts";
 
 export interface LogRetentionPorts {
   readonly clock: Clock;
-  readonly table: () => Pick<LogTable, "limited" | "row">;
+  readonly table: () => Pick<LogTable, "due" | "row">;
   readonly admin: Pick<LogAdmin, "expire" | "trim">;
   readonly leads: () => boolean;
   /** The time for expiry, in milliseconds since 1970; undefined while no clock is trusted. */
@@ -23,6 +23,8 @@ export interface LogRetentionPorts {
 const everyMs = 1_000;
 /** Logs that are looked at in one turn. A look at a log with an age reads its index. */
 const rowsMax = 256;
+/** Logs that are passed over in one turn, because nothing is due yet. */
+const passedMax = 4096;
 
 export type RetentionDecision = { readonly kind: "delete" } | { readonly kind: "trim"; readonly to: Offset };
 
@@ -50,7 +52,7 @@ export class LogRetention {
   readonly #ports: LogRetentionPorts;
   #timer: Timer | undefined;
   /** The logs that are still to be looked at in this round. */
-  #round: IterableIterator<number> | undefined;
+  #round: Iterator<LogId> | undefined;
   #closed = false;
 
   constructor(ports: LogRetentionPorts) {
@@ -74,17 +76,20 @@ export class LogRetention {
   async #work(): Promise<void> {
     const { expiryMs, leads, table } = this.#ports;
     const nowMs = expiryMs();
-    if (nowMs === undefined || !leads() || table().limited.size === 0) return;
-    this.#round ??= [...table().limited].values();
+    // A node that does not lead may get other rows.
+    if (!leads()) this.#round = undefined;
+    if (nowMs === undefined || !leads()) return;
+    this.#round ??= table().due(nowMs);
     const work: Promise<unknown>[] = [];
-    for (let looks = 0; looks < rowsMax; looks++) {
-      const { value: id, done } = this.#round.next();
-      if (done === true) {
+    for (let passed = 0; work.length < rowsMax && passed < passedMax; passed++) {
+      const step = this.#round.next();
+      if (step.done === true) {
         this.#round = undefined;
         break;
       }
-      const row = table().row(id);
-      if (row !== undefined) work.push(this.#carryOut(row, nowMs));
+      const row = table().row(step.value);
+      if (row !== undefined && (dueMsOf(row) ?? Number.POSITIVE_INFINITY) <= nowMs)
+        work.push(this.#carryOut(row, nowMs));
     }
     await Promise.allSettled(work);
   }

@@ -7,7 +7,7 @@
  * repeated after the disk refused it, entries that are staged already are not staged again.
  */
 import { Fault } from "../../fault.ts";
-import { diskFault, type LogStart, type SegmentedLog } from "../../log/mod.ts";
+import { checkStartFields, diskFault, type LogStart, type SegmentedLog } from "../../log/mod.ts";
 import type {
   ConfState,
   Entry,
@@ -40,6 +40,7 @@ export class SegmentStorage implements RaftStorage {
   readonly #log: SegmentedLog;
   readonly #state: StableState;
   readonly #flusher: LogFlusher;
+  #installing: Promise<void> | undefined;
 
   constructor(options: SegmentStorageOptions) {
     this.#log = options.log;
@@ -73,7 +74,9 @@ export class SegmentStorage implements RaftStorage {
     const { start } = this.#log;
     const { index, term } = start.end;
     if (index === 0) return undefined;
-    return { index, term, configuration: this.#state.configurationAt(index), data: pack(start) };
+    const rows = this.#log.rows.baseBytes();
+    const data = pack(rows === undefined ? start : { ...start, rows });
+    return { index, term, configuration: this.#state.configurationAt(index), data };
   }
 
   initialState(): InitialState {
@@ -87,8 +90,29 @@ export class SegmentStorage implements RaftStorage {
   }
 
   write(changes: StorageChanges): Promise<void> | undefined {
-    const { snapshot, hardState, entries } = changes;
-    if (snapshot !== undefined) this.#install(snapshot);
+    const { snapshot } = changes;
+    if (snapshot === undefined) return this.#write(changes);
+    // Its rows were checked on receipt.
+    const start = checkStartFields(unpack(snapshot.data));
+    if (start.rows === undefined) {
+      this.#install(snapshot, start);
+      return this.#write(changes);
+    }
+    this.#installing = this.#installWithRows(snapshot, start).then(() => this.#write(changes));
+    return this.#installing;
+  }
+
+  /** The rows of the named logs are made durable first: that takes a while, and changes nothing. */
+  async #installWithRows(snapshot: Snapshot, start: LogStart): Promise<void> {
+    try {
+      await this.#log.rows.prepare(start);
+    } catch (cause) {
+      throw cause instanceof Fault ? cause : diskFault(cause);
+    }
+    this.#install(snapshot, start);
+  }
+
+  #write({ hardState, entries }: StorageChanges): Promise<void> | undefined {
     if (hardState !== undefined) this.#saveVote(hardState.term, hardState.vote);
     if (entries.length === 0) return undefined;
     this.#stageNew(entries);
@@ -108,8 +132,9 @@ export class SegmentStorage implements RaftStorage {
   }
 
   /** Stops writing. Resolves when a write in progress has ended. */
-  close(): Promise<void> {
-    return this.#flusher.close();
+  async close(): Promise<void> {
+    await this.#installing?.catch(() => undefined);
+    await this.#flusher.close();
   }
 
   #storeConfiguration(index: RaftIndex, configuration: ConfState): void {
@@ -122,11 +147,9 @@ export class SegmentStorage implements RaftStorage {
     }
   }
 
-  #install(snapshot: Snapshot): void {
-    const { index } = snapshot;
+  #install({ index, configuration }: Snapshot, start: LogStart): void {
     // One transaction: a log that starts later with the previous configuration would count the wrong votes.
-    const start = unpack(snapshot.data) as LogStart;
-    this.#log.reset(start, this.#state.withOnly(index, snapshot.configuration));
+    this.#log.reset(start, this.#state.withOnly(index, configuration));
   }
 
   #saveVote(term: Term, vote: number): void {

@@ -28,6 +28,7 @@ import { LogTime } from "../../../src/replication/time/log-time.ts";
 import type { LogId, ProducerStamp, RecordRun } from "../../../src/types.ts";
 import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { SimStableStore } from "../../support/disk/sim-stable-store.ts";
+import { MemoryRowStore } from "../../support/rows/memory-row-store.ts";
 import { isDead, ProcessClock } from "../../support/time/process-clock.ts";
 import { type NamedFrame, simQuotas } from "../checks/named-history.ts";
 import { directoryId, memberOf, nameOf, peerNamed } from "../cluster/sim-members.ts";
@@ -53,6 +54,7 @@ export interface Machine {
   readonly peer: PeerId;
   readonly disk: SimDisk;
   readonly store: SimStableStore;
+  readonly rowStore: MemoryRowStore;
   readonly random: Prng;
   readonly faults: ReplicaFaults;
   readonly forwarder: Forwarder;
@@ -77,9 +79,12 @@ export function newMachine(
   const disk = new SimDisk(random.stream("torn"), { delay });
   disk.makeDirectory(directory);
   const store = new SimStableStore(disk);
-  const machine: Machine = { peer, disk, store, random, faults, forwarder, clock, waits: [] };
+  const rowStore = new MemoryRowStore(disk, () => nextTurn(machine.clock));
+  const machine: Machine = { peer, disk, store, rowStore, random, faults, forwarder, clock, waits: [] };
   return machine;
 }
+
+const nextTurn = (clock: Clock): Promise<void> => new Promise((resolve) => clock.soon(resolve));
 
 export class RealReplica implements SimReplica {
   readonly #machine: Machine;
@@ -91,7 +96,7 @@ export class RealReplica implements SimReplica {
 
   /** `first`: the members that bootstrap the cluster, if this server is one of them. */
   constructor(machine: Machine, context: ProcessContext, first: readonly PeerId[] = []) {
-    const { peer, disk, store, forwarder } = machine;
+    const { peer, disk, store, rowStore, forwarder } = machine;
     const { clock, random, limits, send, observe, failed } = context;
     this.#machine = machine;
     this.#context = context;
@@ -105,6 +110,8 @@ export class RealReplica implements SimReplica {
       directory,
       disk,
       store,
+      rowStore,
+      rowCheckpoints: { rowsMax: 4, bytesMax: 6000 },
       mapper: heapMapper(disk),
       newDirectoryId: directoryId(peer),
       frameCacheBytesMax: 1500,

@@ -16,6 +16,7 @@ import {
 import type { BatchSlice, CommitLog, Offset, RecordRun } from "../../../src/types.ts";
 import { SimDisk, type SimDiskOptions } from "../disk/sim-disk.ts";
 import { SimStableStore } from "../disk/sim-stable-store.ts";
+import { MemoryRowStore } from "../rows/memory-row-store.ts";
 import { type NodePlace, OneNodeLog, type OneNodeOptions } from "./one-node-log.ts";
 
 /** A clock that only advance() moves. It runs the timers that are due. */
@@ -47,6 +48,7 @@ export class StillClock implements Clock {
 export interface SimMachine {
   readonly disk: SimDisk;
   readonly store: SimStableStore;
+  readonly rowStore: MemoryRowStore;
   readonly clock: StillClock;
   readonly chance: Prng;
   /** Starts the log of one node as a new process. The process before is killed. */
@@ -61,6 +63,7 @@ export function simMachine(seed: number | string, diskOptions: SimDiskOptions = 
   const chance = prng(seed);
   const disk = new SimDisk(chance.stream("disk"), diskOptions);
   const store = new SimStableStore(disk);
+  const rowStore = new MemoryRowStore(disk);
   const clock = new StillClock();
   const place: NodePlace = {
     directory: simDirectory,
@@ -69,11 +72,14 @@ export function simMachine(seed: number | string, diskOptions: SimDiskOptions = 
     mapper: heapMapper(disk),
     newDirectoryId: new Uint8Array(16).fill(7),
     clock,
+    rowStore,
+    rowCheckpoints: { rowsMax: 3, bytesMax: 2000 },
   };
   let running: OneNodeLog | undefined;
   return {
     disk,
     store,
+    rowStore,
     clock,
     chance,
     async open(settings = {}, options = {}) {
@@ -87,6 +93,17 @@ export function simMachine(seed: number | string, diskOptions: SimDiskOptions = 
     },
     openStored: (options = {}) => SegmentedLog.open({ ...place, ...options }),
   };
+}
+
+/** Removes the segments that are not needed. Returns how many were removed. */
+export async function compact(log: SegmentedLog): Promise<number> {
+  const before = log.sealed.length;
+  for (let left = before + 1; log.sealed.length < left; ) {
+    left = log.sealed.length;
+    log.compact();
+    await log.rows.settled();
+  }
+  return before - log.sealed.length;
 }
 
 /** A run of records with these values. */

@@ -12,6 +12,7 @@ import { type Clock, systemClock } from "../../../src/lib/time/clock.ts";
 import { defaultSettings, type LogSettings, type SegmentedLog, sameSettings } from "../../../src/log/mod.ts";
 import type { RaftTransport } from "../../../src/raft/mod.ts";
 import { type Forwarder, Replica, type ReplicaOptions } from "../../../src/replication/mod.ts";
+import { openRowStore } from "../../../src/rows/mod.ts";
 import { openStableStore } from "../../../src/store/mod.ts";
 import type {
   Appended,
@@ -49,7 +50,8 @@ export interface OneNodeOptions extends Partial<ReplicaOptions> {
 export type NodePlace = Pick<
   ReplicaOptions,
   "directory" | "disk" | "store" | "mapper" | "newDirectoryId" | "clock"
->;
+> &
+  Pick<Partial<ReplicaOptions>, "rowStore" | "rowCheckpoints">;
 
 export class OneNodeLog implements CommitLog, AsyncDisposable {
   readonly replica: Replica;
@@ -207,6 +209,7 @@ export async function openOneNode(
     directory,
     disk: systemDisk,
     store,
+    rowStore: openRowStore(join(directory, "meta")),
     mapper: systemMapper() ?? heapMapper(systemDisk),
     newDirectoryId: randomBytes(16),
     clock: systemClock,

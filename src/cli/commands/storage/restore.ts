@@ -41,7 +41,7 @@ async function restore(backup: string, { dataDir, newCluster }: Flags): Promise<
   let next: number;
   try {
     await using opened = await openOffline(dataDir);
-    restoreFrames(opened.log, snapshot, (...range) => source.read(...range));
+    await restoreFrames(opened.log, snapshot, (...range) => source.read(...range));
     if (newCluster !== true) new StableState(opened.store).saveRestoredFrom(snapshot.clusterId);
     next = opened.log.bounds.next;
   } catch (reason) {

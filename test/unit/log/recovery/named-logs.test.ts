@@ -3,8 +3,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { compareLogs, repairLog, verifyLog } from "../../../../src/log/mod.ts";
-import { directoryOf } from "../../../support/log/closed-log.ts";
-import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
+import { corrupt, directoryOf } from "../../../support/log/closed-log.ts";
+import {
+  allValues,
+  compact,
+  run,
+  type SimMachine,
+  simDirectory,
+  simMachine,
+} from "../../../support/log/logs.ts";
 
 const settings = { segmentStoreBytesMax: 700 };
 
@@ -24,7 +31,7 @@ async function closed({ records = 12, odd = -1, trim = 0, seed = 1 } = {}): Prom
     await log.trim(trim);
     await log.trim(2 * trim, { log: { name: "a" } });
     await log.trim(Math.ceil(trim / 3), { log: { name: "b" } });
-    log.storedLog.compact();
+    await compact(log.storedLog);
   }
   await log.close();
   return machine;
@@ -103,16 +110,17 @@ test("damage in one store leaves the rows of the later ones known: there is no o
   assert.ok(kept!.length < 12);
 });
 
-test("a row that a checkpoint does not have is found, and repaired", async () => {
+test("a checkpoint with another number of logs is found, refused by opening, and repaired", async () => {
   const machine = await closed();
   const expected = await valuesOf(machine);
   const key = machine.store.keys("log/checkpoint/").at(-1)!;
-  const checkpoint = machine.store.get(key) as { logs: { rows: object[] } };
-  const logs = { ...checkpoint.logs, rows: checkpoint.logs.rows.slice(1) };
+  const checkpoint = machine.store.get(key) as { logs: { size: number } };
+  const logs = { ...checkpoint.logs, size: checkpoint.logs.size - 1 };
   machine.store.write({ [key]: { ...checkpoint, logs } });
   assert.deepEqual(verifyLog(directoryOf(machine)).findings, [
     { file: "meta", position: 0, kind: "checkpoint" },
   ]);
+  await assert.rejects(machine.open(settings), corrupt);
   repairLog(directoryOf(machine), true);
   assert.deepEqual(verifyLog(directoryOf(machine)).findings, []);
   assert.deepEqual(await valuesOf(machine), expected);

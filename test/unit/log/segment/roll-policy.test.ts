@@ -17,6 +17,7 @@ describe("limits", () => {
     bytes,
     entries,
     nextOffset: 0,
+    namedLogs: 0,
   });
 
   test("a segment is full by the size of its store, of its index, or by its age", () => {
@@ -50,7 +51,7 @@ describe("limits", () => {
 
 describe("trims and ages", () => {
   const base = { index: 1, offset: 10, timestampMs: 1000 };
-  const fill = { base, bytes: 500, entries: 3, nextOffset: 20 };
+  const fill = { base, bytes: 500, entries: 3, nextOffset: 20, namedLogs: 0 };
   const frame = (kind: 0 | 3, timestampMs: number, payload: Uint8Array): Uint8Array =>
     encodeFrame(
       { index: 4, term: 1, baseOffset: 20, timestampMs, recordCount: kind === 0 ? 1 : 0, kind },
@@ -64,7 +65,7 @@ describe("trims and ages", () => {
     assert.equal(rolls(frame(3, 1000, encodeTrim(20))), true);
     assert.equal(rolls(frame(3, 1000, encodeTrim(21))), true);
     assert.equal(rolls(frame(3, 1000, encodeTrim(19))), false);
-    const nothing = { base: { ...base, offset: 20 }, bytes: 500, entries: 3, nextOffset: 20 };
+    const nothing = { base: { ...base, offset: 20 }, bytes: 500, entries: 3, nextOffset: 20, namedLogs: 0 };
     assert.equal(mustRoll(nothing, frame(3, 1000, encodeTrim(20)), 0, defaultSettings), false);
   });
 

@@ -70,7 +70,7 @@ test("another life after a restore: an id of before is refused, also for the log
   await using other = new MemoryCluster();
   const { replica } = other.add("restored");
   const { storedLog, member } = replica!;
-  restoreFrames(storedLog, readSnapshot(files.get("snapshot")!), (file, position, bytes) =>
+  await restoreFrames(storedLog, readSnapshot(files.get("snapshot")!), (file, position, bytes) =>
     files.get(file)!.subarray(position, position + bytes),
   );
   const life = storedLog.state.logs.life;

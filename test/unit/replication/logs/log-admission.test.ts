@@ -19,9 +19,10 @@ const row: LogRow = {
   version: 9,
   closed: false,
 };
+let lags = false;
 const quotas = new LogQuotas(() => ({ size: 1, usageOf: () => ({ logs: 1, bytes: 100 }) }), new StillClock());
 const admission = new LogAdmission(
-  () => ({ stagedNamed: (name) => (name === "a" ? row : undefined), stagedLife: 7 }),
+  () => ({ stagedNamed: (name) => (name === "a" ? row : undefined), stagedLife: 7, lags }),
   quotas,
 );
 const refusal = (work: () => unknown): string => {
@@ -65,4 +66,13 @@ test("a closed log takes nothing, a limited one what fits beside what is queued"
   // A record is its value with a tag and a length.
   assert.equal(check({ settings: { recordBytesMax: 7 } }), "");
   assert.equal(check({ settings: { recordBytesMax: 6 } }), "too-large");
+});
+
+test("nothing is appended or created while the rows of named logs are written too slowly", () => {
+  lags = true;
+  const overloaded = (fault: unknown): boolean => fault instanceof Fault && fault.kind === "overloaded";
+  assert.throws(() => admission.checkRun(row, run("x"), () => 0), overloaded);
+  assert.throws(() => admission.checkRowsWritten(), overloaded);
+  lags = false;
+  admission.checkRun(row, run("x"), () => 0);
 });

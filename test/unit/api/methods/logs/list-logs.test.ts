@@ -11,7 +11,10 @@ function catalogOf(names: readonly string[]) {
   const sorted = new SortedNames(names);
   const counted = { looked: 0 };
   const list: LogCatalog["list"] = (prefix, after, limit) => {
-    const found = sorted.page(prefix, after, limit + 1);
+    const found = sorted
+      .from(prefix, after)
+      .take(limit + 1)
+      .toArray();
     counted.looked += Math.min(found.length, limit);
     const logs = found.slice(0, limit).map((name) => ({ name }) as LogInfo);
     return { logs, next: found.length > limit ? found[limit - 1] : undefined };

@@ -1,0 +1,133 @@
+/**
+ * The base files of a log: `<index, 20 digits>.rows` holds the rows of the named logs at the start of the log. With the frames
+ * after it, it defines all rows. There is none while the log starts without rows.
+ */
+import { Fault } from "../../fault.ts";
+import { type Disk, syncFileAside, syncNames } from "../../lib/disk/disk.ts";
+import {
+  type BaseFile,
+  type BaseSource,
+  mergeBase,
+  openBase,
+  type RowChange,
+  readBase,
+} from "../../rows/mod.ts";
+import type { RaftIndex } from "../../types.ts";
+import type { LogStart, StartRows } from "../segment/catalog.ts";
+import { CommittedRows } from "../state/committed-rows.ts";
+import type { LogRow } from "../state/log-row.ts";
+import { decodeRow, encodeHead, encodeRow, type RowsAt } from "../state/row-codec.ts";
+
+export const rowsName = (index: RaftIndex): string => `${String(index).padStart(20, "0")}.rows`;
+
+/** Where base files are. */
+export interface BasePlace {
+  readonly disk: Disk;
+  /** That of the segments. */
+  readonly directory: string;
+}
+
+export const basePath = ({ directory }: BasePlace, index: RaftIndex): string =>
+  `${directory}/${rowsName(index)}`;
+
+/** Writes the base file of a start, durably. Returns its index, which can be lower than that of the start. */
+export async function placeBase(place: BasePlace, at: RowsAt, rows: StartRows): Promise<RaftIndex> {
+  if (rows instanceof Uint8Array) return copyBase(place, rows);
+  writeBase(place, at, rows);
+  return at.index;
+}
+
+/** Writes rows as a base file, durably. */
+export function writeBase(place: BasePlace, at: RowsAt, rows: readonly LogRow[]): void {
+  const sorted = rows.toSorted((one, other) => one.id - other.id);
+  const changes = sorted.map((row): RowChange => ({ id: row.id, row: encodeRow(row) }));
+  const path = basePath(place, at.index);
+  for (const _ of mergeBase(place.disk, undefined, path, changes, encodeHead(at)));
+}
+
+const copyBytes = 1024 * 1024;
+
+async function copyBase({ disk, directory }: BasePlace, bytes: Uint8Array): Promise<RaftIndex> {
+  const { index } = readBase(bytesOf(bytes)).head;
+  const path = basePath({ disk, directory }, index);
+  const unfinished = `${path}.new`;
+  if (disk.exists(unfinished)) disk.remove(unfinished);
+  const file = disk.open(unfinished, "create");
+  try {
+    for (let at = 0; at < bytes.length; at += copyBytes)
+      await file.writeAsync(bytes.subarray(at, at + copyBytes), at);
+    await syncFileAside(file);
+  } finally {
+    file.close();
+  }
+  disk.rename(unfinished, path);
+  syncNames(disk, directory);
+  return index;
+}
+
+/** The content of a base file that is in memory. */
+export const bytesOf = (bytes: Uint8Array): BaseSource => ({
+  path: "the start of a log",
+  size: () => bytes.length,
+  read: (target, position) => {
+    const part = bytes.subarray(position, position + target.length);
+    target.set(part);
+    return part.length;
+  },
+  close: () => undefined,
+});
+
+/** Opens the base file of this index. @throws Fault "corrupt" */
+export function openBaseAt(place: BasePlace, index: RaftIndex): BaseFile {
+  const path = basePath(place, index);
+  if (!place.disk.exists(path)) throw baseDamaged(path, "missing");
+  const base = openBase(place.disk, path);
+  if (base.head.index === index) return base;
+  base.close();
+  throw baseDamaged(path, "index");
+}
+
+/**
+ * Puts the rows of a base file into memory. `size` is how many the checkpoint at the start of the log has.
+ * @throws Fault "corrupt"
+ */
+export function loadBase(place: BasePlace, index: RaftIndex, size: number, into: CommittedRows): void {
+  if (index === 0) {
+    if (size > 0) throw baseDamaged(basePath(place, index), "missing");
+    return;
+  }
+  const base = openBaseAt(place, index);
+  try {
+    loadRows(base, into);
+    if (base.head.count !== size) throw baseDamaged(basePath(place, index), "count");
+  } finally {
+    base.close();
+  }
+}
+
+/** Returns the rows of a start that came from outside, in memory. @throws Fault "corrupt" */
+export function rowsOfStart({ rows = [] }: LogStart): CommittedRows {
+  const loaded = new CommittedRows();
+  if (rows instanceof Uint8Array) loadRows(readBase(bytesOf(rows)), loaded);
+  else for (const row of rows) loaded.put(row.id, undefined, row);
+  return loaded;
+}
+
+function loadRows(base: BaseFile, into: CommittedRows): void {
+  for (const block of base.blocks()) for (const row of block) into.put(row.id, undefined, decodeRow(row));
+}
+
+function baseDamaged(path: string, why: string): Fault {
+  return new Fault("corrupt", {
+    message: `${path}, which holds the named logs at the start of the log, is damaged (${why})`,
+    facts: { file: path, position: 0, why },
+  });
+}
+
+/** Removes base files that are not in use, and those that are unfinished. The caller syncs the directory. */
+export function removeOtherBases({ disk, directory }: BasePlace, index: RaftIndex): void {
+  for (const name of disk.list(directory)) {
+    if (/^\d{20}\.rows(\.new)?$/.test(name) && (index === 0 || name !== rowsName(index)))
+      disk.remove(`${directory}/${name}`);
+  }
+}

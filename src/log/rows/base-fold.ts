@@ -1,0 +1,90 @@
+/**
+ * Folds the frames of the first segments onto the base, before these segments are removed. Works in steps, so that other work
+ * can run in between. Memory is bounded by the logs that the segments name.
+ */
+import type { RowChange } from "../../rows/mod.ts";
+import type { LogId, RaftIndex } from "../../types.ts";
+import { type ChainFlaw, scanSteps } from "../frame/chain.ts";
+import { frameLogId } from "../frame/frame.ts";
+import type { SealedSegment } from "../segment/sealed-segment.ts";
+import { type LogRow, rowAfter } from "../state/log-row.ts";
+import { decodeRow, encodeRow } from "../state/row-codec.ts";
+import { type BasePlace, openBaseAt } from "./base-files.ts";
+
+/** The rows that changed; undefined: deleted, or never there. */
+type FoldedRows = ReadonlyMap<LogId, LogRow | undefined>;
+
+const stepBytes = 16 * 1024;
+
+/**
+ * Returns the rows that frames of the segments are about, as they are after them. `from` is the index of the base file; 0 if there is none.
+ * @throws Fault "corrupt", and what reading the files throws
+ */
+export function* foldBase(
+  place: BasePlace,
+  from: RaftIndex,
+  segments: readonly SealedSegment[],
+): Generator<void, FoldedRows> {
+  const rows = new Map<LogId, LogRow | undefined>();
+  for (const segment of segments) {
+    yield* scan(segment, (bytes, at) => {
+      const id = frameLogId(bytes, at);
+      if (id !== 0) rows.set(id, undefined);
+      return undefined;
+    });
+  }
+  if (from !== 0 && rows.size > 0) yield* readRows(place, from, rows);
+  for (const segment of segments) {
+    yield* scan(segment, (bytes, at) => {
+      const id = frameLogId(bytes, at);
+      if (id === 0) return undefined;
+      const after = rowAfter(rows.get(id), bytes, at);
+      if (typeof after === "string") return after;
+      rows.set(id, after);
+      return undefined;
+    });
+  }
+  return rows;
+}
+
+/** The changes of a base, by id. */
+export function* changesOf(rows: FoldedRows): Generator<RowChange> {
+  for (const id of Uint32Array.from(rows.keys()).sort()) {
+    const row = rows.get(id);
+    yield { id, row: row === undefined ? undefined : encodeRow(row) };
+  }
+}
+
+/** Reads the rows of the base that `rows` has an entry for. */
+function* readRows(
+  place: BasePlace,
+  index: RaftIndex,
+  rows: Map<LogId, LogRow | undefined>,
+): Generator<void, void> {
+  const base = openBaseAt(place, index);
+  try {
+    for (const block of base.blocks()) {
+      for (const row of block) if (rows.has(row.id)) rows.set(row.id, decodeRow(row));
+      yield;
+    }
+  } finally {
+    base.close();
+  }
+}
+
+function* scan(
+  segment: SealedSegment,
+  visit: (bytes: Uint8Array, at: number) => ChainFlaw | undefined,
+): Generator<void, void> {
+  const steps = scanSteps(segment, segment.bytes, segment.meta.before, visit, stepBytes);
+  for (;;) {
+    const step = steps.next();
+    if (step.done !== true) {
+      yield;
+      continue;
+    }
+    const { flaw, position } = step.value;
+    if (flaw !== undefined || position !== segment.bytes) throw segment.damaged(position, flaw ?? "length");
+    return;
+  }
+}

@@ -1,0 +1,51 @@
+/** Where the rows of named logs are on disk, and how they are opened with a log. */
+import { Fault } from "../../fault.ts";
+import type { Logger } from "../../lib/telemetry.ts";
+import type { Clock } from "../../lib/time/clock.ts";
+import type { RowDatabase, RowStore } from "../../rows/mod.ts";
+import { CommittedRows } from "../state/committed-rows.ts";
+import { decodeHead, type RowsAt } from "../state/row-codec.ts";
+import type { BasePlace } from "./base-files.ts";
+
+export interface RowPlace extends BasePlace {
+  readonly directoryId: Uint8Array;
+  /** Without it, all rows stay in memory, and opening folds all frames. */
+  readonly store: RowStore | undefined;
+  /** Without it, a removal of segments does not let other work run. */
+  readonly clock: Clock | undefined;
+  readonly logger: Logger | undefined;
+  /** See SegmentedLogOptions. */
+  readonly checkpoints: { readonly rowsMax: number; readonly bytesMax: number };
+}
+
+/** Rows as of an index. */
+export interface StoredRows {
+  readonly rows: CommittedRows;
+  readonly at: Pick<RowsAt, "index" | "head">;
+}
+
+export const builtAgain = "the database of named logs cannot be used: it is built again from the frames";
+
+/**
+ * Opens the database of this generation. Returns undefined if there is none, or if it is not one of this log: it is missing or
+ * damaged, or `isOf` says that no segment begins after its rows. It can be built again from the base and the frames.
+ */
+export function openDatabase(
+  { store, directoryId, logger }: RowPlace,
+  generation: number,
+  isOf: (at: RowsAt) => boolean,
+): StoredRows | undefined {
+  if (store === undefined || generation === 0) return undefined;
+  let database: RowDatabase | undefined;
+  try {
+    database = store.open({ directoryId, generation }, 0);
+    const at = decodeHead(database.head);
+    if (isOf(at)) return { rows: new CommittedRows(database), at };
+    logger?.warn({ generation, index: at.index }, builtAgain);
+  } catch (reason) {
+    if (!(reason instanceof Fault) || reason.kind !== "corrupt") throw reason;
+    logger?.warn({ generation, err: reason }, builtAgain);
+  }
+  void database?.close();
+  return undefined;
+}

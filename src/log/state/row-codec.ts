@@ -1,0 +1,160 @@
+/**
+ * The rows of named logs and the head of their table as bytes, for the database of rows and for base files. Pure.
+ *
+ *   row  := 1 flags created lowest next bytes last-ms last-index version rest      varints; rest: JSON [settings, owner], or nothing
+ *   head := 1 level life next-id crc                                                     varints
+ *
+ * Flag 1: closed. `crc` is that of the last frame that the rows include: it tells of which log they are. Id and name of a
+ * row stand beside its bytes (src/rows).
+ */
+import { Fault } from "../../fault.ts";
+import { readVarint, varintBytes, varintEnd, writeVarint } from "../../lib/bytes.ts";
+import type { RowsHead, StoredRow } from "../../rows/mod.ts";
+import type { LogId, NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
+import { checkedSettings, isOwner, logNameBytesMax } from "../frame/log-command.ts";
+import type { LogRow } from "./log-row.ts";
+
+const version = 1;
+const closedFlag = 1;
+
+/** All of the table but its rows. */
+export interface TableHead {
+  readonly level: number;
+  readonly life: number;
+  /** The id of the next log. It is state of its own: the highest row can be deleted. */
+  readonly nextId: LogId;
+  /** How many rows there are. */
+  readonly size: number;
+  /** The logs and their bytes of each owner, by name; absent if no log has one. Only checkpoints hold it. */
+  readonly usage?: readonly (readonly [owner: string, logs: number, bytes: number])[];
+}
+
+export const emptyHead: TableHead = { level: 0, life: 0, nextId: 1, size: 0 };
+
+/** The rows as of an index. */
+export interface RowsAt {
+  readonly index: RaftIndex;
+  /** Of the frame at `index`. */
+  readonly crc: number;
+  readonly head: TableHead;
+}
+
+export function encodeRow(row: LogRow): StoredRow {
+  const { id, name, settings, owner } = row;
+  const numbers = [
+    version,
+    row.closed ? closedFlag : 0,
+    ...[row.createdMs, row.lowest, row.next, row.bytes, row.lastMs, row.lastIndex, row.version],
+  ];
+  const rest = owner === undefined ? [settings] : [settings, owner];
+  const text = Buffer.from(hasSettings(settings) || owner !== undefined ? JSON.stringify(rest) : "");
+  return { id, name, dueMs: dueMsOf(row), value: packed(numbers, text) };
+}
+
+/** @throws Fault "corrupt" */
+export function decodeRow({ id, name, value }: StoredRow): LogRow {
+  const numbers = new Numbers(value, "row");
+  demand(numbers.next() === version && id > 0, "row");
+  const flags = numbers.next();
+  demand(flags <= closedFlag, "row");
+  const createdMs = numbers.next();
+  const lowest: Offset = numbers.next();
+  const next: Offset = numbers.next();
+  const [bytes, lastMs] = [numbers.next(), numbers.next()];
+  const lastIndex: RaftIndex = numbers.next();
+  const lastVersion: RaftIndex = numbers.next();
+  demand(lowest <= next && Buffer.byteLength(name) <= logNameBytesMax, "row");
+  const numbersOf = { createdMs, lowest, next, bytes, lastMs, lastIndex, version: lastVersion };
+  return { id, name, ...restOf(value.subarray(numbers.at)), ...numbersOf, closed: flags === closedFlag };
+}
+
+export function encodeHead({ index, crc, head }: RowsAt): RowsHead {
+  const { level, life, nextId, size } = head;
+  return { index, count: size, value: packed([version, level, life, nextId, crc], new Uint8Array(0)) };
+}
+
+/** @throws Fault "corrupt" */
+export function decodeHead({ index, count, value }: RowsHead): RowsAt {
+  const numbers = new Numbers(value, "head");
+  demand(numbers.next() === version, "head");
+  const [level, life] = [numbers.next(), numbers.next()];
+  const nextId: LogId = numbers.next();
+  const crc = numbers.next();
+  demand(numbers.at === value.length && count < nextId && nextId <= 2 ** 32 && crc < 2 ** 32, "head");
+  return { index, crc, head: { level, life, nextId, size: count } };
+}
+
+/** When the settings of a log may ask for something, in ms since 1970; 0: always; undefined: never, as the row is. */
+export function dueMsOf({ settings, createdMs, lastMs, lowest, next, bytes }: LogRow): number | undefined {
+  const { expiresAtMs, ttlMs, retentionAgeMs, retentionBytes } = settings;
+  if (next > lowest && (retentionAgeMs !== undefined || bytes > (retentionBytes ?? bytes))) return 0;
+  const byTtl = ttlMs === undefined ? undefined : Math.max(createdMs, lastMs) + ttlMs;
+  if (expiresAtMs === undefined || byTtl === undefined) return dateOf(expiresAtMs ?? byTtl);
+  return dateOf(Math.min(expiresAtMs, byTtl));
+}
+
+/** A time that no clock reaches is never. */
+const dateOf = (ms: number | undefined): number | undefined =>
+  ms === undefined || ms > 2 ** 52 ? undefined : ms;
+
+const hasSettings = (settings: NamedLogSettings): boolean => Object.keys(settings).length > 0;
+
+function packed(numbers: readonly number[], rest: Uint8Array): Uint8Array {
+  let length = rest.length;
+  for (const number of numbers) length += varintBytes(number);
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const number of numbers) at = writeVarint(bytes, at, number);
+  bytes.set(rest, at);
+  return bytes;
+}
+
+interface RowRest {
+  readonly settings: NamedLogSettings;
+  readonly owner?: string;
+}
+
+const noRest: RowRest = { settings: {} };
+
+function restOf(text: Uint8Array): RowRest {
+  if (text.length === 0) return noRest;
+  let found: unknown;
+  try {
+    found = JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.length).toString());
+  } catch (cause) {
+    throw malformed("settings", cause);
+  }
+  demand(Array.isArray(found) && found.length <= 2, "settings");
+  const [settings, owner] = found as unknown[];
+  demand(owner === undefined || isOwner(owner), "owner");
+  return { settings: checkedSettings(settings), ...(owner === undefined ? {} : { owner }) };
+}
+
+class Numbers {
+  readonly #bytes: Uint8Array;
+  readonly #part: string;
+  at = 0;
+
+  constructor(bytes: Uint8Array, part: string) {
+    this.#bytes = bytes;
+    this.#part = part;
+  }
+
+  next(): number {
+    const value = readVarint(this.#bytes, this.at, this.#bytes.length);
+    if (value < 0) throw malformed(this.#part);
+    this.at = varintEnd(this.#bytes, this.at, this.#bytes.length);
+    return value;
+  }
+}
+
+function demand(holds: boolean, part: string): asserts holds {
+  if (!holds) throw malformed(part);
+}
+
+const malformed = (part: string, cause?: unknown): Fault =>
+  new Fault("corrupt", {
+    message: `the stored row of a named log is malformed (${part})`,
+    facts: { why: "rows", part },
+    cause,
+  });

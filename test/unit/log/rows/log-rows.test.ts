@@ -1,0 +1,246 @@
+/** The database of rows and the base of a log while it runs, is killed, damaged, copied and converted. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogState, repairLog, rowsOfStart, verifyLog } from "../../../../src/log/mod.ts";
+import type { LogRow } from "../../../../src/log/state/log-row.ts";
+import { corrupt, directoryOf } from "../../../support/log/closed-log.ts";
+import { compact, run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
+import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
+import { MemoryRowStore } from "../../../support/rows/memory-row-store.ts";
+
+const settings = { segmentStoreBytesMax: 900 };
+const rowsOf = ({ storedLog }: Pick<OneNodeLog, "storedLog">): LogRow[] =>
+  [...storedLog.state.logs.rows()].sort((one, other) => one.id - other.id);
+
+/** Logs that are created, written and deleted, over many segments. */
+async function fill(log: OneNodeLog, from = 0, to = 12): Promise<void> {
+  for (let n = from; n < to; n++) {
+    const name = `log ${n}`;
+    await log.change({ kind: "create", name, settings: n % 2 === 0 ? {} : { ttlMs: 900_000 } });
+    for (let k = 0; k < 3; k++) await log.append(run(`${name} ${k}`), { log: { name } });
+    if (n > 0 && n % 3 === 0) await log.change({ kind: "delete", log: { name: `log ${n - 2}` } });
+    await log.append(run(`default ${n}`));
+    if (n % 4 === 0) await log.append(run("again"), { log: { name: "log 0" } });
+  }
+}
+
+/** The generation and the index of the database that a log was opened with. */
+const databaseOf = ({ storedLog }: OneNodeLog): number | undefined =>
+  storedLog.state.logs.stored.database?.head.index;
+
+const basesOf = (machine: SimMachine): string[] =>
+  machine.disk.list(`${simDirectory}/log`).filter((name) => name.endsWith(".rows"));
+
+test("a start with a database: it folds only the frames after it; without one it folds all", async () => {
+  const machine = simMachine("database");
+  const log = await machine.open(settings);
+  await fill(log);
+  await log.storedLog.rows.settled();
+  const rows = rowsOf(log);
+  machine.disk.kill();
+  const again = await machine.open(settings);
+  assert.ok(databaseOf(again)! > 30);
+  assert.deepEqual(rowsOf(again), rows);
+  assert.ok(again.storedLog.state.logs.stored.dirty < rows.length);
+  machine.disk.kill();
+  const without = machine.openStored({ rowStore: new MemoryRowStore(machine.disk) });
+  assert.equal(without.state.logs.stored.database, undefined);
+  without.commitTo(without.durableIndex);
+  assert.deepEqual(rowsOf({ storedLog: without }), rows);
+  without.close();
+});
+
+test("a database that is missing, old, or of another log is not used, and the next checkpoint builds another", async () => {
+  const machine = simMachine("replaced");
+  const log = await machine.open(settings);
+  await fill(log, 0, 6);
+  await log.storedLog.rows.settled();
+  const older = { disk: machine.disk.image(), store: machine.store.image() };
+  await fill(log, 6, 12);
+  await log.storedLog.rows.settled();
+  const rows = rowsOf(log);
+  const [generation] = machine.rowStore.generations();
+  machine.disk.kill();
+  machine.rowStore.replace(generation!, 99);
+  const rebuilt = await machine.open(settings);
+  assert.equal(databaseOf(rebuilt), undefined);
+  assert.deepEqual(rowsOf(rebuilt), rows);
+  await fill(rebuilt, 12, 15);
+  await rebuilt.storedLog.rows.settled();
+  assert.deepEqual(machine.rowStore.generations(), [generation! + 1]);
+  // A database from the future of a directory that was rolled back.
+  machine.disk.kill();
+  machine.disk.restoreImage(older.disk);
+  machine.store.restoreImage(older.store);
+  machine.rowStore.replace(generation!, generation! + 1);
+  const rolledBack = await machine.open(settings);
+  assert.equal(databaseOf(rolledBack), undefined);
+  assert.equal(rolledBack.storedLog.state.logs.named("log 11"), undefined);
+});
+
+test("a database from the future: it is not used after a directory was rolled back, also with as many logs", async () => {
+  const machine = simMachine("future");
+  const log = await machine.open(settings);
+  await fill(log);
+  for (let n = 0; n < 20; n++) await log.append(run(`default ${n}`));
+  await log.storedLog.rows.settled();
+  const older = { disk: machine.disk.image(), store: machine.store.image() };
+  const rows = rowsOf(log);
+  const before = databaseOf(log);
+  for (let n = 0; n < 40; n++)
+    await log.append(run(`later ${n}`), { log: { name: `log ${[0, 8, 10, 11][n % 4]}` } });
+  await log.storedLog.rows.settled();
+  assert.ok(databaseOf(log)! > before!);
+  assert.notDeepEqual(rowsOf(log), rows);
+  machine.disk.kill();
+  machine.disk.restoreImage(older.disk);
+  machine.store.restoreImage(older.store);
+  const rolledBack = await machine.open(settings);
+  assert.equal(databaseOf(rolledBack), undefined);
+  assert.deepEqual(rowsOf(rolledBack), rows);
+});
+
+test("a failed checkpoint: it is written again, and the rows stay known meanwhile", async () => {
+  const machine = simMachine("refused");
+  const log = await machine.open(settings);
+  await fill(log, 0, 4);
+  await log.storedLog.rows.settled();
+  const before = databaseOf(log);
+  machine.rowStore.failNext = new Error("no space");
+  await fill(log, 4, 8);
+  assert.equal(machine.rowStore.failNext, undefined, "a checkpoint failed");
+  const rows = rowsOf(log);
+  machine.clock.advance(2_000);
+  await log.storedLog.rows.settled();
+  assert.ok(databaseOf(log)! > before!);
+  assert.deepEqual(rowsOf(log), rows);
+});
+
+test("a removal of segments: it moves the base with the start, also if it stops at any operation of the disk", async () => {
+  const machine = simMachine("base");
+  const log = await machine.open(settings);
+  await fill(log);
+  await log.trim((await log.bounds()).next);
+  for (const { name, next } of rowsOf(log).slice(0, 4)) await log.trim(next, { log: { name } });
+  await log.append(run("last"));
+  await log.storedLog.rows.settled();
+  const rows = rowsOf(log);
+  await log.close();
+  const image = { disk: machine.disk.image(), store: machine.store.image() };
+  let completed = false;
+  for (let operations = 0; !completed; operations++) {
+    machine.disk.restoreImage(image.disk);
+    machine.store.restoreImage(image.store);
+    const opened = machine.openStored();
+    opened.commitTo(opened.durableIndex);
+    machine.disk.crashAfter(operations);
+    const before = opened.firstIndex;
+    try {
+      await compact(opened);
+      completed = opened.failure === undefined && opened.firstIndex > before;
+    } catch {
+      // The power failure.
+    }
+    machine.disk.crash();
+    const again = machine.openStored();
+    again.commitTo(again.durableIndex);
+    assert.deepEqual(rowsOf({ storedLog: again }), rows, `after ${operations} operations`);
+    assert.ok(basesOf(machine).length <= 1);
+    again.close();
+    assert.deepEqual(verifyLog(directoryOf(machine)).findings, [], `after ${operations} operations`);
+    assert.ok(operations < 200);
+  }
+  assert.equal(basesOf(machine).length, 1);
+});
+
+test("a damaged base is found by verify, refused by opening, and not repaired", async () => {
+  const machine = simMachine("damaged base");
+  const log = await machine.open(settings);
+  await fill(log);
+  await log.trim((await log.bounds()).next);
+  for (const { name, next } of rowsOf(log).slice(0, 4)) await log.trim(next, { log: { name } });
+  await log.append(run("last"));
+  assert.ok((await compact(log.storedLog)) > 0);
+  await log.close();
+  const [base] = basesOf(machine);
+  const path = `${simDirectory}/log/${base}`;
+  const content = machine.disk.contents(path);
+  machine.disk.flipBit(path, 8 * (content.length - 3));
+  assert.deepEqual(
+    verifyLog(directoryOf(machine)).findings.map(({ file, kind }) => [file, kind]),
+    [[base, "rows"]],
+  );
+  assert.throws(() => machine.openStored(), corrupt);
+  assert.throws(() => repairLog(directoryOf(machine), true), /backup/);
+});
+
+test("a directory whose checkpoints hold the rows is converted, also if that stops at any operation", async () => {
+  const machine = simMachine("converted");
+  const log = await machine.open(settings);
+  await fill(log);
+  await log.trim((await log.bounds()).next);
+  for (const { name, next } of rowsOf(log).slice(0, 4)) await log.trim(next, { log: { name } });
+  await log.append(run("last"));
+  assert.ok((await compact(log.storedLog)) > 0);
+  const rows = rowsOf(log);
+  await log.close();
+  toFormat2(machine);
+  const image = { disk: machine.disk.image(), store: machine.store.image() };
+  assert.deepEqual(verifyLog(directoryOf(machine)).findings, [], "before the conversion");
+  for (let operations = 0; operations < 12; operations++) {
+    machine.disk.restoreImage(image.disk);
+    machine.store.restoreImage(image.store);
+    machine.disk.crashAfter(operations);
+    try {
+      machine.openStored().close();
+    } catch {
+      // The power failure.
+    }
+    machine.disk.crash();
+    const again = machine.openStored();
+    again.commitTo(again.durableIndex);
+    assert.deepEqual(rowsOf({ storedLog: again }), rows, `after ${operations} operations`);
+    again.close();
+    assert.deepEqual(verifyLog(directoryOf(machine)).findings, []);
+    assert.equal((machine.store.get("log/directory") as { format: number }).format, 3);
+  }
+});
+
+/** Writes the rows into the checkpoints, as the version before did. */
+function toFormat2(machine: SimMachine): void {
+  const { store, disk } = machine;
+  const changes: Record<string, unknown> = { "log/rows": undefined };
+  for (const key of store.keys("log/checkpoint/")) {
+    const first = Number(key.slice("log/checkpoint/".length));
+    const checkpoint = store.get(key) as { logs?: Record<string, unknown> };
+    if (checkpoint.logs === undefined) continue;
+    const { size: _, ...logs } = checkpoint.logs;
+    changes[key] = { ...checkpoint, logs: { ...logs, rows: rowsBefore(machine, first) } };
+  }
+  const { id } = store.get("log/directory") as { id: Uint8Array };
+  store.write({ ...changes, "log/directory": { format: 2, id } });
+  for (const name of basesOf(machine)) disk.remove(`${simDirectory}/log/${name}`);
+  disk.syncDirectory(`${simDirectory}/log`);
+}
+
+/** The rows before the segment that begins at `first`. */
+function rowsBefore(machine: SimMachine, first: number): LogRow[] {
+  const image = { disk: machine.disk.image(), store: machine.store.image() };
+  const log = machine.openStored();
+  try {
+    const rows = log.rows.baseBytes();
+    const start = rows === undefined ? log.start : { ...log.start, rows };
+    const state = LogState.from(start.checkpoint, rowsOfStart(start));
+    for (let at = log.firstIndex; at < first; ) {
+      const frames = log.entries(at, 1 << 20, first - 1);
+      for (const frame of frames) state.stage(frame, 0);
+      at += frames.length;
+    }
+    state.commitTo(first - 1);
+    return [...state.logs.rows()];
+  } finally {
+    log.close();
+    machine.disk.restoreImage(image.disk);
+    machine.store.restoreImage(image.store);
+  }
+}

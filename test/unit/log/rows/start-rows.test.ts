@@ -1,0 +1,71 @@
+/** The rows in a start that came from a peer or a backup. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
+import { checkLogStart, type LogStart, rowsOfStart } from "../../../../src/log/mod.ts";
+import type { LogRow } from "../../../../src/log/state/log-row.ts";
+import { compact, run, simMachine } from "../../../support/log/logs.ts";
+
+/** The start of a log of which segments with named logs were removed. */
+async function startWithRows(): Promise<LogStart & { readonly rows: Uint8Array }> {
+  const log = await simMachine("start rows").open({ segmentStoreBytesMax: 700 });
+  for (let n = 0; n < 8; n++) {
+    const name = `log ${n}`;
+    await log.change({ kind: "create", name, settings: { ttlMs: 1_000_000, contentType: "text/plain" } });
+    await log.append(run(name), { log: { name } });
+    await log.trim(1, { log: { name } });
+  }
+  for (let n = 0; n < 9; n++) await log.append(run(`default ${n}`));
+  await log.trim(9);
+  await log.append(run("last"));
+  assert.ok((await compact(log.storedLog)) > 0);
+  return { ...log.storedLog.start, rows: log.storedLog.rows.baseBytes()! };
+}
+
+const rowsIn = (start: LogStart): LogRow[] =>
+  [...rowsOfStart(start).all()].sort((one, other) => one.id - other.id);
+
+const refused = (start: unknown): boolean => {
+  try {
+    checkLogStart(start);
+    return false;
+  } catch (fault) {
+    assert.ok(fault instanceof Fault && fault.kind === "corrupt", String(fault));
+    return true;
+  }
+};
+
+test("a start is taken with its rows, as a base file or as an earlier version sends them", async () => {
+  const start = await startWithRows();
+  const checked = checkLogStart(structuredClone(start));
+  assert.deepEqual(rowsIn(checked), rowsIn(start));
+  assert.equal(rowsIn(start).length, start.checkpoint.logs?.size);
+  const { size: _, ...logs } = start.checkpoint.logs!;
+  const earlier = {
+    end: start.end,
+    checkpoint: { ...start.checkpoint, logs: { ...logs, rows: rowsIn(start) } },
+  };
+  const converted = checkLogStart(earlier);
+  assert.deepEqual(rowsIn(converted), rowsIn(start));
+  assert.deepEqual(converted.checkpoint, start.checkpoint);
+});
+
+test("rows with any byte changed, cut off at any place, or of another start are refused", async () => {
+  const start = await startWithRows();
+  for (let at = 0; at < start.rows.length; at++) {
+    const rows = Uint8Array.from(start.rows);
+    rows[at]! ^= 0x10;
+    assert.ok(refused({ ...start, rows }), `byte ${at}`);
+    assert.ok(refused({ ...start, rows: start.rows.subarray(0, at) }), `the first ${at} bytes`);
+  }
+  const logs = start.checkpoint.logs!;
+  const others = [
+    { ...logs, size: logs.size + 1 },
+    { ...logs, nextId: logs.nextId + 1 },
+    { ...logs, usage: [["ann", 1, 5]] },
+  ];
+  for (const other of others)
+    assert.ok(refused({ ...start, checkpoint: { ...start.checkpoint, logs: other } }));
+  const { rows: _, ...without } = start;
+  assert.ok(refused(without));
+});
