@@ -23,6 +23,7 @@ import { emptyHead, encodeHead, type RowsAt, type TableHead } from "../state/row
 import { basePath, loadBase, placeBase, removeOtherBases } from "./base-files.ts";
 import { changesOf, foldBase } from "./base-fold.ts";
 import type { RowPlace } from "./row-place.ts";
+import { RowScrub } from "./row-scrub.ts";
 
 const retryMs = 1000;
 /** Segments that are removed at once: their logs are in memory meanwhile. */
@@ -39,6 +40,8 @@ export interface LogRowsParts {
   /** Returns the fault of a failed operation of the disk. */
   readonly faultOf: (reason: unknown) => Fault;
   readonly usable: () => boolean;
+  /** The database is checked in the background. It needs a clock. */
+  readonly scrubs: boolean;
 }
 
 /** The files of the rows at a start that the log may be reset to. */
@@ -62,12 +65,16 @@ export class LogRows {
   #prepared: PreparedStart | undefined;
   /** The database of a log that was replaced is being closed. */
   #dropping: Promise<void> | undefined;
+  readonly #scrub: RowScrub | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
 
   constructor(parts: LogRowsParts) {
     this.#parts = parts;
     this.#watch(parts.table().stored);
+    const { clock, logger, store } = parts.place;
+    if (!parts.scrubs || clock === undefined || store === undefined) return;
+    this.#scrub = new RowScrub({ clock, logger, rows: () => parts.table().stored });
   }
 
   /** A database that is damaged is built again by the next start. */
@@ -193,6 +200,7 @@ export class LogRows {
   /** Ends what is under way. See settled(). */
   close(): void {
     this.#closed = true;
+    this.#scrub?.close();
     this.#closing = this.#close(this.#parts.table().stored.database);
   }
 
