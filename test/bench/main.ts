@@ -14,6 +14,7 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   access: () => import("./access.ts"),
   log: () => import("./log.ts"),
   logs: () => import("./logs.ts"),
+  "many-logs": () => import("./many-logs.ts"),
   replicated: () => import("./replicated.ts"),
   cluster: () => import("./cluster.ts"),
   service: () => import("./service.ts"),
