@@ -1,9 +1,9 @@
 /**
- * The queue of appends that were accepted and not proposed yet. Each log has a lane, in which its appends wait in the order of
- * their arrival; their records are already copied into groups. A write group takes from the lanes in turn (deficit round
+ * The queue of appends that were accepted and not proposed yet. Each log has a flow, in which its appends wait in the order of
+ * their arrival; their records are already copied into groups. A write group takes from the flows in turn (deficit round
  * robin), so a log with many appends does not hold up the others. Within a write group each log's frames lie together.
  *
- * An append is accepted when it arrives, against the end of its log plus everything queued in its lane. So when a write group
+ * An append is accepted when it arrives, against the end of its log plus everything queued in its flow. So when a write group
  * fails, everything that is queued fails too.
  *
  * The queue is limited in bytes and in appends. The room is divided: see FairShares.
@@ -16,7 +16,7 @@ import { groupBytesMax } from "../frame/frame-group.ts";
 import type { ProducedBatch } from "../state/produced-batch.ts";
 import { producerFenced } from "../state/producer-faults.ts";
 import { type ProducerTable, producerKey } from "../state/producer-table.ts";
-import { DeficitRoundRobin, type WaitingLane } from "./deficit-round-robin.ts";
+import { DeficitRoundRobin, type WaitingFlow } from "./deficit-round-robin.ts";
 import { FairShares, type ShareOwner } from "./fair-shares.ts";
 import { GroupBufferPool } from "./group-buffer-pool.ts";
 import { type DraftTarget, GroupBuilder } from "./group-builder.ts";
@@ -57,7 +57,7 @@ const expectedBytesMin = 4096;
 const namedBytesMin = 512;
 
 /** What is queued for one log. */
-class Lane implements WaitingLane<QueuedGroup> {
+class Flow implements WaitingFlow<QueuedGroup> {
   readonly logId: LogId;
   readonly groups: QueuedGroup[] = [];
   deficit = 0;
@@ -79,9 +79,9 @@ class Lane implements WaitingLane<QueuedGroup> {
 }
 
 export class AppendQueue {
-  /** The lanes that are not empty. */
-  readonly #lanes = new Map<LogId, Lane>();
-  readonly #turns = new DeficitRoundRobin<QueuedGroup, Lane>(quantumBytes);
+  /** The flows that are not empty. */
+  readonly #flows = new Map<LogId, Flow>();
+  readonly #turns = new DeficitRoundRobin<QueuedGroup, Flow>(quantumBytes);
   readonly #shares: FairShares;
   /** Buffers of groups of `default`, of which one after another is filled. */
   readonly #pool = new GroupBufferPool();
@@ -100,24 +100,24 @@ export class AppendQueue {
 
   /** The queued groups. Those of one log are in order. */
   *groups(): Generator<QueuedGroup> {
-    for (const { groups } of this.#turns.lanes) yield* groups;
+    for (const { groups } of this.#turns.flows) yield* groups;
   }
 
   /** The group of this log that will be proposed last. */
   last(logId: LogId): QueuedGroup | undefined {
-    return this.#lanes.get(logId)?.groups.at(-1);
+    return this.#flows.get(logId)?.groups.at(-1);
   }
 
   /** Bytes of the frames that are queued for this log. */
   bytesOf(logId: LogId): number {
     let bytes = 0;
-    for (const { builder } of this.#lanes.get(logId)?.groups ?? []) bytes += builder.usedBytes;
+    for (const { builder } of this.#flows.get(logId)?.groups ?? []) bytes += builder.usedBytes;
     return bytes;
   }
 
   /** How many records of this log are queued. The next append follows them. */
   recordsOf(logId: LogId): number {
-    return this.#lanes.get(logId)?.records ?? 0;
+    return this.#flows.get(logId)?.records ?? 0;
   }
 
   /**
@@ -138,10 +138,10 @@ export class AppendQueue {
     group: QueuedGroup;
     place: number;
   } {
-    const { lane, group } = this.#groupFor(target?.logId ?? 0, run.bytes.length, owner);
+    const { flow, group } = this.#groupFor(target?.logId ?? 0, run.bytes.length, owner);
     const keyed = producer === undefined ? undefined : { key: producerKey(producer), stamp: producer };
     const place = group.add(run, keyed, alone, target);
-    lane.records += run.count;
+    flow.records += run.count;
     if (traceparent !== undefined) group.builder.trace(traceparent);
     return { group, place };
   }
@@ -163,7 +163,7 @@ export class AppendQueue {
     if (parts.length === 0) return undefined;
     for (const group of parts) {
       if (group.logId === 0) this.#expect(group.builder.usedBytes);
-      if (this.#lanes.get(group.logId)?.groups.length === 0) this.#lanes.delete(group.logId);
+      if (this.#flows.get(group.logId)?.groups.length === 0) this.#flows.delete(group.logId);
       this.#release(group);
     }
     return new WriteGroup(parts, this.#sidePool);
@@ -173,7 +173,7 @@ export class AppendQueue {
   fail(fault: Fault): void {
     const groups = [...this.groups()];
     this.#turns.clear();
-    this.#lanes.clear();
+    this.#flows.clear();
     for (const group of groups) this.#release(group);
     for (const group of groups) group.fail(fault);
   }
@@ -193,7 +193,7 @@ export class AppendQueue {
     const key = producerKey(stamp);
     let expected: number | undefined;
     const { logId = 0 } = stamp;
-    const queued = this.#lanes.get(logId)?.groups ?? [];
+    const queued = this.#flows.get(logId)?.groups ?? [];
     const groups = ahead.length === 0 ? queued : [...ahead.flatMap((taken) => taken.of(logId)), ...queued];
     for (let at = groups.length - 1; at >= 0; at--) {
       const group = groups[at]!;
@@ -230,22 +230,22 @@ export class AppendQueue {
     });
   }
 
-  /** The group to which the next append of a log is added, and its lane. */
-  #groupFor(logId: LogId, runBytes: number, owner: ShareOwner): { lane: Lane; group: QueuedGroup } {
+  /** The group to which the next append of a log is added, and its flow. */
+  #groupFor(logId: LogId, runBytes: number, owner: ShareOwner): { flow: Flow; group: QueuedGroup } {
     this.#requireRoom(owner, runBytes);
-    let lane = this.#lanes.get(logId);
-    if (lane === undefined) {
-      lane = new Lane(logId);
-      this.#lanes.set(logId, lane);
+    let flow = this.#flows.get(logId);
+    if (flow === undefined) {
+      flow = new Flow(logId);
+      this.#flows.set(logId, flow);
     }
-    let group = lane.groups.at(-1);
+    let group = flow.groups.at(-1);
     if (group === undefined || !this.#fits(group, runBytes)) {
       group = new QueuedGroup(logId, this.#newBuilder(logId, runBytes));
-      lane.groups.push(group);
-      this.#turns.waits(lane);
+      flow.groups.push(group);
+      this.#turns.waits(flow);
     }
     group.charge(this.#shares.take(owner, runBytes), runBytes);
-    return { lane, group };
+    return { flow, group };
   }
 
   /** Groups are kept small while several logs wait. */

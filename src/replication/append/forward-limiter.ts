@@ -16,20 +16,20 @@ export interface ForwardLimits {
 
 /** Half of what PeerLimits allow for one channel. */
 const defaultForwardLimits: ForwardLimits = { requestsMax: 8_192, bytesMax: 16 * 1024 * 1024 };
-/** Lanes that are looked at when capacity becomes available. The others come first the next time. */
+/** Flows that are looked at when capacity becomes available. The others come first the next time. */
 const lookedAtMax = 64;
 
 /** The waiters of one subject for one log. */
-interface Lane {
+interface Flow {
   readonly owner: ShareOwner;
   readonly waiters: Set<() => void>;
 }
 
 export class ForwardLimiter {
   readonly #shares: FairShares;
-  /** The lanes with waiters, the next one first. */
-  readonly #lanes = new Map<string, Lane>();
-  readonly #laneOf = new Map<() => void, Lane>();
+  /** The flows with waiters, the next one first. */
+  readonly #flows = new Map<string, Flow>();
+  readonly #flowOf = new Map<() => void, Flow>();
   #isCallDue = false;
 
   constructor({ requestsMax, bytesMax }: ForwardLimits = defaultForwardLimits) {
@@ -45,7 +45,7 @@ export class ForwardLimiter {
   mayAcquire(waiter: () => void, options: AppendOptions): boolean {
     const owner = ownerOf(options);
     if (!this.#hasRoom(owner)) return false;
-    const [first] = this.#lanes.get(keyOf(owner))?.waiters ?? [];
+    const [first] = this.#flows.get(keyOf(owner))?.waiters ?? [];
     return first === undefined || first === waiter;
   }
 
@@ -62,12 +62,12 @@ export class ForwardLimiter {
   wait(waiter: () => void, options: AppendOptions): void {
     const owner = ownerOf(options);
     const key = keyOf(owner);
-    const lane = this.#lanes.get(key) ?? { owner, waiters: new Set() };
-    if (this.#laneOf.get(waiter) === lane) return;
+    const flow = this.#flows.get(key) ?? { owner, waiters: new Set() };
+    if (this.#flowOf.get(waiter) === flow) return;
     this.#remove(waiter);
-    this.#lanes.set(key, lane);
-    this.#laneOf.set(waiter, lane);
-    lane.waiters.add(waiter);
+    this.#flows.set(key, flow);
+    this.#flowOf.set(waiter, flow);
+    flow.waiters.add(waiter);
   }
 
   /** Removes a waiter and calls the next one if there is capacity. */
@@ -76,11 +76,11 @@ export class ForwardLimiter {
   }
 
   #remove(waiter: () => void): boolean {
-    const lane = this.#laneOf.get(waiter);
-    if (lane === undefined) return false;
-    this.#laneOf.delete(waiter);
-    lane.waiters.delete(waiter);
-    if (lane.waiters.size === 0) this.#lanes.delete(keyOf(lane.owner));
+    const flow = this.#flowOf.get(waiter);
+    if (flow === undefined) return false;
+    this.#flowOf.delete(waiter);
+    flow.waiters.delete(waiter);
+    if (flow.waiters.size === 0) this.#flows.delete(keyOf(flow.owner));
     return true;
   }
 
@@ -90,7 +90,7 @@ export class ForwardLimiter {
 
   /** Calls a waiter in a microtask: a direct call would nest as deep as there are waiters. */
   #callNext(): void {
-    if (this.#isCallDue || this.#lanes.size === 0) return;
+    if (this.#isCallDue || this.#flows.size === 0) return;
     this.#isCallDue = true;
     queueMicrotask(() => {
       this.#isCallDue = false;
@@ -98,15 +98,15 @@ export class ForwardLimiter {
     });
   }
 
-  /** The first waiter of the next lane with capacity. The lanes up to this one come last the next time. */
+  /** The first waiter of the next flow with capacity. The flows up to this one come last the next time. */
   #nextWaiter(): (() => void) | undefined {
-    let left = Math.min(lookedAtMax, this.#lanes.size);
-    for (const [key, lane] of this.#lanes) {
+    let left = Math.min(lookedAtMax, this.#flows.size);
+    for (const [key, flow] of this.#flows) {
       if (left-- === 0) return undefined;
-      this.#lanes.delete(key);
-      this.#lanes.set(key, lane);
-      const [waiter] = lane.waiters;
-      if (this.#hasRoom(lane.owner)) return waiter;
+      this.#flows.delete(key);
+      this.#flows.set(key, flow);
+      const [waiter] = flow.waiters;
+      if (this.#hasRoom(flow.owner)) return waiter;
     }
     return undefined;
   }

@@ -3,7 +3,7 @@
  * log wait here, in arrival order. Those of other logs and subjects go on.
  *
  *   append → nothing of its log and subject waits, and the appender accepts it → the appender
- *          → otherwise: queued in its lane → retried every few milliseconds, first one first → the appender
+ *          → otherwise: queued in its flow → retried every few milliseconds, first one first → the appender
  *
  * A refusal would break the order of a stream: a follower has already sent the appends behind the refused one, and a
  * smaller one of them could be accepted. RequestServer limits the requests and bytes of each connection, which bounds the
@@ -34,19 +34,19 @@ interface WaitingAppend {
 
 /** The queue has space again when a group is written, which takes a few milliseconds on most disks. */
 const retryMs = 5;
-/** Lanes that the appender may refuse in one retry. The others are tried in the next one. */
+/** Flows that the appender may refuse in one retry. The others are tried in the next one. */
 const refusedMax = 32;
 
 /** The appends of one subject to one log, from `start` on. */
-interface Lane {
+interface Flow {
   readonly appends: WaitingAppend[];
   start: number;
 }
 
 export class ForwardedAppends {
   readonly #ports: ForwardedAppendsPorts;
-  /** The lanes that are not empty, the next one to try first. */
-  readonly #lanes = new Map<string, Lane>();
+  /** The flows that are not empty, the next one to try first. */
+  readonly #flows = new Map<string, Flow>();
   #size = 0;
   #timer: Timer | undefined;
 
@@ -64,16 +64,16 @@ export class ForwardedAppends {
    * @throws what the appender throws, except Fault "overloaded"; Fault "deadline" when the turn comes too late
    */
   append(run: RecordRun, options: AppendOptions): Promise<Appended> {
-    const key = laneKey(options);
-    const waiting = this.#lanes.get(key);
+    const key = flowKey(options);
+    const waiting = this.#flows.get(key);
     if (waiting === undefined) {
       const appending = this.#attempt(run, options);
       if (appending !== undefined) return appending;
     }
-    const lane = waiting ?? { appends: [], start: 0 };
-    this.#lanes.set(key, lane);
+    const flow = waiting ?? { appends: [], start: 0 };
+    this.#flows.set(key, flow);
     return new Promise((resolve, reject) => {
-      lane.appends.push({ run, options, resolve, reject });
+      flow.appends.push({ run, options, resolve, reject });
       this.#size++;
       this.#scheduleRetry();
     });
@@ -98,29 +98,29 @@ export class ForwardedAppends {
     });
   }
 
-  /** Handles the appends of the lanes, each from the first one on until one has to wait further. */
+  /** Handles the appends of the flows, each from the first one on until one has to wait further. */
   #retry(): void {
     let refused = 0;
-    for (const [key, lane] of [...this.#lanes]) {
-      this.#retryLane(lane);
-      if (lane.start === lane.appends.length) {
-        this.#lanes.delete(key);
+    for (const [key, flow] of [...this.#flows]) {
+      this.#retryFlow(flow);
+      if (flow.start === flow.appends.length) {
+        this.#flows.delete(key);
         continue;
       }
-      // During a transfer nothing is tried, and the deadlines of all lanes are looked at.
+      // During a transfer nothing is tried, and the deadlines of all flows are looked at.
       if (!this.#ports.ready()) continue;
-      // A lane that was refused comes last in the next retry.
-      this.#lanes.delete(key);
-      this.#lanes.set(key, lane);
+      // A flow that was refused comes last in the next retry.
+      this.#flows.delete(key);
+      this.#flows.set(key, flow);
       if (++refused === refusedMax) return;
     }
   }
 
-  #retryLane(lane: Lane): void {
+  #retryFlow(flow: Flow): void {
     const { clock, ready, leads, notLeader } = this.#ports;
     const now = clock.monotonicMs();
-    while (lane.start < lane.appends.length) {
-      const { run, options, resolve, reject } = lane.appends[lane.start]!;
+    while (flow.start < flow.appends.length) {
+      const { run, options, resolve, reject } = flow.appends[flow.start]!;
       if (now >= (options.deadlineMs ?? Number.POSITIVE_INFINITY)) {
         reject(new Fault("deadline", { message: "the leader's append queue was full until the deadline" }));
       } else if (!leads()) {
@@ -136,18 +136,18 @@ export class ForwardedAppends {
           reject(Fault.from(reason));
         }
       }
-      this.#removeFirst(lane);
+      this.#removeFirst(flow);
     }
   }
 
-  #removeFirst(lane: Lane): void {
+  #removeFirst(flow: Flow): void {
     this.#size--;
-    lane.start++;
-    if (lane.start < 1024) return;
-    lane.appends.splice(0, lane.start);
-    lane.start = 0;
+    flow.start++;
+    if (flow.start < 1024) return;
+    flow.appends.splice(0, flow.start);
+    flow.start = 0;
   }
 }
 
 /** Names of logs and subjects hold no line break. */
-const laneKey = ({ log, subject }: AppendOptions): string => `${subject ?? ""}\n${log?.name ?? ""}`;
+const flowKey = ({ log, subject }: AppendOptions): string => `${subject ?? ""}\n${log?.name ?? ""}`;

@@ -7,8 +7,8 @@ import type { Append, Failure } from "../history.ts";
 import type { MeantLog } from "./known-logs.ts";
 import {
   anyLog,
+  copies,
   isGone,
-  lanes,
   type NamedClient,
   type NamedContext,
   namedFailureOf,
@@ -45,7 +45,7 @@ async function recorded(
 }
 
 /** Single records in every protocol, some at a guessed offset near the end. */
-export const namedUnary: NamedClient = lanes(3, async (self) => {
+export const namedUnary: NamedClient = copies(3, async (self) => {
   const next = namer(self);
   const ends = new Map<string, number>();
   await atPace(self, 1_500 / self.rate, async () => {
@@ -69,7 +69,7 @@ export const namedUnary: NamedClient = lanes(3, async (self) => {
 });
 
 /** `POST /logs/NAME`, as with curl. */
-export const namedHttp: NamedClient = lanes(2, async (self) => {
+export const namedHttp: NamedClient = copies(2, async (self) => {
   const next = namer(self);
   await atPace(self, 2_000 / self.rate, async () => {
     const { chance, known, connections, addresses } = self;
@@ -119,7 +119,7 @@ interface Posted {
 }
 
 /** Batches with sequences of its own, repeated at any node until the outcome is known or the log is gone. */
-export const namedStamped: NamedClient = lanes(2, async (self) => {
+export const namedStamped: NamedClient = copies(2, async (self) => {
   const next = namer(self);
   const id = BigInt(self.chance.uint32());
   let target: (MeantLog & { readonly statedId: string }) | undefined;

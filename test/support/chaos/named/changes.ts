@@ -5,7 +5,7 @@ import type { MeantLog } from "./known-logs.ts";
 import {
   anyLog,
   anyLogs,
-  lanes,
+  copies,
   type NamedClient,
   type NamedContext,
   namedFailureOf,
@@ -105,5 +105,5 @@ async function change(self: NamedContext): Promise<void> {
 /** Creates all logs, and then changes one after another. */
 export const admin: NamedClient = async (self) => {
   await Promise.all(self.known.names.map((name) => create(self, name)));
-  await lanes(4, (lane) => atPace(lane, 12_000 / lane.rate, () => change(lane)))(self);
+  await copies(4, (copy) => atPace(copy, 12_000 / copy.rate, () => change(copy)))(self);
 };

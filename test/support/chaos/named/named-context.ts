@@ -16,7 +16,7 @@ export interface NamedContext extends ClientContext {
 export type NamedClient = (self: NamedContext) => Promise<void>;
 
 /** Runs a client several times at once: a call to a node that is down takes long. */
-export const lanes =
+export const copies =
   (count: number, client: NamedClient): NamedClient =>
   async (self) => {
     const ids = Array.from({ length: count }, (_, n) => `${n}`);

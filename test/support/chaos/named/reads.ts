@@ -6,7 +6,7 @@ import type { Mode } from "../history.ts";
 import type { MeantLog } from "./known-logs.ts";
 import {
   anyLog,
-  lanes,
+  copies,
   type NamedClient,
   type NamedContext,
   namedFailureOf,
@@ -77,7 +77,7 @@ async function askRecord(
 }
 
 /** Reads ends and records in a random mode, by name, by id, and by an old id. */
-export const namedReads: NamedClient = lanes(3, (self) =>
+export const namedReads: NamedClient = copies(3, (self) =>
   atPace(self, 150, async () => {
     const { chance, known } = self;
     const meant = known.pick(chance);
@@ -92,7 +92,7 @@ export const namedReads: NamedClient = lanes(3, (self) =>
 );
 
 /** Appends at one node, and reads the record at others with the acknowledged offset. */
-export const namedSession: NamedClient = lanes(2, async (self) => {
+export const namedSession: NamedClient = copies(2, async (self) => {
   const next = namer(self);
   const { chance, history, known } = self;
   await atPace(self, 120, async () => {

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { DeficitRoundRobin, type WaitingLane } from "../../../../src/log/append/deficit-round-robin.ts";
+import { DeficitRoundRobin, type WaitingFlow } from "../../../../src/log/append/deficit-round-robin.ts";
 
 fc.configureGlobal({ seed: 20261130 });
 
 interface Unit {
-  readonly lane: string;
+  readonly flow: string;
   readonly number: number;
   readonly bytes: number;
 }
 
-class Lane implements WaitingLane<Unit> {
+class Flow implements WaitingFlow<Unit> {
   readonly name: string;
   deficit = 0;
   readonly units: Unit[] = [];
@@ -20,7 +20,7 @@ class Lane implements WaitingLane<Unit> {
     this.name = name;
   }
   add(bytes: number): void {
-    this.units.push({ lane: this.name, number: this.#added++, bytes });
+    this.units.push({ flow: this.name, number: this.#added++, bytes });
   }
   firstBytes(): number | undefined {
     return this.units[0]?.bytes;
@@ -33,7 +33,7 @@ class Lane implements WaitingLane<Unit> {
 const quantum = 100;
 const sum = (units: readonly Unit[]): number => units.reduce((total, { bytes }) => total + bytes, 0);
 
-test("lanes that always wait get the same bytes, whatever the size of their units", () => {
+test("flows that always wait get the same bytes, whatever the size of their units", () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 2, maxLength: 8 });
   fc.assert(
     fc.property(
@@ -41,16 +41,16 @@ test("lanes that always wait get the same bytes, whatever the size of their unit
       fc.integer({ min: 1, max: 1_000 }),
       fc.integer({ min: 1, max: 60 }),
       (sizes, budget, takes) => {
-        const turns = new DeficitRoundRobin<Unit, Lane>(quantum);
-        const lanes = sizes.map((_size, at) => new Lane(String(at)));
-        const got = new Map(lanes.map(({ name }) => [name, 0]));
+        const turns = new DeficitRoundRobin<Unit, Flow>(quantum);
+        const flows = sizes.map((_size, at) => new Flow(String(at)));
+        const got = new Map(flows.map(({ name }) => [name, 0]));
         for (let take = 0; take < takes; take++) {
-          for (const [at, lane] of lanes.entries()) {
-            while (sum(lane.units) < 3_000) lane.add(sizes[at]!);
-            turns.waits(lane);
+          for (const [at, flow] of flows.entries()) {
+            while (sum(flow.units) < 3_000) flow.add(sizes[at]!);
+            turns.waits(flow);
           }
           for (const units of turns.take(budget)) {
-            got.set(units[0]!.lane, got.get(units[0]!.lane)! + sum(units));
+            got.set(units[0]!.flow, got.get(units[0]!.flow)! + sum(units));
           }
           const bytes = [...got.values()];
           assert.ok(
@@ -63,10 +63,10 @@ test("lanes that always wait get the same bytes, whatever the size of their unit
   );
 });
 
-test("each unit is taken once, in the order of its lane, and those of one lane together", () => {
+test("each unit is taken once, in the order of its flow, and those of one flow together", () => {
   const additions = fc.array(
     fc.record({
-      lane: fc.integer({ min: 0, max: 5 }),
+      flow: fc.integer({ min: 0, max: 5 }),
       bytes: fc.integer({ min: 1, max: 500 }),
       take: fc.boolean(),
     }),
@@ -74,27 +74,27 @@ test("each unit is taken once, in the order of its lane, and those of one lane t
   );
   fc.assert(
     fc.property(additions, fc.integer({ min: 1, max: 1_500 }), (additions, budget) => {
-      const turns = new DeficitRoundRobin<Unit, Lane>(quantum);
-      const lanes = Array.from({ length: 6 }, (_, at) => new Lane(String(at)));
+      const turns = new DeficitRoundRobin<Unit, Flow>(quantum);
+      const flows = Array.from({ length: 6 }, (_, at) => new Flow(String(at)));
       const next = new Map<string, number>();
       const take = (): number => {
         const taken = [...turns.take(budget)];
-        const names = taken.map((units) => units[0]!.lane);
-        assert.equal(new Set(names).size, names.length, "a lane comes twice");
+        const names = taken.map((units) => units[0]!.flow);
+        assert.equal(new Set(names).size, names.length, "a flow comes twice");
         for (const units of taken) {
-          for (const { lane, number } of units) {
-            assert.equal(lane, units[0]!.lane);
-            assert.equal(number, next.get(lane) ?? 0);
-            next.set(lane, number + 1);
+          for (const { flow, number } of units) {
+            assert.equal(flow, units[0]!.flow);
+            assert.equal(number, next.get(flow) ?? 0);
+            next.set(flow, number + 1);
           }
         }
         const all = taken.flat();
         assert.ok(all.length <= 1 || sum(all) <= budget, "more than the budget");
         return all.length;
       };
-      for (const { lane, bytes, take: isTaken } of additions) {
-        lanes[lane]!.add(bytes);
-        turns.waits(lanes[lane]!);
+      for (const { flow, bytes, take: isTaken } of additions) {
+        flows[flow]!.add(bytes);
+        turns.waits(flows[flow]!);
         if (isTaken) assert.ok(take() > 0);
       }
       while (turns.size > 0) assert.ok(take() > 0, "nothing is taken while something waits");
@@ -107,15 +107,15 @@ test("each unit is taken once, in the order of its lane, and those of one lane t
   );
 });
 
-test("a lane that begins to wait comes after the turn of the other one, and has no credit from before", () => {
-  const turns = new DeficitRoundRobin<Unit, Lane>(quantum);
-  const [old, late] = [new Lane("old"), new Lane("late")];
+test("a flow that begins to wait comes after the turn of the other one, and has no credit from before", () => {
+  const turns = new DeficitRoundRobin<Unit, Flow>(quantum);
+  const [old, late] = [new Flow("old"), new Flow("late")];
   for (let unit = 0; unit < 6; unit++) old.add(60);
   turns.waits(old);
   turns.take(60);
   late.add(60);
   turns.waits(late);
-  const order = Array.from({ length: 6 }, () => [...turns.take(60)].flat()[0]!.lane);
+  const order = Array.from({ length: 6 }, () => [...turns.take(60)].flat()[0]!.flow);
   assert.deepEqual(order, ["old", "old", "late", "old", "old", "old"]);
   assert.deepEqual([old.deficit, late.deficit, turns.size], [0, 0, 0]);
 });
