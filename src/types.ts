@@ -49,7 +49,7 @@ export interface NamedLogSettings {
 /** A named log, as its row says. */
 export interface LogInfo extends Bounds {
   readonly id: LogId;
-  /** Ids are given anew in each life of a cluster: after a restore, the same id means another log. */
+  /** Ids are given again in each life of a cluster: after a restore, the same id means another log. */
   readonly life: number;
   readonly name: string;
   readonly settings: NamedLogSettings;
@@ -359,7 +359,7 @@ export interface NamedCommitLog extends CommitLog {
 
 /** The named logs of a cluster. `default` is not one of them. */
 export interface LogCatalog {
-  /** See LogInfo. 0 while this node knows of no named log. */
+  /** See LogInfo. 0 while this node has no named log. */
   readonly life: number;
   /** Does not look the log up: the first call of the opened log does. */
   open(log: LogRef): NamedCommitLog;

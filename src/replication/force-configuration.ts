@@ -4,7 +4,7 @@
  * All entries in this log count as committed from then on. The change is written into the log as ordinary entries, one
  * removal each, so that a node that joins later and applies the log from its start gets the same configuration. The
  * cluster gets a new id, so that the lost nodes cannot rejoin it. Entries that only other nodes had are lost, among them
- * perhaps creates of named logs, so the cluster also begins another life.
+ * possibly creates of named logs, so the cluster also begins another life.
  */
 import { Fault } from "../fault.ts";
 import { batchKind, encodeFrame, type SegmentedLog } from "../log/mod.ts";

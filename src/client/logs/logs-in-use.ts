@@ -1,6 +1,6 @@
 /**
  * The logs of a client that have something open or pending, so that closing the client can close them. An application may
- * make a log for each call, so idle ones are forgotten: they register again when they are used.
+ * make a log for each call, so idle ones are dropped: they register again when they are used.
  */
 
 export interface UsableLog {

@@ -21,7 +21,7 @@ export class DeficitRoundRobin<Unit, Flow extends WaitingFlow<Unit>> {
   readonly #quantumBytes: number;
   /** The flows in which something waits, the next one first. */
   readonly #ring = new Set<Flow>();
-  /** The flow whose turn was cut short. It goes on without another quantum. */
+  /** The flow that was cut short in its turn. It continues without another quantum. */
   #inTurn: Flow | undefined;
 
   constructor(quantumBytes: number) {

@@ -3,7 +3,7 @@
  *
  *   all ─ half of what the others leave ─► a log, and a subject ─ half of what its other logs leave ─► the subject in one log
  *
- * n logs that want more than they get have 1/(n+1) of the limit each, and 1/(n+1) stays free for a log that used nothing.
+ * n logs that need more than they get have 1/(n+1) of the limit each, and 1/(n+1) stays free for a log that used nothing.
  * The same is true of subjects, and of the logs of one subject. These are dynamic thresholds (Choudhury and Hahne, "Dynamic
  * queue length thresholds for shared-memory packet switches", 1998).
  */

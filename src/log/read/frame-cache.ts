@@ -112,7 +112,7 @@ export class FrameCache {
   }
 
   /**
-   * Looks for the first batch of records from index `from` up to `to`, which are committed, of a log that is wanted: at most
+   * Looks for the first batch of records from index `from` up to `to`, which are committed, of one of these logs: at most
    * `framesMax` frames. Returns its slice, or the index after the last frame that was looked at; undefined if `from` is not
    * cached.
    */

@@ -2,7 +2,7 @@
  * Reads the next batches of a named log from a segment, where the batches of other logs lie between them.
  *
  *   plan    the log index and the offset index give the place of each batch. Near ones form a run, which is read at once
- *   hint    the disk is told of all runs, and of those that the next call will read: it loads them at the same time
+ *   hint    the system is informed of all runs, and of those that the next call will read: it loads them at the same time
  *   read    only the log's own frames are kept, one after another
  *
  * Each frame that is kept is checked: its checksum, index and records, its log, its offset, and that it follows the one before.
@@ -83,7 +83,7 @@ const endOf = ({ extents }: Run): number =>
   extents[extents.length - 1]!.position + extents[extents.length - 1]!.bytes;
 const spanOf = (run: Run): number => endOf(run) - startOf(run);
 
-/** Runs with gaps are read into this. Nothing of it outlives a call. */
+/** Runs with gaps are read into this. It is free again after each call. */
 let gapped: Uint8Array | undefined;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Finds the batches of several logs in a segment by its indexes, and reads them. What belongs to no wanted log is not read,
+ * Finds the batches of several logs in a segment by its indexes, and reads them. Batches of other logs are not read,
  * except small gaps between two batches.
  */
 import type { LogId, Offset, RaftIndex } from "../../types.ts";
@@ -9,7 +9,7 @@ import { lastAtOrBefore } from "../index/offset-index.ts";
 import type { Segment } from "../segment/segment.ts";
 import { readChunk } from "../segment/stored-frame.ts";
 
-/** A batch of a wanted log. */
+/** A batch of one of the logs. */
 export interface PlannedBatch {
   readonly ordinal: number;
   readonly id: LogId;
@@ -32,7 +32,7 @@ export interface ReadBatches {
   readonly frames: Uint8Array;
 }
 
-/** A plan looks at so many batches of the segment at most, unless none of them is wanted. */
+/** A plan looks at so many batches of the segment at most, unless none of them is of the logs. */
 const windowBatches = 4_096;
 /** Bytes of other logs that are read between two batches, because one read costs more. */
 const gapBytesMax = 16 * 1024;

@@ -33,7 +33,7 @@ export class TailWatch {
   readonly #byPrefix = new Map<string, Tails>();
   /** Length of a prefix → number of prefixes of it. */
   readonly #lengths = new Map<number, number>();
-  /** The tails of the prefixes of a log. Forgotten when a prefix is added or removed. */
+  /** The tails of the prefixes of a log. Cleared when a prefix is added or removed. */
   readonly #prefixesOf = new Map<LogId, readonly Tails[]>();
 
   /** How many tails there are. */

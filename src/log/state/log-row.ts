@@ -1,7 +1,7 @@
 /**
  * The row of a named log: its state, which its frames define. Pure.
  *
- * A row is a function of the frames alone. Commands state their effect, so applying one reads nothing but the row.
+ * A row is a function of the frames alone. Commands state their effect, so applying one reads only the row.
  */
 import type { LogId, NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
 import type { LogFlaw } from "../frame/chain.ts";

@@ -139,7 +139,7 @@ export class ProducerTable {
     if (done > 0) this.#uncommitted.splice(0, done);
   }
 
-  /** A named log was deleted, and its id will not be used again: its producers are forgotten. */
+  /** A named log was deleted, and its id will not be used again: its producers are deleted. */
   forgetLog(logId: LogId): void {
     for (const key of [...(this.#ofLog.get(logId) ?? [])]) this.#remove(key, this.#committed.get(key)!);
   }

@@ -3,7 +3,7 @@
  * the bytes in them, and how many it creates in a minute. A decision costs the same with one log and with all.
  *
  * What is committed is counted in the table of the rows (LogTable), so it is the same on every node and after a restart.
- * Creates and appends that are under way are counted here: only the leader has any. So is the minute, which begins anew on
+ * Creates and appends that are under way are counted here: only the leader has any. So is the minute, which starts again on
  * a new leader. A quota that is lowered refuses what comes next, and takes nothing away.
  */
 import { Fault } from "../../fault.ts";
@@ -16,7 +16,7 @@ export interface QuotaLimits {
   readonly logsMax?: number;
   /** Logs that one subject has created. */
   readonly subjectLogsMax?: number;
-  /** Bytes of the records in these logs, whoever appends them. */
+  /** Bytes of the records in these logs, from any subject. */
   readonly subjectLogBytesMax?: number;
   /** Logs that one subject creates in a minute. */
   readonly subjectCreatesPerMinute?: number;

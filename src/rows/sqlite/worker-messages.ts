@@ -35,7 +35,7 @@ export type Work =
       readonly to: string;
       readonly head: RowsHead;
     }
-  /** Forgets the changes that were sent. */
+  /** Drops the changes that were sent. */
   | { readonly kind: "forget" };
 
 /** Packed changes, or work. */

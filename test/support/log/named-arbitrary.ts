@@ -67,7 +67,7 @@ const step: fc.Arbitrary<NamedStep> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("syncFails" as const, "writeFails" as const) }) },
 );
 
-/** The logs exist at the beginning, so that most steps find one. */
+/** The logs exist at the start, so that most steps find one. */
 export const namedSteps: fc.Arbitrary<NamedStep[]> = fc
   .array(step, { minLength: 1, maxLength: 40 })
   .map((steps) => [

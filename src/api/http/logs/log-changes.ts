@@ -117,7 +117,7 @@ async function sameLog(
 ): Promise<LogInfo> {
   const { logs } = request.options;
   const freshness = freshnessOf(begun);
-  // As the leader saw it, and not as this node last heard.
+  // As it is on the leader, and not as this node last received it.
   await logs.named.open({ name: request.name }).bounds({ ...freshness, mode: "linearizable" });
   const info = await logs.infoFor(begun.call, logOf(request), freshness);
   if (info === undefined || !areSettings(settings, info)) throw refusal;

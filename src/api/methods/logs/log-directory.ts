@@ -202,7 +202,7 @@ export class LogDirectory {
   }
 }
 
-/** Remembers the id of a log that a stream has appended to. */
+/** Stores the id of a log that a stream has appended to. */
 export function pin(call: Call, name: string, id: LogId): void {
   if (call.order === undefined || call.resolved?.has(name) === true) return;
   call.resolved ??= new Map();

@@ -1,5 +1,5 @@
 /**
- * Checks what clients of named logs were told against the committed frames. Pure. The rules of one log are those of `default`
+ * Checks the answers to clients of named logs against the committed frames. Pure. The rules of one log are those of `default`
  * (checker.ts), applied to each log that ever was; the rules here are about names, ids, and logs that come and go.
  */
 import { check, type Violation } from "../checker.ts";
