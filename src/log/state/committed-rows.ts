@@ -125,10 +125,11 @@ export class CommittedRows {
 
   /** The row of a log changed from `before` to `after`. A name that another log has by now stays with that log. */
   put(id: LogId, before: LogRow | undefined, after: LogRow | undefined): void {
-    const stale = this.#clean.get(id);
     if (before === undefined && after !== undefined) this.#dirty.setName(after.name, id);
     else if (before !== undefined && after === undefined && this.named(before.name)?.id === id)
       this.#dirty.setName(before.name, undefined);
+    // The lookup of the name may have made the row before a clean one.
+    const stale = this.#clean.get(id);
     if (stale !== undefined) this.#forget(stale);
     this.#dirty.put(id, after);
   }
