@@ -1,6 +1,8 @@
 /**
  * `POST /` appends a record, `GET /` reads one. Requests and responses are one line of JSON. The content type is ignored,
  * since curl sends that of a form. A browser that asks for a page is redirected to the dashboard.
+ *
+ * Both use the log `default`. A request that names a log, in its query or its body, is refused.
  */
 import { Fault } from "../../fault.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
@@ -18,7 +20,14 @@ import { readOne } from "../methods/read-one.ts";
 import { callMetaOf } from "./call-meta.ts";
 import { type Exchange, headerOf, queryOf, quoted } from "./exchange/exchange.ts";
 import { readBody } from "./exchange/read-body.ts";
-import { offsetOf, parseBody, parseOffset, recordOf, valueRecordOf } from "./produce-consume-json.ts";
+import {
+  type JsonBody,
+  offsetOf,
+  parseBody,
+  parseOffset,
+  recordOf,
+  valueRecordOf,
+} from "./produce-consume-json.ts";
 import { consumeResponseLine } from "./record-json.ts";
 
 export interface ProduceConsumeOptions extends AppendContext {
@@ -27,6 +36,9 @@ export interface ProduceConsumeOptions extends AppendContext {
   /** Deadline of a request, in milliseconds: plain HTTP has none of its own. Default 30 s. */
   readonly responseMs?: number;
 }
+
+/** What a request of another route names a log with, and what a client may take for it. */
+const logFields = ["log", "log_id", "logId"] as const;
 
 export const responseMsDefault = 30_000;
 
@@ -67,9 +79,11 @@ export async function serveProduceConsume(
 
 async function post(exchange: Exchange, call: Call, options: ProduceConsumeOptions): Promise<string> {
   rejectEncoding(exchange);
+  if (exchange.target.includes("?"))
+    rejectLog(exchange, Object.fromEntries(new URLSearchParams(queryOf(exchange))));
   const body = await readBody(exchange, options.requestBytesMax, options.memory);
   await workTurns(options.clock).next();
-  const record = valueRecordOf(body) ?? recordOf(parseBody(body));
+  const record = valueRecordOf(body) ?? recordOf(checkedBody(exchange, body));
   const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
   const forward = headerOf(exchange, forwardHeader) !== "no";
   using abort = abortSignalOf(exchange, call, options);
@@ -130,7 +144,9 @@ async function requestedOffset(
   exchange: Exchange,
   options: ProduceConsumeOptions,
 ): Promise<Offset | undefined> {
-  const offsets = new URLSearchParams(queryOf(exchange)).getAll("offset");
+  const params = new URLSearchParams(queryOf(exchange));
+  rejectLog(exchange, Object.fromEntries(params));
+  const offsets = params.getAll("offset");
   const body = await readBody(exchange, options.requestBytesMax, options.memory);
   if (offsets.length > 1 || (offsets.length === 1 && body.length > 0)) {
     throw new Fault("bad-request", { message: "offset is given more than once", facts: { field: "offset" } });
@@ -138,7 +154,27 @@ async function requestedOffset(
   if (offsets[0] !== undefined) return parseOffset(offsets[0]);
   if (body.length === 0) return undefined;
   await workTurns(options.clock).next();
-  return offsetOf(parseBody(body));
+  return offsetOf(checkedBody(exchange, body));
+}
+
+/** Parses the body. @throws as parseBody(); Fault "bad-request" if it names a log */
+function checkedBody(exchange: Exchange, bytes: Buffer): JsonBody {
+  const body = parseBody(bytes);
+  rejectLog(exchange, body.tree);
+  return body;
+}
+
+/** @throws Fault "bad-request" for a parameter or a field that names a log. Others are ignored. */
+function rejectLog({ method }: Exchange, stated: Readonly<Record<string, unknown>>): void {
+  const field = logFields.find((name) => Object.hasOwn(stated, name) && stated[name] !== null);
+  if (field === undefined) return;
+  const { log } = stated;
+  const name = typeof log === "string" && /^[\w.-]+(\/[\w.-]+)*$/.test(log) ? log.slice(0, 255) : "NAME";
+  const route = method === "POST" ? `POST /logs/${name}` : `GET /logs/${name}?offset=N`;
+  throw new Fault("bad-request", {
+    message: `${field} is not supported for /, which uses the log "default". For another log use ${route}`,
+    facts: { field },
+  });
 }
 
 /** @throws Fault "bad-request" for a body with an encoding */

@@ -51,6 +51,35 @@ test("an empty value is a record; a record with key or headers is returned with 
   });
 });
 
+test("a request that names a log is refused with the route for it, and nothing is written", async () => {
+  await using served = await serve();
+  const record = `"record":{"value":"${value}"}`;
+  const posts: readonly [string, string, RegExp][] = [
+    ["/?log=orders", `{${record}}`, /^log is .*POST \/logs\/orders$/],
+    ["/?log=a/b", `{${record}}`, /POST \/logs\/a\/b$/],
+    ["/?log=a%0Ab", `{${record}}`, /POST \/logs\/NAME$/],
+    ["/?log_id=1-1", `{${record}}`, /^log_id is .*POST \/logs\/NAME$/],
+    ["/", `{"log":"orders",${record}}`, /^log is .*POST \/logs\/orders$/],
+    ["/", `{${record},"log":7}`, /POST \/logs\/NAME$/],
+    ["/", `{${record},"logId":"1-1"}`, /^logId is /],
+  ];
+  for (const [path, body, message] of posts) {
+    const answer = await post(`${served.url}${path}`, body);
+    assert.deepEqual([answer.status, answer.json["code"]], [400, "invalid_argument"], path + body);
+    assert.equal(answer.json["written"], "no");
+    assert.match(String(answer.json["message"]), message);
+  }
+  assert.equal((await post(`${served.url}/?x=1`, `{${record},"log":null}`)).text, '{"offset":0}\n');
+  const gets = [
+    await curl(`${served.url}/?log=orders&offset=0`),
+    await curl(served.url, { body: '{"log":"orders","offset":0}' }),
+  ];
+  for (const answer of gets) {
+    assert.equal(answer.status, 400);
+    assert.match(String(answer.json["message"]), /GET \/logs\/orders\?offset=N$/);
+  }
+});
+
 test("bad input is refused with 400 and a reason, and nothing is written", async () => {
   await using served = await serve();
   const bodies = [
