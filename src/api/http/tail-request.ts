@@ -7,6 +7,7 @@
  */
 import { Fault } from "../../fault.ts";
 import type { ReadStart } from "../../types.ts";
+import { quoted } from "./exchange/exchange.ts";
 import { parseOffset } from "./produce-consume-json.ts";
 import type { ValueFormat } from "./record-json.ts";
 import { parseRfc3339 } from "./rfc3339.ts";
@@ -22,6 +23,8 @@ export interface TailRequest {
 
 /** The parameters of a tail. */
 export const tailParams = ["from", "limit", "format", "batch"] as const;
+/** Those of `/tail` that say which logs. With `log` or `prefix`, another module reads the query. */
+export const tailLogParams = ["log", "log_id", "prefix"] as const;
 const batchMax = 1_000;
 
 /** Characters of a refused text that the message repeats. */
@@ -39,7 +42,9 @@ export function parseTail(query: string, lastEventId: string | undefined): TailR
   const params = new URLSearchParams(query);
   for (const name of params.keys()) {
     if (!(tailParams as readonly string[]).includes(name)) {
-      return reject(`there is no parameter ${name}, only from, limit, format and batch`, name);
+      if (name === "log_id") return reject("log_id needs the log that has this id: log=NAME", name);
+      const known = [...tailParams, ...tailLogParams].join(", ");
+      return reject(`there is no parameter ${quoted(name)}, only ${known}`, name);
     }
     if (params.getAll(name).length > 1) return reject(`${name} is given more than once`, name);
   }

@@ -66,7 +66,11 @@ test("settings that are not settings are refused with 400, and no log is created
     assert.deepEqual([answer.status, answer.json["code"]], [400, "invalid_argument"], body);
   }
   assert.equal((await node.ask("PUT", "/logs/orders", "x".repeat(65 * 1024))).status, 413);
-  assert.equal((await node.ask("PUT", "/logs/orders?max_bytes=1")).status, 400);
+  const parameter = await node.ask("PUT", "/logs/orders?max_bytes=1");
+  assert.equal(parameter.status, 400);
+  assert.match(String(parameter.json["message"]), /no parameter max_bytes here, the request takes none$/);
+  const reads = await node.ask("GET", "/logs/orders?form=text");
+  assert.match(String(reads.json["message"]), /here, only log_id; for records state offset= or from=$/);
   assert.equal((await node.ask("PUT", "/logs/orders", "{}", { "content-encoding": "gzip" })).status, 400);
   assert.deepEqual((await node.ask("GET", "/logs")).json, { logs: [], next: null });
 });
@@ -84,6 +88,7 @@ test("GET describes a log with an ETag, and HEAD has its extent in headers", asy
     lowest_offset: 0,
     next_offset: 1,
     closed: false,
+    owner: "local",
   });
   assert.ok(Number(bytes) > 5 && Number(created_ms) > 0 && Number(last_timestamp_ms) >= Number(created_ms));
   assert.deepEqual([found.headers["etag"], found.headers["vary"]], [`"${version}"`, "Accept"]);
@@ -116,7 +121,9 @@ test("PATCH changes settings, null removes one, and If-Match must name the versi
   assert.equal((await node.ask("PATCH", "/logs/a", '{"max_bytes":99}', { "if-match": etag })).status, 200);
   assert.equal((await node.ask("PATCH", "/logs/a", '{"max_bytes":9}', { "if-match": etag })).status, 412);
   assert.equal((await node.ask("PATCH", "/logs/a", "")).status, 400);
-  assert.equal((await node.ask("PATCH", "/logs/a", '{"nothing":1}')).status, 400);
+  const unknown = await node.ask("PATCH", "/logs/a", '{"nothing":1}');
+  assert.equal(unknown.status, 400);
+  assert.match(String(unknown.json["message"]), /^there is no setting "nothing", only retention_bytes, /);
   assert.equal((await node.ask("PATCH", "/logs/none", "{}")).status, 404);
   assert.equal((await node.ask("DELETE", "/logs/a", undefined, { "if-match": "*" })).status, 204);
 });

@@ -234,9 +234,9 @@ test("parameters that are not clear are refused with a status and the name of th
     ["log=a&log=", 400, "names"],
     ["log=a&log=b&log_id=7-1", 400, "log_ids"],
     ["log=a&log=b&log_id=x&log_id=y", 400, "log_ids"],
-    ["prefix=a&from=7", 400, "resume"],
-    ["prefix=a&from=-1", 400, "resume"],
-    ["prefix=a&from=r1.2", 400, "resume"],
+    ["prefix=a&from=7", 400, "from"],
+    ["prefix=a&from=-1", 400, "from"],
+    ["prefix=a&from=r1.2", 400, "from"],
     ["log=a&from=r1.2.3", 400, "from"],
     ["prefix=a&x=1", 400, "x"],
     ["prefix=a&limit=0", 400, "limit"],
@@ -252,7 +252,15 @@ test("parameters that are not clear are refused with a status and the name of th
     assert.equal(answer.json["written"], "no");
   }
   const wrong = await node.ask("GET", "/tail?prefix=a", undefined, { "last-event-id": "12" });
-  assert.equal(wrong.status, 400);
+  assert.deepEqual([wrong.status, wrong.json["field"]], [400, "Last-Event-ID"]);
+  const messages: readonly (readonly [string, RegExp])[] = [
+    ["log=a&log=b&log=a", /^the log "a" is named twice$/],
+    ["log=a&log=b&from=0", /^from must be start, end or a token /],
+    ["log=a&lag=1", /^there is no parameter lag here, only from, .*, log, log_id, prefix$/],
+    ["lag=1", /^there is no parameter lag, only from, .*, log, log_id, prefix$/],
+  ];
+  for (const [query, message] of messages)
+    assert.match(String((await node.ask("GET", `/tail?${query}`)).json["message"]), message);
 });
 
 test("a client that disconnects frees its tail", async () => {

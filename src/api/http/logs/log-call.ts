@@ -123,14 +123,17 @@ export function refuseMethod(exchange: Exchange, path: string, allowed: string):
   exchange.send(405, headers, `${body}\n`);
 }
 
-/** @throws Fault "bad-request" for a parameter that is not known, or is given twice */
-export function checkParams(params: URLSearchParams, known: readonly string[]): void {
+/**
+ * `more` ends the message about a parameter that is not known.
+ * @throws Fault "bad-request" for a parameter that is not known, or is given twice
+ */
+export function checkParams(params: URLSearchParams, known: readonly string[], more = ""): void {
+  const allowed = known.length === 0 ? "the request takes none" : `only ${known.join(", ")}`;
   for (const name of params.keys()) {
     const reject = (message: string): never => {
       throw new Fault("bad-request", { message, facts: { field: quoted(name) } });
     };
-    if (!known.includes(name))
-      reject(`there is no parameter ${quoted(name)} here, ${known.length === 0 ? "none" : known.join(", ")}`);
+    if (!known.includes(name)) reject(`there is no parameter ${quoted(name)} here, ${allowed}${more}`);
     if (params.getAll(name).length > 1) reject(`${name} is given more than once`);
   }
 }

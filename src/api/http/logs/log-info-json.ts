@@ -8,6 +8,7 @@ import { Fault } from "../../../fault.ts";
 import type { LogDescription, LogInfo, NamedLogSettings, SettingsChange } from "../../../types.ts";
 import { logIdText } from "../../methods/logs/log-id.ts";
 import { checkedType } from "../../methods/logs/log-settings.ts";
+import { quoted } from "../exchange/exchange.ts";
 import { parseBody } from "../produce-consume-json.ts";
 
 /** Largest body of settings, in bytes. */
@@ -41,7 +42,8 @@ export function settingsChangeOf(body: Uint8Array): SettingsChange {
   const { tree } = parseBody(body);
   const change: { -readonly [Key in keyof SettingsChange]: SettingsChange[Key] } = {};
   for (const [name, value] of Object.entries(tree)) {
-    if (!isName(name)) return reject(`there is no such setting, only ${known.join(", ")}`, "settings");
+    if (!isName(name))
+      return reject(`there is no setting "${quoted(name)}", only ${known.join(", ")}`, "settings");
     if (value === null) change[names[name]] = null;
     else if (name !== "content_type") change[names[name]] = sizeOf(name, value);
     else change.contentType = checkedType(typeof value === "string" ? value : "", name);

@@ -56,7 +56,7 @@ export function describeLog(request: OneLogRequest): Promise<void> {
   const isHead = exchange.method === "HEAD";
   const permission = isHead ? logRoutePermissions.head : logRoutePermissions.describe;
   return answer(request, permission, name, noBody, async (begun) => {
-    checkParams(params, ["log_id"]);
+    checkParams(params, ["log_id"], isHead ? "" : "; for records state offset= or from=");
     const info = await options.logs.infoFor(begun.call, logOf(request), freshnessOf(begun));
     const headers = { "content-type": json, "cache-control": "private, no-cache", vary: "Accept" };
     if (info === undefined) {

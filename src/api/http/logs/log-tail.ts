@@ -15,7 +15,7 @@ import { defaultLog, namedLogOf } from "../../methods/logs/log-name.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { type Exchange, headerOf, queryOf } from "../exchange/exchange.ts";
 import { type OpenTail, runTail, tailFormOf, tailForms } from "../http-tail.ts";
-import { parseTail, tailParams } from "../tail-request.ts";
+import { parseTail, tailLogParams, tailParams } from "../tail-request.ts";
 import {
   checkParams,
   idHeader,
@@ -59,7 +59,7 @@ export async function serveTailOfLog(
     return serveTailOfLogs({ exchange, client, options, params });
   let name: string;
   try {
-    checkParams(params, [...tailParams, "log", "log_id"]);
+    checkParams(params, [...tailParams, ...tailLogParams]);
     const given = params.get("log") ?? "";
     if (given === "")
       throw new Fault("bad-request", { message: "log names no log", facts: { field: "log" } });

@@ -19,11 +19,11 @@ import { ReadHold } from "../../methods/read-admission.ts";
 import { noLimits, ReadLimit } from "../../methods/read-limit.ts";
 import { type AskedLogs, askedLogs } from "../../methods/tails/asked-logs.ts";
 import { type MultiEvent, MultiRead } from "../../methods/tails/multi-read.ts";
-import { resumeToken } from "../../methods/tails/resume-token.ts";
+import { parseResumeToken, resumeToken } from "../../methods/tails/resume-token.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { headerOf, quoted } from "../exchange/exchange.ts";
 import { type Form, runStream, tailFormOf } from "../http-tail.ts";
-import { parseRest, type TailRequest, tailParams } from "../tail-request.ts";
+import { parseRest, type TailRequest, tailLogParams, tailParams } from "../tail-request.ts";
 import { logMembers, type TextPlan, textChunks } from "../tail-text.ts";
 import type { LogRequest } from "./log-call.ts";
 
@@ -48,7 +48,7 @@ export function serveTailOfLogs(request: LogRequest): Promise<void> {
   });
 }
 
-const known: readonly string[] = [...tailParams, "log", "log_id", "prefix"];
+const known: readonly string[] = [...tailParams, ...tailLogParams];
 const repeatable: readonly string[] = ["log", "log_id"];
 
 /** @throws Fault "bad-request" */
@@ -63,11 +63,14 @@ function parse(params: URLSearchParams, lastEventId: string): Asked {
       return reject(`${name} is given more than once`, name);
   }
   const from = lastEventId === "" ? (params.get("from") ?? "end") : lastEventId;
+  const resume = from === "start" || from === "end" ? "" : from;
+  if (resume !== "" && lastEventId === "") parseResumeToken(resume, "from", "start, end or ");
+  else if (resume !== "") parseResumeToken(resume, "Last-Event-ID");
   const logs = askedLogs({
     names: params.getAll("log"),
     logIds: params.getAll("log_id"),
     prefix: params.get("prefix") ?? undefined,
-    resume: from === "start" || from === "end" ? "" : from,
+    resume,
     fromStart: from === "start",
   });
   return { ...logs, ...parseRest(params) };

@@ -50,8 +50,11 @@ export function askedLogs({ names, logIds, prefix, resume, fromStart }: LogsRequ
     const logId = logIds[at] === "" ? undefined : logIds[at];
     return { log: namedLogOf(name, "names") ?? defaultLog, logId };
   });
-  const found = new Set(stated.map(({ log }) => log));
-  if (found.size < stated.length) return reject("a log is named twice", "names");
+  const found = new Set<string>();
+  for (const { log } of stated) {
+    if (found.has(log)) return reject(`the log "${log}" is named twice`, "names");
+    found.add(log);
+  }
   return { start, names: stated };
 }
 

@@ -17,8 +17,11 @@ const lifeMax = 0xffff_ffff;
 
 export const resumeToken = ({ life, index, sent }: ResumePlace): string => `r${life}.${index}.${sent}`;
 
-/** @throws Fault "bad-request" for anything but a token. `field` is its name in the request. */
-export function parseResumeToken(text: string, field = "resume"): ResumePlace {
+/**
+ * `field` is the name in the request, `others` the forms that it also has, as "start or ".
+ * @throws Fault "bad-request" for anything but a token
+ */
+export function parseResumeToken(text: string, field = "resume", others = ""): ResumePlace {
   const number = "(0|[1-9]\\d{0,15})";
   const [, life, index, sent] = new RegExp(`^r${number}\\.${number}\\.${number}$`).exec(text) ?? [];
   const place = { life: Number(life), index: Number(index), sent: Number(sent) };
@@ -29,7 +32,7 @@ export function parseResumeToken(text: string, field = "resume"): ResumePlace {
     Number.isSafeInteger(place.sent);
   if (isValid) return place;
   throw new Fault("bad-request", {
-    message: `${field} must be a token that a tail of several logs has sent, "r<life>.<index>.<records>"`,
+    message: `${field} must be ${others}a token that a tail of several logs has sent, "r<life>.<index>.<records>"`,
     facts: { field },
   });
 }

@@ -43,7 +43,9 @@ test("a Last-Event-ID continues after that record, whatever from says", () => {
 });
 
 test("unknown, repeated and invalid parameters are refused with their name", () => {
-  refused(() => parseTail("form=1", undefined), "form", /no parameter form/);
+  const form = /no parameter form, only from, limit, format, batch, log, log_id, prefix$/;
+  refused(() => parseTail("form=1", undefined), "form", form);
+  refused(() => parseTail("log_id=1-1", undefined), "log_id", /log_id needs the log/);
   refused(() => parseTail("limit=1&limit=2", undefined), "limit", /more than once/);
   refused(() => parseTail("format=xml", undefined), "format", /base64, text or json/);
   for (const limit of ["0", "-1", "1.5", "x", "9".repeat(20)])

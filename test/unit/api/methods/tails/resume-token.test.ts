@@ -35,4 +35,8 @@ test("anything else is refused as a bad request", () => {
   for (const text of wrong) {
     assert.throws(() => parseResumeToken(text), { kind: "bad-request", facts: { field: "resume" } }, text);
   }
+  assert.throws(() => parseResumeToken("0", "from", "start, end or "), {
+    message: /^from must be start, end or a token /,
+    facts: { field: "from" },
+  });
 });
