@@ -63,6 +63,8 @@ export class LogRows {
   #writing: Promise<void> | undefined;
   #removing: Promise<void> | undefined;
   #prepared: PreparedStart | undefined;
+  /** The files of another start are being written: no checkpoint and no removal begins meanwhile. */
+  #preparing = false;
   /** The database of a log that was replaced is being closed. */
   #dropping: Promise<void> | undefined;
   readonly #scrub: RowScrub | undefined;
@@ -127,7 +129,7 @@ export class LogRows {
   removes(segments: readonly SealedSegment[]): boolean {
     const nameLogs = segments.some(({ meta }) => meta.namesLogs !== false);
     if (!nameLogs || this.#parts.table().level === 0) return false;
-    if (this.#removing === undefined && !this.#closed) this.#beginRemoval(segments);
+    if (this.#removing === undefined && !this.#preparing && !this.#closed) this.#beginRemoval(segments);
     return true;
   }
 
@@ -139,8 +141,21 @@ export class LogRows {
     this.#removing = begun.finally(() => (this.#removing = undefined));
   }
 
-  /** Writes the rows at a start that the log will be reset to, and builds their database. */
-  async prepare({ end, checkpoint, rows }: LogStart): Promise<void> {
+  /**
+   * Writes the rows at a start that the log will be reset to, and builds their database. It waits for what is under way: a
+   * removal deletes other base files, and a checkpoint can take the next generation.
+   */
+  async prepare(start: LogStart): Promise<void> {
+    this.#preparing = true;
+    try {
+      await Promise.all([this.#writing, this.#removing]);
+      await this.#prepare(start);
+    } finally {
+      this.#preparing = false;
+    }
+  }
+
+  async #prepare({ end, checkpoint, rows }: LogStart): Promise<void> {
     const { place, set } = this.#parts;
     const head = checkpoint.logs ?? emptyHead;
     await this.#prepared?.database?.close();
@@ -165,7 +180,8 @@ export class LogRows {
     const { generation } = set.rowFiles;
     // No database of the log before is taken for one of the new log.
     const isFirst = generation === 0 && size === 0;
-    const files = { base: prepared?.base ?? 0, generation: isFirst ? 0 : generation + 1 };
+    const next = isFirst ? 0 : generation + 1;
+    const files = { base: prepared?.base ?? 0, generation: prepared?.generation ?? next };
     const rows = new CommittedRows(prepared?.database);
     if (rows.database === undefined) loadBase(place, files.base, size, rows);
     this.#watch(rows);
@@ -212,7 +228,7 @@ export class LogRows {
   }
 
   #write(): void {
-    if (this.#pending === undefined || this.#writing !== undefined || this.#closed) return;
+    if (this.#pending === undefined || this.#writing !== undefined || this.#preparing || this.#closed) return;
     const at = this.#pending;
     const { place, table } = this.#parts;
     const begun = this.#checkpoint(at, table().stored).catch((reason: unknown) => {

@@ -223,6 +223,51 @@ function toFormat2(machine: SimMachine): void {
   disk.syncDirectory(`${simDirectory}/log`);
 }
 
+/** A log whose first segments can be removed, with rows before what stays. */
+async function removable(name: string): Promise<{ machine: SimMachine; log: OneNodeLog }> {
+  const machine = simMachine(name);
+  const log = await machine.open(settings);
+  for (let n = 0; n < 12; n++) {
+    await log.change({ kind: "create", name: `${name} ${n}`, settings: {} });
+    await log.append(run("one"), { log: { name: `${name} ${n}` } });
+    await log.trim(1, { log: { name: `${name} ${n}` } });
+  }
+  for (let n = 0; n < 9; n++) await log.append(run(`default ${n}`));
+  await log.trim(9);
+  await log.append(run("last"));
+  return { machine, log };
+}
+
+test("a snapshot that arrives during a removal: its base stays, and the next start has its rows", async () => {
+  const source = (await removable("source")).log.storedLog;
+  await compact(source);
+  const start = { ...source.start, rows: source.rows.baseBytes()! };
+  const { machine, log } = await removable("follower");
+  const { rowStore } = machine;
+  await log.storedLog.rows.settled();
+  const later = () => new Promise((resolve) => setImmediate(resolve));
+  const merge = rowStore.mergeBase.bind(rowStore);
+  rowStore.mergeBase = async (...parts) => {
+    await merge(...parts);
+    for (let turn = 0; turn < 20; turn++) await later();
+  };
+  const build = rowStore.build.bind(rowStore);
+  rowStore.build = async (...parts) => {
+    const built = await build(...parts);
+    for (let turn = 0; turn < 40; turn++) await later();
+    return built;
+  };
+  log.storedLog.compact();
+  await log.storedLog.rows.prepare(start);
+  log.storedLog.reset(start);
+  await log.storedLog.rows.settled();
+  assert.equal(basesOf(machine).length, 1);
+  machine.disk.kill();
+  const again = machine.openStored();
+  assert.equal(again.state.logs.size, start.checkpoint.logs?.size);
+  again.close();
+});
+
 /** The rows before the segment that begins at `first`. */
 function rowsBefore(machine: SimMachine, first: number): LogRow[] {
   const image = { disk: machine.disk.image(), store: machine.store.image() };
