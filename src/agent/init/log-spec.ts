@@ -39,11 +39,15 @@ const byName: ReadonlyMap<string, TextSetting> = new Map(
   textSettings.map((setting) => [setting.name, setting]),
 );
 
+/** Aliases that a file may use. */
+const aliasesMax = 256;
+
 class SpecReader {
   readonly #file: string;
   readonly #yaml = loadYaml();
   readonly #lines: InstanceType<ReturnType<typeof loadYaml>["LineCounter"]>;
   readonly #document: Document;
+  #aliases = 0;
 
   constructor(text: string, file: string) {
     this.#file = file;
@@ -124,10 +128,18 @@ class SpecReader {
     });
   }
 
+  /** To resolve an alias, the library walks over the whole document. */
+  #countAlias(alias: Node): void {
+    if (++this.#aliases <= aliasesMax) return;
+    const { line } = this.#lines.linePos(alias.range?.[0] ?? 0);
+    throw this.#wrong(line, `the file has more than ${aliasesMax} aliases`);
+  }
+
   /** The node that an alias means. */
   #resolved(node: unknown): Node | null {
     const { isAlias, isNode } = this.#yaml;
     if (isAlias(node)) {
+      this.#countAlias(node);
       const meant = node.resolve(this.#document);
       if (meant !== undefined) return meant;
       throw this.#wrong(

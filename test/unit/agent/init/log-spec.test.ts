@@ -82,3 +82,10 @@ test("what is wrong is named with file, line and field", () => {
   }
   assert.throws(() => parse(" ".repeat(specBytesMax + 1)), /logs.yaml: is larger than/);
 });
+
+test("a file with too many aliases is refused", () => {
+  const text = (count: number) =>
+    `logs:\n  a: &a\n    ttl: 1h\n${Array.from({ length: count }, (_, n) => `  b${n}: *a\n`).join("")}`;
+  assert.equal(parse(text(256)).length, 257);
+  assert.throws(() => parse(text(257)), /logs\.yaml line \d+: the file has more than 256 aliases/);
+});
