@@ -1,5 +1,5 @@
 /** The names of logs on the command line: the flag --log, and the argument of `tailrace logs`. */
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { defaultLog, namedLogOf } from "../api/methods/logs/log-name.ts";
 import { Fault } from "../fault.ts";
 import { usageFault } from "./exit-status.ts";
@@ -8,9 +8,16 @@ export interface LogFlag {
   readonly log?: string;
 }
 
-/** Adds --log. */
+/** Adds --log, which can be given once. */
 export const logOption = (command: Command): Command =>
-  command.option("--log <name>", `the log; default: the log "${defaultLog}", which every cluster has`);
+  command.option(
+    "--log <name>",
+    `the log; default: the log "${defaultLog}", which every cluster has`,
+    (name: string, before?: string) => {
+      if (before === undefined) return name;
+      throw new InvalidArgumentError("This command takes one log. Only tail takes several.");
+    },
+  );
 
 export interface LogsFlags {
   readonly log?: readonly string[];
