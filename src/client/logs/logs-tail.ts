@@ -242,11 +242,20 @@ class LogsTail {
   }
 }
 
+const known: Readonly<Record<keyof TailLogsOptions, true>> = {
+  ...{ names: true, prefix: true, resume: true },
+  ...{ onDeleted: true, onPosition: true, signal: true },
+};
+
 /** @throws Fault "bad-request" */
-function checkOptions({ names, prefix, resume }: Partial<TailLogsOptions>): void {
+function checkOptions(options: Partial<TailLogsOptions>): void {
+  const { names, prefix, resume } = options;
   const reject = (message: string, field: string): never => {
     throw new Fault("bad-request", { message, facts: { field } });
   };
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name));
+  if (unknown !== undefined)
+    reject(`a tail has no option "${unknown}", only ${Object.keys(known).join(", ")}`, unknown);
   if ((names === undefined) === (prefix === undefined)) reject("either names or a prefix is needed", "names");
   if (names !== undefined && !Array.isArray(names)) reject("names must be a list of names", "names");
   if (names?.length === 0) reject("names must not be empty", "names");
