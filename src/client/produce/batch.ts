@@ -16,6 +16,7 @@ export function batchOf<Ticket>(items: readonly Item<Ticket>[], expiresAt: numbe
     count,
     expiresAt,
     stamp: undefined,
+    ordinal: 0,
     state: "waiting",
     notBefore: 0,
     isUncertain: false,
@@ -30,6 +31,7 @@ export function splitBatch<Ticket>(batch: Batch<Ticket>): Batch<Ticket>[] {
   let sequence = batch.stamp?.sequence ?? 0;
   return batch.items.map((item) => {
     const part = batchOf([item], batch.expiresAt);
+    part.ordinal = batch.ordinal;
     if (batch.stamp !== undefined) part.stamp = { ...batch.stamp, sequence };
     sequence += part.count;
     return part;

@@ -10,7 +10,10 @@ export interface BatcherSettings {
   readonly bytesMax: number;
   /** How long an open batch waits for more runs, in milliseconds. With 0 it is sent as soon as one may be in flight. */
   readonly lingerMs: number;
-  /** Batches in flight. A node stores the results of five batches of a producer. */
+  /**
+   * Batches in flight. With a producer, also the batches that are sent until the first of them is resolved: a node stores the
+   * results of the last five batches of a producer.
+   */
   readonly inFlightMax: number;
   /** Bytes that are queued or in flight. A single run may have more. */
   readonly queueBytesMax: number;
@@ -34,6 +37,8 @@ export interface Batch<Ticket> {
   /** Time on the monotonic clock when the last attempt must be over, in milliseconds. */
   readonly expiresAt: number;
   stamp: Stamp | undefined;
+  /** How many batches were sent for the first time before this one. */
+  ordinal: number;
   state: "in-flight" | "waiting";
   /** The next attempt is not made before this time. */
   notBefore: number;

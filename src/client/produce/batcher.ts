@@ -16,7 +16,8 @@
  *
  * Without a producer one batch is in flight by default. An uncertain batch is dropped with an unknown outcome.
  *
- * Invariants: at most `inFlightMax` batches are unresolved; at most `queueBytesMax` bytes are buffered, except for a single
+ * Invariants: at most `inFlightMax` batches are unresolved, and with a producer at most as many are sent from the first
+ * unresolved one on; at most `queueBytesMax` bytes are buffered, except for a single
  * larger run.
  */
 import { Fault, type FaultKind } from "../../fault.ts";
@@ -58,6 +59,8 @@ export class Batcher<Ticket> {
   #bytes = 0;
   #epoch: number;
   #sequence = 0;
+  /** Batches that were sent, without their retries. */
+  #started = 0;
   #gap: Gap | undefined;
   #failure: Fault | undefined;
   #outcomes: Outcome<Ticket>[] = [];
@@ -123,7 +126,7 @@ export class Batcher<Ticket> {
       if (waiting === undefined || this.#isAnyInFlight || waiting.notBefore > nowMs) return undefined;
       return this.#send(waiting);
     }
-    if (this.#live.length >= this.#settings.inFlightMax || this.#isRecovering) return undefined;
+    if (!this.#mayStart) return undefined;
     if (this.#sealed.length === 0 && !this.#open.isEmpty && this.#open.lingersUntil <= nowMs) this.#seal();
     const batch = this.#takeSealed();
     if (batch === undefined) return undefined;
@@ -131,8 +134,18 @@ export class Batcher<Ticket> {
       batch.stamp = this.#stampAt(this.#sequence);
       this.#sequence += batch.count;
     }
+    batch.ordinal = this.#started++;
     this.#live.push(batch);
     return this.#send(batch);
+  }
+
+  /** Whether a batch that was not sent yet may be sent, if none waits for a retry. */
+  get #mayStart(): boolean {
+    const { inFlightMax, producer } = this.#settings;
+    if (this.#live.length >= inFlightMax || this.#isRecovering) return false;
+    // A retry of the first one must find its result on the node, however many of the later ones were acknowledged.
+    const [first] = this.#live;
+    return producer === undefined || first === undefined || this.#started - first.ordinal < inFlightMax;
   }
 
   /** Takes the first sealed batch, without the runs that have been canceled. */
@@ -149,7 +162,6 @@ export class Batcher<Ticket> {
 
   /** When next() must be called again. Undefined: only after acked(), failed() or add(). */
   wakeAt(): number | undefined {
-    const { inFlightMax } = this.#settings;
     const times = [...this.#live, ...this.#sealed]
       .filter(({ state }) => state === "waiting")
       .map(({ expiresAt }) => expiresAt);
@@ -157,7 +169,7 @@ export class Batcher<Ticket> {
     const waiting = this.#live.find(({ state }) => state === "waiting");
     if (waiting !== undefined) {
       if (!this.#isAnyInFlight) times.push(waiting.notBefore);
-    } else if (this.#live.length < inFlightMax && this.#gap === undefined && !this.#isRecovering) {
+    } else if (this.#gap === undefined && this.#mayStart) {
       if (this.#sealed.length > 0) times.push(Number.NEGATIVE_INFINITY);
       else if (!this.#open.isEmpty) times.push(this.#open.lingersUntil);
     }

@@ -42,6 +42,16 @@ test("a batch lingers for more runs, and is sent at once when it is full or flus
   assert.equal(batcher.next(1e9), undefined, "two are in flight");
 });
 
+test("a producer sends no more batches than a node keeps results of until the first one is resolved", () => {
+  const batcher = new Batcher<number>(settings({ recordsMax: 1, ...stamped }));
+  for (let n = 0; n < 4; n++) batcher.add(one(), n, 0);
+  const [first, second] = [batcher.next(0)!, batcher.next(0)!];
+  batcher.acked(second, appended(1, 1));
+  assert.equal(batcher.next(0), undefined, "the first one can still be sent again");
+  batcher.acked(first, appended(0, 1));
+  assert.deepEqual([batcher.next(0)?.stamp?.sequence, batcher.next(0)?.stamp?.sequence], [2, 3]);
+});
+
 test("flush ends the linger time of the open batch only", () => {
   const batcher = new Batcher<number>(settings());
   batcher.add(one(), 0, 0);
