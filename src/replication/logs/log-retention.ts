@@ -61,10 +61,18 @@ export class LogRetention {
 
   start(): void {
     this.#timer = this.#ports.clock.after(everyMs, () => {
-      void this.#work().finally(() => {
-        if (!this.#closed) this.start();
-      });
+      void this.#workNow();
     });
+  }
+
+  /** A database that cannot be read is noted where it is read. The next round begins from the start. */
+  async #workNow(): Promise<void> {
+    try {
+      await this.#work();
+    } catch {
+      this.#round = undefined;
+    }
+    if (!this.#closed) this.start();
   }
 
   close(): void {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
 import type { LogRow } from "../../../../src/log/mod.ts";
-import { decideRetention } from "../../../../src/replication/logs/log-retention.ts";
+import { decideRetention, LogRetention } from "../../../../src/replication/logs/log-retention.ts";
 import type { NamedLogSettings } from "../../../../src/types.ts";
 import { run, simMachine } from "../../../support/log/logs.ts";
 import { until } from "../../../support/until.ts";
@@ -74,4 +75,30 @@ test("a node deletes logs that expire and trims those beyond their settings, and
   assert.equal(next, 10);
   assert.ok(lowest > 0 && bytes <= 200, `${lowest} ${bytes}`);
   assert.deepEqual(await named.open({ name: "plain" }).bounds(), { lowest: 0, next: 10 });
+});
+
+test("a database that cannot be read ends a round, and the next one begins from the start", async () => {
+  const { clock } = simMachine("unreadable");
+  let rounds = 0;
+  const retention = new LogRetention({
+    clock,
+    table: () => ({
+      *due() {
+        rounds++;
+        yield 1;
+        throw new Fault("corrupt");
+      },
+      row: () => undefined,
+    }),
+    admin: { expire: () => assert.fail("expired"), trim: () => assert.fail("trimmed") },
+    leads: () => true,
+    expiryMs: () => 1,
+    seekTime: never,
+  });
+  retention.start();
+  await until("three rounds began", () => {
+    clock.advance(1_000);
+    return rounds === 3;
+  });
+  retention.close();
 });
