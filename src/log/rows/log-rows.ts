@@ -148,7 +148,7 @@ export class LogRows {
   async prepare(start: LogStart): Promise<void> {
     this.#preparing = true;
     try {
-      await Promise.all([this.#writing, this.#removing]);
+      await Promise.all([this.#writing, this.#removing, this.#dropping]);
       await this.#prepare(start);
     } finally {
       this.#preparing = false;
@@ -272,7 +272,12 @@ export class LogRows {
   /** Removes the databases of other generations. One that cannot be removed is removed later. */
   #removeOthers(generation: number): void {
     const { store } = this.#parts.place;
-    for (const other of store?.generations() ?? []) if (other !== generation) store?.remove(other);
+    const used = [generation, this.#prepared?.generation];
+    try {
+      for (const other of store?.generations() ?? []) if (!used.includes(other)) store?.remove(other);
+    } catch (reason) {
+      if (troubleOf(reason) === "lost") this.#parts.faultOf(reason);
+    }
   }
 
   async #remove(segments: readonly SealedSegment[]): Promise<void> {

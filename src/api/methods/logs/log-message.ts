@@ -1,16 +1,17 @@
 /** LogInfo as a message, and what a caller may see of it. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Fault } from "../../../fault.ts";
 import type { LogInfoSchema } from "../../../gen/log/v1/log_pb.js";
-import { assert } from "../../../lib/assert.ts";
 import type { LogInfo } from "../../../types.ts";
 import type { Call } from "../../calls/call-tracker.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { logIdText } from "./log-id.ts";
 import { settingsMessage } from "./log-settings.ts";
 
+/** @throws Fault "unknown" if the leader's answer to a change has no log, which only a delete may have */
 export function requiredLog(log: LogInfo | undefined): LogInfo {
-  assert(log !== undefined, "only a delete leaves no log");
-  return log;
+  if (log !== undefined) return log;
+  throw new Fault("unknown", { message: "the answer of the leader has no log: it may have been changed" });
 }
 
 const identityOf = ({ name, life, id, settings }: LogInfo) => ({

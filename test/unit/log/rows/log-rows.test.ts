@@ -7,6 +7,7 @@ import { corrupt, directoryOf } from "../../../support/log/closed-log.ts";
 import { compact, run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
 import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
 import { MemoryRowStore } from "../../../support/rows/memory-row-store.ts";
+import { until } from "../../../support/until.ts";
 
 const settings = { segmentStoreBytesMax: 900 };
 const rowsOf = ({ storedLog }: Pick<OneNodeLog, "storedLog">): LogRow[] =>
@@ -265,6 +266,44 @@ test("a snapshot that arrives during a removal: its base stays, and the next sta
   machine.disk.kill();
   const again = machine.openStored();
   assert.equal(again.state.logs.size, start.checkpoint.logs?.size);
+  again.close();
+});
+
+test("snapshots that arrive one after another: the last one counts, and the databases before it are removed", async () => {
+  const source = (await removable("source")).log.storedLog;
+  await compact(source);
+  const start = { ...source.start, rows: source.rows.baseBytes()! };
+  const { machine, log } = await removable("follower");
+  const { storedLog } = log;
+  const { rowStore } = machine;
+  const open = new Set<number>();
+  const build = rowStore.build.bind(rowStore);
+  rowStore.build = async (identity, from) => {
+    const built = await build(identity, from);
+    open.add(identity.generation);
+    const close = built.close.bind(built);
+    built.close = async () => {
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await close();
+      open.delete(identity.generation);
+    };
+    return built;
+  };
+  const remove = rowStore.remove.bind(rowStore);
+  rowStore.remove = (generation) => {
+    assert.ok(!open.has(generation), "a database that is open was removed");
+    remove(generation);
+  };
+  for (let time = 0; time < 3; time++) {
+    await storedLog.rows.prepare(start);
+    storedLog.reset(start);
+  }
+  await storedLog.rows.settled();
+  await until("one database stays", () => machine.rowStore.generations().length === 1);
+  machine.disk.kill();
+  const again = machine.openStored();
+  assert.equal(again.state.logs.size, start.checkpoint.logs?.size);
+  assert.notEqual(again.state.logs.stored.database, undefined);
   again.close();
 });
 
