@@ -1,5 +1,5 @@
 /**
- * The main thread's side of the worker. The worker starts with its first job: a node without named logs has none. If it
+ * The main thread's side of the worker. The worker starts with its first job: a node without named logs starts no worker. If it
  * ends unexpectedly, its job fails and the next one starts another worker.
  */
 import { Worker } from "node:worker_threads";

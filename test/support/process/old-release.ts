@@ -1,6 +1,6 @@
 /**
  * An older release of Tailrace for tests of upgrades: a directory of its sources with node_modules, or a revision of this
- * repository, which is unpacked into a directory. A clone without that revision, such as a shallow one, has none.
+ * repository, which is unpacked into a directory. A clone without that revision, such as a shallow one, has no old release.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";

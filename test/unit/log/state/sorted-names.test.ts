@@ -2,28 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prng } from "../../../../src/lib/prng.ts";
 import { SortedNames } from "../../../../src/log/state/sorted-names.ts";
-
-const byBytes = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other));
-/** Where UTF-16 and UTF-8 differ: code points from U+E000 on, and those above U+FFFF. */
-const points = [
-  "",
-  "a",
-  "a/",
-  "a/b",
-  "ab",
-  "b",
-  "\u00fc",
-  "\ud7ff",
-  "\ue000",
-  "\uff5e",
-  "\uffff",
-  "\u{10000}",
-  "\u{1f600}",
-  "\u{10ffff}",
-];
-const names = [...new Set(points.flatMap((one) => points.map((other) => one + other)))].filter(
-  (name) => name !== "",
-);
+import { byBytes, names, points } from "../../../support/log/name-samples.ts";
 
 test("pages agree with a filtered list, for random names, prefixes and places", () => {
   const random = prng("names");

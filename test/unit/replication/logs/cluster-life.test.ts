@@ -106,7 +106,7 @@ test("another life after the repair of a cluster of one node: an id of before is
   assert.equal((await cluster.leader()).replica!.log.named.life, life, "another start changes nothing");
 });
 
-test("a life differs from the one before, and default alone has none", async () => {
+test("a life differs from the one before, and a log of default alone has no life", async () => {
   assert.equal(
     drawLife(() => 0),
     1,
