@@ -5,9 +5,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { NodeConnections } from "../support/chaos/clients/node-connections.ts";
-import { Fleet, type FleetNode } from "../support/chaos/fleet.ts";
-import { Operator } from "../support/chaos/operator.ts";
+import { NodeConnections } from "../chaos/clients/node-connections.ts";
+import { Fleet, type FleetNode } from "../chaos/fleet.ts";
+import { Operator } from "../chaos/operator.ts";
 import { openOneNode } from "../support/log/one-node-log.ts";
 import { failover, waitUntilWhole } from "./failover.ts";
 import { paced } from "./load/paced.ts";

@@ -5,8 +5,8 @@
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Log } from "../../src/gen/log/v1/log_pb.js";
-import type { Fleet, FleetNode } from "../support/chaos/fleet.ts";
-import type { Operator } from "../support/chaos/operator.ts";
+import type { Fleet, FleetNode } from "../chaos/fleet.ts";
+import type { Operator } from "../chaos/operator.ts";
 import { median, report } from "./report.ts";
 
 const everyMs = 20;

@@ -6,7 +6,7 @@
  */
 import { type Message, proposal } from "../../src/raft/core/mod.ts";
 import { MemoryLogStorage } from "../support/disk/memory-log-storage.ts";
-import { Lab, LabNetwork } from "../support/raft/raft-lab.ts";
+import { Lab, LabNetwork } from "../unit/raft/raft-lab.ts";
 
 function run(entries: number, perProposal: number): void {
   const labs = [1, 2, 3].map(

@@ -7,11 +7,11 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openClient, type TailraceClient } from "../../src/client/mod.ts";
-import { makeCertificates } from "../support/chaos/credentials.ts";
+import { makeCertificates } from "../chaos/credentials.ts";
+import { startCluster } from "../chaos/started-cluster.ts";
 import { openTail } from "../support/http/tail-reader.ts";
 import { processWait } from "../support/process/cluster.ts";
 import { startNode, tailrace } from "../support/process/process.ts";
-import { startCluster } from "../support/process/started-cluster.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { SmallDisk } from "../support/chaos/small-disk.ts";
+import { SmallDisk } from "../support/disk/small-disk.ts";
 import { curl } from "../support/http/curl.ts";
 import { processWait, TestCluster } from "../support/process/cluster.ts";
 import { tailrace } from "../support/process/process.ts";

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { Links } from "../support/chaos/network/links.ts";
+import { Links } from "../chaos/network/links.ts";
 import { freePort } from "../support/process/free-port.ts";
 import { until } from "../support/until.ts";
 

@@ -1,10 +1,10 @@
 /** The book's test of its distributed log, with the same name, and nodes as processes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { startCluster } from "../chaos/started-cluster.ts";
 import { curl } from "../support/http/curl.ts";
 import { processWait } from "../support/process/cluster.ts";
 import { tailrace } from "../support/process/process.ts";
-import { startCluster } from "../support/process/started-cluster.ts";
 import { until } from "../support/until.ts";
 
 test("TestMultipleNodes: records appended to one node are on all nodes, and a removed node gets no more records", async (t) => {

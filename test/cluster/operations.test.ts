@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Membership, openMembership } from "../../src/membership/mod.ts";
-import { localTiming } from "../support/gossip/local-timing.ts";
 import { curl } from "../support/http/curl.ts";
 import { type ClusterNode, processWait, TestCluster, type TestContext } from "../support/process/cluster.ts";
 import { tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
+import { localTiming } from "../support/time/local-timing.ts";
 import { until } from "../support/until.ts";
 
 type Three = [ClusterNode, ClusterNode, ClusterNode];

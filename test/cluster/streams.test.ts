@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { flawOf, LineStream, valuesOf } from "../support/http/streamed-lines.ts";
 import { processWait, TestCluster } from "../support/process/cluster.ts";
 import { ended, startCommand } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
+import { flawOf, LineStream, valuesOf } from "./streamed-lines.ts";
 
 test("a fast stream through a follower is appended completely, and changes of the leader keep the order", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { abortCycles } from "../support/http/abort-cycles.ts";
+import { abortCycles } from "../wire/api/abort-cycles.ts";
 
 test("ten thousand clients that disconnect during a call leave no resource behind", {
   timeout: 300_000,

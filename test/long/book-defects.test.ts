@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { defectsIn, tryTests } from "../support/process/book-defects.ts";
 import { root } from "../support/process/process.ts";
+import { defectsIn, tryTests } from "./book-defects.ts";
 
 const ofBook = defectsIn("test/defects");
 const ofLogs = defectsIn("test/defects/logs");

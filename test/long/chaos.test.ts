@@ -1,6 +1,6 @@
 /** Chaos runs with real processes, longer than in test/cluster. TAILRACE_SEED sets the seed. */
 import { test } from "node:test";
-import { testChaos } from "../support/chaos/chaos-test.ts";
+import { testChaos } from "../chaos/chaos-test.ts";
 
 const seed = process.env["TAILRACE_SEED"] ?? 2;
 const often = { seed, tempo: 1, rate: 200, faults: 20, acked: 10_000, every: true } as const;

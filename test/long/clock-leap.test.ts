@@ -10,11 +10,11 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { openClient } from "../../src/client/mod.ts";
 import { Log } from "../../src/gen/log/v1/log_pb.js";
+import { startCluster } from "../chaos/started-cluster.ts";
 import { curl } from "../support/http/curl.ts";
 import { processWait } from "../support/process/cluster.ts";
 import { MovedClock } from "../support/process/moved-clock.ts";
 import { startNode } from "../support/process/process.ts";
-import { startCluster } from "../support/process/started-cluster.ts";
 import { scratchDirectory } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fuzz } from "../support/http/fuzz.ts";
+import { fuzz } from "../wire/hostile/fuzz.ts";
 
 test("a minute of hostile bytes changes no state and stops no process", { timeout: 180_000 }, async () => {
   const seed = process.env["TAILRACE_FUZZ_SEED"] ?? String(Date.now());

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { killRepeatedly } from "../support/log/kill-harness.ts";
+import { killRepeatedly } from "../unit/log/kill-harness.ts";
 
 test("three hundred kills under load lose no acknowledged record and duplicate none", async (t) => {
   const killed = await killRepeatedly(300, 2);

@@ -2,7 +2,7 @@
  * Many random histories of gossip clusters (see gossip-chaos). TAILRACE_SEEDS=A..B sets the seeds.
  */
 import { test } from "node:test";
-import { runGossipChaos } from "../support/gossip/gossip-chaos.ts";
+import { runGossipChaos } from "../sim/membership/gossip-chaos.ts";
 
 const [from = 1_000, to = 1_399] = (process.env["TAILRACE_SEEDS"] ?? "")
   .split("..")

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lanTiming } from "../../src/membership/swim/timing.ts";
-import { startMember } from "../support/gossip/serf-agent.ts";
 import { until } from "../support/until.ts";
+import { startMember } from "../wire/gossip/serf-agent.ts";
 
 for (const { size, coreShareMax } of [
   { size: 3, coreShareMax: 0.005 },

@@ -3,9 +3,9 @@
  */
 import { test } from "node:test";
 import { generateKey } from "../../src/membership/mod.ts";
-import { interop, title } from "../support/gossip/serf-interop.ts";
 import { requireProgram } from "../support/process/require-program.ts";
 import { scratch } from "../support/scratch.ts";
+import { interop, title } from "../wire/gossip/serf-interop.ts";
 
 for (const direction of ["they join us", "we join them"] as const) {
   for (const key of [undefined, generateKey(), Buffer.alloc(16, 7).toString("base64")]) {

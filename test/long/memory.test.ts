@@ -10,10 +10,10 @@ import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { attacks, recordBytes, records } from "../support/http/memory-attacks.ts";
-import { memoryCgroup } from "../support/process/memory-cgroup.ts";
 import { ended, environment, root } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
+import { attacks, recordBytes, records } from "../wire/hostile/memory-attacks.ts";
+import { memoryCgroup } from "./memory-cgroup.ts";
 
 const MiB = 2 ** 20;
 const limitBytes = 256 * MiB;

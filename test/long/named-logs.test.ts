@@ -1,8 +1,8 @@
 import { test } from "node:test";
 import fc from "fast-check";
-import { worlds } from "../support/log/log-arbitrary.ts";
-import { namedSteps } from "../support/log/named-arbitrary.ts";
-import { runNamedModel } from "../support/log/named-model.ts";
+import { worlds } from "../unit/log/model/log-arbitrary.ts";
+import { namedSteps } from "../unit/log/model/named-arbitrary.ts";
+import { runNamedModel } from "../unit/log/model/named-model.ts";
 
 test("named logs agree with their model in many worlds", { timeout: 900_000 }, async () => {
   const seed = Number(process.env["TAILRACE_MODEL_SEED"] ?? Date.now() % 2 ** 31);

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { defectsIn, tryTests } from "../support/process/book-defects.ts";
 import { root } from "../support/process/process.ts";
+import { defectsIn, tryTests } from "./book-defects.ts";
 
 const defects = defectsIn("test/defects/queue");
 const page = readFileSync(join(root, "test/DEFECTS.md"), "utf8");

@@ -5,6 +5,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import { testAuthority, writeTlsFiles } from "../support/process/certificates.ts";
+import { type NodeProcess, startNode } from "../support/process/process.ts";
+import { scratch } from "../support/scratch.ts";
 import {
   boundaryLines,
   descriptors,
@@ -12,10 +15,7 @@ import {
   fuzzRequests,
   isServed,
   residentBytes,
-} from "../support/http/request-fuzz.ts";
-import { testAuthority, writeTlsFiles } from "../support/process/certificates.ts";
-import { type NodeProcess, startNode } from "../support/process/process.ts";
-import { scratch } from "../support/scratch.ts";
+} from "../wire/hostile/request-fuzz.ts";
 
 const casesMax = Number(process.env["TAILRACE_FUZZ_CASES"] ?? 150_000);
 /** A tenth of the usual rate. */

@@ -8,10 +8,10 @@ import { type TestContext, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import * as newLibrary from "../../src/client/mod.ts";
 import { type ClusterNode, processWait, TestCluster } from "../support/process/cluster.ts";
-import { type OldRelease, oldRelease } from "../support/process/old-release.ts";
 import { ended, startCommand, tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
+import { type OldRelease, oldRelease } from "./old-release.ts";
 
 type Library = Pick<typeof newLibrary, "openClient">;
 

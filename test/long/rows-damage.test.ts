@@ -33,7 +33,7 @@ test("sixty kills lose no write and leave no half of one", { timeout: 900_000 },
   assert.equal(status, 0, out);
 });
 
-for (const patch of globSync("test/support/rows/bugs/*.patch", { cwd: root }).sort()) {
+for (const patch of globSync("test/unit/rows/bugs/*.patch", { cwd: root }).sort()) {
   const [file = "", about = ""] = readFileSync(join(root, patch), "utf8").split("\n")[0]!.split(": ");
   test(`found when it is put in: ${about}`, { timeout: 300_000 }, async () => {
     const { out } = await run(file, {

@@ -5,15 +5,15 @@ import { statSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openRowStore } from "../../src/rows/mod.ts";
-import { longestTurnMs } from "../support/http/longest-turn.ts";
-import { manyRows } from "../support/rows/many-rows.ts";
-import type { RowFigures } from "../support/rows/measure-rows.ts";
-import { headOf } from "../support/rows/row-samples.ts";
-import { identityOf } from "../support/rows/row-store-suite.ts";
 import { scratch } from "../support/scratch.ts";
+import { longestTurnMs } from "../support/time/longest-turn.ts";
+import { manyRows } from "../unit/rows/many-rows.ts";
+import { headOf } from "../unit/rows/row-samples.ts";
+import { identityOf } from "../unit/rows/row-store-suite.ts";
+import type { RowFigures } from "./measure-rows.ts";
 
 const count = Number(process.env["ROWS"] ?? 1_000_000);
-const program = fileURLToPath(new URL("../support/rows/measure-rows.ts", import.meta.url));
+const program = fileURLToPath(new URL("./measure-rows.ts", import.meta.url));
 
 test("a million rows take little space and memory, and hold no turn of the event loop", async (t) => {
   const directory = scratch(t);

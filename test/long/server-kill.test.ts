@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { killServerAgainAndAgain } from "../support/process/server-kill.ts";
 import { scratchDirectory } from "../support/scratch.ts";
+import { killServerAgainAndAgain } from "./server-kill.ts";
 
 test("a hundred kills of a real server under HTTP writers lose no acknowledged record and duplicate none", async (t) => {
   using scratch = scratchDirectory();

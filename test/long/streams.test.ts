@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { faultOf } from "../../src/client/mod.ts";
-import { flawOf, LineStream, valuesOf } from "../support/http/streamed-lines.ts";
+import { flawOf, LineStream, valuesOf } from "../cluster/streamed-lines.ts";
 import { type ClusterNode, processWait, TestCluster } from "../support/process/cluster.ts";
 import { ended, startCommand } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";

@@ -1,7 +1,7 @@
 /** Thousands of tails that are closed and reset. test/wire/hostile/hostile.test.ts has fewer. */
 import { test } from "node:test";
 import { createFastPath } from "../../src/api/mod.ts";
-import { dropTails, resetTails } from "../support/http/dropped-tails.ts";
+import { dropTails, resetTails } from "../wire/hostile/dropped-tails.ts";
 
 for (const [lane, options] of Object.entries({ reference: {}, "fast path": { fastPath: createFastPath } })) {
   test(`ten thousand tails that are opened and dropped leave nothing behind, ${lane}`, () =>

@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runGossipChaos } from "../../support/gossip/gossip-chaos.ts";
-import { GossipSim } from "../../support/gossip/gossip-sim.ts";
+import { runGossipChaos } from "./gossip-chaos.ts";
+import { GossipSim } from "./gossip-sim.ts";
 
 test("TestMembership: three members join, one leaves, and all see the expected statuses", () => {
   const sim = new GossipSim("book");

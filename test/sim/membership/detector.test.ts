@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lanTiming, retransmitLimit, suspicionBounds } from "../../../src/membership/swim/timing.ts";
-import { GossipSim } from "../../support/gossip/gossip-sim.ts";
+import { GossipSim } from "./gossip-sim.ts";
 
 test("one hundred members join through one of them despite loss, delay and duplication", (t) => {
   const sim = GossipSim.cluster("form", 100, { loss: 0.1, duplication: 0.1, delayMs: [1, 80] });

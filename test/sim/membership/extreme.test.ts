@@ -25,7 +25,7 @@ import {
 } from "../../../src/membership/serf/serf-messages.ts";
 import { encodeSerfState } from "../../../src/membership/serf/serf-state.ts";
 import { encodeTags } from "../../../src/membership/serf/tags.ts";
-import { GossipSim } from "../../support/gossip/gossip-sim.ts";
+import { GossipSim } from "./gossip-sim.ts";
 
 const times = [0, 1, 2, 511, 512, 513, 1_000, 2 ** 31, 2 ** 32, 2 ** 40, 2 ** 47];
 const numbers = [0, 1, 2, 3, 50, 2 ** 20, 2 ** 31 - 2 ** 20, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { encodeAlive, encodeUserMessage, protocolVersions } from "../../../src/membership/codec/messages.ts";
 import { encodeIntent, encodeQuery, encodeUserEvent } from "../../../src/membership/serf/serf-messages.ts";
 import { encodeTags } from "../../../src/membership/serf/tags.ts";
-import { GossipSim, type SimMember } from "../../support/gossip/gossip-sim.ts";
+import { GossipSim, type SimMember } from "./gossip-sim.ts";
 
 test("floods of names, events, queries and intents stay within the limits", () => {
   const sim = GossipSim.cluster("flood", 3);

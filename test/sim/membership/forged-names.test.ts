@@ -8,7 +8,7 @@ import {
   protocolVersions,
 } from "../../../src/membership/codec/messages.ts";
 import { encodeTags } from "../../../src/membership/serf/tags.ts";
-import { GossipSim, type SimMember } from "../../support/gossip/gossip-sim.ts";
+import { GossipSim, type SimMember } from "./gossip-sim.ts";
 
 function assertAllLive(sim: GossipSim): void {
   assert.ok(

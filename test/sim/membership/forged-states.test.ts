@@ -9,7 +9,7 @@ import {
 } from "../../../src/membership/codec/messages.ts";
 import { encodeIntent } from "../../../src/membership/serf/serf-messages.ts";
 import { encodeTags } from "../../../src/membership/serf/tags.ts";
-import { GossipSim, type SimMember } from "../../support/gossip/gossip-sim.ts";
+import { GossipSim, type SimMember } from "./gossip-sim.ts";
 
 const incarnations = [0, 1, 2, 5, 1_000, 2 ** 24, 2 ** 31 - 2 ** 20, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
 

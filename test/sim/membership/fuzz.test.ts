@@ -18,7 +18,7 @@ import { StreamReader } from "../../../src/membership/codec/stream.ts";
 import { encodeIntent, encodeUserEvent } from "../../../src/membership/serf/serf-messages.ts";
 import { encodeSerfState } from "../../../src/membership/serf/serf-state.ts";
 import { encodeTags } from "../../../src/membership/serf/tags.ts";
-import { GossipSim, type SimMember } from "../../support/gossip/gossip-sim.ts";
+import { GossipSim, type SimMember } from "./gossip-sim.ts";
 
 function assertAllLive(sim: GossipSim): void {
   assert.ok(

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeUserMessage } from "../../../src/membership/codec/messages.ts";
 import { encodeIntent, encodeQuery } from "../../../src/membership/serf/serf-messages.ts";
-import { GossipSim, type SimMember } from "../../support/gossip/gossip-sim.ts";
+import { GossipSim, type SimMember } from "./gossip-sim.ts";
 
 function assertAllLive(sim: GossipSim): void {
   assert.ok(

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AccessControl, namedIdentity } from "../../../src/access/mod.ts";
-import { longestTurnMs } from "../../support/http/longest-turn.ts";
+import { longestTurnMs } from "../../support/time/longest-turn.ts";
 
 const lines = (count: number, line: (at: number) => string): string =>
   Array.from({ length: count }, (_, at) => line(at)).join("\n");

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { openDataDirectory } from "../../../src/agent/data-directory.ts";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
-import { SmallDisk } from "../../support/chaos/small-disk.ts";
+import { SmallDisk } from "../../support/disk/small-disk.ts";
 import { openOneNode } from "../../support/log/one-node-log.ts";
 import { scratch } from "../../support/scratch.ts";
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
 import type { ProducerStamp, Written } from "../../../src/types.ts";
-import { FakeCluster, freshnessOf } from "../../support/client/fake-cluster.ts";
 import { run, valuesOf } from "../../support/log/logs.ts";
 import { until } from "../../support/until.ts";
+import { FakeCluster, freshnessOf } from "./fake-cluster.ts";
 
 const isFault =
   (kind: FaultKind, written: Written) =>

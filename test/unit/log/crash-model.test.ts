@@ -1,8 +1,8 @@
 import { test } from "node:test";
 import fc from "fast-check";
-import { runStorageModel } from "../../support/disk/storage-model.ts";
-import { steps, storageSteps, storageWorlds, worlds } from "../../support/log/log-arbitrary.ts";
-import { runModel } from "../../support/log/log-model.ts";
+import { steps, storageSteps, storageWorlds, worlds } from "./model/log-arbitrary.ts";
+import { runModel } from "./model/log-model.ts";
+import { runStorageModel } from "./model/storage-model.ts";
 
 test("a log on a failing disk agrees with its model, whatever happens", async () => {
   await fc.assert(

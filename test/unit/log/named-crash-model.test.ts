@@ -1,8 +1,8 @@
 import { test } from "node:test";
 import fc from "fast-check";
-import { worlds } from "../../support/log/log-arbitrary.ts";
-import { namedSteps } from "../../support/log/named-arbitrary.ts";
-import { runNamedModel } from "../../support/log/named-model.ts";
+import { worlds } from "./model/log-arbitrary.ts";
+import { namedSteps } from "./model/named-arbitrary.ts";
+import { runNamedModel } from "./model/named-model.ts";
 
 test("named logs on a failing disk agree with their model, whatever happens", async () => {
   await fc.assert(

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prng } from "../../../src/lib/prng.ts";
 import { smallBytes } from "../../../src/memory/memory-budget.ts";
-import { KiB, limit, virtualBudget } from "../../support/http/virtual-budget.ts";
+import { KiB, limit, virtualBudget } from "./virtual-budget.ts";
 
 test("waiting readers are woken in their order when memory is free, small ones apart from large ones", () => {
   const { memory, pass } = virtualBudget();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { smallBytes } from "../../../src/memory/memory-budget.ts";
-import { KiB, limit, virtualBudget } from "../../support/http/virtual-budget.ts";
+import { KiB, limit, virtualBudget } from "./virtual-budget.ts";
 
 test("while memory is short, shares without progress are evicted, the largest first", () => {
   const { memory, pass } = virtualBudget();

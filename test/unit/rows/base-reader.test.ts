@@ -15,7 +15,7 @@ import {
 import { mergeBase, openBase, type StoredRow } from "../../../src/rows/mod.ts";
 import { RowPacker } from "../../../src/rows/row-codec.ts";
 import { SimDisk } from "../../support/disk/sim-disk.ts";
-import { headOf, put, sampleRow, sampleRows } from "../../support/rows/row-samples.ts";
+import { headOf, put, sampleRow, sampleRows } from "./row-samples.ts";
 
 const path = "/log/1.rows";
 

@@ -5,7 +5,7 @@ import { Fault } from "../../../src/fault.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import { mergeBase, openBase, type RowChange, type StoredRow } from "../../../src/rows/mod.ts";
 import { SimDisk } from "../../support/disk/sim-disk.ts";
-import { deleted, headOf, put, sampleRow, sampleRows } from "../../support/rows/row-samples.ts";
+import { deleted, headOf, put, sampleRow, sampleRows } from "./row-samples.ts";
 
 const path = (index: number): string => `/log/${String(index).padStart(20, "0")}.rows`;
 

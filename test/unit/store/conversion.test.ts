@@ -10,9 +10,9 @@ import { prng } from "../../../src/lib/prng.ts";
 import { verifyLog } from "../../../src/log/mod.ts";
 import { readLmdb } from "../../../src/store/lmdb-reader.ts";
 import { openStableStore, openToRepair, type StableStore } from "../../../src/store/mod.ts";
-import { lmdbRecords, lmdbValues, putLmdbDirectory } from "../../support/disk/lmdb-directory.ts";
 import { openOneNode } from "../../support/log/one-node-log.ts";
 import { scratch } from "../../support/scratch.ts";
+import { lmdbRecords, lmdbValues, putLmdbDirectory } from "./lmdb-directory.ts";
 
 const isCorrupt = (reason: unknown): boolean => reason instanceof Fault && reason.kind === "corrupt";
 const all = (store: StableStore): Map<string, unknown> =>

@@ -15,7 +15,7 @@ import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { openStableStore, openToRepair } from "../../../src/store/mod.ts";
 import { readWal } from "../../../src/store/sqlite-wal.ts";
-import { SmallDisk } from "../../support/chaos/small-disk.ts";
+import { SmallDisk } from "../../support/disk/small-disk.ts";
 import { scratch } from "../../support/scratch.ts";
 
 const isCorrupt = (reason: unknown): boolean => reason instanceof Fault && reason.kind === "corrupt";

@@ -9,7 +9,7 @@ import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import { StateDatabase } from "../../../src/store/state-database.ts";
 import { encodeState, salvageState } from "../../../src/store/state-image.ts";
-import { SmallDisk } from "../../support/chaos/small-disk.ts";
+import { SmallDisk } from "../../support/disk/small-disk.ts";
 import { scratch } from "../../support/scratch.ts";
 
 /** Flipped bits in each of both files. 20,000 of each were run when this was written: no wrong value. */

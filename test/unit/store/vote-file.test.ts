@@ -6,8 +6,8 @@ import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import { readVoteFile, VoteFile, voteFileBytes, writeVoteFile } from "../../../src/store/vote-file.ts";
 import { emptyVote, encodeReceipt, type VoteRecord } from "../../../src/store/vote-record.ts";
-import { SmallDisk } from "../../support/chaos/small-disk.ts";
 import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
+import { SmallDisk } from "../../support/disk/small-disk.ts";
 import { scratch } from "../../support/scratch.ts";
 
 const directory = "/meta";

@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { prng } from "../../../src/lib/prng.ts";
 import { SimDisk } from "../../support/disk/sim-disk.ts";
 import { MemoryRowStore } from "../../support/rows/memory-row-store.ts";
-import { headOf, put, sampleRow } from "../../support/rows/row-samples.ts";
-import { identityOf, rowStoreSuite } from "../../support/rows/row-store-suite.ts";
+import { headOf, put, sampleRow } from "../rows/row-samples.ts";
+import { identityOf, rowStoreSuite } from "../rows/row-store-suite.ts";
 
 function newStore(): { disk: SimDisk; store: MemoryRowStore; path: (name: string) => string } {
   const disk = new SimDisk(prng(1));

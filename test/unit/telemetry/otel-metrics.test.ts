@@ -7,8 +7,8 @@ import { Writable } from "node:stream";
 import { test } from "node:test";
 import { secondsBoundaries } from "../../../src/lib/telemetry.ts";
 import { openTelemetry } from "../../../src/telemetry/mod.ts";
-import { longestTurnMs } from "../../support/http/longest-turn.ts";
 import { requireProgram } from "../../support/process/require-program.ts";
+import { longestTurnMs } from "../../support/time/longest-turn.ts";
 
 async function text(): Promise<string> {
   const destination = new Writable({ write: (_chunk, _encoding, done) => done() });

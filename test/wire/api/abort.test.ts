@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { abortCycles } from "../../support/http/abort-cycles.ts";
+import { abortCycles } from "./abort-cycles.ts";
 
 test("clients that disconnect during a request leave no memory in use", { timeout: 300_000 }, async () => {
   const { tails, calls, connections, heapGrowth } = await abortCycles(400);

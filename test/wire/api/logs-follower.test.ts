@@ -5,9 +5,9 @@ import { Code, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { createFastPath } from "../../../src/api/mod.ts";
 import { Log, Logs } from "../../../src/gen/log/v1/log_pb.js";
-import { bytes, collect, failing, values } from "../../support/http/rpc-protocols.ts";
 import { serve } from "../../support/http/serve.ts";
 import { SocketCluster } from "../../support/peer/socket-cluster.ts";
+import { bytes, collect, failing, values } from "./rpc-protocols.ts";
 
 const record = (value: string) => ({ value: bytes(value) });
 

@@ -2,18 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code } from "@connectrpc/connect";
-import {
-  bytes,
-  collect,
-  failing,
-  inEachProtocol,
-  type OpenRpc,
-  values,
-} from "../../support/http/rpc-protocols.ts";
 import type { ServeOptions } from "../../support/http/serve.ts";
 import { accessAs } from "../../support/http/serve-node.ts";
 import { openOneNode } from "../../support/log/one-node-log.ts";
 import { scratchDirectory } from "../../support/scratch.ts";
+import { bytes, collect, failing, inEachProtocol, type OpenRpc, values } from "./rpc-protocols.ts";
 
 const idPattern = /^[1-9]\d*-[1-9]\d*$/;
 const record = (value: string) => ({ value: bytes(value) });

@@ -7,10 +7,10 @@ import { createFastPath } from "../../../src/api/fast-path/fast-path.ts";
 import { ConsumeRequestSchema } from "../../../src/gen/log/v1/log_pb.js";
 import { encodeEnvelope } from "../../../src/lib/envelope.ts";
 import type { ReadStart, Tail } from "../../../src/types.ts";
-import { longestTurnMs } from "../../support/http/longest-turn.ts";
 import { serve } from "../../support/http/serve.ts";
 import { run } from "../../support/log/logs.ts";
 import { MemoryLog } from "../../support/log/memory-log.ts";
+import { longestTurnMs } from "../../support/time/longest-turn.ts";
 import { until } from "../../support/until.ts";
 
 const readers = 60;

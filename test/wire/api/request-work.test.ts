@@ -14,8 +14,8 @@ import { createFastPath } from "../../../src/api/fast-path/fast-path.ts";
 import { ProduceBatchRequestSchema, ProduceBatchResponseSchema } from "../../../src/gen/log/v1/log_pb.js";
 import { encodeEnvelope } from "../../../src/lib/envelope.ts";
 import { encodeRun } from "../../../src/log/mod.ts";
-import { longestTurnMs } from "../../support/http/longest-turn.ts";
 import { type Served, serve } from "../../support/http/serve.ts";
+import { longestTurnMs } from "../../support/time/longest-turn.ts";
 
 /** CPU time in ms. Without limits these bodies take 500 to 4,000. The aim is 50; a garbage collection can add to a turn. */
 const turnMsMax = 150;

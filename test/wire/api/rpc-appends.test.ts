@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code } from "@connectrpc/connect";
-import { bytes, collect, failing, inEachProtocol, text } from "../../support/http/rpc-protocols.ts";
+import { bytes, collect, failing, inEachProtocol, text } from "./rpc-protocols.ts";
 
 inEachProtocol("appends", (open, protocol) => {
   test("a record comes back with its content, and with the offset, term and timestamp of the server", async () => {

@@ -4,15 +4,7 @@ import { test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import { type ConsumeResponse, ReadMode } from "../../../src/gen/log/v1/log_pb.js";
 import type { Freshness } from "../../../src/types.ts";
-import {
-  bytes,
-  collect,
-  failing,
-  inEachProtocol,
-  tailsOpen,
-  text,
-  values,
-} from "../../support/http/rpc-protocols.ts";
+import { bytes, collect, failing, inEachProtocol, tailsOpen, text, values } from "./rpc-protocols.ts";
 
 inEachProtocol("reads", (open) => {
   test("an offset beyond the end is out_of_range, with lowest and next, and not written", async () => {

@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { Code } from "@connectrpc/connect";
 import type { WatchEvent } from "../../../src/gen/log/v1/log_pb.js";
 import { curl } from "../../support/http/curl.ts";
-import { collect, failing, inEachProtocol, tailsOpen } from "../../support/http/rpc-protocols.ts";
 import { serve } from "../../support/http/serve.ts";
+import { collect, failing, inEachProtocol, tailsOpen } from "./rpc-protocols.ts";
 
 inEachProtocol("the log and the cluster", (open) => {
   test("Trim raises the lowest offset, and reads below it are out_of_range", async () => {

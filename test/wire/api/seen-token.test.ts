@@ -5,11 +5,11 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { createFastPath } from "../../../src/api/mod.ts";
 import { Log, ReadMode } from "../../../src/gen/log/v1/log_pb.js";
-import { bytes, inEachProtocol } from "../../support/http/rpc-protocols.ts";
 import { serve } from "../../support/http/serve.ts";
 import { openOneNode } from "../../support/log/one-node-log.ts";
 import { SocketCluster } from "../../support/peer/socket-cluster.ts";
 import { scratchDirectory } from "../../support/scratch.ts";
+import { bytes, inEachProtocol } from "./rpc-protocols.ts";
 
 const record = (value: string) => ({ value: bytes(value) });
 const log = "a";

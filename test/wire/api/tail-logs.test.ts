@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { TailLogsResponse } from "../../../src/gen/log/v1/log_pb.js";
-import { bytes, inEachProtocol, type OpenRpc, text } from "../../support/http/rpc-protocols.ts";
 import type { ServeOptions } from "../../support/http/serve.ts";
 import { openOneNode } from "../../support/log/one-node-log.ts";
 import { scratchDirectory } from "../../support/scratch.ts";
 import { until } from "../../support/until.ts";
+import { bytes, inEachProtocol, type OpenRpc, text } from "./rpc-protocols.ts";
 
 async function openNode(open: OpenRpc, options: ServeOptions = {}) {
   const directory = scratchDirectory();

@@ -8,7 +8,6 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openClient } from "../../../src/client/mod.ts";
-import { type Agent, startAgent } from "../../support/gossip/serf-agent.ts";
 import { curl } from "../../support/http/curl.ts";
 import { testAuthority, writeTlsFiles } from "../../support/process/certificates.ts";
 import { freePort } from "../../support/process/free-port.ts";
@@ -16,6 +15,7 @@ import { type NodeProcess, startNode, tailrace } from "../../support/process/pro
 import { requireProgram } from "../../support/process/require-program.ts";
 import { scratch } from "../../support/scratch.ts";
 import { until } from "../../support/until.ts";
+import { type Agent, startAgent } from "./serf-agent.ts";
 
 const serf = requireProgram("serf");
 

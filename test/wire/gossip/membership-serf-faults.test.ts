@@ -5,12 +5,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prng } from "../../../src/lib/prng.ts";
 import { lanTiming } from "../../../src/membership/swim/timing.ts";
-import { lossyRelay, lossyTransport } from "../../support/gossip/lossy-relay.ts";
-import { startAgent, startMember, statusOf } from "../../support/gossip/serf-agent.ts";
 import { freePort } from "../../support/process/free-port.ts";
 import { requireProgram } from "../../support/process/require-program.ts";
 import { scratch } from "../../support/scratch.ts";
 import { until } from "../../support/until.ts";
+import { lossyRelay, lossyTransport } from "./lossy-relay.ts";
+import { startAgent, startMember, statusOf } from "./serf-agent.ts";
 
 const serf = requireProgram("serf");
 

@@ -11,13 +11,13 @@ import { promisify } from "node:util";
 import { type Alive, encodeAlive, protocolVersions } from "../../../src/membership/codec/messages.ts";
 import { generateKey } from "../../../src/membership/mod.ts";
 import { encodeTags } from "../../../src/membership/serf/tags.ts";
-import { localTiming } from "../../support/gossip/local-timing.ts";
-import { startAgent, startMember, statusOf } from "../../support/gossip/serf-agent.ts";
-import { interop, title } from "../../support/gossip/serf-interop.ts";
 import { freePort } from "../../support/process/free-port.ts";
 import { requireProgram } from "../../support/process/require-program.ts";
 import { scratch } from "../../support/scratch.ts";
+import { localTiming } from "../../support/time/local-timing.ts";
 import { until } from "../../support/until.ts";
+import { startAgent, startMember, statusOf } from "./serf-agent.ts";
+import { interop, title } from "./serf-interop.ts";
 
 const serf = requireProgram("serf");
 

@@ -9,11 +9,11 @@ import { test } from "node:test";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { encodePushPull } from "../../../src/membership/codec/push-pull.ts";
 import { endpointText, generateKey, openMembership } from "../../../src/membership/mod.ts";
-import { localTiming } from "../../support/gossip/local-timing.ts";
-import { startMember, statusOf } from "../../support/gossip/serf-agent.ts";
 import { freePort } from "../../support/process/free-port.ts";
 import { scratch } from "../../support/scratch.ts";
+import { localTiming } from "../../support/time/local-timing.ts";
 import { until } from "../../support/until.ts";
+import { startMember, statusOf } from "./serf-agent.ts";
 
 test("TestMembership: three members join, one leaves, and the first sees the events", async (t) => {
   const members: Awaited<ReturnType<typeof startMember>>[] = [];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fuzz } from "../../support/http/fuzz.ts";
+import { fuzz } from "./fuzz.ts";
 
 test("hostile bytes change no record and do not stop the server", { timeout: 300_000 }, async () => {
   const report = await fuzz(6, "fixed");

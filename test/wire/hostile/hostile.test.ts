@@ -13,9 +13,9 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { createFastPath } from "../../../src/api/mod.ts";
 import { encodeEnvelope } from "../../../src/lib/envelope.ts";
 import { curl } from "../../support/http/curl.ts";
-import { dropTails, resetTails } from "../../support/http/dropped-tails.ts";
 import { type Served, type ServeOptions, serve } from "../../support/http/serve.ts";
 import { until } from "../../support/until.ts";
+import { dropTails, resetTails } from "./dropped-tails.ts";
 
 interface Answer {
   readonly headers: IncomingHttpHeaders;

@@ -4,9 +4,9 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { createFastPath } from "../../../src/api/mod.ts";
 import { encodeRun } from "../../../src/log/mod.ts";
-import { attacks } from "../../support/http/memory-attacks.ts";
 import { type Served, serve } from "../../support/http/serve.ts";
 import { until } from "../../support/until.ts";
+import { attacks } from "./memory-attacks.ts";
 
 const limit = 16 * 2 ** 20;
 /** Pinned memory can exceed the limit by one buffer. */

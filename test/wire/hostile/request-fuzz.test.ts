@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFastPath } from "../../../src/api/mod.ts";
 import { noLogger, noTelemetry } from "../../../src/lib/telemetry.ts";
-import { fuzzRequests, isServed } from "../../support/http/request-fuzz.ts";
 import { serve } from "../../support/http/serve.ts";
 import { until } from "../../support/until.ts";
+import { fuzzRequests, isServed } from "./request-fuzz.ts";
 
 test("requests of every kind, broken and cut anywhere, cause no internal error and leave no open call", {
   timeout: 120_000,

@@ -13,8 +13,8 @@ import grpcWeb from "grpc-web";
 import { createFastPath } from "../../../src/api/mod.ts";
 import { Log } from "../../../src/gen/log/v1/log_pb.js";
 import { type ServeOptions, serve } from "../../support/http/serve.ts";
-import { Xhr } from "../../support/http/xhr.ts";
 import { until } from "../../support/until.ts";
+import { Xhr } from "./xhr.ts";
 
 interface Method<I extends DescMessage, O extends DescMessage> {
   readonly input: I;

@@ -9,7 +9,7 @@ import { startNode } from "../../support/process/process.ts";
 import { requireProgram } from "../../support/process/require-program.ts";
 import { runProgram } from "../../support/process/run-program.ts";
 import { scratch } from "../../support/scratch.ts";
-import { openGrpcCollector } from "../../support/telemetry/otlp-grpc-collector.ts";
+import { openGrpcCollector } from "./otlp-grpc-collector.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const callersSpan = "b7ad6b7169203331";

@@ -8,10 +8,10 @@ import { encodeMessage } from "../../../src/peer/wire/message-codec.ts";
 import { encodePeerFrame, preamble } from "../../../src/peer/wire/peer-frame.ts";
 import { message } from "../../../src/raft/mod.ts";
 import { pack } from "../../../src/replication/storage/msgpack.ts";
-import { FakeCaller } from "../../support/client/fake-caller.ts";
 import { helloOf } from "../../support/peer/peer-hello.ts";
-import { openPeer } from "../../support/peer/peer-node.ts";
 import { until } from "../../support/until.ts";
+import { FakeCaller } from "./fake-caller.ts";
+import { openPeer } from "./peer-node.ts";
 
 describe("the acceptor of peers", () => {
   test("refuses a channel with the reason, and logs at most two refusals a second", async () => {

@@ -4,9 +4,9 @@ import { Fault } from "../../../src/fault.ts";
 import { delay, systemClock } from "../../../src/lib/time/clock.ts";
 import { logLines } from "../../support/log/log-lines.ts";
 import { allValues, run } from "../../support/log/logs.ts";
-import { openPeer } from "../../support/peer/peer-node.ts";
 import { directoryOf, SocketCluster, type SocketNode } from "../../support/peer/socket-cluster.ts";
 import { until } from "../../support/until.ts";
+import { openPeer } from "./peer-node.ts";
 
 /** No node starts an election because of a timeout. */
 const withoutTimeouts = { replica: { raft: { tickMs: 5, electionTicks: 1_000_000, heartbeatTicks: 4 } } };

@@ -4,11 +4,11 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../../../src/fault.ts";
 import { decodeRequest } from "../../../src/peer/wire/request-codec.ts";
 import { message } from "../../../src/raft/mod.ts";
-import { faultOf } from "../../support/client/fault-of.ts";
 import { run } from "../../support/log/logs.ts";
-import { openPeer, untilLinked } from "../../support/peer/peer-node.ts";
-import { entryOfSize, openPair } from "../../support/peer/peer-pair.ts";
+import { faultOf } from "../../support/peer/fault-of.ts";
 import { until } from "../../support/until.ts";
+import { openPeer, untilLinked } from "./peer-node.ts";
+import { entryOfSize, openPair } from "./peer-pair.ts";
 
 const mebibyte = 1024 * 1024;
 

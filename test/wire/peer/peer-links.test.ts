@@ -5,12 +5,12 @@ import { type Clock, delay, systemClock } from "../../../src/lib/time/clock.ts";
 import { peerIdOfHello } from "../../../src/peer/handshake/introduction.ts";
 import { decodeMessage } from "../../../src/peer/wire/message-codec.ts";
 import { emptyConfState, type Message, message } from "../../../src/raft/mod.ts";
-import { FakeCaller } from "../../support/client/fake-caller.ts";
-import { FakePeer } from "../../support/peer/fake-peer.ts";
 import { helloOf } from "../../support/peer/peer-hello.ts";
-import { openPeer, type PeerNode, untilLinked } from "../../support/peer/peer-node.ts";
-import { entryOfSize, openPair } from "../../support/peer/peer-pair.ts";
 import { until } from "../../support/until.ts";
+import { FakeCaller } from "./fake-caller.ts";
+import { FakePeer } from "./fake-peer.ts";
+import { openPeer, type PeerNode, untilLinked } from "./peer-node.ts";
+import { entryOfSize, openPair } from "./peer-pair.ts";
 
 const mebibyte = 1024 * 1024;
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
-import { faultOf } from "../../support/client/fault-of.ts";
-import { FakePeer } from "../../support/peer/fake-peer.ts";
-import { openPeer } from "../../support/peer/peer-node.ts";
+import { faultOf } from "../../support/peer/fault-of.ts";
 import { listen, portOf } from "../../support/peer/socket-cluster.ts";
 import { until } from "../../support/until.ts";
+import { FakePeer } from "./fake-peer.ts";
+import { openPeer } from "./peer-node.ts";
 
 describe("probing a node", () => {
   test("returns the introduction of the node at the address", async () => {

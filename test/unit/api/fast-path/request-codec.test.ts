@@ -10,7 +10,7 @@ import {
   type Record as RecordMessage,
 } from "../../../../src/gen/log/v1/log_pb.js";
 import { defaultRecordLimits } from "../../../../src/log/mod.ts";
-import { contentBytes, storedContent } from "../../../support/disk/stored-content.ts";
+import { contentBytes, storedContent } from "./stored-content.ts";
 
 const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
 const safe = fc.bigInt({ min: 0n, max: BigInt(Number.MAX_SAFE_INTEGER) });

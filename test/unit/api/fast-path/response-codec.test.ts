@@ -23,7 +23,7 @@ import {
 import { readU32be } from "../../../../src/lib/bytes.ts";
 import { envelopeBytes } from "../../../../src/lib/envelope.ts";
 import { encodeFrame, encodeRun, RecordCursor } from "../../../../src/log/mod.ts";
-import { contentBytes, storedContent } from "../../../support/disk/stored-content.ts";
+import { contentBytes, storedContent } from "./stored-content.ts";
 
 /** Returns the message of an envelope and checks its length. */
 function opened(envelope: Uint8Array): Uint8Array {

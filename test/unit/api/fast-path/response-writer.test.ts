@@ -4,8 +4,8 @@ import type { Framing } from "../../../../src/api/fast-path/recognize.ts";
 import { ResponseWriter } from "../../../../src/api/fast-path/response-writer.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { encodeEnvelope, envelopeFlag } from "../../../../src/lib/envelope.ts";
-import { FakeFastStream } from "../../../support/http/fake-fast-stream.ts";
 import { envelopesOf } from "../../../support/http/fast-path-servers.ts";
+import { FakeFastStream } from "./fake-fast-stream.ts";
 
 const message = Buffer.from("message");
 

@@ -10,7 +10,7 @@ import { encodeEnvelope, envelopeFlag } from "../../../../src/lib/envelope.ts";
 import { type CallStart, noTelemetry } from "../../../../src/lib/telemetry.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
-import { FakeFastStream } from "../../../support/http/fake-fast-stream.ts";
+import { FakeFastStream } from "./fake-fast-stream.ts";
 
 const message = Buffer.from("a message");
 const messageBytesMax = 100;

@@ -9,7 +9,7 @@ import {
   TransferLeadershipRequestSchema,
 } from "../../../../src/gen/log/v1/log_pb.js";
 import { crc32 } from "../../../../src/lib/checksum.ts";
-import { handlerCall } from "../../../support/http/handler-call.ts";
+import { handlerCall } from "../handler-call.ts";
 
 function open(changed: Partial<ClusterAdmin> = {}) {
   const asked: unknown[] = [];

@@ -7,10 +7,10 @@ import { Fault } from "../../../../src/fault.ts";
 import { noTracer, type Span } from "../../../../src/lib/telemetry.ts";
 import { defaultRecordLimits } from "../../../../src/log/frame/record-walk.ts";
 import { encodeRun, withHeader } from "../../../../src/log/mod.ts";
-import { handlerCall } from "../../../support/http/handler-call.ts";
 import { run } from "../../../support/log/logs.ts";
 import { MemoryLog } from "../../../support/log/memory-log.ts";
 import { VirtualTime } from "../../../support/time/virtual-clock.ts";
+import { handlerCall } from "../handler-call.ts";
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const one = run("a");

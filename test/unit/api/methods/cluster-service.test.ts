@@ -4,8 +4,8 @@ import { create } from "@bufbuild/protobuf";
 import { clusterService } from "../../../../src/api/methods/cluster-service.ts";
 import { StatusRequestSchema, WhoAmIRequestSchema } from "../../../../src/gen/log/v1/log_pb.js";
 import type { ClusterView, NodeView } from "../../../../src/types.ts";
-import { handlerCall } from "../../../support/http/handler-call.ts";
 import { singleView } from "../../../support/peer/single-view.ts";
+import { handlerCall } from "../handler-call.ts";
 
 const view = singleView({
   extent: () => ({ next: 5, index: 7 }),

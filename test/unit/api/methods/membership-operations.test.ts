@@ -8,7 +8,7 @@ import {
   QueryRequestSchema,
 } from "../../../../src/gen/log/v1/log_pb.js";
 import { QueryResponses } from "../../../../src/membership/query-responses.ts";
-import { handlerCall } from "../../../support/http/handler-call.ts";
+import { handlerCall } from "../handler-call.ts";
 
 type Listener = Parameters<ConstructorParameters<typeof QueryResponses>[0]>[0];
 

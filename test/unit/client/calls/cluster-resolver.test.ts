@@ -1,7 +1,7 @@
 /** How the client finds the nodes of its cluster. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeCluster } from "../../../support/client/fake-cluster.ts";
+import { FakeCluster } from "../fake-cluster.ts";
 
 test("the resolver finds the servers and the leader", async () => {
   await using client = new FakeCluster("a:1", "b:1", "c:1").client({ seeds: ["b:1"] });

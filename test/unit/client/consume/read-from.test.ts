@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ReadFrom, readStartOf } from "../../../../src/client/consume/read-from.ts";
-import { FakeCluster } from "../../../support/client/fake-cluster.ts";
+import { FakeCluster } from "../fake-cluster.ts";
 
 test("start, end, offsets, dates and the objects of ReadStart are accepted", () => {
   assert.deepEqual(readStartOf("start"), { fromTimeMs: 0 });

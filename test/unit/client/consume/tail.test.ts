@@ -6,9 +6,9 @@ import { defaultLimits } from "../../../../src/client/limits.ts";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import type { Offset, Tail } from "../../../../src/types.ts";
-import { FakeCluster } from "../../../support/client/fake-cluster.ts";
 import { run, valuesOf } from "../../../support/log/logs.ts";
 import { until } from "../../../support/until.ts";
+import { FakeCluster } from "../fake-cluster.ts";
 
 const numbers = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, n) => `${from + n}`);

@@ -5,9 +5,9 @@ import type { TailraceClient } from "../../../../src/client/client.ts";
 import { recordsOf } from "../../../../src/client/public-api.ts";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
 import type { Written } from "../../../../src/types.ts";
-import { FakeCluster } from "../../../support/client/fake-cluster.ts";
 import { run, valuesOf } from "../../../support/log/logs.ts";
 import { until } from "../../../support/until.ts";
+import { FakeCluster } from "../fake-cluster.ts";
 
 const isFault =
   (kind: FaultKind, written: Written = "no", why?: string) =>

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NamedLogInfo } from "../../../../src/client/public-api.ts";
 import { Fault } from "../../../../src/fault.ts";
-import { FakeCluster } from "../../../support/client/fake-cluster.ts";
+import { FakeCluster } from "../fake-cluster.ts";
 
 const namesOf = async (logs: AsyncIterable<NamedLogInfo>): Promise<string[]> => {
   const names: string[] = [];

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type NewRecord, recordBytesOf } from "../../../../src/client/produce/new-record.ts";
 import { Fault } from "../../../../src/fault.ts";
-import { FakeCluster } from "../../../support/client/fake-cluster.ts";
 import { allValues } from "../../../support/log/logs.ts";
+import { FakeCluster } from "../fake-cluster.ts";
 
 /** Calls it as JavaScript can, without types. */
 const taken = (input: unknown) => recordBytesOf(input as NewRecord);

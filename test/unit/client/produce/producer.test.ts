@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
-import { FakeCluster, type Mishap } from "../../../support/client/fake-cluster.ts";
 import { allValues, run } from "../../../support/log/logs.ts";
 import { until } from "../../../support/until.ts";
+import { FakeCluster, type Mishap } from "../fake-cluster.ts";
 
 test("a producer batches the records of one turn, and each record gets its offset", async () => {
   const cluster = new FakeCluster("a:1");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { batchKind, FrameSequence } from "../../../../src/log/mod.ts";
 import { LogTable } from "../../../../src/log/state/log-table.ts";
-import { createFrame, dataFrame, deleteFrame, namedFrame } from "../../../support/log/named-frames.ts";
+import { createFrame, dataFrame, deleteFrame, namedFrame } from "../named-frames.ts";
 
 const ofDefault = (index: number, base: number, records = 1): Uint8Array =>
   namedFrame({ kind: batchKind.data, id: 0, index, base, records });

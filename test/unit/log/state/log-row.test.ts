@@ -2,14 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { batchKind, encodeLogCommand } from "../../../../src/log/mod.ts";
 import { type LogRow, rowAfter } from "../../../../src/log/state/log-row.ts";
-import {
-  closeFrame,
-  createFrame,
-  dataFrame,
-  deleteFrame,
-  namedFrame,
-  trimFrame,
-} from "../../../support/log/named-frames.ts";
+import { closeFrame, createFrame, dataFrame, deleteFrame, namedFrame, trimFrame } from "../named-frames.ts";
 
 function rowOf(...frames: Uint8Array[]): LogRow | undefined {
   let row: LogRow | undefined;

@@ -9,15 +9,8 @@ import { decodeHead, emptyHead, encodeHead, type RowsAt } from "../../../../src/
 import type { RowDatabase } from "../../../../src/rows/mod.ts";
 import type { LogId, RaftIndex } from "../../../../src/types.ts";
 import { SimDisk } from "../../../support/disk/sim-disk.ts";
-import {
-  closeFrame,
-  createFrame,
-  dataFrame,
-  deleteFrame,
-  namedFrame,
-  trimFrame,
-} from "../../../support/log/named-frames.ts";
 import { MemoryRowStore } from "../../../support/rows/memory-row-store.ts";
+import { closeFrame, createFrame, dataFrame, deleteFrame, namedFrame, trimFrame } from "../named-frames.ts";
 
 /** A naive table: it applies the frames from the first one each time. */
 class Naive {

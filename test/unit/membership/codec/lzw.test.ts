@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { lzwDecode } from "../../../../src/membership/codec/lzw.ts";
 import { MsgpackWriter } from "../../../../src/membership/codec/msgpack-writer.ts";
 import { decodePacket, type WireOptions } from "../../../../src/membership/codec/packet.ts";
-import { lzwEncode } from "../../../support/gossip/lzw-encode.ts";
+import { lzwEncode } from "../lzw-encode.ts";
 
 const plain: WireOptions = { keyring: undefined, label: "" };
 const compress = (bytes: Uint8Array): Buffer =>

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeMessage, encodePing } from "../../../../src/membership/codec/messages.ts";
-import { capturedBytes } from "../../../support/gossip/gossip-capture.ts";
+import { capturedBytes } from "../gossip-capture.ts";
 
 const alpha = { name: "alpha", host: "127.0.0.1", port: 17_946 };
 

@@ -13,7 +13,7 @@ import {
 } from "../../../../src/membership/codec/packet.ts";
 import { decodePushPull } from "../../../../src/membership/codec/push-pull.ts";
 import { encodeStreamMessage, StreamReader } from "../../../../src/membership/codec/stream.ts";
-import { lzwEncode } from "../../../support/gossip/lzw-encode.ts";
+import { lzwEncode } from "../lzw-encode.ts";
 
 const plain: WireOptions = { keyring: undefined, label: "" };
 const key = (bytes: number): string => Buffer.alloc(bytes, bytes).toString("base64");

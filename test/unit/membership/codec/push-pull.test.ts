@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { decodePushPull, encodePushPull } from "../../../../src/membership/codec/push-pull.ts";
 import { decodeSerfState, encodeSerfState } from "../../../../src/membership/serf/serf-state.ts";
 import { decodeTags } from "../../../../src/membership/serf/tags.ts";
-import { capturedBytes } from "../../../support/gossip/gossip-capture.ts";
+import { capturedBytes } from "../gossip-capture.ts";
 
 test("the agent's join is decoded: its node, its tags, and its 512 empty event slots", () => {
   const captured = Buffer.concat([

@@ -10,7 +10,7 @@ import { decodePushPull, encodePushPull } from "../../../../src/membership/codec
 import { encodeStreamMessage, StreamReader } from "../../../../src/membership/codec/stream.ts";
 import { decodeSerfState, encodeSerfState } from "../../../../src/membership/serf/serf-state.ts";
 import { encodeTags } from "../../../../src/membership/serf/tags.ts";
-import { lzwEncode } from "../../../support/gossip/lzw-encode.ts";
+import { lzwEncode } from "../lzw-encode.ts";
 
 const plain: WireOptions = { keyring: undefined, label: "" };
 const key = (bytes: number): string => Buffer.alloc(bytes, bytes).toString("base64");

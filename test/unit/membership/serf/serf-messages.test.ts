@@ -20,7 +20,7 @@ import {
   encodeUserEvent,
   type SerfMessage,
 } from "../../../../src/membership/serf/serf-messages.ts";
-import { capturedBytes } from "../../../support/gossip/gossip-capture.ts";
+import { capturedBytes } from "../gossip-capture.ts";
 
 const alpha = { name: "alpha", host: "127.0.0.1", port: 17_946 };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { GossipMessage } from "../../../../src/membership/codec/messages.ts";
-import { GossipSwim } from "../../../support/gossip/gossip-swim.ts";
+import { GossipSwim } from "../gossip-swim.ts";
 
 function sentAlive(core: GossipSwim, forMs: number): number[] {
   const incarnations: number[] = [];

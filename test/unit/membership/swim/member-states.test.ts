@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GossipSwim } from "../../../support/gossip/gossip-swim.ts";
+import { GossipSwim } from "../gossip-swim.ts";
 
 test("an alive message counts with a higher incarnation only", () => {
   const core = new GossipSwim();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addressOf, GossipSwim } from "../../../support/gossip/gossip-swim.ts";
+import { addressOf, GossipSwim } from "../gossip-swim.ts";
 
 /** Returns the acks and nacks that are sent within a second, as `KIND SEQNO to HOST`. */
 function replies(core: GossipSwim, acknowledged: readonly number[] = []): string[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GossipSwim } from "../../../support/gossip/gossip-swim.ts";
+import { GossipSwim } from "../gossip-swim.ts";
 
 /** Returns how long a silent member is suspected until it is dead, in milliseconds. */
 function timeToDeath(confirmations: readonly string[]): number {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nextBoot } from "../../../../src/replication/identity/boot.ts";
-import { claimOf, first, helloOf, IdentityNode, nonce, second } from "../../../support/peer/identity-node.ts";
 import { VirtualTime } from "../../../support/time/virtual-clock.ts";
+import { claimOf, first, helloOf, IdentityNode, nonce, second } from "../identity-node.ts";
 
 test("while a member is alive, a second process with its directory has to wait, and is refused as a copy then", () => {
   const time = new VirtualTime();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { message } from "../../../../src/raft/mod.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 import {
   claimOf,
   directoryOf,
@@ -11,8 +12,7 @@ import {
   nonce,
   position,
   second,
-} from "../../../support/peer/identity-node.ts";
-import { VirtualTime } from "../../../support/time/virtual-clock.ts";
+} from "../identity-node.ts";
 
 test("a disconnected member is reported to all others, and again when its promised position has changed", async () => {
   const time = new VirtualTime();

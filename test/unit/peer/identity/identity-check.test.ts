@@ -1,17 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nextBoot } from "../../../../src/replication/identity/boot.ts";
-import {
-  claimOf,
-  first,
-  helloOf,
-  IdentityNode,
-  members,
-  nonce,
-  position,
-  second,
-} from "../../../support/peer/identity-node.ts";
 import { VirtualTime } from "../../../support/time/virtual-clock.ts";
+import { claimOf, first, helloOf, IdentityNode, members, nonce, position, second } from "../identity-node.ts";
 
 test("a new boot is stored before its node is accepted, so that a restarted process knows it", () => {
   const time = new VirtualTime();

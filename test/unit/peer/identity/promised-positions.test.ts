@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { message } from "../../../../src/raft/mod.ts";
 import { nextBoot } from "../../../../src/replication/identity/boot.ts";
+import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 import {
   claimOf,
   directoryOf,
@@ -11,8 +12,7 @@ import {
   nonce,
   position,
   second,
-} from "../../../support/peer/identity-node.ts";
-import { VirtualTime } from "../../../support/time/virtual-clock.ts";
+} from "../identity-node.ts";
 
 test("a promised position is stored, so that a later process of this node knows it", () => {
   const time = new VirtualTime();

@@ -6,7 +6,7 @@ import { Requester, type RequesterOptions } from "../../../../src/peer/link/requ
 import { type PeerFrame, prefixBytes } from "../../../../src/peer/wire/peer-frame.ts";
 import { valueRequest } from "../../../../src/peer/wire/request-codec.ts";
 import { encodeFailure, encodeResponse } from "../../../../src/peer/wire/response-codec.ts";
-import { faultOf } from "../../../support/client/fault-of.ts";
+import { faultOf } from "../../../support/peer/fault-of.ts";
 import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 const request = valueRequest("status", null);

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emptyConfState } from "../../../../src/raft/core/mod.ts";
 import { MemoryLogStorage } from "../../../support/disk/memory-log-storage.ts";
-import { entry, Lab } from "../../../support/raft/raft-lab.ts";
+import { entry, Lab } from "../raft-lab.ts";
 
 const joins = { transition: "auto", changes: [{ action: "voter", peer: 2 }] } as const;
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import { checkConfig, type Entry, message, proposal } from "../../../../src/raft/core/mod.ts";
-import { Lab, LabNetwork, network } from "../../../support/raft/raft-lab.ts";
+import { Lab, LabNetwork, network } from "../raft-lab.ts";
 
 test("an append carries at most messageBytesMax, but at least one entry", () => {
   const net = network(3, { messageBytesMax: 100 });

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Message, message } from "../../../../src/raft/core/mod.ts";
-import { entry, Lab } from "../../../support/raft/raft-lab.ts";
+import { entry, Lab } from "../raft-lab.ts";
 
 const roleOf = (lab: Lab): string => lab.core.role;
 const typesTo = (messages: readonly Message[], type: Message["type"]): number[] =>

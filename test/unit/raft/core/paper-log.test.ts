@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { message, proposal } from "../../../../src/raft/core/mod.ts";
-import { entry, Lab, LabNetwork, network } from "../../../support/raft/raft-lab.ts";
+import { entry, Lab, LabNetwork, network } from "../raft-lab.ts";
 
 const roleOf = (lab: Lab): string => lab.core.role;
 

@@ -9,7 +9,7 @@ import {
   type MessageType,
   message,
 } from "../../../../src/raft/core/mod.ts";
-import { entry, Lab, network } from "../../../support/raft/raft-lab.ts";
+import { entry, Lab, network } from "../raft-lab.ts";
 
 const faultsOf = (lab: Lab): string[] =>
   lab.events.flatMap((event: CoreEvent) => (event.kind === "peer-fault" ? [event.why] : []));

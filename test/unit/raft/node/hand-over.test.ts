@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { emptyConfState } from "../../../../src/raft/core/types.ts";
 import { HandOver } from "../../../../src/raft/node/hand-over.ts";
 import { RaftMembership } from "../../../../src/raft/node/raft-membership.ts";
-import { Lab } from "../../../support/raft/raft-lab.ts";
+import { Lab } from "../raft-lab.ts";
 
 const electionTicks = 10;
 

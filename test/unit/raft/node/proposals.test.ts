@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { Proposals } from "../../../../src/raft/node/proposals.ts";
-import { entry } from "../../../support/raft/raft-lab.ts";
+import { entry } from "../raft-lab.ts";
 
 /** What three entries, at 4 to 6 in term 2, come to when these terms are applied there, one by one or together. */
 function outcome(terms: readonly number[], together: boolean): string {

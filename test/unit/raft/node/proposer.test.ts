@@ -5,7 +5,7 @@ import type { ConfChange, Entry, Member } from "../../../../src/raft/mod.ts";
 import { Proposals } from "../../../../src/raft/node/proposals.ts";
 import { Proposer } from "../../../../src/raft/node/proposer.ts";
 import { memberOf } from "../../../support/raft/memory-cluster.ts";
-import { Lab, type LabOptions } from "../../../support/raft/raft-lab.ts";
+import { Lab, type LabOptions } from "../raft-lab.ts";
 
 function scene(options: LabOptions = {}, leader?: Member) {
   const lab = new Lab({

@@ -6,8 +6,8 @@ import type { Entry, Message, Snapshot } from "../../../../src/raft/mod.ts";
 import { Writer } from "../../../../src/raft/node/writer.ts";
 import { emptySnapshot } from "../../../support/disk/memory-log-storage.ts";
 import { MemoryRaft } from "../../../support/raft/memory-raft.ts";
-import { entry } from "../../../support/raft/raft-lab.ts";
 import { VirtualTime } from "../../../support/time/virtual-clock.ts";
+import { entry } from "../raft-lab.ts";
 
 /** A writer on a storage that needs `syncMs` for each sync. */
 function open({ syncMs = 0, groupBytesMax = 100 } = {}) {

@@ -7,10 +7,10 @@ import { systemDisk } from "../../../../src/lib/disk/system-disk.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import { openRowStore, type StoredRow } from "../../../../src/rows/mod.ts";
 import { RowWriter } from "../../../../src/rows/sqlite/row-writer.ts";
-import { type Expected, flipTrials } from "../../../support/rows/flip-trials.ts";
-import { headOf, put, sampleRow, sampleRows } from "../../../support/rows/row-samples.ts";
-import { identityOf, isDamage } from "../../../support/rows/row-store-suite.ts";
 import { scratch } from "../../../support/scratch.ts";
+import { type Expected, flipTrials } from "../flip-trials.ts";
+import { headOf, put, sampleRow, sampleRows } from "../row-samples.ts";
+import { identityOf, isDamage } from "../row-store-suite.ts";
 
 const identity = identityOf(1);
 const name = "logs-1.db";

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { errorCode } from "../../../../src/lib/disk/disk.ts";
 import { openRowStore, type RowDatabase } from "../../../../src/rows/mod.ts";
-import { SmallDisk } from "../../../support/chaos/small-disk.ts";
-import { headOf, put, sampleRow, sampleRows } from "../../../support/rows/row-samples.ts";
-import { identityOf } from "../../../support/rows/row-store-suite.ts";
+import { SmallDisk } from "../../../support/disk/small-disk.ts";
 import { scratch } from "../../../support/scratch.ts";
+import { headOf, put, sampleRow, sampleRows } from "../row-samples.ts";
+import { identityOf } from "../row-store-suite.ts";
 
 const identity = identityOf(1);
 const isFull = (reason: unknown): boolean => errorCode(reason) === "ENOSPC";

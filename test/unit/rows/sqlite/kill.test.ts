@@ -1,7 +1,7 @@
 /** A process that is killed while it writes rows. */
 import { test } from "node:test";
-import { killRepeatedly } from "../../../support/rows/kill-rows.ts";
 import { scratch } from "../../../support/scratch.ts";
+import { killRepeatedly } from "../kill-rows.ts";
 
 test("a killed process loses no write that it reported, and leaves no half of one", async (t) => {
   const kills = Number(process.env["KILLS"] ?? 4);

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
 import { test } from "node:test";
 import { openRowStore } from "../../../../src/rows/mod.ts";
-import { headOf, put, sampleRow, sampleRows } from "../../../support/rows/row-samples.ts";
-import { identityOf, rowStoreSuite } from "../../../support/rows/row-store-suite.ts";
 import { scratch } from "../../../support/scratch.ts";
+import { headOf, put, sampleRow, sampleRows } from "../row-samples.ts";
+import { identityOf, rowStoreSuite } from "../row-store-suite.ts";
 
 rowStoreSuite("on the disk", (t) => {
   const directory = scratch(t);

@@ -4,10 +4,10 @@ import { test } from "node:test";
 import type { Worker } from "node:worker_threads";
 import { Fault } from "../../../../src/fault.ts";
 import { openRowStore, type RowChange } from "../../../../src/rows/mod.ts";
-import { longestTurnMs } from "../../../support/http/longest-turn.ts";
-import { headOf, put, sampleRow, sampleRows } from "../../../support/rows/row-samples.ts";
-import { identityOf } from "../../../support/rows/row-store-suite.ts";
 import { scratch } from "../../../support/scratch.ts";
+import { longestTurnMs } from "../../../support/time/longest-turn.ts";
+import { headOf, put, sampleRow, sampleRows } from "../row-samples.ts";
+import { identityOf } from "../row-store-suite.ts";
 
 /** The workers of rows that start until the test ends. */
 function workersOf(t: { after(work: () => void): void }): Worker[] {

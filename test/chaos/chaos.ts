@@ -1,0 +1,303 @@
+/**
+ * A chaos run: a cluster of real processes, clients of every kind, and faults. After the last fault the cluster must become
+ * whole and take writes; then the history of the clients is checked against the log.
+ */
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { LogInfo } from "../../src/gen/log/v1/log_pb.js";
+import { type Prng, prng } from "../../src/lib/prng.ts";
+import { SmallDisk } from "../support/disk/small-disk.ts";
+import { check, type Violation } from "./checker.ts";
+import { pause } from "./clients/client-context.ts";
+import { NodeConnections } from "./clients/node-connections.ts";
+import * as readers from "./clients/readers.ts";
+import * as tails from "./clients/tails.ts";
+import * as writers from "./clients/writers.ts";
+import { makeCertificates } from "./credentials.ts";
+import { FaultInjector } from "./faults/fault-injector.ts";
+import { problemsIn, recordsOn } from "./final-state.ts";
+import { Fleet } from "./fleet.ts";
+import { History } from "./history.ts";
+import * as namedAppends from "./named/appends.ts";
+import * as namedChanges from "./named/changes.ts";
+import { committedLogs } from "./named/committed-logs.ts";
+import { differences, equalLogs, namedRecordsOn } from "./named/final-logs.ts";
+import { KnownLogs } from "./named/known-logs.ts";
+import { checkNamed } from "./named/named-checker.ts";
+import type { NamedClient, NamedContext } from "./named/named-context.ts";
+import * as namedReads from "./named/reads.ts";
+import * as namedTails from "./named/tails.ts";
+import { Operator } from "./operator.ts";
+
+export interface ChaosOptions {
+  readonly nodes: number;
+  /** Duration of the faults, milliseconds. */
+  readonly ms: number;
+  readonly seed: number | string;
+  /** The faults continue until this has happened too, for at most three times as long. */
+  readonly atLeast?: { readonly faults: number; readonly acked: number; readonly everyFault?: boolean };
+  /** Multiplies the duration of every fault. Default 1. */
+  readonly tempo?: number;
+  /** Appends per second of one writer, of which there are seven. Default 60. */
+  readonly rate?: number;
+  /** The names of the faults. Default: all. */
+  readonly only?: readonly string[];
+  /** Mutual TLS. */
+  readonly tls?: boolean;
+  /** Keeps the history, the data and the logs of the nodes. Without it, they are kept only if a rule is violated. */
+  readonly directory?: string;
+  /** Called with a line for every fault and every stage. */
+  readonly report?: (line: string) => void;
+}
+
+export interface ChaosReport {
+  readonly nodes: number;
+  readonly seed: number | string;
+  readonly seconds: number;
+  readonly injected: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly counts: History["counts"];
+  readonly named: History["named"] & { readonly logs: number; readonly deleted: number };
+  /** Records in the log at the end. */
+  readonly records: number;
+  /** From the last fault to a cluster in which every node has everything, milliseconds. */
+  readonly healedMs: number;
+  /** Connections through the proxies. */
+  readonly connections: number;
+  readonly resets: number;
+  readonly violations: readonly Violation[];
+  /** The directory of history and logs, if they were kept. */
+  readonly directory: string;
+}
+
+const limitMs = 120_000;
+/** Longer than any run, and shorter than a jump of a clock. */
+const retentionHours = 1;
+/** A timestamp may be 10 s ahead of the other clocks; the rest allows for a slow machine. */
+const stampAheadMsMax = 20_000;
+const smallDiskBytes = 192 * 1024 * 1024;
+
+/** The parts of a run. */
+interface Run {
+  readonly options: ChaosOptions;
+  readonly directory: string;
+  readonly report: (line: string) => void;
+  readonly disks: ReadonlyMap<string, SmallDisk>;
+  readonly history: History;
+  readonly fleet: Fleet;
+  readonly connections: NodeConnections;
+  readonly operator: Operator;
+  readonly chance: Prng;
+  /** Tail → the next offset it expects. */
+  readonly positions: Map<string, number>;
+  readonly known: KnownLogs;
+  readonly tailed: NamedContext["tailed"];
+  readonly violations: Violation[];
+}
+
+export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), "tailrace-chaos-"));
+  mkdirSync(directory, { recursive: true });
+  await using stack = new AsyncDisposableStack();
+  let isKept = true;
+  stack.defer(() => {
+    if (!isKept) rmSync(directory, { recursive: true, force: true });
+  });
+  const run = await openRun(stack, options, directory);
+  const { fleet, history, violations } = run;
+  const writing = { ...writers, ...readers, ...namedAppends, ...namedChanges, ...namedReads };
+  const clients = startClients(run, writing);
+  const followers = startClients(run, { ...tails, ...namedTails });
+  const { injector, seconds } = await injectFaults(run);
+  const healedMs = await heal(run, clients.end, followers.end);
+  const { records, logs, deleted } = await checkLog(run);
+  isKept = violations.length > 0 || options.directory !== undefined;
+  // The small disks are in memory and end with the run.
+  if (isKept)
+    for (const [name, disk] of run.disks)
+      cpSync(join(disk.path, "data"), join(directory, name), { recursive: true });
+  return {
+    nodes: options.nodes,
+    seed: options.seed,
+    seconds,
+    injected: injector.total,
+    faults: Object.fromEntries(injector.counts),
+    counts: history.counts,
+    named: { ...history.named, logs, deleted },
+    records,
+    healedMs: Math.round(healedMs),
+    connections: fleet.links.passed.connections,
+    resets: fleet.links.passed.resets,
+    violations,
+    directory,
+  };
+}
+
+/** Starts the nodes and waits until they are one cluster. */
+async function openRun(stack: AsyncDisposableStack, options: ChaosOptions, directory: string): Promise<Run> {
+  const { nodes, seed, report = () => undefined } = options;
+  const names = Array.from({ length: nodes }, (_, n) => `n${n + 1}`);
+  const disks = smallDisks(names.slice(0, 1), directory, stack, report);
+  const credentials = options.tls === true ? await makeCertificates(join(directory, "certs")) : undefined;
+  const history = new History(join(directory, "history.jsonl"));
+  stack.defer(() => history.close());
+  const fleet = stack.use(
+    await Fleet.open({
+      directory,
+      names,
+      movesClocks: true,
+      places: new Map([...disks].map(([name, disk]) => [name, join(disk.path, "data")])),
+      flags: [
+        ...["--segment-store-bytes-max", "1MiB", "--shutdown-timeout", "2s"],
+        // With a retention age, a wrong clock could trim records.
+        ...["--retention-age", `${retentionHours}h`],
+        ...(credentials === undefined ? [] : [...credentials.server, ...credentials.policy]),
+      ],
+    }),
+  );
+  const connections = stack.use(new NodeConnections(credentials?.client));
+  const operator = new Operator(fleet, connections);
+  if (!(await within(limitMs, () => operator.isWhole()))) throw new Error("the cluster did not start");
+  report(`${nodes} nodes, seed ${seed}, ${directory}`);
+  const state = { chance: prng(seed), positions: new Map<string, number>(), violations: [] };
+  const named = { known: new KnownLogs(), tailed: new Map() };
+  return { options, directory, report, disks, history, fleet, connections, operator, ...state, ...named };
+}
+
+/** Starts clients. `end` stops them and resolves when they have ended. */
+function startClients(run: Run, clients: Readonly<Record<string, NamedClient>>): { end(): Promise<void> } {
+  const { history, fleet, connections, positions, known, tailed, chance, violations, options } = run;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const rate = options.rate ?? 60;
+  const context = { history, addresses: fleet, connections, positions, known, tailed, rate, signal };
+  const done = Object.entries(clients).map(([name, client]) =>
+    client({ ...context, name, chance: chance.stream(name) }).catch((reason: unknown) =>
+      violations.push({ rule: "client", text: `${name} ended: ${reason}` }),
+    ),
+  );
+  return {
+    async end() {
+      controller.abort();
+      await Promise.all(done);
+    },
+  };
+}
+
+async function injectFaults(
+  run: Run,
+): Promise<{ readonly injector: FaultInjector; readonly seconds: number }> {
+  const { fleet, operator, chance, disks, history, violations, options, report } = run;
+  const { ms, tempo = 1, only } = options;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const scene = { fleet, operator, chance: chance.stream("faults"), signal, disks, tempo };
+  const injector = new FaultInjector(scene, history, report, only);
+  const done = injector.run();
+  const began = performance.now();
+  await pause(ms, new AbortController().signal);
+  const { faults, acked, everyFault = false } = options.atLeast ?? { faults: 0, acked: 0 };
+  await within(2 * ms, async () => {
+    return injector.total >= faults && history.counts.acked >= acked && (injector.hadAll || !everyFault);
+  });
+  if (everyFault && !injector.hadAll) {
+    const happened = [...injector.counts.keys()].join(", ");
+    violations.push({ rule: "faults", text: `too few kinds happened: ${happened}` });
+  }
+  controller.abort();
+  await done;
+  return { injector, seconds: Math.round((performance.now() - began) / 1000) };
+}
+
+/** Waits until the cluster is whole and takes writes; resolves to the milliseconds it took until all had all records. */
+async function heal(
+  { fleet, history, operator, positions, connections, tailed, violations, report }: Run,
+  endClients: () => Promise<void>,
+  endTails: () => Promise<void>,
+): Promise<number> {
+  const mustHold = async (what: string, holds: () => Promise<boolean>): Promise<void> => {
+    if (await within(limitMs, holds)) return;
+    violations.push({ rule: "liveness", text: `not within ${limitMs} ms: ${what}` });
+  };
+  const began = performance.now();
+  for (const node of fleet.nodes) if (node.child === undefined) await fleet.start(node);
+  const { acked } = history.counts;
+  await mustHold("writes are acknowledged again", async () => history.counts.acked > acked + 100);
+  await endClients();
+  await mustHold("every node has all records", () => operator.isWhole());
+  let logs: readonly LogInfo[] = [];
+  await mustHold("all nodes have the same named logs", async () => {
+    const equal = await equalLogs(connections, fleet);
+    logs = equal ?? [];
+    return equal !== undefined;
+  });
+  const healedMs = performance.now() - began;
+  const end = (await operator.endOf(fleet.nodes[0]!)) ?? 0;
+  await mustHold("every tail has shown all records", async () =>
+    [...positions.values()].every((next) => next >= end),
+  );
+  const ends = new Map(logs.map(({ logId, nextOffset }) => [logId, Number(nextOffset)]));
+  await mustHold("every tail of a named log has shown all records", async () =>
+    [...tailed.values()].every(({ logId, next }) => next >= (ends.get(logId) ?? 0)),
+  );
+  await endTails();
+  report(`healed after ${Math.round(healedMs)} ms, ${end} records`);
+  return healedMs;
+}
+
+/** Checks the history, the final logs and the directories; resolves to the numbers of records and named logs. */
+async function checkLog({
+  fleet,
+  connections,
+  chance,
+  history,
+  violations,
+}: Run): Promise<{ readonly records: number; readonly logs: number; readonly deleted: number }> {
+  const final = await recordsOn(connections.transport(chance.pick(fleet.nodes).addr, "grpc"));
+  const lastMs = final.reduce((last, { timestampMs }) => Math.max(last, timestampMs), 0);
+  if (lastMs > Date.now() + stampAheadMsMax)
+    violations.push({ rule: "stamps", text: `a record has the timestamp ${new Date(lastMs).toISOString()}` });
+  const shown = (await equalLogs(connections, fleet)) ?? [];
+  const served = await namedRecordsOn(connections, fleet, shown);
+  for (const node of fleet.nodes) await fleet.end(node, "SIGTERM");
+  for (const text of fleet.failures) violations.push({ rule: "failure", text });
+  const directories = fleet.nodes.map((node) => node.directory);
+  for (const text of await problemsIn(directories, final.length))
+    violations.push({ rule: "identical", text });
+  const ofDefault = history.operations.filter(({ log }) => log === undefined);
+  violations.push(...check(ofDefault, final));
+  const committed = committedLogs(directories[0]!);
+  violations.push(...differences(shown, served, committed), ...checkNamed(history.operations, committed));
+  const { size: logs } = committed.logs;
+  const deleted = [...committed.logs.values()].filter((log) => log.deleted).length;
+  return { records: final.length, logs, deleted };
+}
+
+/** Mounts small disks for these nodes, if that is allowed. */
+function smallDisks(
+  names: readonly string[],
+  directory: string,
+  owner: AsyncDisposableStack,
+  report: (line: string) => void,
+): ReadonlyMap<string, SmallDisk> {
+  const disks = new Map<string, SmallDisk>();
+  for (const name of names) {
+    const disk = SmallDisk.mount(join(directory, `${name}-disk`), smallDiskBytes);
+    if (disk === undefined) report("NO DISK IS FILLED IN THIS RUN: only root can mount small disks");
+    else disks.set(name, owner.use(disk));
+  }
+  return disks;
+}
+
+/** Waits up to `ms`. A look counts for at most a second, because the whole run may be paused for a while. */
+async function within(ms: number, holds: () => Promise<boolean>): Promise<boolean> {
+  const never = new AbortController().signal;
+  for (let left = ms; left > 0; ) {
+    const began = performance.now();
+    if (await holds()) return true;
+    await pause(200, never);
+    left -= Math.min(1_000, performance.now() - began);
+  }
+  return false;
+}

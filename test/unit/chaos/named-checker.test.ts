@@ -1,0 +1,115 @@
+/** For each rule of the checker of named logs there is a history that only this rule rejects. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Append, Change, Failure, Operation } from "../../chaos/history.ts";
+import type { CommittedLog, CommittedLogs } from "../../chaos/named/committed-logs.ts";
+import { checkNamed, namedRuleNames } from "../../chaos/named/named-checker.ts";
+
+const logOf = (id: number, name: string, values: readonly string[], more: Partial<CommittedLog> = {}) => ({
+  id,
+  name,
+  records: values.map((value, offset) => ({ offset, value })),
+  lowest: 0,
+  closed: false,
+  deleted: false,
+  ...more,
+});
+const madeOf = (...logs: readonly CommittedLog[]): CommittedLogs => ({
+  logs: new Map(logs.map((log) => [log.id, log])),
+  flaws: [],
+});
+const about = { client: "a", log: "x", start: 0, end: 1 } as const;
+const acked = (value: string, offset: number, more: Partial<Append> = {}): Append => ({
+  ...about,
+  op: "append",
+  values: [value],
+  offset,
+  logId: "9-1",
+  ...more,
+});
+const lost: Failure = { kind: "unknown", written: "unknown", message: "" };
+const failed = (value: string, failure: Failure, more: Partial<Append> = {}): Append => ({
+  ...about,
+  op: "append",
+  values: [value],
+  failure,
+  ...more,
+});
+const change = (kind: Change["change"], more: Partial<Change> = {}): Change => ({
+  ...about,
+  op: "change",
+  change: kind,
+  ...more,
+});
+const deleted = change("delete", { statedId: "9-1" });
+const gone: Failure = { kind: "not-found", written: "no", message: "", reason: "NO_SUCH_LOG" };
+
+/** Rule → a history that breaks it, and nothing else. */
+const wrong: Readonly<Record<string, readonly [readonly Operation[], CommittedLogs]>> = {
+  oneLog: [[failed("v", lost)], madeOf(logOf(1, "x", ["v"]), logOf(2, "x", ["v"]))],
+  meant: [[failed("v", lost, { statedId: "9-1" })], madeOf(logOf(1, "x", []), logOf(2, "x", ["v"]))],
+  notWrittenAnywhere: [[failed("v", gone)], madeOf(logOf(2, "x", ["v"]))],
+  answered: [
+    [{ ...about, op: "end", mode: "any", next: 0, statedId: "9-1", logId: "9-2" }],
+    madeOf(logOf(1, "x", []), logOf(2, "x", [])),
+  ],
+  created: [
+    [change("create", { logId: "9-1", created: true }), change("create", { logId: "9-1", created: true })],
+    madeOf(logOf(1, "x", [])),
+  ],
+  deleted: [[deleted, acked("v", 0, { start: 2, end: 3 })], madeOf(logOf(1, "x", ["v"], { deleted: true }))],
+  closed: [
+    [change("close", { logId: "9-1" }), acked("v", 0, { start: 2, end: 3 })],
+    madeOf(logOf(1, "x", ["v"], { closed: true })),
+  ],
+  sequence: [
+    [failed("v", { kind: "out-of-sequence", written: "no", message: "" }, { producer: "p" })],
+    madeOf(logOf(1, "x", [])),
+  ],
+  unasked: [[acked("v", 0)], madeOf(logOf(1, "x", ["v"], { deleted: true }))],
+  trimmed: [[change("trim", { logId: "9-1", before: 3, lowest: 3 })], madeOf(logOf(1, "x", []))],
+  denied: [
+    [acked("v", 0), { ...about, op: "read", mode: "session", offset: 0, failure: gone, start: 2, end: 3 }],
+    madeOf(logOf(1, "x", ["v"])),
+  ],
+};
+
+test("every rule has a history that breaks it", () => {
+  assert.deepEqual(Object.keys(wrong).sort(), [...namedRuleNames].sort());
+});
+
+for (const [rule, [operations, logs]] of Object.entries(wrong)) {
+  test(`a history of named logs that breaks the rule ${rule} is rejected by this rule`, () => {
+    const rules = new Set(checkNamed(operations, logs).map((violation) => violation.rule));
+    // A record in the wrong log also breaks rules of the single logs.
+    const single = { meant: [], oneLog: ["invented"], notWrittenAnywhere: ["notWritten"] }[rule] ?? [];
+    assert.deepEqual([...rules].sort(), [rule, ...single].sort());
+  });
+}
+
+test("the rules of one log hold for each named log", () => {
+  const rules = checkNamed([acked("v", 0), acked("w", 1)], madeOf(logOf(1, "x", ["v"])));
+  assert.deepEqual(
+    rules.map(({ rule }) => rule),
+    ["acked"],
+  );
+});
+
+test("a correct history of a log that is created, closed, trimmed and deleted, and of the next one, has no violations", () => {
+  const operations: Operation[] = [
+    change("create", { logId: "9-1", created: true }),
+    acked("v", 0, { producer: "p" }),
+    failed("w", lost, { statedId: "9-1" }),
+    change("trim", { logId: "9-1", before: 1, lowest: 1 }),
+    change("close", { logId: "9-1", start: 3, end: 4 }),
+    { ...deleted, start: 5, end: 6 },
+    { ...about, op: "end", mode: "session", next: 2, logId: "9-1", start: 7, end: 8 },
+    failed("u", gone, { start: 7, end: 8 }),
+    change("create", { logId: "9-2", created: true, start: 9, end: 9 }),
+    acked("t", 0, { logId: "9-2", start: 10, end: 11 }),
+    { ...about, op: "tail", client: "t", from: 0, logId: "9-2", start: 12, end: 12 },
+    { ...about, op: "shown", client: "t", offset: 0, values: ["t"], logId: "9-2", start: 13, end: 13 },
+  ];
+  const first = logOf(1, "x", ["v", "w"], { lowest: 1, closed: true, deleted: true });
+  assert.deepEqual(checkNamed(operations, madeOf(first, logOf(2, "x", ["t"]))), []);
+});
