@@ -348,7 +348,7 @@ export interface ChangedLog {
 /** A page of logs in the order of their names. */
 export interface LogPage {
   readonly logs: readonly LogInfo[];
-  /** The name after which the next page begins. Undefined at the end. */
+  /** The name after which the next page begins. It need not be the name of a log. Undefined at the end. */
   readonly next: string | undefined;
 }
 
@@ -363,7 +363,7 @@ export interface LogCatalog {
   readonly life: number;
   /** Does not look the log up: the first call of the opened log does. */
   open(log: LogRef): NamedCommitLog;
-  /** At most `limit` logs whose names begin with `prefix` and come after the name `after`. */
+  /** At most `limit` logs whose names begin with `prefix` and come after `after`. A shorter page can have a next one. */
   list(prefix: string, after: string, limit: number): LogPage;
   /**
    * Opens a tail of several logs.

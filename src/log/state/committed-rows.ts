@@ -21,6 +21,15 @@ import { decodeRow, encodeRow } from "./row-codec.ts";
 const cleanMax = 16_384;
 /** Names and due rows that are read from the database at once. */
 const pageMax = 257;
+/** Names of the database that one page of names looks at. */
+const looksMax = 1024;
+
+/** Names in the order of their bytes. */
+export interface NamesPage {
+  readonly names: readonly string[];
+  /** The name after which the next page begins; undefined at the end. A page can be shorter than its limit and have a next one. */
+  readonly next: string | undefined;
+}
 
 export class CommittedRows {
   #dirty = new Overlay();
@@ -80,43 +89,45 @@ export class CommittedRows {
   }
 
   /** At most `limit` names that begin with `prefix` and come after `after`, in the order of their bytes. */
-  namesFrom(prefix: string, after: string, limit: number): readonly string[] {
-    const found = new Set<string>();
-    for (const overlay of this.#overlays()) {
-      let taken = 0;
-      for (const name of overlay.sorted.from(prefix, after)) {
-        if (taken === limit) break;
-        if (this.named(name) === undefined) continue;
-        found.add(name);
-        taken++;
-      }
-    }
-    for (const name of this.#storedNames(prefix, after, limit)) found.add(name);
-    return [...found].sort(compareNames).slice(0, limit);
+  namesFrom(prefix: string, after: string, limit: number): NamesPage {
+    const { names, next } = this.#storedNames(prefix, after, limit);
+    const found = [...names];
+    for (const overlay of this.#overlays()) found.push(...overlay.sorted.from(prefix, after).take(limit + 1));
+    found.sort(compareNames);
+    const kept = next === undefined ? found : found.filter((name) => compareNames(name, next) <= 0);
+    return { names: kept.slice(0, limit), next: kept.length > limit ? kept[limit - 1] : next };
   }
 
-  /** At most `limit` names of the database of which no overlay knows more. */
-  #storedNames(prefix: string, after: string, limit: number): readonly string[] {
-    const found: string[] = [];
-    for (let from = after; found.length < limit; ) {
-      const page = this.#read((database) => database.namesFrom(prefix, from, pageMax)) ?? [];
-      for (const name of page) if (!this.#overlays().some(({ names }) => names.has(name))) found.push(name);
-      if (page.length < pageMax) break;
+  /**
+   * Names of the database of which no overlay knows more. A call looks at a limited number of names: many of those in the
+   * database can belong to logs that were deleted since.
+   */
+  #storedNames(prefix: string, after: string, limit: number): NamesPage {
+    const names: string[] = [];
+    let from = after;
+    for (let looked = 0; looked < looksMax && names.length < limit; ) {
+      const wanted = looked === 0 ? Math.min(limit, pageMax) : pageMax;
+      const page = this.#read((database) => database.namesFrom(prefix, from, wanted)) ?? [];
+      for (const name of page)
+        if (!this.#overlays().some((overlay) => overlay.names.has(name))) names.push(name);
+      if (page.length < wanted) return { names, next: undefined };
       from = page[page.length - 1]!;
+      looked += page.length;
     }
-    return found.slice(0, limit);
+    return { names, next: from };
   }
 
   /**
    * Yields the logs for which something may be due at `ms`, one after another, over a longer time: also those that are not due
-   * but changed since the last checkpoint. A row that changes meanwhile may be missed.
+   * but changed since the last checkpoint. Undefined stands for one that was passed over, so that the caller can limit the work
+   * of a turn. A row that changes meanwhile may be missed.
    */
-  *due(ms: number): Generator<LogId> {
+  *due(ms: number): Generator<LogId | undefined> {
     let after: DueRow | undefined;
     for (;;) {
       const place = after;
       const page = this.#read((database) => database.due(ms, place, pageMax)) ?? [];
-      for (const { id } of page) if (!this.#overlays().some(({ rows }) => rows.has(id))) yield id;
+      for (const { id } of page) yield this.#overlays().some(({ rows }) => rows.has(id)) ? undefined : id;
       if (page.length < pageMax) break;
       after = page[page.length - 1];
     }
@@ -125,13 +136,18 @@ export class CommittedRows {
 
   /** The row of a log changed from `before` to `after`. A name that another log has by now stays with that log. */
   put(id: LogId, before: LogRow | undefined, after: LogRow | undefined): void {
-    if (before === undefined && after !== undefined) this.#dirty.setName(after.name, id);
+    if (before === undefined && after !== undefined) this.#setName(after.name, id);
     else if (before !== undefined && after === undefined && this.named(before.name)?.id === id)
-      this.#dirty.setName(before.name, undefined);
+      this.#setName(before.name, undefined);
     // The lookup of the name may have made the row before a clean one.
     const stale = this.#clean.get(id);
     if (stale !== undefined) this.#forget(stale);
     this.#dirty.put(id, after);
+  }
+
+  #setName(name: string, id: LogId | undefined): void {
+    this.#dirty.setName(name, id);
+    this.#frozen?.hideName(name);
   }
 
   /** Begins a checkpoint with the rows as they are now. There is none under way. */

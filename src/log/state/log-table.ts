@@ -9,7 +9,7 @@ import type { LogId, RaftIndex } from "../../types.ts";
 import type { LogFlaw } from "../frame/chain.ts";
 import { batchKind, frameCommand, frameIndex, frameKind, frameLogId } from "../frame/frame.ts";
 import { decodeLevel } from "../frame/log-command.ts";
-import { CommittedRows } from "./committed-rows.ts";
+import { CommittedRows, type NamesPage } from "./committed-rows.ts";
 import { type LogRow, rowAfter } from "./log-row.ts";
 import { emptyHead, type TableHead } from "./row-codec.ts";
 
@@ -53,6 +53,7 @@ export class LogTable {
   #level: number;
   #life: number;
   #nextId: LogId;
+  #stagedNextId: LogId;
 
   #size: number;
   #freeze: Freeze | undefined;
@@ -61,6 +62,7 @@ export class LogTable {
     this.#level = level;
     this.#life = life;
     this.#nextId = nextId;
+    this.#stagedNextId = nextId;
     this.#size = size;
     this.stored = rows;
     this.#usage = new Map(usage.map(([owner, logs, bytes]) => [owner, { logs, bytes }]));
@@ -106,9 +108,7 @@ export class LogTable {
 
   /** The id that the next create gets, staged ones considered. */
   get nextId(): LogId {
-    let next = this.#nextId;
-    for (const { id, before } of this.#changes) if (before === undefined) next = Math.max(next, id + 1);
-    return next;
+    return this.#stagedNextId;
   }
 
   /** The committed row. */
@@ -127,7 +127,7 @@ export class LogTable {
   }
 
   /** See CommittedRows.due(). */
-  due(ms: number): Generator<LogId> {
+  due(ms: number): Generator<LogId | undefined> {
     return this.stored.due(ms);
   }
 
@@ -142,7 +142,7 @@ export class LogTable {
   }
 
   /** At most `limit` committed names that begin with `prefix` and come after `after`, in the order of their bytes. */
-  namesFrom(prefix: string, after: string, limit: number): readonly string[] {
+  namesFrom(prefix: string, after: string, limit: number): NamesPage {
     return this.stored.namesFrom(prefix, after, limit);
   }
 
@@ -239,6 +239,7 @@ export class LogTable {
     this.#changes = [];
     this.#changesOf.clear();
     this.#stagedNames.clear();
+    this.#stagedNextId = this.#nextId;
     for (const change of kept) this.#add(change);
   }
 
@@ -266,6 +267,7 @@ export class LogTable {
     const { id, before, after } = change;
     // A name that another log has by now stays with that log.
     const wasNamed = before !== undefined && this.stagedNamed(before.name)?.id === id;
+    if (before === undefined) this.#stagedNextId = Math.max(this.#stagedNextId, id + 1);
     this.#changes.push(change);
     const changes = this.#changesOf.get(id);
     if (changes === undefined) this.#changesOf.set(id, [change]);

@@ -14,8 +14,8 @@ export class Overlay {
   readonly names = new Map<string, LogId | undefined>();
   /** The rows for which something will be due, if they stay as they are. */
   readonly limited = new Set<LogId>();
-  /** The names that have an entry. */
-  readonly sorted = new SortedNames([]);
+  /** The names of logs that are there, for lists. */
+  readonly sorted = new SortedNames();
 
   put(id: LogId, row: LogRow | undefined): void {
     this.rows.set(id, row);
@@ -24,7 +24,14 @@ export class Overlay {
   }
 
   setName(name: string, id: LogId | undefined): void {
-    if (!this.names.has(name)) this.sorted.add(name);
+    const known = this.names.get(name);
+    if (known === undefined && id !== undefined) this.sorted.add(name);
+    else if (known !== undefined && id === undefined) this.sorted.remove(name);
     this.names.set(name, id);
+  }
+
+  /** A newer overlay has an entry for the name: lists take it from there. */
+  hideName(name: string): void {
+    if (this.names.get(name) !== undefined) this.sorted.remove(name);
   }
 }

@@ -52,7 +52,7 @@ export class LogRetention {
   readonly #ports: LogRetentionPorts;
   #timer: Timer | undefined;
   /** The logs that are still to be looked at in this round. */
-  #round: Iterator<LogId> | undefined;
+  #round: Iterator<LogId | undefined> | undefined;
   #closed = false;
 
   constructor(ports: LogRetentionPorts) {
@@ -95,7 +95,7 @@ export class LogRetention {
         this.#round = undefined;
         break;
       }
-      const row = table().row(step.value);
+      const row = step.value === undefined ? undefined : table().row(step.value);
       if (row !== undefined && (dueMsOf(row) ?? Number.POSITIVE_INFINITY) <= nowMs)
         work.push(this.#carryOut(row, nowMs));
     }

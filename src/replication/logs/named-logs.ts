@@ -119,12 +119,13 @@ export class NamedLogs implements LogCatalog {
     return named.ref;
   }
 
-  /** Logs whose names begin with `prefix`, from the first name after `after` on. */
+  /** See LogCatalog.list. */
   list(prefix: string, after: string, limit: number): LogPage {
     const table = this.#ports.log.state.logs;
-    const names = table.namesFrom(prefix, after, limit + 1);
-    const logs = names.slice(0, limit).map((name) => this.#infoOf(table.named(name)!));
-    return { logs, next: names.length > limit ? names[limit - 1] : undefined };
+    const page = table.namesFrom(prefix, after, limit + 1);
+    const names = page.names.slice(0, limit);
+    const logs = names.map((name) => this.#infoOf(table.named(name)!));
+    return { logs, next: page.names.length > limit ? names[limit - 1] : page.next };
   }
 
   follow(logs: TailedLogs, start: MultiStart, freshness: Freshness = {}): Promise<MultiTail> {

@@ -54,12 +54,28 @@ async function allowedPage(
     if (looks++ === rangesMax) return { logs: shown, next: later(last, shown.at(-1)?.name ?? "") };
     last = range.start;
     await turn();
-    if (!range.isPrefix) addOne(catalog, after, range.start, shown);
-    else shown.push(...catalog.list(range.start, after, limit + 1 - shown.length).logs);
+    if (range.isPrefix) await addAll(catalog, plan, range.start, shown);
+    else addOne(catalog, after, range.start, shown);
     if (shown.length > limit) break;
   }
   const logs = shown.slice(0, limit);
   return { logs, next: shown.length > limit ? logs.at(-1)?.name : undefined };
+}
+
+/** Adds the logs of a prefix, up to one more than the page has. */
+async function addAll(
+  catalog: Pick<LogCatalog, "list">,
+  { after, limit, turn }: ListPlan,
+  prefix: string,
+  shown: LogInfo[],
+): Promise<void> {
+  for (let from = after; ; ) {
+    const { logs, next } = catalog.list(prefix, from, limit + 1 - shown.length);
+    shown.push(...logs);
+    if (next === undefined || shown.length > limit) return;
+    from = next;
+    await turn();
+  }
 }
 
 function addOne(catalog: Pick<LogCatalog, "list">, after: string, name: string, shown: LogInfo[]): void {

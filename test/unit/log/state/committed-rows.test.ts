@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { prng } from "../../../../src/lib/prng.ts";
-import { CommittedRows } from "../../../../src/log/state/committed-rows.ts";
+import { CommittedRows, type NamesPage } from "../../../../src/log/state/committed-rows.ts";
 import type { LogRow } from "../../../../src/log/state/log-row.ts";
 import { emptyHead, encodeHead } from "../../../../src/log/state/row-codec.ts";
 import { SimDisk } from "../../../support/disk/sim-disk.ts";
@@ -37,5 +37,103 @@ test("a log that is deleted without a look at its row before is gone, also after
   await checkpoint(3, 0);
   assert.equal(rows.row(row.id), undefined);
   assert.equal(rows.named(row.name), undefined);
-  assert.deepEqual(rows.namesFrom("", "", 10), []);
+  assert.deepEqual(rows.namesFrom("", "", 10), { names: [], next: undefined });
+});
+
+const named = (id: number, name: string): LogRow => ({ ...row, id, name });
+
+/** Rows with a database of these logs, which counts the names and due rows that are read. */
+async function storedRows(stored: readonly LogRow[]) {
+  const store = new MemoryRowStore(new SimDisk(prng("disk")));
+  const headAt = (index: number, size: number) => encodeHead({ index, crc: 0, head: { ...emptyHead, size } });
+  const database = await store.build({ directoryId: new Uint8Array(16), generation: 1 }, headAt(0, 0));
+  const rows = new CommittedRows(database);
+  for (const one of stored) rows.put(one.id, undefined, one);
+  rows.freeze();
+  await database.write(rows.changes(), headAt(1, stored.length));
+  rows.thaw(database);
+  const counted = { names: 0, due: 0 };
+  const [namesFrom, due] = [database.namesFrom.bind(database), database.due.bind(database)];
+  database.namesFrom = (...asked) => {
+    const page = namesFrom(...asked);
+    counted.names += page.length;
+    return page;
+  };
+  database.due = (...asked) => {
+    const page = due(...asked);
+    counted.due += page.length;
+    return page;
+  };
+  return { rows, counted };
+}
+
+const padded = (n: number): string => String(n).padStart(6, "0");
+
+test("pages of names agree with all names, whatever was created and deleted before and during a checkpoint", async () => {
+  const random = prng("pages");
+  const stored = Array.from({ length: 600 }, (_, n) => named(n + 1, `a ${padded(n)}`));
+  const { rows } = await storedRows(stored);
+  const known = new Map(stored.map((one) => [one.name, one]));
+  let id = stored.length;
+  for (let step = 0; step < 1200; step++) {
+    if (step === 500) rows.freeze();
+    const name = `${random.pick(["a", "b"])} ${padded(random.between(0, 700))}`;
+    const found = known.get(name);
+    if (found === undefined) {
+      known.set(name, named(++id, name));
+      rows.put(id, undefined, known.get(name));
+    } else {
+      known.delete(name);
+      rows.put(found.id, found, undefined);
+    }
+  }
+  for (const prefix of ["", "a", "b "]) {
+    const expected = [...known.keys()].filter((name) => name.startsWith(prefix)).sort();
+    for (const limit of [1, 7, 256]) {
+      const pages: string[] = [];
+      for (let after: string | undefined = ""; after !== undefined; ) {
+        const { names, next }: NamesPage = rows.namesFrom(prefix, after, limit);
+        assert.ok(names.length <= limit);
+        pages.push(...names);
+        after = next;
+      }
+      assert.deepEqual(pages, expected);
+    }
+  }
+});
+
+test("a page of names looks at a limited number of names, however many logs were deleted since the checkpoint", async () => {
+  const stored = Array.from({ length: 5_000 }, (_, n) => named(n + 1, `log ${padded(n)}`));
+  const { rows, counted } = await storedRows(stored);
+  for (const one of stored.slice(0, 4_999)) rows.put(one.id, one, undefined);
+  let pages = 0;
+  for (let after: string | undefined = ""; after !== undefined; pages++) {
+    counted.names = 0;
+    const { names, next }: NamesPage = rows.namesFrom("", after, 256);
+    assert.ok(counted.names <= 1_500, `${counted.names} names were read`);
+    after = next;
+    assert.deepEqual(names, after === undefined ? ["log 004999"] : []);
+  }
+  assert.ok(pages > 3);
+  // Names that are in memory only.
+  const created = Array.from({ length: 5_000 }, (_, n) => named(10_000 + n, `new ${padded(n)}`));
+  for (const one of created) rows.put(one.id, undefined, one);
+  for (const one of created.slice(0, 4_999)) rows.put(one.id, one, undefined);
+  assert.deepEqual(rows.namesFrom("new", "", 256), { names: ["new 004999"], next: undefined });
+});
+
+test("a step over the due rows reads at most one page, however many changed since the checkpoint", async () => {
+  const due = Array.from({ length: 2_000 }, (_, n) => ({
+    ...named(n + 1, `log ${n}`),
+    settings: { expiresAtMs: n },
+  }));
+  const { rows, counted } = await storedRows(due);
+  for (const one of due.slice(0, 1_999)) rows.put(one.id, one, undefined);
+  const found: unknown[] = [];
+  for (let steps = rows.due(5_000), step = steps.next(); step.done !== true; step = steps.next()) {
+    assert.ok(counted.due <= 257);
+    counted.due = 0;
+    if (step.value !== undefined) found.push(step.value);
+  }
+  assert.deepEqual(found, [2_000]);
 });

@@ -61,7 +61,7 @@ function compare(table: LogTable, naive: Naive, end: RaftIndex): void {
   assert.equal(table.head.nextId, nextId);
   const names = [...rows.values()].map(({ name }) => name);
   assert.deepEqual(
-    table.namesFrom("", "", 10),
+    table.namesFrom("", "", 10).names,
     names.toSorted((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other))),
   );
   for (const row of rows.values()) assert.deepEqual(table.named(row.name), row);
@@ -219,7 +219,7 @@ test("the delete of an old log does not remove the name of a newer one", () => {
     assert.equal(table.stagedNamed("a")?.id, 2);
   }
   assert.equal(table.named("a")?.id, 2);
-  assert.deepEqual(table.namesFrom("", "", 9), ["a"]);
+  assert.deepEqual(table.namesFrom("", "", 9), { names: ["a"], next: undefined });
 });
 
 test("a level counts once it is committed, and is cut off before", () => {

@@ -8,7 +8,8 @@ import type { LogCatalog, LogInfo } from "../../../../../src/types.ts";
 
 /** A catalog of these names. It counts the names that it was asked for. */
 function catalogOf(names: readonly string[]) {
-  const sorted = new SortedNames(names);
+  const sorted = new SortedNames();
+  for (const name of names) sorted.add(name);
   const counted = { looked: 0 };
   const list: LogCatalog["list"] = (prefix, after, limit) => {
     const found = sorted
