@@ -46,6 +46,7 @@ export const factTypes = {
   waitingAppends: "number",
   needed: "number",
   timeoutMs: "number",
+  nowMs: "number",
   // A frame between peers.
   kind: "string",
   head: "number",

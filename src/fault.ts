@@ -20,7 +20,7 @@ const kinds = {
   "bad-request": {
     retry: false,
     sentence: "the request is malformed",
-    facts: ["field", "limit", "tag", "expression", "text", "why"],
+    facts: ["field", "limit", "tag", "expression", "text", "why", "found", "nowMs"],
   },
   "bad-record": { retry: false, sentence: "a record is malformed", facts: ["field", "record", "position"] },
   "unexpected-compression": {
@@ -81,7 +81,20 @@ const kinds = {
   "failed-precondition": {
     retry: false,
     sentence: "the state does not allow it",
-    facts: ["name", "cluster", "ownCluster", "next", "records", "last", "lowest"],
+    facts: [
+      "name",
+      "cluster",
+      "ownCluster",
+      "next",
+      "records",
+      "last",
+      "lowest",
+      "expected",
+      "found",
+      "foundBytes",
+      "needed",
+      "bytesMax",
+    ],
   },
   unimplemented: { retry: false, sentence: "not supported", facts: ["limit"] },
   "not-leader": { retry: true, sentence: "this node is not the leader", facts: [] },

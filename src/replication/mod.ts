@@ -24,8 +24,8 @@ export {
 export type { BootRecords } from "./identity/boot-records.ts";
 export { directoryText, peerIdOf } from "./identity/node-identity.ts";
 export { noLeaderMessage } from "./leader-watch.ts";
-export { oldMembers } from "./logs/log-admin.ts";
 export { logsMost } from "./logs/log-quotas.ts";
+export { oldMembers } from "./logs/log-refusals.ts";
 export { Replica } from "./replica.ts";
 export type { ReplicaOptions } from "./replica-options.ts";
 export type { Forwarder } from "./replicated-log.ts";

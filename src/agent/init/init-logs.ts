@@ -1,6 +1,6 @@
 /**
  * Applies --init-file: creates and updates its logs once this node leads, at each start. What fails is repeated until it is
- * done. A node that does not lead waits; the leader applies its own file.
+ * done, but not a log that is refused as invalid, such as one whose time of expiry has passed. A node that does not lead waits; the leader applies its own file.
  */
 import { readFileSync, statSync } from "node:fs";
 import { Fault } from "../../fault.ts";
@@ -24,7 +24,7 @@ export function readInitFile(path: string | undefined): readonly LogSpec[] {
     const why = cause instanceof Fault ? cause.message : errorText(cause);
     throw new Fault("config", { message: `--init-file ${path} cannot be read: ${why}`, cause });
   }
-  return parseLogSpec(text, path);
+  return parseLogSpec(text, `--init-file ${path}`);
 }
 
 export interface InitLogsOptions {
@@ -94,6 +94,12 @@ export class InitLogs implements Disposable {
         this.#left.delete(spec);
       } catch (reason) {
         const fault = Fault.from(reason);
+        if (fault.kind === "bad-request") {
+          // The file must be changed: a time of expiry that has passed stays in the past.
+          this.#left.delete(spec);
+          log.warn({ err: fault, name: spec.name }, "log of --init-file refused");
+          continue;
+        }
         this.#left.set(spec, fault.message);
         if (fault.message !== before)
           log.warn({ err: fault, name: spec.name }, "log of --init-file not applied");

@@ -39,6 +39,11 @@ const byName: ReadonlyMap<string, TextSetting> = new Map(
   textSettings.map((setting) => [setting.name, setting]),
 );
 
+function unknownSetting(name: string, key: string): string {
+  const known = [...byName.keys()];
+  return `log "${name}" has no setting "${key}"${hint(key, known) || "."} The settings are ${known.join(", ")}`;
+}
+
 /** Aliases that a file may use. */
 const aliasesMax = 256;
 
@@ -91,8 +96,7 @@ class SpecReader {
     const what = `the settings of "${name}" must be a mapping`;
     for (const { key, value, line } of this.#entries(node, what, at)) {
       const setting = byName.get(key);
-      if (setting === undefined)
-        throw this.#wrong(line, `log "${name}" has no setting "${key}"${hint(key, [...byName.keys()])}`, key);
+      if (setting === undefined) throw this.#wrong(line, unknownSetting(name, key), key);
       settings[setting.key] = this.#value(name, setting, value, line);
     }
     return settings as SettingsChange;

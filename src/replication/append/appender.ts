@@ -31,8 +31,9 @@ import {
 } from "../../log/mod.ts";
 import { proposal } from "../../raft/mod.ts";
 import type { Appended, AppendOptions, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
-import { LogAdmission, noSuchLog } from "../logs/log-admission.ts";
+import { LogAdmission } from "../logs/log-admission.ts";
 import { LogQuotas, type QuotaLimits } from "../logs/log-quotas.ts";
+import { noSuchLog, type PresentTime } from "../logs/log-refusals.ts";
 import { LogTurns } from "../logs/log-turns.ts";
 import type { LogTime } from "../time/log-time.ts";
 import { AppendDeadlines } from "./append-deadlines.ts";
@@ -133,8 +134,9 @@ export class Appender {
       }
       if (row !== undefined) {
         const { id } = row;
-        this.admission.checkRun(row, run, () => this.#unstagedBytes(id) + headBytes(stamp));
-        this.admission.quotas.checkAppend(row, run.bytes.length + headBytes(stamp));
+        const needed = run.bytes.length + headBytes(stamp);
+        this.admission.checkRun(row, run, needed, () => this.#unstagedBytes(id));
+        this.admission.quotas.checkAppend(row, needed);
       }
     } catch (refusal) {
       return this.#refuse(producer === undefined ? this.#lastGroup(row?.id) : undefined, () => refusal);
@@ -194,6 +196,13 @@ export class Appender {
   /** Resolves under the same conditions, for an answer that changes nothing. */
   confirmed(): Promise<void> {
     return this.#confirmed(this.#lastGroup());
+  }
+
+  /** The time that a time in a request is compared with. */
+  presentTime(): PresentTime {
+    const trustedMs = this.#time.expiryMs();
+    if (trustedMs !== undefined) return { nowMs: trustedMs, isTrusted: true };
+    return { nowMs: Math.max(this.#time.stampMs(), this.#log.end.timestampMs), isTrusted: false };
   }
 
   /** Proposes queued groups, as many as may be in flight. Called when a turn of Raft begins. */

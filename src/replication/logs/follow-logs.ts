@@ -13,7 +13,7 @@ import type {
   TailedLogName,
   TailedLogs,
 } from "../../types.ts";
-import { anotherLog, noSuchLog } from "./log-admission.ts";
+import { anotherLog, noSuchLog } from "./log-refusals.ts";
 
 export interface FollowPorts {
   readonly log: SegmentedLog;

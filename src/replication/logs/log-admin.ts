@@ -16,17 +16,18 @@ import {
   type LogTable,
   namedLogsLevel,
   outOfRange,
+  settingKeys,
   subjectBytesMax,
 } from "../../log/mod.ts";
 import type { LogId, LogRef, NamedLogSettings, Offset, RaftIndex, SettingsChange } from "../../types.ts";
 import type { Appender, CommandTarget } from "../append/appender.ts";
-import { noSuchLog } from "./log-admission.ts";
+import { alreadyExists, noSuchLog, oldMembers, pastExpiry, versionMismatch } from "./log-refusals.ts";
 
 export interface LogAdminPorts {
   readonly table: () => LogTable;
   readonly appender: Pick<
     Appender,
-    "admission" | "turns" | "command" | "namedCommand" | "refuse" | "confirmed"
+    "admission" | "turns" | "command" | "namedCommand" | "refuse" | "confirmed" | "presentTime"
   >;
   /** The members that do not have this level, or are not connected. The level is not raised while there are any. */
   readonly membersWithout: (level: number) => readonly string[];
@@ -49,7 +50,7 @@ export class LogAdmin {
   /**
    * Creates a log for a subject. Without one it counts only for the cluster. Returns its row, and false if it existed with
    * the same settings.
-   * @throws Fault "already-exists"; "bad-request" for a subject that is too long; "failed-precondition" while a member has no named logs; "quota-exceeded", "overloaded"
+   * @throws Fault "already-exists"; "bad-request" for a subject that is too long, or a time of expiry that has passed; "failed-precondition" while a member has no named logs; "quota-exceeded", "overloaded"
    */
   async create(
     name: string,
@@ -67,10 +68,13 @@ export class LogAdmin {
     return this.#alone(name, deadlineMs, async () => {
       const known = table().stagedNamed(name);
       if (known !== undefined) {
-        if (!sameSettings(known.settings, settings)) return appender.refuse(() => alreadyExists(name));
+        if (!sameSettings(known.settings, settings))
+          return appender.refuse(() => alreadyExists(known, settings));
         await appender.confirmed();
         return { row: known, created: false };
       }
+      const expired = this.#refusedExpiry(settings.expiresAtMs);
+      if (expired !== undefined) return appender.refuse(() => expired);
       appender.admission.checkRowsWritten();
       const { quotas } = appender.admission;
       try {
@@ -90,7 +94,7 @@ export class LogAdmin {
     });
   }
 
-  /** @throws Fault "not-found", "failed-precondition" */
+  /** @throws Fault "not-found", "failed-precondition"; "bad-request" for a new time of expiry that has passed */
   async update(
     ref: LogRef,
     change: SettingsChange,
@@ -100,6 +104,9 @@ export class LogAdmin {
     return this.#withRow(ref, version, deadlineMs, async (row) => {
       const settings = changed(row.settings, change);
       if (sameSettings(row.settings, settings)) return this.#unchanged(row);
+      const isNew = settings.expiresAtMs !== row.settings.expiresAtMs;
+      const expired = isNew ? this.#refusedExpiry(settings.expiresAtMs) : undefined;
+      if (expired !== undefined) return this.#ports.appender.refuse(() => expired);
       await this.#command(batchKind.configureLog, row, encodeLogCommand({ settings }));
       return this.#rowAfter(row.id, row.name);
     });
@@ -147,6 +154,13 @@ export class LogAdmin {
       await this.#command(batchKind.trimLog, row, encodeLogCommand({ from: lowest, to: before, bytes }));
       return this.#rowAfter(row.id, row.name).lowest;
     });
+  }
+
+  /** Why a log cannot get this time of expiry, if so. A clock that is not trusted can refuse it, and deletes nothing. */
+  #refusedExpiry(expiresAtMs: number | undefined): Fault | undefined {
+    if (expiresAtMs === undefined) return undefined;
+    const present = this.#ports.appender.presentTime();
+    return expiresAtMs <= present.nowMs ? pastExpiry(expiresAtMs, present) : undefined;
   }
 
   /** Calls `decide` in turn. It begins its command before its first await. See LogTurns.inTurn(). */
@@ -210,23 +224,6 @@ export class LogAdmin {
   }
 }
 
-/** The fault of a request about a named log while members have an earlier version. */
-export const oldMembers = (names: readonly string[]): Fault =>
-  new Fault("failed-precondition", {
-    message: `named logs need a newer version on every node, these have not said that they have it: ${names.join(", ")}`,
-    facts: { reason: "OLD_MEMBERS", members: names.join(" ") },
-  });
-
-const settingKeys = [
-  "retentionBytes",
-  "retentionAgeMs",
-  "maxBytes",
-  "ttlMs",
-  "expiresAtMs",
-  "recordBytesMax",
-  "contentType",
-] as const satisfies readonly (keyof NamedLogSettings)[];
-
 function sameSettings(one: NamedLogSettings, other: NamedLogSettings): boolean {
   return settingKeys.every((key) => one[key] === other[key]);
 }
@@ -235,15 +232,3 @@ function changed(settings: NamedLogSettings, change: SettingsChange): NamedLogSe
   const merged = Object.entries({ ...settings, ...change }).filter(([, value]) => value != null);
   return Object.fromEntries(merged) as NamedLogSettings;
 }
-
-const versionMismatch = ({ name, version }: LogRow, expected: RaftIndex): Fault =>
-  new Fault("failed-precondition", {
-    message: `log "${name}" has version ${version}, not ${expected}`,
-    facts: { name, reason: "VERSION_MISMATCH" },
-  });
-
-const alreadyExists = (name: string): Fault =>
-  new Fault("already-exists", {
-    message: `there is a log "${name}" with other settings`,
-    facts: { name },
-  });

@@ -4,6 +4,7 @@ import { readVarint, varintEnd } from "../../lib/bytes.ts";
 import type { LogRow, LogTable } from "../../log/mod.ts";
 import type { LogRef, RecordRun } from "../../types.ts";
 import type { LogQuotas } from "./log-quotas.ts";
+import { anotherLog, logClosed, logFull, noSuchLog, recordTooLarge } from "./log-refusals.ts";
 
 export class LogAdmission {
   readonly #table: () => Pick<LogTable, "stagedNamed" | "stagedLife" | "lags">;
@@ -36,47 +37,29 @@ export class LogAdmission {
   }
 
   /**
-   * Checks whether a log takes these records. `besides` returns the bytes of its frames that are not staged yet, and of the
-   * head of a frame for these records. The limit of a log counts frames.
+   * Checks whether a log takes these records. `needed` are their bytes with the head of a frame. `queued` returns the
+   * bytes of the frames of the log that are not staged yet. The limit of a log counts frames.
    * @throws Fault "failed-precondition" for a log that is closed or full, "too-large" for a record beyond its limit,
    * "overloaded" while the disk does not keep up with the rows
    */
-  checkRun({ name, closed, settings, bytes }: LogRow, run: RecordRun, besides: () => number): void {
+  checkRun(
+    { name, closed, settings, bytes }: LogRow,
+    run: RecordRun,
+    needed: number,
+    queued: () => number,
+  ): void {
     this.checkRowsWritten();
-    if (closed) {
-      throw new Fault("failed-precondition", {
-        message: `log "${name}" is closed, it takes no more records`,
-        facts: { name, reason: "LOG_CLOSED" },
-      });
-    }
+    if (closed) throw logClosed(name);
     const { maxBytes, recordBytesMax } = settings;
-    if (maxBytes !== undefined && bytes + besides() + run.bytes.length > maxBytes) {
-      throw new Fault("failed-precondition", {
-        message: `log "${name}" holds ${bytes} bytes and takes at most ${maxBytes}`,
-        facts: { name, reason: "LOG_FULL" },
-      });
+    if (maxBytes !== undefined) {
+      const held = bytes + queued();
+      if (held + needed > maxBytes) throw logFull(name, held, needed, maxBytes);
     }
     const largest = recordBytesMax === undefined ? 0 : largestRecord(run.bytes);
-    if (recordBytesMax !== undefined && largest > recordBytesMax) {
-      throw new Fault("too-large", {
-        message: `a record has ${largest} bytes, log "${name}" takes records of at most ${recordBytesMax}`,
-        facts: { foundBytes: largest, bytesMax: recordBytesMax },
-      });
-    }
+    if (recordBytesMax !== undefined && largest > recordBytesMax)
+      throw recordTooLarge(name, largest, recordBytesMax);
   }
 }
-
-export const noSuchLog = (name: string): Fault =>
-  new Fault("not-found", {
-    message: `there is no log "${name}". To create it: tailrace logs create '${name}'`,
-    facts: { name, reason: "NO_SUCH_LOG" },
-  });
-
-export const anotherLog = (name: string): Fault =>
-  new Fault("failed-precondition", {
-    message: `the name "${name}" now means another log: the stated one was deleted`,
-    facts: { name, reason: "ANOTHER_LOG" },
-  });
 
 /** The size of the largest record of a run, without its tag and length. */
 function largestRecord(bytes: Uint8Array): number {

@@ -18,7 +18,7 @@ import type {
   Tail,
 } from "../../types.ts";
 import type { LogReads } from "../log-reads.ts";
-import { anotherLog, noSuchLog } from "./log-admission.ts";
+import { anotherLog, noSuchLog } from "./log-refusals.ts";
 
 export interface NamedLogPorts {
   /** The committed row of this name on this node. */

@@ -28,6 +28,14 @@ test("PUT creates a log; again with the same settings it is 200, with others 409
   assert.equal((await node.ask("PUT", "/logs/small")).status, 200);
   const other = await node.ask("PUT", "/logs/small", '{"max_bytes":1001}');
   assert.deepEqual([other.status, other.json["code"], other.json["written"]], [409, "already_exists", "no"]);
+  // What is not stated is no difference.
+  const differences = /with other settings: max_bytes is 1000, stated was 1001\. PATCH changes them$/;
+  assert.match(String(other.json["message"]), differences);
+  const past = await node.ask("PUT", "/logs/past", '{"expires_at_ms":1000}');
+  assert.deepEqual([past.status, past.json["code"], past.json["written"]], [400, "invalid_argument", "no"]);
+  assert.match(String(past.json["message"]), /^expires_at_ms must be later than now: it is 1000 \(1970-/);
+  const patched = await node.ask("PATCH", "/logs/small", '{"expires_at_ms":1000}');
+  assert.deepEqual([patched.status, patched.json["field"]], [400, "expires_at_ms"]);
 });
 
 test("PUT with If-None-Match: * is 412 for a log that exists, whatever its settings", async () => {

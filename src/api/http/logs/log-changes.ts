@@ -1,6 +1,7 @@
 /** `PUT`, `PATCH` and `DELETE /logs/NAME`: creates, changes and deletes a log. */
 import { Fault } from "../../../fault.ts";
 import { assert } from "../../../lib/assert.ts";
+import { settingDifferences, settingKeys } from "../../../log/mod.ts";
 import type { ChangedLog, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../../types.ts";
 import { unlessAborted } from "../../calls/abort.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
@@ -23,7 +24,7 @@ import {
   noBody,
   type OneLogRequest,
 } from "./log-call.ts";
-import { areSettings, identityOf, settingsBytesMax, settingsChangeOf, settingsOf } from "./log-info-json.ts";
+import { identityOf, settingsBytesMax, settingsChangeOf, settingsOf } from "./log-info-json.ts";
 
 /** Serves `PUT /logs/NAME`. */
 export function putLog(request: OneLogRequest): Promise<void> {
@@ -37,7 +38,8 @@ export function putLog(request: OneLogRequest): Promise<void> {
       checkParams(request.params, []);
       const mustBeNew = requiresNew(request);
       const settings = settingsOf(body);
-      if (name === defaultLog) throw existing(name, mustBeNew, "every cluster has it, and it is not created");
+      if (name === defaultLog)
+        throw existing(name, mustBeNew, ": every cluster has it, and it is not created");
       try {
         const { log, created } = await change(request, begun, { kind: "create", name, settings });
         if (!created && mustBeNew) throw existing(name, mustBeNew);
@@ -108,7 +110,7 @@ function refOf(request: OneLogRequest, { call }: BegunCall): LogRef {
   return ref;
 }
 
-/** The log that was there before a PUT, if it has the settings that the PUT states. @throws `refusal` otherwise */
+/** The log that was there before a PUT, if it has the settings that the PUT states. @throws Fault "already-exists" otherwise */
 async function sameLog(
   request: OneLogRequest,
   begun: BegunCall,
@@ -120,8 +122,11 @@ async function sameLog(
   // As it is on the leader, and not as this node last received it.
   await logs.named.open({ name: request.name }).bounds({ ...freshness, mode: "linearizable" });
   const info = await logs.infoFor(begun.call, logOf(request), freshness);
-  if (info === undefined || !areSettings(settings, info)) throw refusal;
-  return info;
+  if (info === undefined) throw refusal;
+  const stated = settingKeys.filter((key) => settings[key] !== undefined);
+  const differences = settingDifferences(settings, info.settings, stated);
+  if (differences === "") return info;
+  throw existing(info.name, false, ` with other settings: ${differences}. PATCH changes them`);
 }
 
 /** Returns whether the request has `If-None-Match: *`. @throws Fault "bad-request" for another condition */
@@ -143,9 +148,9 @@ function condition({ exchange }: OneLogRequest): Pick<Extract<LogChange, { kind:
   return version === undefined ? {} : { version };
 }
 
-const existing = (name: string, mustBeNew: boolean, why = "there is one"): Fault =>
+const existing = (name: string, mustBeNew: boolean, why = ": If-None-Match requires a new one"): Fault =>
   new Fault("already-exists", {
-    message: `log "${name}" exists: ${why}`,
+    message: `log "${name}" exists${why}`,
     facts: { name, ...(mustBeNew ? { reason: logExists } : {}) },
   });
 

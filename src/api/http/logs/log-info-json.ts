@@ -58,11 +58,6 @@ function sizeOf(name: Name, value: unknown): number {
   return reject(`${name} must be a whole number from 1 on`, name);
 }
 
-/** Returns whether all settings that are stated have these values. */
-export function areSettings(stated: NamedLogSettings, { settings }: LogInfo): boolean {
-  return Object.values(names).every((key) => stated[key] === undefined || stated[key] === settings[key]);
-}
-
 /** What a caller who may not describe the log learns of it: its name, id and settings. */
 export function identityOf(info: LogInfo): object {
   const settings = known.flatMap((name) => {

@@ -1716,7 +1716,7 @@ export declare type LogSettings = Message<"log.v1.LogSettings"> & {
   ttlMs?: bigint | undefined;
 
   /**
-   * The log is deleted at this time, in milliseconds since 1970.
+   * The log is deleted at this time, in milliseconds since 1970. A time that has passed is refused as invalid.
    *
    * @generated from field: optional uint64 expires_at_ms = 5;
    */

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { InitLogs, readInitFile } from "../../../../src/agent/init/init-logs.ts";
 import { parseLogSpec } from "../../../../src/agent/init/log-spec.ts";
-import { Fault } from "../../../../src/fault.ts";
+import { Fault, type FaultKind } from "../../../../src/fault.ts";
 import { noLogger } from "../../../../src/lib/telemetry.ts";
 import type { LogCatalog, LogChange } from "../../../../src/types.ts";
 import { StillClock } from "../../../support/log/logs.ts";
@@ -16,13 +16,17 @@ const specs = parseLogSpec("logs:\n  a:\n    ttl: 1h\n  b:\n", "logs.yaml");
 /** A catalog whose creates can fail, and a node that leads or not. */
 function node() {
   const created: string[] = [];
-  const state = { leads: false, failing: "" };
+  const state: { leads: boolean; failing: string; kind: FaultKind } = {
+    leads: false,
+    failing: "",
+    kind: "quota-exceeded",
+  };
   const listeners = new Set<() => void>();
   const logs: Pick<LogCatalog, "open" | "change"> = {
     open: () => ({ info: () => Promise.reject(new Fault("not-found")) }) as never,
     change: async (change: LogChange) => {
       assert.ok(change.kind === "create");
-      if (change.name === state.failing) throw new Fault("quota-exceeded", { message: "no room" });
+      if (change.name === state.failing) throw new Fault(state.kind, { message: "no room" });
       created.push(change.name);
       return { log: undefined, created: true };
     },
@@ -79,6 +83,17 @@ test("what fails is shown and repeated until it is done, and the others are appl
   assert.equal(clock.timers, 0);
 });
 
+test("a log that is refused as invalid is not tried again, and the others are applied", async () => {
+  const { init, created, state, clock, changed } = node();
+  state.leads = true;
+  state.failing = "a";
+  state.kind = "bad-request";
+  await changed();
+  assert.deepEqual(created, ["b"]);
+  assert.equal(init.note, undefined);
+  assert.equal(clock.timers, 0);
+});
+
 test("a node that closes repeats nothing", async () => {
   const { init, state, clock, changed } = node();
   state.leads = true;
@@ -97,7 +112,8 @@ test("a file that cannot be read, or is not valid, is a fault that names it", (t
   writeFileSync(path, "logs:\n  a:\n    x: 1\n");
   assert.throws(() => readInitFile(path), {
     kind: "config",
-    message: /logs.yaml line 3: log "a" has no setting "x"/,
+    message:
+      /^--init-file .*logs.yaml line 3: log "a" has no setting "x"\. The settings are retention-bytes, .*content-type$/,
   });
   writeFileSync(path, "logs:\n  a:\n");
   assert.deepEqual(readInitFile(path), [{ name: "a", line: 2, settings: {} }]);

@@ -59,7 +59,11 @@ test("what is wrong is named with file, line and field", () => {
     ["logs:\n  default:\n", /line 2: the log "default" has the settings of the cluster$/, "name"],
     ['logs:\n  "":\n', /line 2: the name of a log is empty$/, "name"],
     ["logs:\n  a: 7\n", /line 2: the settings of "a" must be a mapping$/, undefined],
-    ["logs:\n  a:\n    tll: 1h\n", /line 3: log "a" has no setting "tll", did you mean ttl\?$/, "tll"],
+    [
+      "logs:\n  a:\n    tll: 1h\n",
+      /line 3: log "a" has no setting "tll", did you mean ttl\? The settings are retention-bytes, .*$/,
+      "tll",
+    ],
     ["logs:\n  a:\n    ttl: soon\n", /line 3: log "a": ttl must be a time such as 24h, not "soon"$/, "ttl"],
     ["logs:\n  a:\n    ttl: 0\n", /line 3: log "a": ttl must be/, "ttl"],
     ["logs:\n  a:\n    ttl: [1h]\n", /line 3: log "a": ttl must be one value$/, "ttl"],

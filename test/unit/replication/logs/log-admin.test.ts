@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import type { LogChange } from "../../../../src/types.ts";
+import type { LogChange, NamedLogSettings } from "../../../../src/types.ts";
 import { allValues, run, simMachine } from "../../../support/log/logs.ts";
 import { openOneNode } from "../../../support/log/one-node-log.ts";
 import { scratch } from "../../../support/scratch.ts";
@@ -175,4 +175,59 @@ test("no log is created before every member has named logs, and the fault names 
   without = ["n2"];
   const { created } = await log.replica.log.named.change({ kind: "create", name: "b", settings: {} });
   assert.equal(created, true, "the level is raised once");
+});
+
+test("a time of expiry that has passed is refused, and the log stays as it is", async (t) => {
+  await using node = await openOneNode(scratch(t));
+  const { named } = node.replica.log;
+  const ref = { name: "a" };
+  const nowMs = Date.now();
+  const expired = (reason: unknown): boolean => {
+    assert.ok(reason instanceof Fault);
+    const { field, found, nowMs: now } = reason.facts;
+    assert.deepEqual([reason.kind, reason.written, field], ["bad-request", "no", "expires_at_ms"]);
+    assert.ok(Number(found) <= Number(now));
+    assert.match(reason.message, /must be later than now: it is \d+ \(.*Z\), and now is \d+ \(.*Z\)/);
+    return true;
+  };
+  const create = (expiresAtMs: number) =>
+    named.change({ kind: "create", name: "a", settings: { expiresAtMs } });
+  await assert.rejects(create(1), expired);
+  await assert.rejects(create(nowMs), expired);
+  assert.equal(named.count, 0);
+  const { log: made } = await create(nowMs + 3_600_000);
+  const update = (expiresAtMs: number | null, ttlMs: number) =>
+    named.change({ kind: "update", log: ref, settings: { expiresAtMs, ttlMs } });
+  await assert.rejects(update(nowMs - 1, 9_000_000), expired);
+  assert.deepEqual((await named.open(ref).info()).settings, made?.settings);
+  await update(nowMs + 7_200_000, 9_000_000);
+  await update(null, 9_000_000);
+});
+
+test("while no clock is trusted, a time that is not after the latest known one is refused too", async (t) => {
+  await using node = await openOneNode(scratch(t));
+  const { log, time } = node.replica;
+  await log.named.change({ kind: "create", name: "a", settings: {} });
+  await log.append(run("x"), { log: { name: "a" } });
+  const { timestampMs } = node.storedLog.end;
+  time.expiryMs = () => undefined;
+  time.stampMs = () => 1_000;
+  const update = (expiresAtMs: number) =>
+    log.named.change({ kind: "update", log: { name: "a" }, settings: { expiresAtMs } });
+  await assert.rejects(update(timestampMs), (reason: unknown) => {
+    assert.ok(reason instanceof Fault);
+    assert.equal(reason.facts["nowMs"], timestampMs);
+    return reason.kind === "bad-request" && reason.message.includes("clock of the leader is not trusted");
+  });
+  await update(timestampMs + 3_600_000);
+});
+
+test("a create that finds other settings says which, and how to change them", async () => {
+  const { log } = await opened();
+  const create = (settings: NamedLogSettings) => log.change({ kind: "create", name: "a", settings });
+  await create({ ttlMs: 5, maxBytes: 9 });
+  await assert.rejects(create({ ttlMs: 6, contentType: "text/plain" }), {
+    message:
+      "there is a log \"a\" with other settings: max_bytes is 9, stated was none; ttl_ms is 5, stated was 6; content_type is not set, stated was text/plain. To change them: tailrace logs update 'a'",
+  });
 });

@@ -56,7 +56,7 @@ test("a name means its staged row, unless another id is stated", () => {
 test("a closed log takes nothing, a limited one what fits beside what is queued", () => {
   const records = run("12345", "123");
   const check = (given: Partial<LogRow>, queued = 0): string =>
-    refusal(() => admission.checkRun({ ...row, ...given }, records, () => queued));
+    refusal(() => admission.checkRun({ ...row, ...given }, records, records.bytes.length, () => queued));
   assert.equal(check({}), "");
   assert.equal(check({ closed: true }), "LOG_CLOSED");
   const maxBytes = 100 + records.bytes.length;
@@ -68,11 +68,28 @@ test("a closed log takes nothing, a limited one what fits beside what is queued"
   assert.equal(check({ settings: { recordBytesMax: 6 } }), "too-large");
 });
 
+test("a full log says what it holds, what the append needs, and what can be done", () => {
+  const full = { ...row, settings: { maxBytes: 120 } };
+  assert.throws(
+    () => admission.checkRun(full, run("x"), 30, () => 5),
+    (fault: unknown) => {
+      assert.ok(fault instanceof Fault);
+      const { name, foundBytes, needed, bytesMax } = fault.facts;
+      assert.deepEqual([name, foundBytes, needed, bytesMax, fault.written], ["a", 105, 30, 120, "no"]);
+      assert.match(
+        fault.message,
+        /holds 105 bytes, the append needs 30, and max_bytes is 120.*tailrace trim.*--max-bytes/,
+      );
+      return true;
+    },
+  );
+});
+
 test("nothing is appended or created while the rows of named logs are written too slowly", () => {
   lags = true;
   const overloaded = (fault: unknown): boolean => fault instanceof Fault && fault.kind === "overloaded";
-  assert.throws(() => admission.checkRun(row, run("x"), () => 0), overloaded);
+  assert.throws(() => admission.checkRun(row, run("x"), 9, () => 0), overloaded);
   assert.throws(() => admission.checkRowsWritten(), overloaded);
   lags = false;
-  admission.checkRun(row, run("x"), () => 0);
+  admission.checkRun(row, run("x"), 9, () => 0);
 });

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  areSettings,
   defaultDescriptionOf,
   descriptionOf,
   identityOf,
@@ -59,13 +58,6 @@ test("what is no setting is refused, and so is a value out of its range", () => 
       (reason) => reason instanceof Fault && reason.kind === "bad-request",
       text,
     );
-});
-
-test("a log has the stated settings whatever others it has", () => {
-  assert.equal(areSettings({}, info), true);
-  assert.equal(areSettings({ maxBytes: 10 }, info), true);
-  assert.equal(areSettings({ maxBytes: 11 }, info), false);
-  assert.equal(areSettings({ contentType: "a/b" }, info), false);
 });
 
 test("a description has id, settings and extent; that of default has only its extent", () => {

@@ -1,0 +1,72 @@
+/** The refusals of requests about named logs: what was expected, what was found, and what to do. */
+import { Fault } from "../../fault.ts";
+import { type LogRow, settingDifferences } from "../../log/mod.ts";
+import type { NamedLogSettings, RaftIndex } from "../../types.ts";
+
+export const noSuchLog = (name: string): Fault =>
+  new Fault("not-found", {
+    message: `there is no log "${name}". To create it: tailrace logs create '${name}'`,
+    facts: { name, reason: "NO_SUCH_LOG" },
+  });
+
+export const anotherLog = (name: string): Fault =>
+  new Fault("failed-precondition", {
+    message: `the name "${name}" now means another log: the stated one was deleted`,
+    facts: { name, reason: "ANOTHER_LOG" },
+  });
+
+/** A create found a log with settings that differ from the stated ones. */
+export const alreadyExists = ({ name, settings }: LogRow, stated: NamedLogSettings): Fault =>
+  new Fault("already-exists", {
+    message: `there is a log "${name}" with other settings: ${settingDifferences(stated, settings)}. To change them: tailrace logs update '${name}'`,
+    facts: { name },
+  });
+
+export const versionMismatch = ({ name, version }: LogRow, expected: RaftIndex): Fault =>
+  new Fault("failed-precondition", {
+    message: `log "${name}" has version ${version}, not ${expected}: it was changed or appended to since. Read its version again`,
+    facts: { name, expected, found: version, reason: "VERSION_MISMATCH" },
+  });
+
+/** A closed log is never opened again. */
+export const logClosed = (name: string): Fault =>
+  new Fault("failed-precondition", {
+    message: `log "${name}" is closed, it takes no more records. It can be read and deleted`,
+    facts: { name, reason: "LOG_CLOSED" },
+  });
+
+/** `needed` are the bytes of the append with the head of its frame. `bytes` includes appends that are queued. */
+export const logFull = (name: string, bytes: number, needed: number, maxBytes: number): Fault =>
+  new Fault("failed-precondition", {
+    message: `log "${name}" holds ${bytes} bytes, the append needs ${needed}, and max_bytes is ${maxBytes}. Trim the log (tailrace trim --log), or raise max_bytes (tailrace logs update --max-bytes)`,
+    facts: { name, foundBytes: bytes, needed, bytesMax: maxBytes, reason: "LOG_FULL" },
+  });
+
+export const recordTooLarge = (name: string, foundBytes: number, bytesMax: number): Fault =>
+  new Fault("too-large", {
+    message: `a record has ${foundBytes} bytes with its key and headers, and record_bytes_max of log "${name}" is ${bytesMax}. To raise it: tailrace logs update --record-bytes-max`,
+    facts: { foundBytes, bytesMax },
+  });
+
+/** What a leader takes for the present time. While its clock is not trusted, the latest time that it knows. */
+export interface PresentTime {
+  readonly nowMs: number;
+  readonly isTrusted: boolean;
+}
+
+/** Retention would delete a log with this setting at once. */
+export function pastExpiry(expiresAtMs: number, { nowMs, isTrusted }: PresentTime): Fault {
+  const given = new Date(expiresAtMs).toISOString();
+  const doubt = isTrusted ? "" : ". The clock of the leader is not trusted now, its /readyz?verbose says why";
+  return new Fault("bad-request", {
+    message: `expires_at_ms must be later than now: it is ${expiresAtMs} (${given}), and now is ${nowMs} (${new Date(nowMs).toISOString()})${doubt}. To delete a log: tailrace logs delete`,
+    facts: { field: "expires_at_ms", reason: "EXPIRED", found: expiresAtMs, nowMs },
+  });
+}
+
+/** The fault of a request about a named log while members have an earlier version. */
+export const oldMembers = (names: readonly string[]): Fault =>
+  new Fault("failed-precondition", {
+    message: `named logs need a newer version on every node, these have not said that they have it: ${names.join(", ")}`,
+    facts: { reason: "OLD_MEMBERS", members: names.join(" ") },
+  });
