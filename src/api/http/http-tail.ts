@@ -12,7 +12,7 @@ import type { Call, CallMeta, CallTracker, ClientConnection } from "../calls/cal
 import { errorObject, httpErrorOf } from "../calls/error-mapping.ts";
 import { type MethodPermission, tailPermission } from "../calls/method-permissions.ts";
 import type { Traffic } from "../calls/traffic.ts";
-import { followSlices, openRead } from "../methods/read.ts";
+import { followSlices, type OpenRead, openRead, type ReadPlan } from "../methods/read.ts";
 import { ReadHold } from "../methods/read-admission.ts";
 import { ReadLimit } from "../methods/read-limit.ts";
 import { callMetaOf } from "./call-meta.ts";
@@ -35,6 +35,11 @@ export interface TailOptions {
 /** The text of one of the two formats of the stream. */
 export interface Form extends TextForm {
   readonly contentType: string;
+  /**
+   * The start of a read is found before the response begins: a start that is not in the log is a status. Not for events: an
+   * EventSource does not show a page the body of an error.
+   */
+  readonly opensFirst: boolean;
   readonly opening: string;
   readonly ping: string;
   readonly closing: string;
@@ -45,6 +50,7 @@ export interface Form extends TextForm {
 const events: Form = {
   name: "events",
   contentType: "text/event-stream",
+  opensFirst: false,
   opening: "retry: 2000\n\n",
   ping: ": ping\n\n",
   closing: "event: end\ndata: {}\n\n",
@@ -55,6 +61,7 @@ const events: Form = {
 const lines: Form = {
   name: "lines",
   contentType: "application/x-ndjson",
+  opensFirst: true,
   opening: "",
   ping: "\n",
   closing: "",
@@ -93,6 +100,8 @@ export interface OpenStream {
   readonly headers: ResponseHeaders;
   /** Sends it. */
   send(call: Call, signal: AbortSignal): Promise<void>;
+  /** Releases what open() has opened. It is called once, also if nothing was sent. */
+  close?(): void;
 }
 
 /** Serves `/tail`. */
@@ -134,10 +143,18 @@ export function runTail(
   return runStream(exchange, client, options, {
     ...tailCall,
     async open(call) {
-      const tail = await tailCall.open(call);
+      const { form } = tailCall;
+      const { log, asked, stopAtEnd, headers } = await tailCall.open(call);
+      const limits = { recordsMax: asked.limit, bytesMax: 0, endOffset: undefined };
+      const plan: ReadPlan = { start: asked.start, limits, stopAtEnd, freshness: {} };
+      const opened = form.opensFirst ? await openRead(log, plan, signalOf(call, exchange.signal)) : undefined;
       return {
-        headers: tail.headers,
-        send: (begun, signal) => stream(exchange, tailCall.form, tail, begun, signal, options),
+        headers,
+        async send(begun, signal) {
+          const read = opened ?? (await openRead(log, plan, signal));
+          await stream(exchange, form, { log, asked, stopAtEnd, read }, begun, signal, options);
+        },
+        close: () => opened?.tail[Symbol.dispose](),
       };
     },
   });
@@ -155,19 +172,19 @@ export async function runStream(
   try {
     call = calls.beginCall(permission, client, meta);
     const tail = await open(call);
-    const signal = signalOf(call, exchange.signal);
-    exchange.respond(200, {
-      "content-type": form.contentType,
-      "cache-control": "no-store",
-      "x-accel-buffering": "no",
-      ...tail.headers,
-    });
-    if (form.opening !== "") void exchange.write(Buffer.from(form.opening));
     traffic.tails++;
     try {
-      await tail.send(call, signal);
+      exchange.respond(200, {
+        "content-type": form.contentType,
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",
+        ...tail.headers,
+      });
+      if (form.opening !== "") void exchange.write(Buffer.from(form.opening));
+      await tail.send(call, signalOf(call, exchange.signal));
     } finally {
       traffic.tails--;
+      tail.close?.();
     }
     endWith(exchange, form.closing);
     calls.endCall(call);
@@ -190,14 +207,16 @@ function endWith(exchange: Exchange, text: string): void {
 async function stream(
   exchange: Exchange,
   form: Form,
-  { log, asked, stopAtEnd }: OpenTail,
+  {
+    log,
+    asked,
+    stopAtEnd,
+    read,
+  }: Pick<OpenTail, "log" | "asked" | "stopAtEnd"> & { readonly read: OpenRead },
   call: Call,
   signal: AbortSignal,
   { clock, traffic, pingMs, memory, textCache }: TailOptions,
 ): Promise<void> {
-  const limits = { recordsMax: asked.limit, bytesMax: 0, endOffset: undefined };
-  const plan = { start: asked.start, limits, stopAtEnd, freshness: {} };
-  const read = await openRead(log, plan, signal);
   const limit = new ReadLimit(read.limits);
   const turns = workTurns(clock);
   const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy() });

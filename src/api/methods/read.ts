@@ -46,7 +46,7 @@ export interface ReadOptions {
 
 /**
  * Finds the start and the end of a read, and opens its tail. The caller disposes of the tail.
- * @throws Fault "out-of-range" with lowest and next
+ * @throws Fault "out-of-range" with lowest and next; "not-found" for a log that was deleted; the fault of an abort
  */
 export async function openRead(log: CommitLog, plan: ReadPlan, signal: AbortSignal): Promise<OpenRead> {
   const freshness: Freshness = { ...plan.freshness, signal };

@@ -248,3 +248,19 @@ test("a record or a body beyond the limits is 413, and nothing is written", asyn
   assert.equal((await node.ask("POST", "/logs/orders", "x", { "content-encoding": "br" })).status, 400);
   assert.equal((await node.ask("HEAD", "/logs/orders")).headers["tailrace-next"], "0");
 });
+
+test("a read of lines that cannot begin is a status, and a tail of events an event", async () => {
+  await using node = await withOrders("a", "b", "c");
+  await node.node.replica.log.named.open({ name: "orders" }).trim(2);
+  for (const query of ["from=0", "from=9", "from=0&follow", "from=0&limit=1"]) {
+    const { status, json } = await node.ask("GET", `/logs/orders?${query}`);
+    assert.deepEqual(
+      [status, json["code"], json["written"], json["lowest"], json["next"]],
+      [404, "out_of_range", "no", 2, 3],
+      query,
+    );
+  }
+  const events = await node.ask("GET", "/logs/orders?from=0", undefined, { accept: "text/event-stream" });
+  assert.equal(events.status, 200);
+  assert.match(events.text, /event: error\ndata: \{"code":"out_of_range",.*"lowest":2,"next":3\}/);
+});

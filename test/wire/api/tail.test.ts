@@ -83,7 +83,7 @@ test("values are sent as base64, or as text or JSON if they are valid in that fo
   assert.equal((await lines("base64"))[1], '{"offset":1,"value":"cGxhaW4="}');
 });
 
-test("an offset that is deleted or beyond the end is an error event, then the stream ends", async () => {
+test("an offset that is deleted or beyond the end is an error event, and for lines a status", async () => {
   await using served = await serve();
   await append(served.log, "a", "b", "c");
   await served.log.trim(2);
@@ -93,9 +93,11 @@ test("an offset that is deleted or beyond the end is an error event, then the st
     assert.equal(error?.event, "error");
     const { code, lowest, next } = JSON.parse(error.data) as Record<string, unknown>;
     assert.deepEqual([code, lowest, next], ["out_of_range", 2, 3]);
-    const [line] = await (await openTail(`${served.url}/tail?from=${from}`, ndjson)).all();
-    assert.equal((JSON.parse(line?.data ?? "") as { error: { lowest: number } }).error.lowest, 2);
+    const lines = await curl(`${served.url}/tail?from=${from}`, { headers: ndjson });
+    const { json, status } = lines;
+    assert.deepEqual([status, json["code"], json["lowest"], json["next"]], [404, "out_of_range", 2, 3]);
   }
+  assert.equal(served.log.openTails, 0);
 });
 
 test("an invalid parameter is refused with 400 and its name", async () => {
