@@ -366,11 +366,12 @@ export interface LogCatalog {
   /** At most `limit` logs whose names begin with `prefix` and come after `after`. A shorter page can have a next one. */
   list(prefix: string, after: string, limit: number): LogPage;
   /**
-   * Opens a tail of several logs.
-   * @throws Fault "not-found" if a named log does not exist, after a place only if none does; "failed-precondition" for an id
-   *   that the name does not have, and for another life; "out-of-range" with the lowest index
+   * Opens a tail of several logs. @throws Fault "not-found" if a named log does not exist, after a place only if none does;
+   * "failed-precondition" for an id that the name does not have, and for another life; "out-of-range" with the lowest index
    */
   follow(logs: TailedLogs, start: MultiStart, freshness?: Freshness): Promise<MultiTail>;
+  /** Resolves if this is the life of the cluster. @throws Fault "failed-precondition" if it is another one, "unavailable" */
+  checkLife(life: number, freshness?: Freshness): Promise<void>;
   /** The index of the last batch about a log that this node shows; undefined if the log does not reach `next` here. */
   seenIndex(id: LogId, next: Offset): RaftIndex | undefined;
   /** Changes a log on the leader. Resolves once this node shows it. */

@@ -120,7 +120,7 @@ export class FreshnessGate {
     if (place === undefined) return;
     const isReached = (): boolean => place().life === seen.life && place().index >= seen.index;
     if (isReached()) return;
-    if (place().life !== seen.life && place().life !== 0) throw anotherLife(seen, place());
+    // Also for another life: the present one may have begun in what this node has not applied yet.
     await this.#confirm(freshness);
     if (isReached()) return;
     if (place().life !== seen.life) throw anotherLife(seen, place());

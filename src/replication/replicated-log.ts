@@ -34,6 +34,7 @@ import type {
   LogChange,
   LogDescription,
   LogId,
+  LogRef,
   Offset,
   ReadStart,
   RecordRun,
@@ -174,8 +175,13 @@ export class ReplicatedLog implements CommitLog {
   }
 
   append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
-    const { order, producer, forward } = options;
+    const { log, order, producer, forward } = options;
     try {
+      if (log?.id === 0) {
+        checkRun(run, producer?.subject);
+        const copy = { bytes: new Uint8Array(run.bytes), count: run.count };
+        return this.#ofDefault(log, options, (rest) => this.append(copy, rest));
+      }
       if (order === undefined && this.#appender.ready) return this.#appendHere(run, options);
       checkRun(run, producer?.subject);
       const fault = this.#unusable();
@@ -226,7 +232,8 @@ export class ReplicatedLog implements CommitLog {
   async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
     const fault = this.#unusable();
     if (fault !== undefined) throw fault;
-    const { forward } = options;
+    const { log, forward } = options;
+    if (log?.id === 0) return this.#ofDefault(log, options, (rest) => this.trim(before, rest));
     if (this.#appender.ready) return this.#trimmer.trimHere(before, options);
     if (forward === false) return this.#onLeader(options, () => this.#trimmer.trimHere(before, options));
     return this.#trimmer.trimOnLeader(before, options, this.#waitUntilMs(options));
@@ -255,6 +262,20 @@ export class ReplicatedLog implements CommitLog {
     if (!this.#appender.ready) throw new Fault("not-leader");
     if (sameSettings(this.log.state.settings, settings)) return;
     await this.#appender.command(batchKind.settings, encodeSettings(settings));
+  }
+
+  /**
+   * Writes to `default`, of which the caller stated the life, once that is known to be the present one.
+   * @throws Fault "failed-precondition" for another life
+   */
+  async #ofDefault<T>(
+    { life }: LogRef,
+    { log: _, ...rest }: AppendOptions,
+    write: (options: AppendOptions) => Promise<T>,
+  ): Promise<T> {
+    const deadline = rest.deadlineMs === undefined ? {} : { deadlineMs: rest.deadlineMs };
+    if (life !== undefined) await this.named.checkLife(life, deadline);
+    return write(rest);
   }
 
   /** Does the work on this node if it leads, otherwise on the leader. */

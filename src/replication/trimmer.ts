@@ -14,7 +14,7 @@ import type { LeaderWatch } from "./leader-watch.ts";
 
 export interface TrimmerPorts {
   readonly log: Pick<SegmentedLog, "bounds">;
-  readonly appender: Pick<Appender, "command">;
+  readonly appender: Pick<Appender, "command" | "refuse">;
   /** Trims a named log on this node, which is the leader. Returns its lowest offset after it. */
   readonly trimNamed: (log: LogRef, before: Offset, deadlineMs: number | undefined) => Promise<Offset>;
   /** Returns the log with its id, as the cluster knows it. Rejects with Fault "not-found" if there is none. */
@@ -50,7 +50,7 @@ export class Trimmer {
     const { log, appender, trimNamed } = this.#ports;
     if (named !== undefined) return trimNamed(named, before, deadlineMs);
     const { lowest, next } = log.bounds;
-    if (before > next) throw outOfRange(before, log.bounds);
+    if (before > next) return appender.refuse(() => outOfRange(before, log.bounds));
     if (before > lowest) await appender.command(batchKind.trim, encodeTrim(before));
     return log.bounds.lowest;
   }

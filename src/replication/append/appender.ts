@@ -125,12 +125,15 @@ export class Appender {
     const { log, producer, expectedOffset, deadlineMs, traceparent } = options;
     let row: LogRow | undefined;
     let stamp = producer;
+    let isOfProducer = false;
     try {
       row = log === undefined ? undefined : this.admission.rowOf(log);
       if (producer !== undefined) {
         stamp = row === undefined ? producer : { ...producer, logId: row.id };
+        isOfProducer = true;
         const answered = this.#duplicateOf(run, stamp, deadlineMs);
         if (answered !== undefined) return answered;
+        isOfProducer = false;
       }
       if (row !== undefined) {
         const { id } = row;
@@ -139,7 +142,8 @@ export class Appender {
         this.admission.quotas.checkAppend(row, needed);
       }
     } catch (refusal) {
-      return this.#refuse(producer === undefined ? this.#lastGroup(row?.id) : undefined, () => refusal);
+      // What is staged and queued counts for the row, and may still fail: then the log has room, or is another one.
+      return this.#refuse(isOfProducer ? undefined : this.#lastGroup(row?.id), () => refusal);
     }
     const tail = this.#tailOffset(row);
     if (expectedOffset !== undefined && expectedOffset !== tail) {

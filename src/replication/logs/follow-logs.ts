@@ -13,7 +13,7 @@ import type {
   TailedLogName,
   TailedLogs,
 } from "../../types.ts";
-import { anotherLog, noSuchLog } from "./log-refusals.ts";
+import { anotherLife, anotherLog, isOtherLife, noSuchLog } from "./log-refusals.ts";
 
 export interface FollowPorts {
   readonly log: SegmentedLog;
@@ -45,7 +45,8 @@ export async function followLogs(
 
 function knowsAll({ state }: SegmentedLog, logs: TailedLogs): boolean {
   if ("prefix" in logs) return true;
-  return logs.names.every(({ name, id }) => {
+  return logs.names.every(({ name, id, life }) => {
+    if (life !== undefined && life !== state.logs.life) return false;
     const row = state.logs.named(name);
     return name === defaultName || (row !== undefined && (id === undefined || id === row.id));
   });
@@ -77,12 +78,13 @@ function placeOf(log: SegmentedLog, start: MultiStart): RaftPosition {
 
 /**
  * Resolves the names. A tail that is resumed goes on without the logs that were deleted meanwhile.
- * @throws Fault "not-found", "failed-precondition" if the name means another log than the stated one
+ * @throws Fault "not-found", "failed-precondition" if the name means another log than the stated one, and for another life
  */
 function resolved({ state }: SegmentedLog, names: readonly LogRef[], isResumed: boolean): FollowedLogs {
   const named: TailedLogName[] = [];
   const deleted: TailedLogName[] = [];
-  for (const { name, id } of names) {
+  for (const { name, id, life } of names) {
+    if (isOtherLife(life, state.logs.life)) throw anotherLife(name, life, state.logs.life);
     const found = name === defaultName ? 0 : state.logs.named(name)?.id;
     if (found !== undefined && (id === undefined || id === found)) named.push({ id: found, name });
     else if (isResumed) deleted.push({ id: id ?? 0, name });

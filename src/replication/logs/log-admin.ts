@@ -217,7 +217,7 @@ export class LogAdmin {
     const { appender, drawLife, membersWithout, table } = this.#ports;
     if (table().level >= namedLogsLevel) return Promise.resolve();
     const without = membersWithout(namedLogsLevel);
-    if (without.length > 0) throw oldMembers(without);
+    if (without.length > 0) return appender.refuse(() => oldMembers(without));
     const command = encodeLogCommand({ level: namedLogsLevel, life: drawLife() });
     this.#raising ??= appender.command(batchKind.level, command).finally(() => (this.#raising = undefined));
     return this.#raising;

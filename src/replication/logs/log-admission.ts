@@ -4,7 +4,15 @@ import { readVarint, varintEnd } from "../../lib/bytes.ts";
 import type { LogRow, LogTable } from "../../log/mod.ts";
 import type { LogRef, RecordRun } from "../../types.ts";
 import type { LogQuotas } from "./log-quotas.ts";
-import { anotherLog, logClosed, logFull, noSuchLog, recordTooLarge } from "./log-refusals.ts";
+import {
+  anotherLife,
+  anotherLog,
+  isOtherLife,
+  logClosed,
+  logFull,
+  noSuchLog,
+  recordTooLarge,
+} from "./log-refusals.ts";
 
 export class LogAdmission {
   readonly #table: () => Pick<LogTable, "stagedNamed" | "stagedLife" | "lags">;
@@ -25,14 +33,15 @@ export class LogAdmission {
 
   /**
    * Returns the row of a log.
-   * @throws Fault "not-found"; "failed-precondition" if the name means another log than the stated one
+   * @throws Fault "not-found"; "failed-precondition" if the name means another log than the stated one, and for another life
    */
   rowOf({ name, id, life }: LogRef): LogRow {
     const row = this.#table().stagedNamed(name);
+    const { stagedLife } = this.#table();
+    // Only here: a follower that lags can know an earlier life.
+    if (isOtherLife(life, stagedLife)) throw anotherLife(name, life, stagedLife);
     if (row === undefined) throw noSuchLog(name);
     if (id !== undefined && id !== row.id) throw anotherLog(name);
-    // A follower that lags can know an earlier life.
-    if (life !== undefined && life !== this.#table().stagedLife) throw anotherLog(name);
     return row;
   }
 

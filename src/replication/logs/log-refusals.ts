@@ -15,6 +15,16 @@ export const anotherLog = (name: string): Fault =>
     facts: { name, reason: "ANOTHER_LOG" },
   });
 
+/** Returns true if a stated life is not the present one. A cluster without a life has no logs, and nothing is of another one. */
+export const isOtherLife = (stated: number | undefined, life: number): stated is number =>
+  stated !== undefined && life !== 0 && stated !== life;
+
+export const anotherLife = (name: string, stated: number, life: number): Fault =>
+  new Fault("failed-precondition", {
+    message: `the stated id of log "${name}" is of another life of the cluster: ${stated}, it is ${life} now`,
+    facts: { name, reason: "ANOTHER_LIFE" },
+  });
+
 /** A create found a log with settings that differ from the stated ones. */
 export const alreadyExists = ({ name, settings }: LogRow, stated: NamedLogSettings): Fault =>
   new Fault("already-exists", {

@@ -2,6 +2,7 @@
  * A named log as the CommitLog of one request. The name is resolved once; then the id counts, so no record of an older or
  * newer log of the same name is ever shown or written.
  */
+import type { Fault } from "../../fault.ts";
 import type { LogRow, LogView } from "../../log/mod.ts";
 import type {
   Appended,
@@ -18,11 +19,13 @@ import type {
   Tail,
 } from "../../types.ts";
 import type { LogReads } from "../log-reads.ts";
-import { anotherLog, noSuchLog } from "./log-refusals.ts";
+import { anotherLife, anotherLog, isOtherLife, noSuchLog } from "./log-refusals.ts";
 
 export interface NamedLogPorts {
   /** The committed row of this name on this node. */
   readonly row: (name: string) => LogRow | undefined;
+  /** The life of the cluster, as this node has applied it. 0 before the first log. */
+  readonly life: () => number;
   readonly view: (row: LogRow) => LogView;
   readonly reads: (view: LogView) => LogReads;
   /** Resolves when the name can be resolved here as fresh as it was asked for. */
@@ -69,7 +72,7 @@ export class NamedLog implements CommitLog {
   /** seek() or another read has resolved the name before. @throws Fault "not-found" if the log is not there any more */
   follow(offset: Offset): Tail {
     const row = this.#rowHere();
-    if (row === undefined) throw noSuchLog(this.#ref.name);
+    if (row === undefined) throw this.#refusal();
     return this.#ports.reads(this.#ports.view(row)).follow(offset);
   }
 
@@ -84,9 +87,9 @@ export class NamedLog implements CommitLog {
   }
 
   /**
-   * Resolves the name. A node that lags does not refuse it: it looks again with everything that is acknowledged. For a fresh
-   * read it does so first, because the name may mean a newer log.
-   * @throws Fault "not-found"; "failed-precondition" if the name means another log than the stated one
+   * Resolves the name. A node that lags refuses neither the name nor the stated id or life: it looks again with everything
+   * that is acknowledged. For a fresh read it does so first, because the name may mean a newer log.
+   * @throws Fault "not-found"; "failed-precondition" if the name means another log than the stated one, and for another life
    */
   async row(freshness: Freshness = {}): Promise<LogRow> {
     await this.#ports.beforeName(freshness);
@@ -95,17 +98,22 @@ export class NamedLog implements CommitLog {
       await this.#ports.confirm(freshness);
       row = this.#rowHere();
     }
-    if (row !== undefined) {
-      this.#ref = { ...this.#ref, id: row.id };
-      return row;
-    }
-    const { name } = this.#ref;
-    throw this.#ports.row(name) === undefined ? noSuchLog(name) : anotherLog(name);
+    if (row === undefined) throw this.#refusal();
+    this.#ref = { ...this.#ref, id: row.id };
+    return row;
+  }
+
+  #refusal(): Fault {
+    const { name, life } = this.#ref;
+    const { row, life: lifeHere } = this.#ports;
+    if (isOtherLife(life, lifeHere())) return anotherLife(name, life, lifeHere());
+    return row(name) === undefined ? noSuchLog(name) : anotherLog(name);
   }
 
   /** The committed row here, unless it is that of another log. */
   #rowHere(): LogRow | undefined {
-    const { name, id } = this.#ref;
+    const { name, id, life } = this.#ref;
+    if (life !== undefined && life !== this.#ports.life()) return undefined;
     const row = this.#ports.row(name);
     return row === undefined || id === undefined || row.id === id ? row : undefined;
   }

@@ -29,6 +29,7 @@ import { LogReads } from "../log-reads.ts";
 import { drawLife } from "./cluster-life.ts";
 import { followLogs } from "./follow-logs.ts";
 import { LogAdmin } from "./log-admin.ts";
+import { anotherLife } from "./log-refusals.ts";
 import { LogRetention } from "./log-retention.ts";
 import { NamedLog, type NamedLogPorts } from "./named-log.ts";
 
@@ -104,6 +105,7 @@ export class NamedLogs implements LogCatalog {
     const { log, confirm, beforeName, append, trim, describe } = this.#ports;
     const ports = {
       row: (name: string) => log.state.logs.named(name),
+      life: () => this.life,
       view: (row: LogRow) => log.view(row.id),
       reads: (view: LogView) => this.#readsOf(view),
       ...{ confirm, beforeName, append, trim, describe },
@@ -139,6 +141,13 @@ export class NamedLogs implements LogCatalog {
 
   get life(): number {
     return this.#ports.log.state.logs.life;
+  }
+
+  /** See LogCatalog. */
+  async checkLife(life: number, freshness: Freshness = {}): Promise<void> {
+    if (life === this.life) return;
+    await this.#ports.confirm(freshness);
+    if (life !== this.life) throw anotherLife("default", life, this.life);
   }
 
   /** How many logs there are. */

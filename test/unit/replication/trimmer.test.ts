@@ -18,6 +18,7 @@ class TrimmingNode {
   });
   readonly log = { bounds: { lowest: 3, next: 10 } };
   commands = 0;
+  confirmed = 0;
   /** The id that the name of a log means now. */
   id = 4;
   readonly trimmer = new Trimmer({
@@ -26,6 +27,10 @@ class TrimmingNode {
       command: async () => {
         this.commands++;
         this.log.bounds = { lowest: 7, next: 10 };
+      },
+      refuse: async (refusal) => {
+        this.confirmed++;
+        throw refusal();
       },
     },
     clock: systemClock,
@@ -57,10 +62,12 @@ const fails = (fault: Fault) => () => Promise.reject(fault);
 const lost = new Fault("interrupted", { written: "unknown" });
 
 describe("a trim on the leader", () => {
-  test("proposes nothing if the records are trimmed already, and refuses an offset beyond the end", async () => {
-    const { trimmer, log } = new TrimmingNode();
+  test("proposes nothing if the records are trimmed already, and refuses an offset beyond the end once that is certain", async () => {
+    const node = new TrimmingNode();
+    const { trimmer, log } = node;
     assert.equal(await trimmer.trimHere(3), log.bounds.lowest);
     await assert.rejects(trimmer.trimHere(11), { kind: "out-of-range" });
+    assert.equal(node.confirmed, 1);
     assert.equal(await trimmer.trimHere(7), 7);
   });
 });

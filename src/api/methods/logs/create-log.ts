@@ -59,7 +59,7 @@ export function namedOnly(
   { name, logId }: Pick<UpdateLogRequest, "name" | "logId"> | { name: string; logId?: undefined },
 ): LogRef {
   const ref = logs.refFor(call, { log: requiredName(name), logId });
-  if (ref !== undefined) return ref;
+  if (ref !== undefined && ref.id !== 0) return ref;
   throw new Fault("bad-request", {
     message: `the log "${defaultLog}" is always there, its settings are those of the cluster`,
     facts: { field: "name" },

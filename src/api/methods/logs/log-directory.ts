@@ -2,7 +2,9 @@
  * Finds the log that a request names. The caller's permission for that log is checked first: only a caller who holds it
  * learns whether the log exists.
  *
- *   name → valid? → permission for it → id of this life? → log, or the reference of an append
+ *   name → valid? → permission for it → log, or the reference of an append
+ *
+ * A stated id is compared where the log is looked up, with everything that is acknowledged: by the leader for a write.
  */
 import { logObject } from "../../../access/mod.ts";
 import { Fault } from "../../../fault.ts";
@@ -20,7 +22,7 @@ import type {
 import type { Call, CallTracker } from "../../calls/call-tracker.ts";
 import type { AskedLogs } from "../tails/asked-logs.ts";
 import { type ListPlan, listLogs, rangesFrom } from "./list-logs.ts";
-import { idInLife, logIdText, parseLogId } from "./log-id.ts";
+import { logIdText, parseLogId, type StatedId } from "./log-id.ts";
 import { defaultLog, namedLogOf } from "./log-name.ts";
 import { seenToken } from "./seen-token.ts";
 
@@ -65,23 +67,21 @@ export class LogDirectory {
   /** @throws Fault "unimplemented" */
   get named(): LogCatalog {
     if (this.#named !== undefined) return this.#named;
-    throw new Fault("unimplemented", { message: "this node has no named logs" });
+    throw noNamedLogs();
   }
 
   /**
-   * Returns the log of a write. Undefined: `default`. In a stream, a name means the same log until its end.
-   * @throws Fault "bad-request", "permission-denied", "failed-precondition" for an id of another life
+   * Returns the log of a write. Undefined: `default`, unless its id is stated in a life that this node does not know. In a
+   * stream, a name means the same log until its end.
+   * @throws Fault "bad-request", "permission-denied", "failed-precondition" for an id that `default` never has
    */
   refFor(call: Call, request: LogInRequest): LogRef | undefined {
     const name = this.#use(call, request);
-    if (name === undefined) return undefined;
-    const { life } = this.named;
-    if (request.logId === undefined) return pinned(call, { name });
-    const stated = parseLogId(request.logId);
-    if (life === 0) {
-      throw new Fault("unavailable", { message: "this node does not know the logs of the cluster yet" });
+    if (name === undefined) {
+      const stated = this.#unknownDefault(request);
+      return stated === undefined ? undefined : { name: defaultLog, ...stated };
     }
-    return { name, id: idInLife(stated, life, name), life: stated.life };
+    return request.logId === undefined ? pinned(call, { name }) : { name, ...parseLogId(request.logId) };
   }
 
   /**
@@ -90,13 +90,20 @@ export class LogDirectory {
    */
   openFor(call: Call, request: LogInRequest, freshness: Freshness): OpenedLog | Promise<OpenedLog> {
     const name = this.#use(call, request);
-    return name === undefined ? this.#default : this.#openNamed(name, request.logId, freshness);
+    if (name !== undefined) return this.#openNamed(name, request.logId, freshness);
+    const stated = this.#unknownDefault(request);
+    if (stated === undefined) return this.#default;
+    return this.named.checkLife(stated.life, freshness).then(() => this.#default);
   }
 
   /** Returns the description of a log, after the same checks. Undefined: `default`. */
   async infoFor(call: Call, request: LogInRequest, freshness: Freshness): Promise<LogInfo | undefined> {
     const name = this.#use(call, request);
-    if (name === undefined) return undefined;
+    if (name === undefined) {
+      const stated = this.#unknownDefault(request);
+      if (stated !== undefined) await this.named.checkLife(stated.life, freshness);
+      return undefined;
+    }
     return (await this.#resolve(name, request.logId, freshness)).info;
   }
 
@@ -123,7 +130,7 @@ export class LogDirectory {
         call,
         asked.names.map(({ log }) => (log === defaultLog ? logObject : log)),
       );
-      return named.follow({ names: asked.names.map((one) => this.#statedRef(one)) }, asked.start, freshness);
+      return named.follow({ names: asked.names.map(statedRef) }, asked.start, freshness);
     }
     const { prefix, start } = asked;
     const patterns = this.#calls.patternsOf(call);
@@ -132,14 +139,6 @@ export class LogDirectory {
     const may = (name: string): boolean => this.#calls.mayUse(call, name);
     const asksMax = patterns === undefined ? unknownAsksMax : knownAsksMax;
     return named.follow({ prefix, may, asksMax }, start, freshness);
-  }
-
-  /** The log with the id that it must have. An id of another life is that of no log. */
-  #statedRef({ log: name, logId }: LogInRequest): LogRef {
-    if (logId === undefined) return { name };
-    const stated = parseLogId(logId, "log_ids");
-    const { life } = this.named;
-    return { name, id: life === 0 ? stated.id : idInLife(stated, life, name) };
   }
 
   mayDescribe(call: Call, name: string): boolean {
@@ -167,17 +166,21 @@ export class LogDirectory {
   }
 
   /** Checks name and permission. Returns undefined for `default`. */
-  #use(call: Call, { log, logId }: LogInRequest): string | undefined {
+  #use(call: Call, { log }: LogInRequest): string | undefined {
     const name = log === "" ? undefined : namedLogOf(log);
     this.#calls.useLog(call, name ?? logObject);
-    if (name === undefined && logId !== undefined) this.#checkDefault(logId);
+    if (name !== undefined && this.#named === undefined) throw noNamedLogs();
     return name;
   }
 
-  /** `default` has the number 0 in every life. */
-  #checkDefault(logId: string): void {
+  /**
+   * Returns the stated id of `default` if it is of a life that this node does not know.
+   * @throws Fault "bad-request"; "failed-precondition" for a number other than 0, which `default` has in every life
+   */
+  #unknownDefault({ logId }: LogInRequest): StatedId | undefined {
+    if (logId === undefined) return undefined;
     const stated = parseLogId(logId);
-    if (idInLife(stated, this.#named?.life ?? 0, defaultLog) === 0) return;
+    if (stated.id === 0) return stated.life === (this.#named?.life ?? 0) ? undefined : stated;
     throw new Fault("failed-precondition", {
       message: `the stated id is not that of log "${defaultLog}"`,
       facts: { name: defaultLog, reason: "ANOTHER_LOG" },
@@ -190,16 +193,16 @@ export class LogDirectory {
   }
 
   async #resolve(name: string, logId: string | undefined, freshness: Freshness) {
-    const stated = logId === undefined ? undefined : parseLogId(logId);
-    const { named } = this;
-    // Before the first log is known here, only looking it up shows the life.
-    const ref =
-      stated === undefined || named.life === 0 ? { name } : { name, id: idInLife(stated, named.life, name) };
-    const log = named.open(ref);
-    const info = await log.info(freshness);
-    if (stated !== undefined && idInLife(stated, info.life, name) !== info.id) throw anotherLog(name);
-    return { log, info };
+    const log = this.named.open(logId === undefined ? { name } : { name, ...parseLogId(logId) });
+    return { log, info: await log.info(freshness) };
   }
+}
+
+const noNamedLogs = (): Fault => new Fault("unimplemented", { message: "this node has no named logs" });
+
+/** The log with the id that it must have. */
+function statedRef({ log: name, logId }: LogInRequest): LogRef {
+  return logId === undefined ? { name } : { name, ...parseLogId(logId, "log_ids") };
 }
 
 /** Stores the id of a log that a stream has appended to. */
@@ -219,9 +222,3 @@ export function pinned(call: Call, ref: LogRef): LogRef {
   const id = call.resolved.get(ref.name);
   return id === undefined ? ref : { name: ref.name, id };
 }
-
-const anotherLog = (name: string): Fault =>
-  new Fault("failed-precondition", {
-    message: `the name "${name}" now means another log: the stated one was deleted`,
-    facts: { name, reason: "ANOTHER_LOG" },
-  });

@@ -2,6 +2,7 @@
  * The ids of logs as clients see them: `<life>-<number>`. Pure.
  *
  * A cluster begins another life when it is restored. Numbers are then given again, so a number alone would mean another log.
+ * Whether a life is the present one is decided where the log is looked up: the node that is asked may not know it yet.
  */
 import { Fault } from "../../../fault.ts";
 import type { LogId } from "../../../types.ts";
@@ -24,17 +25,5 @@ export function parseLogId(text: string, field = "log_id"): StatedId {
   throw new Fault("bad-request", {
     message: `${field} is not the id of a log, expected "<life>-<number>"`,
     facts: { field },
-  });
-}
-
-/**
- * Returns the number of a stated id.
- * @throws Fault "failed-precondition" if it is of another life of the cluster
- */
-export function idInLife(stated: StatedId, life: number, name: string): LogId {
-  if (stated.life === life) return stated.id;
-  throw new Fault("failed-precondition", {
-    message: `the stated id of log "${name}" is of another life of the cluster: ${stated.life}, it is ${life} now`,
-    facts: { name, reason: "ANOTHER_LIFE" },
   });
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../../../../src/fault.ts";
+import { SyncPolicy } from "../../../../src/log/mod.ts";
 import { run, simMachine } from "../../../support/log/logs.ts";
 import { MemoryCluster } from "../../../support/raft/replicas.ts";
 import { until } from "../../../support/until.ts";
@@ -94,4 +96,36 @@ test("a log with a limit never holds more bytes of frames, also with appends tha
   const { bytes } = replica.storedLog.state.logs.named("a")!;
   assert.ok(written > 20 && written < 200, String(written));
   assert.ok(bytes <= maxBytes && bytes > maxBytes / 2, String(bytes));
+});
+
+test("a log that is full because of what is queued: it refuses only once that is written, also a producer", async () => {
+  const found: Record<string, readonly string[]> = {};
+  for (const end of ["written", "lost"]) {
+    let held: Promise<void> | undefined;
+    const machine = simMachine(end, { delay: () => held ?? Promise.resolve() });
+    const log = await machine.open({}, { syncPolicy: new SyncPolicy(false) });
+    const name = "a";
+    await log.change({ kind: "create", name, settings: { maxBytes: 1_000 } });
+    const outcome = (id: bigint, stamped: boolean): Promise<string> => {
+      const producer = { subject: "s", id, epoch: 0, sequence: 0 };
+      const asked = { log: { name }, ...(stamped ? { producer } : {}) };
+      return log.append(run("x".repeat(700)), asked).then(
+        () => "written",
+        (fault: Fault) => String(fault.facts.reason ?? fault.kind),
+      );
+    };
+    const { promise, resolve: release } = Promise.withResolvers<void>();
+    held = promise;
+    const asked = [outcome(1n, true), outcome(2n, true), outcome(3n, false)];
+    // A quorum, which is this node, confirms at once that it leads.
+    for (let turns = 0; turns < 20; turns++) await turn();
+    const closed = end === "lost" ? log.close() : undefined;
+    release();
+    await closed;
+    found[end] = await Promise.all(asked);
+  }
+  assert.deepEqual(found, {
+    written: ["written", "LOG_FULL", "LOG_FULL"],
+    lost: ["interrupted", "unavailable", "unavailable"],
+  });
 });

@@ -45,7 +45,9 @@ async function refuses(replica: Replica, old: string): Promise<void> {
   assert.equal(now.split("-")[1], old.split("-")[1], "the number is given again");
   assert.notEqual(now, old);
   const logs = directoryFor(replica);
-  assert.throws(() => logs.refFor(call, { log: "late", logId: old }), isOtherLife);
+  const stated = logs.refFor(call, { log: "late", logId: old })!;
+  await assert.rejects(replica.log.append(run("old"), { log: stated }), isOtherLife);
+  await assert.rejects(replica.log.trim(0, { log: stated }), isOtherLife);
   await assert.rejects(async () => logs.openFor(call, { log: "late", logId: old }, {}), isOtherLife);
   const ref = logs.refFor(call, { log: "late", logId: now })!;
   assert.equal((await replica.log.append(run("new"), { log: ref })).firstOffset, 0);

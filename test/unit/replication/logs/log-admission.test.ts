@@ -41,7 +41,7 @@ test("a name means its staged row, unless another id is stated", () => {
   assert.equal(admission.rowOf({ name: "a", id: 4, life: 7 }), row);
   assert.equal(
     refusal(() => admission.rowOf({ name: "a", id: 4, life: 6 })),
-    "ANOTHER_LOG",
+    "ANOTHER_LIFE",
   );
   assert.equal(
     refusal(() => admission.rowOf({ name: "a", id: 3 })),

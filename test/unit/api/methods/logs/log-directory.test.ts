@@ -23,6 +23,7 @@ async function openDirectory(life = 7) {
   const info = async (ref: LogRef): Promise<LogInfo> => {
     looked.push(ref);
     if (ref.name !== "orders/eu") throw new Fault("not-found");
+    if (ref.id !== undefined && ref.id !== 3) throw new Fault("failed-precondition");
     return { life: 7, id: 3, name: ref.name } as LogInfo;
   };
   const named: LogCatalog = {
@@ -30,6 +31,9 @@ async function openDirectory(life = 7) {
     open: (ref) => Object.assign(new MemoryLog(), { info: () => info(ref) }),
     list: () => ({ logs: [], next: undefined }),
     follow: () => assert.fail("nothing is followed"),
+    checkLife: async (stated) => {
+      if (stated !== 7) throw new Fault("failed-precondition");
+    },
     seenIndex: () => 5,
     change: () => assert.fail("nothing is changed"),
   } as LogCatalog;
@@ -80,20 +84,28 @@ test("a call ends when the policy no longer allows the log of its last message",
   assert.deepEqual(revoked, [other]);
 });
 
-test("an id is refused if it is none, of another life, or not that of default", async () => {
+test("an id is refused if it is none, or not that of default", async () => {
   const { begin, directory } = await openDirectory();
   const ask = (log: string, logId: string) => () => directory.refFor(begin("eve"), { log, logId });
   assert.throws(ask("a", "3"), kind("bad-request"));
-  assert.throws(ask("a", "8-3"), kind("failed-precondition"));
   assert.throws(ask("", "7-3"), kind("failed-precondition"));
-  assert.throws(ask("", "8-0"), kind("failed-precondition"));
   assert.throws(ask("a*", "7-3"), kind("bad-request"));
 });
 
+test("a write that states another life than this node knows goes to the leader, also one to default", async () => {
+  const { begin, directory } = await openDirectory();
+  const refOf = (log: string, logId: string) => directory.refFor(begin("eve"), { log, logId });
+  assert.deepEqual(refOf("a", "8-3"), { name: "a", id: 3, life: 8 });
+  assert.deepEqual(refOf("default", "8-0"), { name: "default", id: 0, life: 8 });
+});
+
 test("a node that knows no log yet does not refuse an id: another node may know it", async () => {
-  const { begin, directory } = await openDirectory(0);
+  const { begin, directory, log } = await openDirectory(0);
   const request = { log: "orders/eu", logId: "7-3" };
-  assert.throws(() => directory.refFor(begin("ann"), request), kind("unavailable"));
+  assert.deepEqual(directory.refFor(begin("ann"), request), { name: "orders/eu", id: 3, life: 7 });
+  const ofDefault = await directory.openFor(begin("eve"), { log: "", logId: "7-0" }, {});
+  assert.equal(ofDefault.log, log);
+  await assert.rejects(async () => directory.openFor(begin("eve"), { log: "", logId: "8-0" }, {}));
   const opened = await directory.openFor(begin("ann", logPermissions.consume), request, {});
   assert.equal(opened.logId, "7-3");
 });

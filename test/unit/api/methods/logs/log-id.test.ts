@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { idInLife, logIdText, parseLogId } from "../../../../../src/api/methods/logs/log-id.ts";
+import { logIdText, parseLogId } from "../../../../../src/api/methods/logs/log-id.ts";
 import { Fault } from "../../../../../src/fault.ts";
 
 const part = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -34,16 +34,4 @@ test("anything else is a bad request", () => {
       (thrown) => thrown instanceof Fault && thrown.kind === "bad-request" && thrown.facts.field === "log_id",
       text,
     );
-});
-
-test("an id of another life is a failed precondition", () => {
-  assert.equal(idInLife({ life: 7, id: 3 }, 7, "orders"), 3);
-  assert.throws(
-    () => idInLife({ life: 7, id: 3 }, 8, "orders"),
-    (thrown) =>
-      thrown instanceof Fault &&
-      thrown.kind === "failed-precondition" &&
-      thrown.facts.reason === "ANOTHER_LIFE" &&
-      thrown.written === "no",
-  );
 });
