@@ -5,10 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Fault } from "../fault.ts";
-import { systemSeed } from "../lib/chance.ts";
 import { heapMapper, systemMapper } from "../lib/disk/mapped-file.ts";
 import { systemDisk } from "../lib/disk/system-disk.ts";
-import { prng } from "../lib/prng.ts";
+import { prng, systemSeed } from "../lib/prng.ts";
 import type { Telemetry } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { parseDuration } from "../lib/value-kind.ts";

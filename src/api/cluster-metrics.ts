@@ -2,7 +2,7 @@
  * Metrics of the cluster, read when metrics are collected. Each metric has one series per node.
  */
 import type { Metrics, Observation } from "../lib/telemetry.ts";
-import type { ClusterView, NodeView } from "../types.ts";
+import type { ClusterView, NodeView } from "./cluster-view.ts";
 
 /** Registers the metrics of the cluster. */
 export function observeCluster(metrics: Metrics, cluster: ClusterView): void {

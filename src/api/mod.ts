@@ -2,6 +2,7 @@
 
 export type { ClientConnection } from "./calls/call-tracker.ts";
 export { codeName, codeOf } from "./calls/error-mapping.ts";
+export type { ClusterChange, ClusterView, NodeView } from "./cluster-view.ts";
 export { createFastPath } from "./fast-path/fast-path.ts";
 export { NodeExchange } from "./http/exchange/node-exchange.ts";
 export { requestTarget } from "./http/exchange/request-target.ts";

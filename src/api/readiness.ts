@@ -2,7 +2,7 @@
  * Why a node is not ready, in sentences that say what to do. If members respond and refuse this node, the advice for a
  * lost quorum would be wrong, so it is left out.
  */
-import type { ClusterView } from "../types.ts";
+import type { ClusterView } from "./cluster-view.ts";
 import { quorumAdvice } from "./quorum-advice.ts";
 
 /** Whether the node is ready to serve. */

@@ -6,8 +6,8 @@
  */
 import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
-import { systemSeed } from "../lib/chance.ts";
 import { crc32ByTable } from "../lib/crc-table.ts";
+import { systemSeed } from "../lib/prng.ts";
 import type { Connection } from "./calls/connections.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
 

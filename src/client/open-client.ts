@@ -7,9 +7,9 @@ import {
   type Http2SessionManager,
 } from "@connectrpc/connect-node";
 import { Fault } from "../fault.ts";
-import { systemSeed } from "../lib/chance.ts";
 import { crc32 } from "../lib/checksum.ts";
 import { isHostPort } from "../lib/host-port.ts";
+import { systemSeed } from "../lib/prng.ts";
 import type { Connection } from "./calls/connections.ts";
 import { defaultSessionSettings, Http2Sessions, type SessionSettings } from "./calls/http2-sessions.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";

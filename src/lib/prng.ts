@@ -2,6 +2,7 @@
  * A seeded pseudo-random generator (sfc32, Chris Doty-Humphrey's PractRand) with named sub-streams: drawing more from
  * one does not change the others. Equal seeds give equal numbers on every machine. Not for secrets.
  */
+import { toHex } from "./bytes.ts";
 
 export interface Prng {
   /** A whole number in 0 … 2^32−1. */
@@ -66,4 +67,9 @@ function hash(text: string, basis: number): number {
   state = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
   state = Math.imul(state ^ (state >>> 13), 0xc2b2ae35);
   return (state ^ (state >>> 16)) | 0;
+}
+
+/** Returns 128 unpredictable bits of the machine as hex, in Node and in a browser: the seed of a Prng. */
+export function systemSeed(): string {
+  return toHex(globalThis.crypto.getRandomValues(new Uint8Array(16)));
 }

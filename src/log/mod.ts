@@ -54,6 +54,6 @@ export type { LogTable } from "./state/log-table.ts";
 export type { ProducedBatch } from "./state/produced-batch.ts";
 export { producerKey } from "./state/producer-table.ts";
 export { dueMsOf } from "./state/row-codec.ts";
-export { settingDifferences, settingKeys } from "./state/setting-differences.ts";
+export { settingDifferences } from "./state/setting-differences.ts";
 export { defaultReserveBytes, Reserve } from "./write/reserve.ts";
 export { type SyncMode, SyncPolicy, syncModeText } from "./write/sync-policy.ts";

@@ -2,9 +2,11 @@
  * The cluster as this node's replica knows it. The leader knows the log progress of all members. Another node knows its
  * own, and for the others the last values from the leader. Reading the view never waits for another node.
  */
+
+import type { ClusterChange, ClusterView, NodeView } from "../../api/mod.ts";
 import type { Member, NodeStatus } from "../../raft/mod.ts";
 import type { Replica } from "../../replication/mod.ts";
-import type { ClusterChange, ClusterView, NodeId, NodeView, Role } from "../../types.ts";
+import type { NodeId, Role } from "../../types.ts";
 import { type LogProgress, progressAt } from "./log-progress.ts";
 
 /** What the peer link knows about another node. */

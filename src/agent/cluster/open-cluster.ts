@@ -4,9 +4,9 @@
  */
 import { createHash, randomUUID } from "node:crypto";
 import { type AccessControl, logObject } from "../../access/mod.ts";
+import type { ClusterView } from "../../api/mod.ts";
 import { Fault } from "../../fault.ts";
-import { systemSeed } from "../../lib/chance.ts";
-import { prng } from "../../lib/prng.ts";
+import { prng, systemSeed } from "../../lib/prng.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { Address } from "../../lib/value-kind.ts";
 import { namedLogsLevel } from "../../log/mod.ts";
@@ -14,7 +14,6 @@ import { type PeerHello, PeerNetwork, type PeerNetworkOptions, type PeerService 
 import type { Replica } from "../../replication/mod.ts";
 import type { NodeTls } from "../../server/mod.ts";
 import type { NodeTelemetry } from "../../telemetry/mod.ts";
-import type { ClusterView } from "../../types.ts";
 import type { Config } from "../config/settings.ts";
 import type { DataDirectory } from "../data-directory.ts";
 import { Gossip } from "../gossip/gossip.ts";

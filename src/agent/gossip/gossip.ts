@@ -9,6 +9,7 @@
  * refused. Gossip never makes a member a learner or a voter.
  */
 import { join } from "node:path";
+import type { ClusterView } from "../../api/mod.ts";
 import { Fault } from "../../fault.ts";
 import { systemDisk } from "../../lib/disk/system-disk.ts";
 import type { Telemetry } from "../../lib/telemetry.ts";
@@ -16,7 +17,6 @@ import type { Clock } from "../../lib/time/clock.ts";
 import { type Address, isWildcard, printAddress } from "../../lib/value-kind.ts";
 import { endpointText, type Membership, type MemberView, openMembership } from "../../membership/mod.ts";
 import type { PortHandlers } from "../../server/mod.ts";
-import type { ClusterView } from "../../types.ts";
 import type { Config } from "../config/settings.ts";
 import { advertisedHost } from "./advertised-host.ts";
 import { logGossip } from "./gossip-log.ts";

@@ -2,8 +2,9 @@
  * The query that a node answers itself, so that `serf query tailrace-status` shows the cluster: one line of JSON per
  * node with a part of what the Status call returns.
  */
+
+import type { ClusterView } from "../../api/mod.ts";
 import type { Membership } from "../../membership/mod.ts";
-import type { ClusterView } from "../../types.ts";
 
 const statusQuery = "tailrace-status";
 

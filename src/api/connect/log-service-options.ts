@@ -3,8 +3,9 @@ import type { Tracer } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { RecordLimits } from "../../log/mod.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
-import type { ClusterView, CommitLog } from "../../types.ts";
+import type { CommitLog } from "../../types.ts";
 import type { Traffic } from "../calls/traffic.ts";
+import type { ClusterView } from "../cluster-view.ts";
 import type { LogDirectory } from "../methods/logs/log-directory.ts";
 import type { StreamBudget } from "../methods/stream-budget.ts";
 

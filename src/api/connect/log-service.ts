@@ -5,10 +5,10 @@
  */
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Log } from "../../gen/log/v1/log_pb.js";
-import type { ClusterView } from "../../types.ts";
 import { signalOf, unlessAborted } from "../calls/abort.ts";
 import { callOf } from "../calls/call-context.ts";
 import { forwardHeader } from "../calls/request-headers.ts";
+import type { ClusterView } from "../cluster-view.ts";
 import { appendOptionsOf } from "../methods/append.ts";
 import { describe } from "../methods/describe.ts";
 import { freshnessOfCall } from "../methods/logs/create-log.ts";

@@ -6,8 +6,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { type AccessControl, type Action, actions } from "../../access/mod.ts";
 import type { AllowedLogsSchema, Cluster } from "../../gen/log/v1/log_pb.js";
-import type { ClusterView } from "../../types.ts";
 import { callOf } from "../calls/call-context.ts";
+import type { ClusterView } from "../cluster-view.ts";
 import { type Readiness, reasonsNotReady } from "../readiness.ts";
 
 /** Names and prefixes that WhoAmI lists for an action. */

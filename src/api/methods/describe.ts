@@ -1,7 +1,8 @@
 /** Converts the state of the log and of the cluster to messages, for Describe, Watch and GetServers. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ClusterStateSchema, DescribeResponseSchema } from "../../gen/log/v1/log_pb.js";
-import type { ClusterView, CommitLog } from "../../types.ts";
+import type { CommitLog } from "../../types.ts";
+import type { ClusterView } from "../cluster-view.ts";
 
 export async function describe(
   log: CommitLog,

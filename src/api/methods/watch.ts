@@ -7,9 +7,10 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Fault } from "../../fault.ts";
 import type { WatchEventSchema } from "../../gen/log/v1/log_pb.js";
 import type { Clock } from "../../lib/time/clock.ts";
-import type { ClusterChange, ClusterView, CommitLog } from "../../types.ts";
+import type { CommitLog } from "../../types.ts";
 import { faultOfAbort } from "../calls/abort.ts";
 import { latencyBetween, type Traffic, type TrafficSample } from "../calls/traffic.ts";
+import type { ClusterChange, ClusterView } from "../cluster-view.ts";
 import { clusterStateOf, describe } from "./describe.ts";
 
 export interface WatchOptions {

@@ -7,7 +7,7 @@
  * Invariant: position <= fetched. The buffer holds the records from position to fetched − 1, and at most the first batch
  * also holds earlier ones.
  */
-import { Fault, type FaultKind } from "../../fault.ts";
+import { Fault } from "../../fault.ts";
 import type { Prng } from "../../lib/prng.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { BatchSlice, Offset, Tail } from "../../types.ts";
@@ -18,6 +18,7 @@ import type { RetryingCaller } from "../calls/retrying-caller.ts";
 import type { LogIdentity, PinLimits } from "../logs/log-identity.ts";
 import type { ConsumeInit } from "../messages.ts";
 import { type BatchStreamOptions, readBatchStream, streamEnded } from "./batch-stream.ts";
+import { finalKinds, goodStreamMs } from "./read-stream.ts";
 import type { Crc32 } from "./record-batch.ts";
 
 export interface RemoteTailOptions {
@@ -43,22 +44,8 @@ export interface RemoteTailOptions {
   readonly onClosed: (tail: RemoteTail) => void;
 }
 
-/** With these faults, every other node would respond in the same way. */
-const final: readonly FaultKind[] = [
-  "unreachable",
-  "out-of-range",
-  "bad-request",
-  "unauthenticated",
-  "permission-denied",
-  "not-found",
-  "unimplemented",
-  "failed-precondition",
-  "unsupported-version",
-];
 /** The tail fails after so many damaged batches in a row. */
 const damagedMax = 3;
-/** A stream that was open for this long was not a failure, even if nothing arrived. */
-const goodStreamMs = 5_000;
 
 export class RemoteTail implements Tail {
   readonly #options: RemoteTailOptions;
@@ -182,7 +169,7 @@ export class RemoteTail implements Tail {
   /** "out-of-range" is not final if the node may lag: the session or this tail knows that the offset exists. */
   #isFinal(fault: Fault): boolean {
     if (this.#options.caller.closing.aborted) return true;
-    if (fault.kind !== "out-of-range") return final.includes(fault.kind);
+    if (fault.kind !== "out-of-range") return finalKinds.includes(fault.kind);
     const { lowest } = fault.facts;
     const isTrimmed = lowest !== undefined && lowest > this.#fetched;
     return isTrimmed || this.#fetched > Math.max(this.#options.knownEnd(), this.#arrivedEnd);

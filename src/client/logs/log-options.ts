@@ -1,7 +1,14 @@
 /** The options and the description of a named log, and their messages. */
+
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Fault } from "../../fault.ts";
 import type { LogInfo, LogSettingsSchema, UpdateLogRequestSchema } from "../../gen/log/v1/log_pb.js";
+import {
+  type NumberSetting,
+  numberSettings,
+  settingFields,
+  settingKeys,
+} from "../../lib/named-log-settings.ts";
 import type { Bounds } from "../../types.ts";
 import { numberOf, uint64Of } from "../messages.ts";
 
@@ -47,39 +54,19 @@ export interface NamedLogInfo extends Bounds {
 
 type SettingsInit = MessageInitShape<typeof LogSettingsSchema>;
 
-/** Option → field of the message. */
-const fields = {
-  retentionBytes: "retention_bytes",
-  retentionAgeMs: "retention_age_ms",
-  maxBytes: "max_bytes",
-  ttlMs: "ttl_ms",
-  expiresAtMs: "expires_at_ms",
-  recordBytesMax: "record_bytes_max",
-  contentType: "content_type",
-} as const satisfies Record<keyof LogOptions, string>;
-
-const numbers = [
-  "retentionBytes",
-  "retentionAgeMs",
-  "maxBytes",
-  "ttlMs",
-  "expiresAtMs",
-  "recordBytesMax",
-] as const satisfies readonly (keyof LogOptions)[];
-
-const isOption = (name: string): name is keyof LogOptions => Object.hasOwn(fields, name);
+const isOption = (name: string): name is keyof LogOptions => Object.hasOwn(settingFields, name);
 
 /** @throws Fault "bad-request" for an unknown option, or a value that is not valid */
 export function settingsInit(options: LogOptionsChange): SettingsInit {
   for (const name of Object.keys(options)) {
     if (isOption(name)) continue;
     throw new Fault("bad-request", {
-      message: `a log has no option "${name}", only ${Object.keys(fields).join(", ")}`,
+      message: `a log has no option "${name}", only ${settingKeys.join(", ")}`,
       facts: { field: name },
     });
   }
-  const init: { -readonly [K in (typeof numbers)[number]]?: bigint } = {};
-  for (const name of numbers) {
+  const init: { -readonly [K in NumberSetting]?: bigint } = {};
+  for (const name of numberSettings) {
     const value = options[name];
     if (!isAbsent(value)) init[name] = uint64Of(name, value);
   }
@@ -95,14 +82,14 @@ export function updateInit(
   const paths = Object.keys(change)
     .filter(isOption)
     .filter((name) => change[name] !== undefined)
-    .map((name) => fields[name]);
+    .map((name) => settingFields[name]);
   if (paths.length === 0) throw new Fault("bad-request", { message: "the change names no option" });
   return { settings, updateMask: { paths } };
 }
 
 export function namedLogInfoOf(log: LogInfo): NamedLogInfo {
   const options: { -readonly [K in keyof LogOptions]: LogOptions[K] } = {};
-  for (const name of numbers) {
+  for (const name of numberSettings) {
     const value = log.settings?.[name];
     if (value !== undefined) options[name] = numberOf(value);
   }

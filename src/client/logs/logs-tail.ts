@@ -4,7 +4,7 @@
  *
  * The ids of named logs are asked for once, before the first stream. Every request states them.
  */
-import { Fault, type FaultKind } from "../../fault.ts";
+import { Fault } from "../../fault.ts";
 import type { TailLogsResponse } from "../../gen/log/v1/log_pb.js";
 import type { Prng } from "../../lib/prng.ts";
 import type { Clock } from "../../lib/time/clock.ts";
@@ -13,12 +13,13 @@ import { sleep } from "../calls/abortable-wait.ts";
 import { type BackoffSettings, backoffMs } from "../calls/backoff.ts";
 import { faultOf, retryDelayOf } from "../calls/fault-of.ts";
 import type { RetryingCaller } from "../calls/retrying-caller.ts";
+import { finalKinds, goodStreamMs, type StreamEnd, type StreamOptions } from "../consume/read-stream.ts";
 import type { LogRecord } from "../consume/record-batch.ts";
 import type { ClientLimits } from "../limits.ts";
 import { numberOf } from "../messages.ts";
 import { optionsOf, signalOf } from "../options.ts";
 import { LogIdentity } from "./log-identity.ts";
-import { readTailStream, type StreamEnd, type TailRequest } from "./tail-stream.ts";
+import { readTailStream, type TailRequest } from "./tail-stream.ts";
 
 /** A log of a tail of several logs. */
 export interface TailedLog {
@@ -66,20 +67,6 @@ export interface LogsTailSettings {
   readonly limits: Pick<ClientLimits, "callMs" | "attemptMs" | "resumeMs" | "tailIdleMs" | "tailBytesMax">;
 }
 
-/** With these faults, every other node would respond in the same way. */
-const final: readonly FaultKind[] = [
-  "unreachable",
-  "out-of-range",
-  "bad-request",
-  "unauthenticated",
-  "permission-denied",
-  "not-found",
-  "unimplemented",
-  "failed-precondition",
-  "unsupported-version",
-];
-/** A stream that was open for this long was not a failure, even if nothing arrived. */
-const goodStreamMs = 5_000;
 /** Names that are resolved at once. */
 const resolvedAtOnce = 16;
 
@@ -184,7 +171,8 @@ class LogsTail {
       if (end === "idle") continue;
       if (end === "end" && this.#options.prefix === undefined) return this.#finish(undefined);
       const fault = end === "end" ? new Fault("unavailable", { message: "the node ended the stream" }) : end;
-      if (final.includes(fault.kind) || this.#settings.caller.closing.aborted) return this.#finish(fault);
+      if (finalKinds.includes(fault.kind) || this.#settings.caller.closing.aborted)
+        return this.#finish(fault);
       if (++failures === 1) failingSince = clock.monotonicMs();
       if (clock.monotonicMs() - failingSince >= limits.resumeMs) return this.#finish(fault);
       await sleep(clock, backoffMs(backoff, failures, chance, retryDelayOf(fault)), this.#stop.signal);
@@ -195,16 +183,16 @@ class LogsTail {
     const { caller, clock, limits } = this.#settings;
     const isToken = this.#resume !== "start" && this.#resume !== "end";
     const request = { ...logs, resume: isToken ? this.#resume : "", fromStart: this.#resume === "start" };
-    return readTailStream(request, {
+    const options: StreamOptions = {
       caller,
       clock,
       idleMs: limits.tailIdleMs,
       signal: this.#stop.signal,
       avoid: this.#avoid,
-      onResponse: (response) => {
-        this.#arrived(response);
-        return this.#isFull ? new Promise((resolve) => (this.#continueStream = resolve)) : undefined;
-      },
+    };
+    return readTailStream(request, options, (response) => {
+      this.#arrived(response);
+      return this.#isFull ? new Promise((resolve) => (this.#continueStream = resolve)) : undefined;
     });
   }
 

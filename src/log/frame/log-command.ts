@@ -10,7 +10,9 @@
  *
  * They are JSON objects. A command states its effect: applying it decides nothing. Unknown keys are ignored.
  */
+
 import { Fault } from "../../fault.ts";
+import { numberSettings } from "../../lib/named-log-settings.ts";
 import type { NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
 import { subjectBytesMax } from "./frame.ts";
 
@@ -37,14 +39,6 @@ export interface LevelCommand {
   readonly life: number;
 }
 
-const numbers = [
-  "retentionBytes",
-  "retentionAgeMs",
-  "maxBytes",
-  "ttlMs",
-  "expiresAtMs",
-  "recordBytesMax",
-] as const;
 /** The longest name of a log, and the longest media type, in bytes. */
 export const logNameBytesMax = 255;
 
@@ -103,7 +97,7 @@ export function checkedSettings(value: unknown): NamedLogSettings {
   demand(typeof value === "object" && value !== null && !Array.isArray(value), "settings");
   const given = value as Readonly<Record<string, unknown>>;
   const settings: { -readonly [K in keyof NamedLogSettings]: NamedLogSettings[K] } = {};
-  for (const key of numbers) {
+  for (const key of numberSettings) {
     const found = given[key];
     if (found === undefined) continue;
     demand(isWhole(found), key);

@@ -1,16 +1,6 @@
 /** How the settings of a log differ from those that a request states, as text. Pure. */
+import { settingFields, settingKeys } from "../../lib/named-log-settings.ts";
 import type { NamedLogSettings } from "../../types.ts";
-
-/** All settings. */
-export const settingKeys = [
-  "retentionBytes",
-  "retentionAgeMs",
-  "maxBytes",
-  "ttlMs",
-  "expiresAtMs",
-  "recordBytesMax",
-  "contentType",
-] as const satisfies readonly (keyof NamedLogSettings)[];
 
 /**
  * Returns each setting that is not as stated, with the names of the contract: `ttl_ms is not set, stated was 5`. Empty if all are.
@@ -24,8 +14,7 @@ export function settingDifferences(
   const differing = keys.filter((key) => stated[key] !== found[key]);
   const texts = differing.map((key) => {
     const [is, was] = [found[key], stated[key]];
-    const name = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    return `${name} is ${is ?? "not set"}, stated was ${was ?? "none"}`;
+    return `${settingFields[key]} is ${is ?? "not set"}, stated was ${was ?? "none"}`;
   });
   return texts.join("; ");
 }

@@ -4,8 +4,7 @@
  *   propose, receive, read, tick → (soon) turn → send · write as one group · apply → waiters are answered
  *
  * A node works in turns (turn.ts). Messages to peers are sent at once, while the same entries are being written here.
- *
- * The file is long because it is the whole public surface of Raft. The work is done by its parts.
+ * The work is done by the parts of the node.
  */
 import { Fault } from "../../fault.ts";
 import {
@@ -37,6 +36,7 @@ import { Proposer } from "./proposer.ts";
 import { RaftMembership } from "./raft-membership.ts";
 import { firstContext, Reads, type ReadWaiter, readQueueLimits } from "./reads.ts";
 import { Receiver } from "./receiver.ts";
+import { ReportedState } from "./reported-state.ts";
 import { Ticker } from "./ticker.ts";
 import { Turn } from "./turn.ts";
 import { Writer } from "./writer.ts";
@@ -61,8 +61,7 @@ export class RaftNode {
   #isStopped = false;
   /** The next turn asks all unanswered reads again. */
   #askAgain = false;
-  /** As of the last turn. */
-  #seen: { term: Term; role: string; leader: PeerId; isHandingOver: boolean };
+  readonly #reported: ReportedState;
 
   constructor(options: RaftNodeOptions) {
     const { storage, transport, machine, clock, onPeerFault } = options;
@@ -74,7 +73,7 @@ export class RaftNode {
     const initial = storage.initialState();
     const core = new Core(coreConfig(options, settings, initial, (event) => this.#observed(event)));
     this.#core = core;
-    this.#seen = this.#glance();
+    this.#reported = new ReportedState(core);
     const membership = new RaftMembership(initial.configuration);
     this.#membership = membership;
     const proposals = new Proposals(settings.queuedMax, settings.queuedBytesMax);
@@ -104,16 +103,12 @@ export class RaftNode {
       initial.hardState,
     );
     this.#writer = writer;
+    const parts = { core, writer, membership, proposals, proposer, reads };
     this.#turn = new Turn({
-      core,
-      writer,
+      ...parts,
       machine,
       transport,
       format,
-      membership,
-      proposals,
-      proposer,
-      reads,
       promises: this.#promises,
       isStopped: () => this.#isStopped,
       failed: (cause) => this.#fail(cause),
@@ -369,26 +364,21 @@ export class RaftNode {
     this.#options.observe?.(event);
   }
 
-  #glance(): { term: Term; role: string; leader: PeerId; isHandingOver: boolean } {
-    const { term, role, leader } = this.#core;
-    return { term, role, leader, isHandingOver: this.isHandingOver };
-  }
-
-  /** Reports term, role, leader and hand-over, if they are not what they were at the last turn. */
+  /** Reports what changed since the last turn. */
   #reportChanges(): void {
-    const before = this.#seen;
-    const now = this.#glance();
-    this.#seen = now;
-    const { term, role, leader, isHandingOver } = now;
-    if (term !== before.term || role !== before.role || leader !== before.leader) {
-      const lost = role === "leader" ? term - 1 : term;
-      this.#proposals.orphan(lost, this.#now + 2 * this.#settings.electionTicks);
+    const { leadership, handOver } = this.#reported.changes();
+    if (leadership) {
+      const { role, term } = this.#core;
+      this.#proposals.orphan(
+        role === "leader" ? term - 1 : term,
+        this.#now + 2 * this.#settings.electionTicks,
+      );
       // A deposed leader may have dropped the questions that it was asked.
       this.#askAgain = true;
       this.wake();
       this.#options.onChange?.(this.status());
     }
-    if (isHandingOver !== before.isHandingOver) this.#options.onHandOver?.();
+    if (handOver) this.#options.onHandOver?.();
   }
 
   #fail(cause: unknown): void {

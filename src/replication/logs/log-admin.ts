@@ -6,7 +6,9 @@
  *
  * `deadlineMs` is the time of the monotonic clock until which a change waits for its turn. Default: without end.
  */
+
 import { Fault } from "../../fault.ts";
+import { settingKeys } from "../../lib/named-log-settings.ts";
 import {
   type BatchKind,
   batchKind,
@@ -16,7 +18,6 @@ import {
   type LogTable,
   namedLogsLevel,
   outOfRange,
-  settingKeys,
   subjectBytesMax,
 } from "../../log/mod.ts";
 import type { LogId, LogRef, NamedLogSettings, Offset, RaftIndex, SettingsChange } from "../../types.ts";

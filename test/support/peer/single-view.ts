@@ -1,5 +1,6 @@
 /** The cluster view of a service under test: a single node that is always the leader, in term 1. */
-import type { ClusterView, NodeView, Offset, RaftIndex } from "../../../src/types.ts";
+import type { ClusterView, NodeView } from "../../../src/api/cluster-view.ts";
+import type { Offset, RaftIndex } from "../../../src/types.ts";
 
 export interface SingleViewOptions {
   /** The current end of the log. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { NodeView } from "../../../src/api/cluster-view.ts";
 import { reasonsNotReady } from "../../../src/api/readiness.ts";
-import type { NodeView } from "../../../src/types.ts";
 
 const node = (id: string, healthy: boolean): NodeView => ({
   id,

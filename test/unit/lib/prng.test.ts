@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { prng } from "../../../src/lib/prng.ts";
+import { prng, systemSeed } from "../../../src/lib/prng.ts";
 
 test("equal seeds give equal numbers, different seeds different ones", () => {
   const draw = (seed: number | string): number[] => {
@@ -37,4 +37,10 @@ test("shuffle keeps every item", () => {
     shuffled.toSorted((left, right) => left - right),
     items,
   );
+});
+
+test("two seeds of the machine differ and have 128 bits", () => {
+  const [one, other] = [systemSeed(), systemSeed()];
+  assert.match(one, /^[0-9a-f]{32}$/);
+  assert.notEqual(one, other);
 });

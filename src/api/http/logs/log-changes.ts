@@ -1,7 +1,8 @@
 /** `PUT`, `PATCH` and `DELETE /logs/NAME`: creates, changes and deletes a log. */
 import { Fault } from "../../../fault.ts";
 import { assert } from "../../../lib/assert.ts";
-import { settingDifferences, settingKeys } from "../../../log/mod.ts";
+import { settingKeys } from "../../../lib/named-log-settings.ts";
+import { settingDifferences } from "../../../log/mod.ts";
 import type { ChangedLog, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../../types.ts";
 import { unlessAborted } from "../../calls/abort.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";

@@ -4,7 +4,9 @@
  *   settings := {"retention_bytes": N?, "retention_age_ms": N?, "max_bytes": N?, "ttl_ms": N?, "expires_at_ms": N?,
  *                "record_bytes_max": N?, "content_type": text?}                         in a change, null removes one
  */
+
 import { Fault } from "../../../fault.ts";
+import { settingFields, settingKeys, settingOfField } from "../../../lib/named-log-settings.ts";
 import type { LogDescription, LogInfo, NamedLogSettings, SettingsChange } from "../../../types.ts";
 import { logIdText } from "../../methods/logs/log-id.ts";
 import { checkedType } from "../../methods/logs/log-settings.ts";
@@ -13,18 +15,6 @@ import { parseBody } from "../produce-consume-json.ts";
 
 /** Largest body of settings, in bytes. */
 export const settingsBytesMax = 64 * 1024;
-
-const names = {
-  retention_bytes: "retentionBytes",
-  retention_age_ms: "retentionAgeMs",
-  max_bytes: "maxBytes",
-  ttl_ms: "ttlMs",
-  expires_at_ms: "expiresAtMs",
-  record_bytes_max: "recordBytesMax",
-  content_type: "contentType",
-} as const satisfies Record<string, keyof NamedLogSettings>;
-type Name = keyof typeof names;
-const known = Object.keys(names) as Name[];
 
 const reject = (message: string, field: string): never => {
   throw new Fault("bad-request", { message, facts: { field } });
@@ -42,27 +32,28 @@ export function settingsChangeOf(body: Uint8Array): SettingsChange {
   const { tree } = parseBody(body);
   const change: { -readonly [Key in keyof SettingsChange]: SettingsChange[Key] } = {};
   for (const [name, value] of Object.entries(tree)) {
-    if (!isName(name))
-      return reject(`there is no setting "${quoted(name)}", only ${known.join(", ")}`, "settings");
-    if (value === null) change[names[name]] = null;
-    else if (name !== "content_type") change[names[name]] = sizeOf(name, value);
+    const key = settingOfField(name);
+    if (key === undefined) {
+      const known = Object.values(settingFields).join(", ");
+      return reject(`there is no setting "${quoted(name)}", only ${known}`, "settings");
+    }
+    if (value === null) change[key] = null;
+    else if (key !== "contentType") change[key] = sizeOf(name, value);
     else change.contentType = checkedType(typeof value === "string" ? value : "", name);
   }
   return change;
 }
 
-const isName = (name: string): name is Name => Object.hasOwn(names, name);
-
-function sizeOf(name: Name, value: unknown): number {
+function sizeOf(name: string, value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
   return reject(`${name} must be a whole number from 1 on`, name);
 }
 
 /** What a caller who may not describe the log learns of it: its name, id and settings. */
 export function identityOf(info: LogInfo): object {
-  const settings = known.flatMap((name) => {
-    const value = info.settings[names[name]];
-    return value === undefined ? [] : [[name, value] as const];
+  const settings = settingKeys.flatMap((key) => {
+    const value = info.settings[key];
+    return value === undefined ? [] : [[settingFields[key], value] as const];
   });
   return { name: info.name, log_id: logIdText(info.life, info.id), settings: Object.fromEntries(settings) };
 }

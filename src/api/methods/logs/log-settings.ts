@@ -1,26 +1,20 @@
 /** The settings of a log in requests: what is stated, and what an update changes. Pure. */
+
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Fault } from "../../../fault.ts";
 import type { LogSettings, LogSettingsSchema, UpdateLogRequest } from "../../../gen/log/v1/log_pb.js";
+import {
+  type NumberSetting,
+  numberSettings,
+  settingFields,
+  settingKeys,
+  settingOfField,
+} from "../../../lib/named-log-settings.ts";
 import type { NamedLogSettings, SettingsChange } from "../../../types.ts";
 import { numberOf } from "../messages.ts";
 
 type Setting = keyof NamedLogSettings;
 type Settings = { -readonly [K in Setting]?: NamedLogSettings[K] };
-
-/** The settings that are numbers, by their names in the contract. */
-const numbers = [
-  ["retention_bytes", "retentionBytes"],
-  ["retention_age_ms", "retentionAgeMs"],
-  ["max_bytes", "maxBytes"],
-  ["ttl_ms", "ttlMs"],
-  ["expires_at_ms", "expiresAtMs"],
-  ["record_bytes_max", "recordBytesMax"],
-] as const;
-const settingsByName: ReadonlyMap<string, Setting> = new Map<string, Setting>([
-  ...numbers,
-  ["content_type", "contentType"],
-]);
 
 /** Longest media type. */
 const contentTypeCharsMax = 255;
@@ -31,9 +25,9 @@ const contentTypeCharsMax = 255;
  */
 export function settingsOf(message: LogSettings | undefined): NamedLogSettings {
   const stated: Settings = {};
-  for (const [name, setting] of numbers) {
+  for (const setting of numberSettings) {
     const value = message?.[setting];
-    if (value !== undefined) stated[setting] = sizeOf(value, `settings.${name}`);
+    if (value !== undefined) stated[setting] = sizeOf(value, `settings.${settingFields[setting]}`);
   }
   if (message?.contentType !== undefined) stated.contentType = checkedType(message.contentType);
   return stated;
@@ -52,14 +46,14 @@ export function changeOf({
   if (paths.length === 0) return stated;
   const change: Partial<Record<Setting, string | number | null>> = {};
   for (const path of paths) {
-    const setting = settingsByName.get(path);
+    const setting = settingOfField(path);
     if (setting === undefined)
-      throw badMask(`names "${path}", expected ${[...settingsByName.keys()].join(", ")}`);
+      throw badMask(`names "${path}", expected ${Object.values(settingFields).join(", ")}`);
     change[setting] = stated[setting] ?? null;
   }
-  for (const [name, setting] of settingsByName) {
+  for (const setting of settingKeys) {
     if (stated[setting] !== undefined && !(setting in change))
-      throw badMask(`does not name ${name}, which is set`);
+      throw badMask(`does not name ${settingFields[setting]}, which is set`);
   }
   return change as SettingsChange;
 }
@@ -84,8 +78,8 @@ export function checkedType(text: string, field = "settings.content_type"): stri
 
 /** The settings as a message. */
 export function settingsMessage(settings: NamedLogSettings): MessageInitShape<typeof LogSettingsSchema> {
-  const message: { -readonly [K in (typeof numbers)[number][1]]?: bigint } = {};
-  for (const [, setting] of numbers) {
+  const message: { -readonly [K in NumberSetting]?: bigint } = {};
+  for (const setting of numberSettings) {
     const value = settings[setting];
     if (value !== undefined) message[setting] = BigInt(value);
   }

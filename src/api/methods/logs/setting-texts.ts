@@ -3,7 +3,9 @@
  *
  *   size := N | N KiB | …      duration := 90s | 1h30m | 7d | …      time := RFC 3339      text := the media type
  */
+
 import { Fault } from "../../../fault.ts";
+import { settingFields } from "../../../lib/named-log-settings.ts";
 import { bytes, duration, parseDuration } from "../../../lib/value-kind.ts";
 import type { NamedLogSettings } from "../../../types.ts";
 import { parseRfc3339 } from "../../http/rfc3339.ts";
@@ -18,15 +20,19 @@ export interface TextSetting {
   readonly kind: "size" | "duration" | "time" | "text";
 }
 
-export const textSettings: readonly TextSetting[] = [
-  { name: "retention-bytes", field: "retention_bytes", key: "retentionBytes", kind: "size" },
-  { name: "retention-age", field: "retention_age_ms", key: "retentionAgeMs", kind: "duration" },
-  { name: "max-bytes", field: "max_bytes", key: "maxBytes", kind: "size" },
-  { name: "ttl", field: "ttl_ms", key: "ttlMs", kind: "duration" },
-  { name: "expires-at", field: "expires_at_ms", key: "expiresAtMs", kind: "time" },
-  { name: "record-bytes-max", field: "record_bytes_max", key: "recordBytesMax", kind: "size" },
-  { name: "content-type", field: "content_type", key: "contentType", kind: "text" },
+const texts: readonly Omit<TextSetting, "field">[] = [
+  { name: "retention-bytes", key: "retentionBytes", kind: "size" },
+  { name: "retention-age", key: "retentionAgeMs", kind: "duration" },
+  { name: "max-bytes", key: "maxBytes", kind: "size" },
+  { name: "ttl", key: "ttlMs", kind: "duration" },
+  { name: "expires-at", key: "expiresAtMs", kind: "time" },
+  { name: "record-bytes-max", key: "recordBytesMax", kind: "size" },
+  { name: "content-type", key: "contentType", kind: "text" },
 ];
+export const textSettings: readonly TextSetting[] = texts.map((one) => ({
+  ...one,
+  field: settingFields[one.key],
+}));
 
 const sizeKind = bytes(1);
 const durationKind = duration(1, Number.MAX_SAFE_INTEGER);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { answerStatusQuery } from "../../../../src/agent/gossip/status-query.ts";
+import type { ClusterView } from "../../../../src/api/cluster-view.ts";
 import type { MembershipEvent } from "../../../../src/membership/mod.ts";
-import type { ClusterView } from "../../../../src/types.ts";
 import { singleView } from "../../../support/peer/single-view.ts";
 
 function ask(view: ClusterView, name: string): string | undefined {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
+import type { ClusterView, NodeView } from "../../../../src/api/cluster-view.ts";
 import { clusterService } from "../../../../src/api/methods/cluster-service.ts";
 import { StatusRequestSchema, WhoAmIRequestSchema } from "../../../../src/gen/log/v1/log_pb.js";
-import type { ClusterView, NodeView } from "../../../../src/types.ts";
 import { singleView } from "../../../support/peer/single-view.ts";
 import { handlerCall } from "../handler-call.ts";
 

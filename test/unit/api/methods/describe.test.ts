@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
+import type { NodeView } from "../../../../src/api/cluster-view.ts";
 import { clusterStateOf, describe } from "../../../../src/api/methods/describe.ts";
 import { ClusterStateSchema, DescribeResponseSchema } from "../../../../src/gen/log/v1/log_pb.js";
-import type { NodeView } from "../../../../src/types.ts";
 import { run } from "../../../support/log/logs.ts";
 import { MemoryLog } from "../../../support/log/memory-log.ts";
 import { singleView } from "../../../support/peer/single-view.ts";

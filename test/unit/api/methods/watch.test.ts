@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Traffic } from "../../../../src/api/calls/traffic.ts";
+import type { ClusterChange } from "../../../../src/api/cluster-view.ts";
 import { watch } from "../../../../src/api/methods/watch.ts";
 import { encodeRun } from "../../../../src/log/mod.ts";
-import type { ClusterChange } from "../../../../src/types.ts";
 import { MemoryLog } from "../../../support/log/memory-log.ts";
 import { singleView } from "../../../support/peer/single-view.ts";
 import { VirtualTime } from "../../../support/time/virtual-clock.ts";
