@@ -229,3 +229,36 @@ test("a log with a time to live is deleted when it was not used for so long", as
   await until("the log is deleted", async () => (await node.ask("HEAD", "/logs/short")).status === 404);
   assert.equal((await node.ask("HEAD", "/logs/long")).status, 200);
 });
+
+test("PATCH closes a log: its tails end, and it takes no more records", async () => {
+  await using node = await serveNode();
+  await node.ask("PUT", "/logs/a");
+  await node.ask("POST", "/logs/a", "x");
+  const { headers } = await node.ask("HEAD", "/logs/a");
+  for (const [body, why] of [
+    ['{"closed":false}', /is not opened again/],
+    ['{"closed":null}', /is not opened again/],
+    ['{"closed":true,"ttl_ms":5}', /not combined/],
+    ["", /expected settings .*or \{"closed":true\}/],
+    ['{"settings":{"ttl_ms":5}}', /top of the body/],
+  ] as const) {
+    const { status, json } = await node.ask("PATCH", "/logs/a", body);
+    assert.deepEqual([status, json["written"]], [400, "no"], body);
+    assert.match(String(json["message"]), why);
+  }
+  const close = (etag: unknown) =>
+    node.ask("PATCH", "/logs/a", '{"closed":true}', { "if-match": String(etag) });
+  assert.equal((await close('"1"')).status, 412);
+  const tail = fetch(`${node.url}/logs/a`, { headers: { accept: "text/event-stream" } });
+  const closed = await close(headers["etag"]);
+  assert.deepEqual([closed.status, closed.json["name"], closed.json["closed"]], [200, "a", true]);
+  assert.match(await (await tail).text(), /event: end\n/);
+  assert.equal((await node.ask("GET", "/logs/a")).json["closed"], true);
+  const refused = await node.ask("POST", "/logs/a", "y");
+  assert.deepEqual(
+    [refused.status, refused.json["reason"], refused.json["written"]],
+    [409, "LOG_CLOSED", "no"],
+  );
+  assert.equal((await node.ask("PATCH", "/logs/a", '{"closed":true}')).status, 200, "again");
+  assert.equal((await node.ask("PATCH", "/logs/default", '{"closed":true}')).status, 400);
+});

@@ -1,4 +1,4 @@
-/** `PUT`, `PATCH` and `DELETE /logs/NAME`: creates, changes and deletes a log. */
+/** `PUT`, `PATCH` and `DELETE /logs/NAME`: creates, changes, closes and deletes a log. */
 import { Fault } from "../../../fault.ts";
 import { assert } from "../../../lib/assert.ts";
 import { settingKeys } from "../../../lib/named-log-settings.ts";
@@ -25,7 +25,7 @@ import {
   noBody,
   type OneLogRequest,
 } from "./log-call.ts";
-import { identityOf, settingsBytesMax, settingsChangeOf, settingsOf } from "./log-info-json.ts";
+import { identityOf, logChangeOf, settingsBytesMax, settingsOf } from "./log-info-json.ts";
 
 /** Serves `PUT /logs/NAME`. */
 export function putLog(request: OneLogRequest): Promise<void> {
@@ -65,13 +65,11 @@ export function patchLog(request: OneLogRequest): Promise<void> {
     async (begun, body) => {
       checkParams(request.params, ["log_id"]);
       if (name === defaultLog)
-        throw forDefault("has no settings of its own, the flags of the nodes set them");
-      if (body.length === 0)
-        throw new Fault("bad-request", { message: "the body is empty, expected the settings to change" });
-      const settings = settingsChangeOf(body);
-      const log = refOf(request, begun);
-      const changed = await change(request, begun, { kind: "update", log, settings, ...condition(request) });
-      return identity(changed.log!, 200);
+        throw forDefault("is not closed and has no settings of its own, the flags of the nodes set them");
+      const asked = logChangeOf(body);
+      const wanted = { ...asked, log: refOf(request, begun), ...condition(request) };
+      const { log } = await change(request, begun, wanted);
+      return identity(log!, 200, asked.kind === "close" ? { closed: true } : {});
     },
   );
 }
@@ -159,9 +157,9 @@ const forDefault = (what: string): Fault =>
   new Fault("bad-request", { message: `log "${defaultLog}" ${what}`, facts: { field: "log" } });
 
 /** The response that names the log. Its extent is only for callers who may describe it. */
-function identity(log: LogInfo, status: 200 | 201): LogResponse {
+function identity(log: LogInfo, status: 200 | 201, more: { readonly closed?: true } = {}): LogResponse {
   const headers = { "content-type": "application/json", "cache-control": "no-store", etag: tagOfLog(log) };
   const path = `/logs/${log.name.split("/").map(encodeURIComponent).join("/")}`;
   const location: Record<string, string> = status === 201 ? { location: path } : {};
-  return { status, headers: { ...headers, ...location }, body: jsonLine(identityOf(log)) };
+  return { status, headers: { ...headers, ...location }, body: jsonLine({ ...identityOf(log), ...more }) };
 }

@@ -4,7 +4,7 @@ import {
   defaultDescriptionOf,
   descriptionOf,
   identityOf,
-  settingsChangeOf,
+  logChangeOf,
   settingsOf,
 } from "../../../../../src/api/http/logs/log-info-json.ts";
 import { Fault } from "../../../../../src/fault.ts";
@@ -30,11 +30,9 @@ test("settings have the names of the contract; null states none, and removes one
     '{"max_bytes":1,"record_bytes_max":null,"content_type":"text/plain; charset=utf-8"}',
   );
   assert.deepEqual(settingsOf(body), { maxBytes: 1, contentType: "text/plain; charset=utf-8" });
-  assert.deepEqual(settingsChangeOf(body), {
-    maxBytes: 1,
-    recordBytesMax: null,
-    contentType: "text/plain; charset=utf-8",
-  });
+  const settings = { maxBytes: 1, recordBytesMax: null, contentType: "text/plain; charset=utf-8" };
+  assert.deepEqual(logChangeOf(body), { kind: "update", settings });
+  assert.deepEqual(logChangeOf(Buffer.from('{"closed":true}')), { kind: "close" });
 });
 
 test("what is no setting is refused, and so is a value out of its range", () => {
@@ -54,7 +52,7 @@ test("what is no setting is refused, and so is a value out of its range", () => 
     '{"max_bytes":1,"max_bytes":2}',
   ])
     assert.throws(
-      () => settingsChangeOf(Buffer.from(text)),
+      () => settingsOf(Buffer.from(text)),
       (reason) => reason instanceof Fault && reason.kind === "bad-request",
       text,
     );
