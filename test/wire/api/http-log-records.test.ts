@@ -264,3 +264,72 @@ test("a read of lines that cannot begin is a status, and a tail of events an eve
   assert.equal(events.status, 200);
   assert.match(events.text, /event: error\ndata: \{"code":"out_of_range",.*"lowest":2,"next":3\}/);
 });
+
+test("a value has the content type of its log if it is read as it is, and a browser does not run it", async () => {
+  await using node = await withOrders("hello");
+  const read = async (accept?: string, name = "orders") => {
+    const url = `${node.url}/logs/${name}?offset=0`;
+    const answer = await fetch(url, accept === undefined ? {} : { headers: { accept } });
+    const { headers, status } = answer;
+    assert.equal(status, 200);
+    assert.equal(headers.get("x-content-type-options"), "nosniff");
+    assert.equal(headers.get("vary"), "Accept");
+    const names = [
+      "content-type",
+      "content-disposition",
+      "content-security-policy",
+      "cross-origin-resource-policy",
+    ];
+    const [type, disposition, policy, embedding] = names.map((each) => headers.get(each));
+    const isRaw = (await answer.text()) === "hello";
+    assert.equal(policy, isRaw ? "default-src 'none'; sandbox" : null);
+    assert.equal(embedding, isRaw ? "same-origin" : null);
+    return [type, disposition === null ? "shown" : disposition, isRaw ? "raw" : "json"];
+  };
+  const json = ["application/json", "shown", "json"];
+  const octets = "application/octet-stream";
+  assert.deepEqual(await read(octets), [octets, "attachment", "raw"]);
+  const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+  for (const [type, disposition] of [
+    ["text/plain; charset=utf-8", "shown"],
+    ["image/png", "shown"],
+    ["application/json", "shown"],
+    ["text/html", "attachment"],
+    ["TEXT/HTML;charset=utf-8", "attachment"],
+    ["image/svg+xml", "attachment"],
+    ["application/xhtml+xml", "attachment"],
+    ["text/javascript", "attachment"],
+  ] as const) {
+    await node.ask("PATCH", "/logs/orders", JSON.stringify({ content_type: type }));
+    assert.deepEqual(await read(), json, "fetch and curl accept anything");
+    assert.deepEqual(await read(octets), [type, disposition, "raw"]);
+    const essence = type.split(";", 1)[0] as string;
+    const own = essence === "application/json" ? json : [type, disposition, "raw"];
+    assert.deepEqual(await read(essence.toLowerCase()), own);
+    assert.deepEqual(await read(`${essence.toLowerCase()};q=0.5, */*;q=0.4`), own);
+    const wanted = browser.includes(essence.toLowerCase()) ? own : json;
+    assert.deepEqual(await read(browser), wanted, type);
+  }
+  for (const type of ["text/plain, text/html", "html", 'text/plain; a=",text/html"', "a/b\n", 5]) {
+    const answer = await node.ask("PATCH", "/logs/orders", JSON.stringify({ content_type: type }));
+    assert.deepEqual([answer.status, answer.json["field"]], [400, "content_type"], String(type));
+  }
+  // A log whose type an earlier version took.
+  const { named } = node.node.replica.log;
+  const settings = { contentType: "text/plain, text/html" };
+  await named.change({ kind: "update", log: { name: "orders" }, settings });
+  assert.deepEqual(await read(octets), [octets, "attachment", "raw"]);
+});
+
+test("HEAD of a record has its headers and no body", async () => {
+  await using node = await withOrders("hello");
+  const head = await node.ask("HEAD", "/logs/orders?offset=0", undefined, {
+    accept: "application/octet-stream",
+  });
+  const { status, text, headers } = head;
+  assert.deepEqual(
+    [status, text, headers["content-length"], headers["tailrace-offset"]],
+    [200, "", "5", "0"],
+  );
+  assert.equal((await node.ask("HEAD", "/logs/orders?offset=1")).status, 404);
+});

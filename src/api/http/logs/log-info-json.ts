@@ -60,7 +60,11 @@ function settingsIn(tree: Readonly<Record<string, unknown>>): SettingsChange {
     if (key === undefined) return rejectUnknown(name);
     if (value === null) change[key] = null;
     else if (key !== "contentType") change[key] = sizeOf(name, value);
-    else change.contentType = checkedType(typeof value === "string" ? value : "", name);
+    else
+      change.contentType = checkedType(
+        typeof value === "string" ? value : (JSON.stringify(value) ?? ""),
+        name,
+      );
   }
   return change;
 }

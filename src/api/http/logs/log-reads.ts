@@ -1,7 +1,8 @@
 /**
  * `GET` and `HEAD /logs/NAME`. The query and the header Accept choose what is read:
  *
- *   ?offset=N                        one record: JSON, or the bytes of its value (application/octet-stream)
+ *   ?offset=N                        one record: JSON, or its value as it is with the content type of the log, for
+ *                                    application/octet-stream and for that type
  *   ?from=, ?limit= or ?follow       records as lines of JSON, up to the end of the log or on and on
  *   accept: text/event-stream        records as server-sent events, on and on
  *   otherwise                        the description of the log
@@ -10,7 +11,9 @@ import { Fault } from "../../../fault.ts";
 import { decodeRecord, RecordCursor } from "../../../log/mod.ts";
 import type { Offset } from "../../../types.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
+import type { OpenedLog } from "../../methods/logs/log-directory.ts";
 import { logIdText } from "../../methods/logs/log-id.ts";
+import { mediaTypeOf } from "../../methods/logs/media-type.ts";
 import { memoryWaitMs } from "../../methods/read-admission.ts";
 import { readOne } from "../../methods/read-one.ts";
 import { headerOf } from "../exchange/exchange.ts";
@@ -33,25 +36,28 @@ import {
 } from "./log-call.ts";
 import { defaultDescriptionOf, descriptionOf } from "./log-info-json.ts";
 import { tailLog } from "./log-tail.ts";
+import { bytesType, valueHeaders } from "./value-headers.ts";
 
 const json = "application/json";
 const lines = "application/x-ndjson";
-const bytes = "application/octet-stream";
 const events = "text/event-stream";
 
 /** Serves `GET /logs/NAME`. */
 export function getLog(request: OneLogRequest): Promise<void> {
   const { exchange, params } = request;
   const accept = headerOf(exchange, "accept");
-  if (params.has("offset")) return getRecord(request, preferredType(accept, [json, bytes]) === bytes);
+  if (params.has("offset")) return getRecord(request);
   const isRead = ["from", "limit", "follow"].some((name) => params.has(name));
   if (isRead) return tailLog(request, preferredType(accept, [lines, json, events]) === events);
   const isTail = preferredType(accept, [json, events]) === events;
   return isTail ? tailLog(request, true) : describeLog(request);
 }
 
-/** Serves `HEAD /logs/NAME`, and `GET` for the description. */
-export function describeLog(request: OneLogRequest): Promise<void> {
+/** Serves `HEAD /logs/NAME`, of the log or of one record. */
+export const headLog = (request: OneLogRequest): Promise<void> =>
+  request.params.has("offset") ? getRecord(request) : describeLog(request);
+
+function describeLog(request: OneLogRequest): Promise<void> {
   const { exchange, options, params, name } = request;
   const isHead = exchange.method === "HEAD";
   const permission = isHead ? logRoutePermissions.head : logRoutePermissions.describe;
@@ -77,16 +83,24 @@ const extentHeaders = ({ lowest, next }: { readonly lowest: Offset; readonly nex
   "tailrace-next": String(next),
 });
 
-function getRecord(request: OneLogRequest, asBytes: boolean): Promise<void> {
+/** Returns whether the client prefers the value as it is to JSON. */
+function prefersValue({ exchange }: OneLogRequest, contentType: string | undefined): boolean {
+  const type = contentType === undefined ? undefined : mediaTypeOf(contentType);
+  const offers: readonly [string, ...string[]] = [json, bytesType, ...(type === undefined ? [] : [type])];
+  return preferredType(headerOf(exchange, "accept"), offers) !== json;
+}
+
+function getRecord(request: OneLogRequest): Promise<void> {
   const { exchange, options, params, name } = request;
   return answer(request, logRoutePermissions.consume, name, noBody, async (begun) => {
     checkParams(params, ["offset", "format", "log_id"]);
     const offset = parseOffset(params.get("offset") ?? "");
     const format = parseFormat(params);
     using share = options.memory.share("out");
-    const { record, logId } = await readRecord(request, begun, offset, share);
+    const { record, logId, contentType } = await readRecord(request, begun, offset, share);
+    const asBytes = prefersValue(request, contentType);
     const headers = {
-      "content-type": asBytes ? bytes : json,
+      ...(asBytes ? valueHeaders(contentType) : { "content-type": json }),
       vary: "Accept",
       "cache-control": "no-store",
       "tailrace-offset": String(offset),
@@ -115,11 +129,11 @@ async function readRecord(
   begun: BegunCall,
   offset: Offset,
   share: ReturnType<OneLogRequest["options"]["memory"]["share"]>,
-): Promise<{ readonly record: PlacedRecord; readonly logId: string | undefined }> {
+): Promise<{ readonly record: PlacedRecord } & Pick<OpenedLog, "logId" | "contentType">> {
   const { exchange, options } = request;
   const { memory, clock, traffic } = options;
   const freshness = freshnessOf(begun);
-  const { log, logId } = await options.logs.openFor(begun.call, logOf(request), freshness);
+  const { log, logId, contentType } = await options.logs.openFor(begun.call, logOf(request), freshness);
   const plan = { start: { offset }, waitMs: 0, freshness };
   const admission = { sink: exchange, memory, clock, signal: begun.signal, share, waitMs: memoryWaitMs };
   const { slice } = await readOne(log, plan, admission);
@@ -127,5 +141,5 @@ async function readRecord(
   if (!cursor.next()) throw new Fault("corrupt", { message: `a batch does not hold offset ${offset}` });
   traffic.sent(1, cursor.end - cursor.start);
   const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
-  return { record: { ...parts, offset, timestampMs: cursor.timestampMs }, logId };
+  return { record: { ...parts, offset, timestampMs: cursor.timestampMs }, logId, contentType };
 }

@@ -19,11 +19,11 @@ import {
 import { deleteLog, patchLog, putLog } from "./log-changes.ts";
 import { listLogs } from "./log-list.ts";
 import { logNameOf, logsPath } from "./log-path.ts";
-import { describeLog, getLog } from "./log-reads.ts";
+import { getLog, headLog } from "./log-reads.ts";
 
 const methods: Readonly<Record<string, (request: OneLogRequest) => Promise<void>>> = {
   GET: getLog,
-  HEAD: describeLog,
+  HEAD: headLog,
   POST: postToLog,
   PUT: putLog,
   PATCH: patchLog,

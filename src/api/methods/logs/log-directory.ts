@@ -37,6 +37,8 @@ export interface OpenedLog {
   readonly log: CommitLog;
   /** Undefined for `default`. */
   readonly logId: string | undefined;
+  /** The setting of a named log. */
+  readonly contentType?: string | undefined;
   /** Returns what this node shows of a named log now, as the token of a session. */
   token(): string | undefined;
 }
@@ -189,7 +191,9 @@ export class LogDirectory {
 
   async #openNamed(name: string, logId: string | undefined, freshness: Freshness): Promise<OpenedLog> {
     const { log, info } = await this.#resolve(name, logId, freshness);
-    return { log, logId: logIdText(info.life, info.id), token: () => this.tokenOf(info.id, 0) };
+    const { contentType } = info.settings;
+    const token = (): string | undefined => this.tokenOf(info.id, 0);
+    return { log, logId: logIdText(info.life, info.id), contentType, token };
   }
 
   async #resolve(name: string, logId: string | undefined, freshness: Freshness) {

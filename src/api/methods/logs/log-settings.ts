@@ -12,12 +12,10 @@ import {
 } from "../../../lib/named-log-settings.ts";
 import type { NamedLogSettings, SettingsChange } from "../../../types.ts";
 import { numberOf } from "../messages.ts";
+import { mediaTypeCharsMax, mediaTypeOf } from "./media-type.ts";
 
 type Setting = keyof NamedLogSettings;
 type Settings = { -readonly [K in Setting]?: NamedLogSettings[K] };
-
-/** Longest media type. */
-const contentTypeCharsMax = 255;
 
 /**
  * Returns the settings that are set in a message.
@@ -69,9 +67,9 @@ function sizeOf(value: bigint, field: string): number {
 
 /** Returns a media type: responses of HTTP have it as a header. @throws Fault "bad-request" */
 export function checkedType(text: string, field = "settings.content_type"): string {
-  if (text.length <= contentTypeCharsMax && /^[\x21-\x7e][\x20-\x7e]*$/.test(text)) return text;
+  if (mediaTypeOf(text) !== undefined) return text;
   throw new Fault("bad-request", {
-    message: `${field} has 1 to ${contentTypeCharsMax} printable characters of ASCII`,
+    message: `${field} must be a media type such as application/json, with at most ${mediaTypeCharsMax} characters, not "${text.slice(0, 100)}"`,
     facts: { field },
   });
 }

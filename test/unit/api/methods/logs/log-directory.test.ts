@@ -24,7 +24,7 @@ async function openDirectory(life = 7) {
     looked.push(ref);
     if (ref.name !== "orders/eu") throw new Fault("not-found");
     if (ref.id !== undefined && ref.id !== 3) throw new Fault("failed-precondition");
-    return { life: 7, id: 3, name: ref.name } as LogInfo;
+    return { life: 7, id: 3, name: ref.name, settings: {} } as LogInfo;
   };
   const named: LogCatalog = {
     life,
