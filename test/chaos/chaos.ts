@@ -9,7 +9,7 @@ import type { LogInfo } from "../../src/gen/log/v1/log_pb.js";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import { SmallDisk } from "../support/disk/small-disk.ts";
 import { check, type Violation } from "./checker.ts";
-import { pause } from "./clients/client-context.ts";
+import { type Client, pause, type TailPlace } from "./clients/client-context.ts";
 import { NodeConnections } from "./clients/node-connections.ts";
 import * as readers from "./clients/readers.ts";
 import * as tails from "./clients/tails.ts";
@@ -25,7 +25,6 @@ import { committedLogs } from "./named/committed-logs.ts";
 import { differences, equalLogs, namedRecordsOn } from "./named/final-logs.ts";
 import { KnownLogs } from "./named/known-logs.ts";
 import { checkNamed } from "./named/named-checker.ts";
-import type { NamedClient, NamedContext } from "./named/named-context.ts";
 import * as namedReads from "./named/reads.ts";
 import * as namedTails from "./named/tails.ts";
 import { Operator } from "./operator.ts";
@@ -89,10 +88,8 @@ interface Run {
   readonly connections: NodeConnections;
   readonly operator: Operator;
   readonly chance: Prng;
-  /** Tail → the next offset it expects. */
-  readonly positions: Map<string, number>;
+  readonly positions: Map<string, TailPlace>;
   readonly known: KnownLogs;
-  readonly tailed: NamedContext["tailed"];
   readonly violations: Violation[];
 }
 
@@ -160,18 +157,28 @@ async function openRun(stack: AsyncDisposableStack, options: ChaosOptions, direc
   const operator = new Operator(fleet, connections);
   if (!(await within(limitMs, () => operator.isWhole()))) throw new Error("the cluster did not start");
   report(`${nodes} nodes, seed ${seed}, ${directory}`);
-  const state = { chance: prng(seed), positions: new Map<string, number>(), violations: [] };
-  const named = { known: new KnownLogs(), tailed: new Map() };
-  return { options, directory, report, disks, history, fleet, connections, operator, ...state, ...named };
+  const state = { chance: prng(seed), positions: new Map<string, TailPlace>(), known: new KnownLogs() };
+  return {
+    options,
+    directory,
+    report,
+    disks,
+    history,
+    fleet,
+    connections,
+    operator,
+    ...state,
+    violations: [],
+  };
 }
 
 /** Starts clients. `end` stops them and resolves when they have ended. */
-function startClients(run: Run, clients: Readonly<Record<string, NamedClient>>): { end(): Promise<void> } {
-  const { history, fleet, connections, positions, known, tailed, chance, violations, options } = run;
+function startClients(run: Run, clients: Readonly<Record<string, Client>>): { end(): Promise<void> } {
+  const { history, fleet, connections, positions, known, chance, violations, options } = run;
   const controller = new AbortController();
   const { signal } = controller;
   const rate = options.rate ?? 60;
-  const context = { history, addresses: fleet, connections, positions, known, tailed, rate, signal };
+  const context = { history, addresses: fleet, connections, positions, known, rate, signal };
   const done = Object.entries(clients).map(([name, client]) =>
     client({ ...context, name, chance: chance.stream(name) }).catch((reason: unknown) =>
       violations.push({ rule: "client", text: `${name} ended: ${reason}` }),
@@ -212,7 +219,7 @@ async function injectFaults(
 
 /** Waits until the cluster is whole and takes writes; resolves to the milliseconds it took until all had all records. */
 async function heal(
-  { fleet, history, operator, positions, connections, tailed, violations, report }: Run,
+  { fleet, history, operator, positions, connections, violations, report }: Run,
   endClients: () => Promise<void>,
   endTails: () => Promise<void>,
 ): Promise<number> {
@@ -234,12 +241,11 @@ async function heal(
   });
   const healedMs = performance.now() - began;
   const end = (await operator.endOf(fleet.nodes[0]!)) ?? 0;
-  await mustHold("every tail has shown all records", async () =>
-    [...positions.values()].every((next) => next >= end),
-  );
   const ends = new Map(logs.map(({ logId, nextOffset }) => [logId, Number(nextOffset)]));
-  await mustHold("every tail of a named log has shown all records", async () =>
-    [...tailed.values()].every(({ logId, next }) => next >= (ends.get(logId) ?? 0)),
+  await mustHold("every tail has shown all records", async () =>
+    [...positions.values()].every(
+      ({ logId, next }) => next >= (logId === undefined ? end : (ends.get(logId) ?? 0)),
+    ),
   );
   await endTails();
   report(`healed after ${Math.round(healedMs)} ms, ${end} records`);

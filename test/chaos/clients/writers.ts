@@ -5,44 +5,20 @@
 import { encodeRun } from "../../../src/client/mod.ts";
 import type { Append } from "../history.ts";
 import {
+  anyLog,
   atPace,
+  bytesOf,
   type Client,
-  type ClientContext,
   callMs,
   clusterClient,
   cutOff,
+  failureIn,
   failureOf,
-  logOf,
+  namer,
   pause,
 } from "./client-context.ts";
-import type { Answer, Protocol } from "./node-connections.ts";
+import { type AppendResult, recorded } from "./recorded.ts";
 import { bodyOf, nameIn } from "./values.ts";
-
-/** Returns a function that makes unique names for the records of one client. */
-function namer({ name, history }: ClientContext): () => string {
-  let count = 0;
-  return () => history.intern(`${name}-${count++}`);
-}
-
-const bytesOf = (name: string): Uint8Array => Buffer.from(bodyOf(name));
-
-/** Runs an append and records the result in the history. */
-async function recorded(
-  { history, name }: ClientContext,
-  append: Pick<Append, "values" | "producer" | "expectedOffset">,
-  work: () => Promise<number>,
-): Promise<number | undefined> {
-  const start = history.now();
-  const known = { op: "append", client: name, ...append, start } as const;
-  try {
-    const offset = await work();
-    history.add({ ...known, end: history.now(), offset });
-    return offset;
-  } catch (reason) {
-    history.add({ ...known, end: history.now(), failure: failureOf(reason) });
-    return undefined;
-  }
-}
 
 /** The package's producer: batches, several in flight, exactly once. */
 export const producer: Client = async (self) => {
@@ -57,7 +33,7 @@ export const producer: Client = async (self) => {
       const name = next();
       inFlight++;
       void recorded(self, { values: [name], producer: self.name }, async () => {
-        return (await sender.send({ value: bytesOf(name) })).firstOffset;
+        return { offset: (await sender.send({ value: bytesOf(name) })).firstOffset };
       }).finally(() => inFlight--);
     }
   });
@@ -74,18 +50,18 @@ export const stamped: Client = async (self) => {
     const values = Array.from({ length: self.chance.between(1, 5) }, next);
     const run = encodeRun(values.map((name) => ({ value: bytesOf(name) })));
     const stamp = { subject: "", id, epoch: 0, sequence };
-    const attempt = async (): Promise<number> => {
+    const attempt = async (): Promise<AppendResult> => {
       for (;;) {
         try {
-          return (await client.commitLog.append(run, { producer: stamp })).firstOffset;
+          return { offset: (await client.commitLog.append(run, { producer: stamp })).firstOffset };
         } catch (reason) {
           if (self.signal.aborted || failureOf(reason).written === "no") throw reason;
           await pause(200, self.signal);
         }
       }
     };
-    if ((await recorded(self, { values, producer: self.name }, attempt)) !== undefined)
-      sequence += values.length;
+    const result = await recorded(self, { values, producer: self.name }, attempt);
+    if ("offset" in result) sequence += values.length;
   });
 };
 
@@ -94,11 +70,10 @@ export const unary: Client = async (self) => {
   const next = namer(self);
   await atPace(self, 1000 / self.rate, async () => {
     const name = next();
-    const protocol = self.chance.pick<Protocol>(["grpc", "grpc-web", "connect", "json"]);
-    const log = logOf(self, self.chance.pick(self.addresses.direct()), protocol);
+    const log = anyLog(self, ["grpc", "grpc-web", "connect", "json"]);
     await recorded(self, { values: [name] }, async () => {
       const { offset } = await log.produce({ record: { value: bytesOf(name) } }, { timeoutMs: callMs });
-      return Number(offset);
+      return { offset: Number(offset) };
     });
   });
 };
@@ -108,10 +83,10 @@ export const batches: Client = async (self) => {
   const next = namer(self);
   await atPace(self, 10_000 / self.rate, async () => {
     const values = Array.from({ length: self.chance.between(2, 58) }, next);
-    const log = logOf(self, self.chance.pick(self.addresses.direct()), "json");
+    const log = anyLog(self, ["json"]);
     const records = values.map((name) => ({ value: bytesOf(name) }));
     await recorded(self, { values }, async () => {
-      return Number((await log.produceBatch({ records }, { timeoutMs: callMs })).firstOffset);
+      return { offset: Number((await log.produceBatch({ records }, { timeoutMs: callMs })).firstOffset) };
     });
   });
 };
@@ -163,7 +138,7 @@ export const stream: Client = async (self) => {
 export const conditional: Client = async (self) => {
   const next = namer(self);
   await atPace(self, 2000 / self.rate, async () => {
-    const log = logOf(self, self.chance.pick(self.addresses.direct()), "grpc");
+    const log = anyLog(self, ["grpc"]);
     const description = await log.describe({}, { timeoutMs: callMs }).catch(() => undefined);
     if (description === undefined) return;
     const guesses = Array.from(
@@ -175,7 +150,7 @@ export const conditional: Client = async (self) => {
         const name = next();
         const request = { record: { value: bytesOf(name) }, expectedOffset: BigInt(expectedOffset) };
         return recorded(self, { values: [name], expectedOffset }, async () => {
-          return Number((await log.produce(request, { timeoutMs: callMs })).offset);
+          return { offset: Number((await log.produce(request, { timeoutMs: callMs })).offset) };
         });
       }),
     );
@@ -203,19 +178,11 @@ export const httpProduceConsume: Client = async (self) => {
     const got = await self.connections.http(addr, `/?offset=${offset}`, { timeoutMs: callMs });
     const read = { op: "read", client: self.name, mode: "linearizable", offset, start: asked } as const;
     const { record } = got.json as { record?: { value: string } };
+    const missing = got.status === 404 ? { kind: "out-of-range" } : {};
     const answer =
       record === undefined
-        ? { failure: failureIn(got) }
+        ? { failure: { ...failureIn(got), ...missing } }
         : { value: history.intern(nameIn(Buffer.from(record.value, "base64").toString())) };
     history.add({ ...read, end: history.now(), ...answer });
   });
 };
-
-/** The failure in an error body. Without a body the outcome is unknown, unless there was no connection. */
-function failureIn({ status, json, failed }: Answer): NonNullable<Append["failure"]> {
-  const { code, message, written } = json as { code?: string; message?: string; written?: "no" | "unknown" };
-  if (failed !== undefined)
-    return { kind: failed, written: failed === "ECONNREFUSED" ? "no" : "unknown", message: failed };
-  const kind = status === 404 ? "out-of-range" : (code ?? String(status));
-  return { kind, written: written === "no" ? "no" : "unknown", message: message ?? "" };
-}

@@ -1,51 +1,25 @@
 /** Clients that append to named logs: single records, batches, with conditions, with sequences, over HTTP, by the package. */
-import type { Appended } from "../../../src/types.ts";
-import { atPace, callMs, clusterClient, logOf, pause } from "../clients/client-context.ts";
-import type { Protocol } from "../clients/node-connections.ts";
-import { bodyOf } from "../clients/values.ts";
-import type { Append, Failure } from "../history.ts";
-import type { MeantLog } from "./known-logs.ts";
 import {
   anyLog,
+  atPace,
+  bytesOf,
+  type Client,
+  callMs,
+  clusterClient,
   copies,
+  failureIn,
+  failureOf,
   isGone,
-  type NamedClient,
-  type NamedContext,
-  namedFailureOf,
+  logFields,
   namer,
-  requestOf,
-} from "./named-context.ts";
-
-const bytesOf = (name: string): Uint8Array => Buffer.from(bodyOf(name));
-
-type Asked = Pick<Append, "values" | "producer" | "expectedOffset"> & MeantLog;
-interface Result {
-  readonly offset: number;
-  readonly logId: string;
-}
-
-/** Runs an append and records the result. `stated` returns the id that the package stated by itself. */
-async function recorded(
-  { history, name, known }: NamedContext,
-  asked: Asked,
-  work: () => Promise<Result>,
-  stated: () => Pick<MeantLog, "statedId"> = () => ({}),
-): Promise<Result | Failure> {
-  const about = { op: "append", client: name, ...asked, start: history.now() } as const;
-  try {
-    const result = await work();
-    known.learn(asked.log, result.logId);
-    history.add({ ...about, ...stated(), ...result, end: history.now() });
-    return result;
-  } catch (reason) {
-    const failure = namedFailureOf(reason);
-    history.add({ ...about, ...stated(), failure, end: history.now() });
-    return failure;
-  }
-}
+  pause,
+} from "../clients/client-context.ts";
+import { recorded, resultOf } from "../clients/recorded.ts";
+import { bodyOf } from "../clients/values.ts";
+import type { MeantLog } from "./known-logs.ts";
 
 /** Single records in every protocol, some at a guessed offset near the end. */
-export const namedUnary: NamedClient = copies(3, async (self) => {
+export const namedUnary: Client = copies(3, async (self) => {
   const next = namer(self);
   const ends = new Map<string, number>();
   await atPace(self, 1_500 / self.rate, async () => {
@@ -55,21 +29,20 @@ export const namedUnary: NamedClient = copies(3, async (self) => {
     const end = ends.get(meant.statedId ?? "");
     const expectedOffset = end !== undefined && chance.chance(0.4) ? end + chance.between(0, 2) : undefined;
     const condition = expectedOffset === undefined ? {} : { expectedOffset };
-    const protocol = chance.pick<Protocol>(["grpc", "grpc-web", "connect", "json"]);
-    const log = logOf(self, chance.pick(self.addresses.direct()), protocol);
+    const log = anyLog(self, ["grpc", "grpc-web", "connect", "json"]);
     await recorded(self, { values: [name], ...condition, ...meant }, async () => {
       const record = { value: bytesOf(name) };
       const conditions = expectedOffset === undefined ? {} : { expectedOffset: BigInt(expectedOffset) };
-      const request = { record, ...conditions, ...requestOf(meant) };
+      const request = { record, ...conditions, ...logFields(meant) };
       const { offset, logId = "" } = await log.produce(request, { timeoutMs: callMs });
       ends.set(logId, Number(offset) + 1);
-      return { offset: Number(offset), logId };
+      return resultOf(meant, offset, logId);
     });
   });
 });
 
 /** `POST /logs/NAME`, as with curl. */
-export const namedHttp: NamedClient = copies(2, async (self) => {
+export const namedHttp: Client = copies(2, async (self) => {
   const next = namer(self);
   await atPace(self, 2_000 / self.rate, async () => {
     const { chance, known, connections, addresses } = self;
@@ -83,43 +56,19 @@ export const namedHttp: NamedClient = copies(2, async (self) => {
       `/logs/${meant.log}${query}`,
       asked,
     );
-    const { offset, code = String(answer.status), message = "", written, reason } = answer.json as Posted;
-    const about = {
-      op: "append",
-      client: self.name,
-      values: [name],
-      ...meant,
-      start,
-      end: self.history.now(),
-    } as const;
+    const { offset } = answer.json as { readonly offset?: number };
+    const asking = { op: "append", client: self.name, values: [name], ...meant } as const;
+    const about = { ...asking, start, end: self.history.now() };
     const logId = answer.headers["tailrace-log-id"];
     if (offset !== undefined && typeof logId === "string") {
       known.learn(meant.log, logId);
       self.history.add({ ...about, offset, logId });
-      return;
-    }
-    const refusedHere = answer.failed === "ECONNREFUSED";
-    const isWritten = written === "no" || refusedHere ? "no" : "unknown";
-    const failure = {
-      kind: answer.failed ?? code,
-      written: isWritten,
-      message,
-      ...(reason === undefined ? {} : { reason }),
-    } as const;
-    self.history.add({ ...about, failure });
+    } else self.history.add({ ...about, failure: failureIn(answer) });
   });
 });
 
-interface Posted {
-  readonly offset?: number;
-  readonly code?: string;
-  readonly message?: string;
-  readonly written?: "no" | "unknown";
-  readonly reason?: string;
-}
-
 /** Batches with sequences of its own, repeated at any node until the outcome is known or the log is gone. */
-export const namedStamped: NamedClient = copies(2, async (self) => {
+export const namedStamped: Client = copies(2, async (self) => {
   const next = namer(self);
   const id = BigInt(self.chance.uint32());
   let target: (MeantLog & { readonly statedId: string }) | undefined;
@@ -136,14 +85,14 @@ export const namedStamped: NamedClient = copies(2, async (self) => {
     const values = Array.from({ length: self.chance.between(1, 5) }, next);
     const producer = { id, epoch, sequence: BigInt(sequence) };
     const records = values.map((name) => ({ value: bytesOf(name) }));
-    const request = { records, producer, ...requestOf(meant) };
+    const request = { records, producer, ...logFields(meant) };
     const result = await recorded(self, { values, producer: `${self.name}-${epoch}`, ...meant }, async () => {
       for (let wasSent = false; ; wasSent = true) {
         try {
-          const { firstOffset, logId = "" } = await anyLog(self).produceBatch(request, { timeoutMs: callMs });
-          return { offset: Number(firstOffset), logId };
+          const { firstOffset, logId } = await anyLog(self).produceBatch(request, { timeoutMs: callMs });
+          return resultOf(meant, firstOffset, logId);
         } catch (reason) {
-          const failure = namedFailureOf(reason);
+          const failure = failureOf(reason, "write", meant.log);
           // After an attempt with an unknown outcome, a refusal says nothing about that attempt.
           const isOver =
             isGone(failure) || failure.kind === "failed-precondition" || /sequen|producer/.test(failure.kind);
@@ -160,7 +109,7 @@ export const namedStamped: NamedClient = copies(2, async (self) => {
 });
 
 /** The package's producers, one for each of some logs. One whose log is gone is replaced. */
-export const namedProducer: NamedClient = async (self) => {
+export const namedProducer: Client = async (self) => {
   await using client = clusterClient(self);
   const next = namer(self);
   const senders = new Map<string, ReturnType<typeof open>>();
@@ -177,10 +126,10 @@ export const namedProducer: NamedClient = async (self) => {
     for (let n = 0; n < 8 && inFlight < 512; n++) {
       const name = next();
       inFlight++;
-      const asked: Asked = { values: [name], producer: used.producer, log };
-      const work = async (): Promise<Result> => {
-        const { firstOffset }: Appended = await used.sender.send({ value: bytesOf(name) });
-        return { offset: firstOffset, logId: used.opened.id ?? "" };
+      const asked = { values: [name], producer: used.producer, log };
+      const work = async () => {
+        const { firstOffset } = await used.sender.send({ value: bytesOf(name) });
+        return resultOf({ log }, firstOffset, used.opened.id);
       };
       const stated = () => (used.opened.id === undefined ? {} : { statedId: used.opened.id });
       void recorded(self, asked, work, stated)

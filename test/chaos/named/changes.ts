@@ -1,26 +1,31 @@
 /** Clients that create, close, configure, trim and delete named logs, at random nodes and without retries. */
-import { atPace, callMs } from "../clients/client-context.ts";
-import type { Change, ChangeKind } from "../history.ts";
-import type { MeantLog } from "./known-logs.ts";
+import { createClient } from "@connectrpc/connect";
+import { Logs } from "../../../src/gen/log/v1/log_pb.js";
 import {
   anyLog,
-  anyLogs,
+  atPace,
+  type Client,
+  type ClientContext,
+  callMs,
   copies,
-  type NamedClient,
-  type NamedContext,
-  namedFailureOf,
-  requestOf,
-} from "./named-context.ts";
+  failureOf,
+  logFields,
+} from "../clients/client-context.ts";
+import type { Change, ChangeKind } from "../history.ts";
+import type { MeantLog } from "./known-logs.ts";
 
 const limit = { timeoutMs: callMs };
 /** Longer than any run, and shorter than a jump of a clock: no clock may expire a log or its records. */
 const hourMs = 3_600_000n;
 
+const anyLogs = ({ chance, connections, addresses }: ClientContext) =>
+  createClient(Logs, connections.transport(chance.pick(addresses.direct()), "grpc"));
+
 type Result = Pick<Change, "logId" | "created" | "before" | "lowest">;
 
 /** Runs a change and records the result. */
 async function changed(
-  self: NamedContext,
+  self: ClientContext,
   change: ChangeKind,
   meant: MeantLog,
   work: () => Promise<Result>,
@@ -33,7 +38,7 @@ async function changed(
     if (result.logId !== undefined) known.learn(meant.log, result.logId);
     history.add({ ...about, ...result, end: history.now() });
   } catch (reason) {
-    history.add({ ...about, failure: namedFailureOf(reason), end: history.now() });
+    history.add({ ...about, failure: failureOf(reason, "write", meant.log), end: history.now() });
   }
 }
 
@@ -42,7 +47,7 @@ const named = ({ log, statedId }: MeantLog) => ({
   ...(statedId === undefined ? {} : { logId: statedId }),
 });
 
-function create(self: NamedContext, name: string): Promise<void> {
+function create(self: ClientContext, name: string): Promise<void> {
   // Limits that nothing reaches, so that a wrong clock or count would be seen.
   const settings = self.chance.chance(0.5)
     ? { ttlMs: hourMs, retentionAgeMs: hourMs, expiresAtMs: BigInt(Date.now()) + 4n * hourMs }
@@ -54,42 +59,42 @@ function create(self: NamedContext, name: string): Promise<void> {
   });
 }
 
-function trim(self: NamedContext, meant: MeantLog): Promise<void> {
+function trim(self: ClientContext, meant: MeantLog): Promise<void> {
   const before = self.chance.between(1, 200);
   const work = async (): Promise<Result> => {
-    const request = { ...requestOf(meant), beforeOffset: BigInt(before) };
+    const request = { ...logFields(meant), beforeOffset: BigInt(before) };
     const { lowestOffset, logId } = await anyLog(self).trim(request, limit);
     return { lowest: Number(lowestOffset), ...(logId === undefined ? {} : { logId }) };
   };
   return changed(self, "trim", meant, work, { before });
 }
 
-const configure = (self: NamedContext, meant: MeantLog): Promise<void> =>
+const configure = (self: ClientContext, meant: MeantLog): Promise<void> =>
   changed(self, "configure", meant, async () => {
     const settings = { maxBytes: BigInt(self.chance.between(50, 100)) * 1_000_000n };
     const { log } = await anyLogs(self).updateLog({ ...named(meant), settings }, limit);
     return { logId: log!.logId };
   });
 
-const close = (self: NamedContext, meant: MeantLog): Promise<void> =>
+const close = (self: ClientContext, meant: MeantLog): Promise<void> =>
   changed(self, "close", meant, async () => {
     const { log } = await anyLogs(self).closeLog(named(meant), limit);
     return { logId: log!.logId };
   });
 
-const remove = (self: NamedContext, meant: MeantLog): Promise<void> =>
+const remove = (self: ClientContext, meant: MeantLog): Promise<void> =>
   changed(self, "delete", meant, async () => {
     await anyLogs(self).deleteLog(named(meant), limit);
     return {};
   });
 
 /** Deletes and creates again, so that a name soon means another log. */
-async function replace(self: NamedContext, meant: MeantLog): Promise<void> {
+async function replace(self: ClientContext, meant: MeantLog): Promise<void> {
   await remove(self, meant);
   await create(self, meant.log);
 }
 
-async function change(self: NamedContext): Promise<void> {
+async function change(self: ClientContext): Promise<void> {
   const { chance, known } = self;
   const missing = known.names.filter((name) => known.newest(name) === undefined);
   if (missing.length > 0) return create(self, chance.pick(missing));
@@ -103,7 +108,7 @@ async function change(self: NamedContext): Promise<void> {
 }
 
 /** Creates all logs, and then changes one after another. */
-export const admin: NamedClient = async (self) => {
+export const admin: Client = async (self) => {
   await Promise.all(self.known.names.map((name) => create(self, name)));
   await copies(4, (copy) => atPace(copy, 12_000 / copy.rate, () => change(copy)))(self);
 };
