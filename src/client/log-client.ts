@@ -30,7 +30,7 @@ import { rpcOptions } from "./calls/rpc-options.ts";
 import { type ConsumeOptions, consume } from "./consume/consume.ts";
 import { boundsOf, describeLog, endOffset, firstOffsetFrom, readBatch } from "./consume/read-calls.ts";
 import { readStartOf } from "./consume/read-from.ts";
-import type { Crc32, LogRecord } from "./consume/record-batch.ts";
+import { type Crc32, indexOf, type LogRecord } from "./consume/record-batch.ts";
 import { RemoteTail } from "./consume/tail.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { LogIdentity, StatedLog } from "./logs/log-identity.ts";
@@ -42,7 +42,7 @@ import { Producer, type ProducerOptions } from "./produce/producer.ts";
 import { batcherSettingsOf, type ProducerSettings } from "./produce/producer-settings.ts";
 import { headersOf, SingleAppends } from "./produce/single-appends.ts";
 import { validateRun } from "./produce/validate-run.ts";
-import { Session } from "./session.ts";
+import { later, Session } from "./session.ts";
 
 export interface LogClientOptions {
   readonly log: LogIdentity;
@@ -65,6 +65,8 @@ export class LogClient implements CommitLog, AsyncDisposable {
   readonly #options: LogClientOptions;
   readonly #caller: RetryingCaller;
   readonly #session = new Session();
+  readonly #onAppended = (appended: Appended, token: string | undefined): void =>
+    this.#session.appended(appended, token);
   /** Batches the appends without conditions. */
   readonly #appends: Producer;
   readonly #singleAppends: SingleAppends;
@@ -74,7 +76,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
   constructor(options: LogClientOptions) {
     const { log, caller, limits } = options;
     const { attemptMs, queueBytesMax, callMs } = limits;
-    const onAppended = (appended: Appended): void => this.#session.appended(appended);
+    const onAppended = this.#onAppended;
     this.#options = options;
     this.#caller = caller;
     this.#singleAppends = new SingleAppends({ log, caller, attemptMs, queueBytesMax, onAppended });
@@ -147,7 +149,8 @@ export class LogClient implements CommitLog, AsyncDisposable {
     options?: ProduceStreamOptions,
   ): AsyncGenerator<Appended, void, undefined> {
     const { log, caller } = this.#options;
-    return produceStream({ log, caller, pinDeadlineMs: () => this.#deadlineOf(undefined) }, records, options);
+    const pinDeadlineMs = (): number => this.#deadlineOf(undefined);
+    return produceStream({ log, caller, onAppended: this.#onAppended, pinDeadlineMs }, records, options);
   }
 
   append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
@@ -171,7 +174,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
         readBatch(attempt, offset, this.#freshnessInit(freshness), crc32, log),
       );
       if (slice !== undefined) {
-        this.#session.observed(slice.nextOffset);
+        this.#session.observed({ next: slice.nextOffset, place: log.placeOf(indexOf(slice)) });
         return slice;
       }
       // The offset is not in the log: this call fails with the bounds. It succeeds if a record was appended meanwhile.
@@ -226,9 +229,9 @@ export class LogClient implements CommitLog, AsyncDisposable {
       bufferBytesMax: limits.tailBytesMax,
       resumeMs: limits.resumeMs,
       idleMs: limits.tailIdleMs,
-      freshness: (next) => this.#freshnessInit({}, next),
+      freshness: (arrived) => this.#freshnessInit({}, arrived),
       knownEnd: () => this.#session.next,
-      onRead: (next) => this.#session.observed(next),
+      onRead: (seen) => this.#session.observed(seen),
       onClosed: (closed) => this.#tails.delete(closed),
     });
     this.#tails.add(tail);
@@ -285,7 +288,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
       backoff,
       attemptMs: limits.attemptMs,
       batches,
-      onAppended: (appended) => this.#session.appended(appended),
+      onAppended: this.#onAppended,
       onClosed: (closed) => this.#producers.delete(closed),
     });
   }
@@ -319,11 +322,10 @@ export class LogClient implements CommitLog, AsyncDisposable {
     );
   }
 
-  /** `known`: everything before it is committed, besides what the session knows. */
-  #freshnessInit(freshness: Freshness, known: Offset = 0): ConsumeInit {
-    const next = Math.max(this.#session.next, known);
+  /** `known`: what is committed besides what the session knows. */
+  #freshnessInit(freshness: Freshness, known = this.#session.seen): ConsumeInit {
     const { log, freshness: usual } = this.#options;
-    const init = freshnessInit({ ...usual, ...freshness }, next === 0 ? undefined : next - 1);
+    const init = freshnessInit({ ...usual, ...freshness }, later(this.#session.seen, known));
     return { ...init, ...log.stated };
   }
 }

@@ -7,7 +7,8 @@ import {
   type ProduceBatchResponse,
   ReadMode,
 } from "../gen/log/v1/log_pb.js";
-import type { Appended, Freshness, LogDescription, ReadMode as Mode, Offset, ReadStart } from "../types.ts";
+import type { Appended, Freshness, LogDescription, ReadMode as Mode, ReadStart } from "../types.ts";
+import { type Seen, tokenOf } from "./session.ts";
 
 export type ConsumeInit = MessageInitShape<typeof ConsumeRequestSchema>;
 
@@ -49,11 +50,11 @@ const modes: Readonly<Record<Mode, ReadMode>> = {
 };
 
 /**
- * Converts the freshness for a request. `seen` is the highest offset that the session knows, if any.
+ * Converts the freshness for a request. `known` is what the session knows.
  * @throws Fault "bad-request" for an unknown mode
  */
-export function freshnessInit(freshness: Freshness, seen: Offset | undefined): ConsumeInit {
-  const { mode = "session", seenOffset = seen, maxStalenessMs } = freshness;
+export function freshnessInit(freshness: Freshness, known: Seen): ConsumeInit {
+  const { mode = "session", maxStalenessMs } = freshness;
   if (!Object.hasOwn(modes, mode)) {
     throw new Fault("bad-request", {
       message: `mode must be one of ${Object.keys(modes).join(", ")}, not ${String(mode)}`,
@@ -62,13 +63,19 @@ export function freshnessInit(freshness: Freshness, seen: Offset | undefined): C
   }
   return {
     readMode: modes[mode],
-    ...(mode === "session" && seenOffset !== undefined
-      ? { seenOffset: uint64Of("seenOffset", seenOffset) }
-      : {}),
+    ...(mode === "session" ? seenInit(freshness, known) : {}),
     ...(maxStalenessMs === undefined
       ? {}
       : { maxStalenessMs: Number(uint64Of("maxStalenessMs", maxStalenessMs)) }),
   };
+}
+
+/** What a session states: what the application does, otherwise what it knows. */
+function seenInit({ seen, seenOffset }: Freshness, { next, place }: Seen): ConsumeInit {
+  if (seen !== undefined) return { seenToken: tokenOf(seen) };
+  if (seenOffset !== undefined) return { seenOffset: uint64Of("seenOffset", seenOffset) };
+  if (place !== undefined) return { seenToken: tokenOf(place) };
+  return next === 0 ? {} : { seenOffset: uint64Of("seenOffset", next - 1) };
 }
 
 /**

@@ -1,6 +1,8 @@
 /** Named logs through the client library, on a cluster of processes of which the leader is killed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { openClient as openBrowserClient } from "../../src/client/browser.ts";
+import type { TailraceClient } from "../../src/client/client.ts";
 import { processWait, TestCluster } from "../support/process/cluster.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
@@ -58,4 +60,32 @@ test("a named log outlives its leader, and its objects never reach another log o
     await assert.rejects(producer.send("x"), { kind: "failed-precondition", written: "no" });
     assert.deepEqual(await client.log("orders").bounds(), { lowest: 0, next: cluster.running.length });
   });
+});
+
+test("a client reads its own writes at every node, in Node.js and in browsers", async (t) => {
+  const cluster = await TestCluster.open(t, scratch(t));
+  await using admin = cluster.connect();
+  await admin.logs.create("orders");
+  const leader = await cluster.leader();
+  const [paused] = cluster.running.filter(({ name }) => name !== leader.name);
+  const limits = { callMs: 60_000, attemptMs: 1_000 };
+  const origins = cluster.running.map(({ url }) => new URL(url).origin);
+  const clients: Record<string, TailraceClient> = {
+    node: cluster.connect(),
+    connect: openBrowserClient({ origins, limits }),
+    "grpc-web": openBrowserClient({ origins, limits, protocol: "grpc-web" }),
+  };
+  for (const [name, client] of Object.entries(clients)) {
+    const log = client.log("orders");
+    for (let n = 0; n < 24; n++) {
+      // Every node is asked in turn. One of them comes back from a pause, and lags then.
+      if (n === 12) cluster.pauseNode(paused!);
+      const { firstOffset } = await log.producer().send(`${name} ${n}`);
+      if (n === 12) cluster.resumeNode(paused!);
+      assert.ok((await log.bounds()).next > firstOffset, `${name} ${n}`);
+      const { value } = await log.consume({ from: firstOffset, until: "end" }).next();
+      assert.equal(Buffer.from(value?.value ?? []).toString(), `${name} ${n}`);
+    }
+    await client[Symbol.asyncDispose]();
+  }
 });

@@ -9,7 +9,7 @@
 import { Fault } from "../../fault.ts";
 import { delimitedEnd, readU32be, readU32le, readU64le, varintEnd } from "../../lib/bytes.ts";
 import { envelopeBytes } from "../../lib/envelope.ts";
-import type { BatchSlice, Offset, RecordParts, Term } from "../../types.ts";
+import type { BatchSlice, Offset, RaftIndex, RecordParts, Term } from "../../types.ts";
 import { decodeRecord } from "../record-codec.ts";
 
 /** Returns the CRC-32 of `bytes[start … end)`. `before` is the CRC of the bytes before it; default 0. */
@@ -27,6 +27,7 @@ const recordTag = 0x0a;
 
 interface Header {
   crcAt: number;
+  index: RaftIndex;
   term: Term;
   baseOffset: Offset;
   timestampMs: number;
@@ -77,13 +78,25 @@ export function* recordsOf(slice: BatchSlice, from: Offset = 0): Generator<LogRe
   }
 }
 
+/** The Raft index of the first batch of a slice that checkBatch() has returned. */
+export const indexOf = ({ frames }: BatchSlice): RaftIndex => readHeader(frames, 0).index;
+
 /** Field number and wire type. One byte, because all field numbers are below 16. */
-const tag = { crc: 0x15, term: 0x29, baseOffset: 0x31, timestampMs: 0x39, count: 0x45, log: 0x55 } as const;
+const tag = {
+  crc: 0x15,
+  index: 0x21,
+  term: 0x29,
+  baseOffset: 0x31,
+  timestampMs: 0x39,
+  count: 0x45,
+  log: 0x55,
+} as const;
 
 function readHeader(bytes: Uint8Array, frameAt: number): Header {
   const end = Math.min(frameAt + envelopeBytes + readU32be(bytes, frameAt + 1), bytes.length);
   const header: Header = {
     crcAt: 0,
+    index: 0,
     term: 0,
     baseOffset: 0,
     timestampMs: 0,
@@ -100,6 +113,9 @@ function readHeader(bytes: Uint8Array, frameAt: number): Header {
     switch (bytes[at]) {
       case tag.crc:
         header.crcAt = value;
+        break;
+      case tag.index:
+        header.index = readU64le(bytes, value);
         break;
       case tag.term:
         header.term = readU64le(bytes, value);

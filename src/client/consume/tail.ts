@@ -17,9 +17,10 @@ import { faultOf, retryDelayOf } from "../calls/fault-of.ts";
 import type { RetryingCaller } from "../calls/retrying-caller.ts";
 import type { LogIdentity, PinLimits } from "../logs/log-identity.ts";
 import type { ConsumeInit } from "../messages.ts";
+import type { Seen } from "../session.ts";
 import { type BatchStreamOptions, readBatchStream, streamEnded } from "./batch-stream.ts";
 import { finalKinds, goodStreamMs } from "./read-stream.ts";
-import type { Crc32 } from "./record-batch.ts";
+import { type Crc32, indexOf } from "./record-batch.ts";
 
 export interface RemoteTailOptions {
   readonly log: LogIdentity;
@@ -36,11 +37,12 @@ export interface RemoteTailOptions {
   readonly resumeMs: number;
   /** A stream that receives nothing for this long is replaced by one from another node, in milliseconds; can be infinite. */
   readonly idleMs: number;
-  /** The freshness for the next request. Everything before `next` is known to be committed. */
-  readonly freshness: (next: Offset) => ConsumeInit;
+  /** The freshness for the next request. What has arrived is known to be committed. */
+  readonly freshness: (arrived: Seen) => ConsumeInit;
   /** One past the highest offset that the session knows to be committed. */
   readonly knownEnd: () => Offset;
-  readonly onRead: (nextOffset: Offset) => void;
+  /** Called with what the reader has seen. */
+  readonly onRead: (seen: Seen) => void;
   readonly onClosed: (tail: RemoteTail) => void;
 }
 
@@ -53,8 +55,8 @@ export class RemoteTail implements Tail {
   #bufferBytes = 0;
   #position: Offset;
   #fetched: Offset;
-  /** Everything before it has arrived, so it is committed. 0 before the first batch. */
-  #arrivedEnd: Offset = 0;
+  /** What has arrived, and is committed therefore. */
+  #arrivedEnd: Seen = { next: 0, place: undefined };
   #isOpen = true;
   /** The log is closed, and everything has arrived. */
   #isAtEnd = false;
@@ -91,7 +93,7 @@ export class RemoteTail implements Tail {
     }
     this.#bufferBytes -= slice.frames.length;
     this.#position = slice.nextOffset;
-    this.#options.onRead(slice.nextOffset);
+    this.#options.onRead(this.#seenBy(slice));
     if (!this.#isFull) this.#continueStream?.();
     return slice;
   }
@@ -172,7 +174,7 @@ export class RemoteTail implements Tail {
     if (fault.kind !== "out-of-range") return finalKinds.includes(fault.kind);
     const { lowest } = fault.facts;
     const isTrimmed = lowest !== undefined && lowest > this.#fetched;
-    return isTrimmed || this.#fetched > Math.max(this.#options.knownEnd(), this.#arrivedEnd);
+    return isTrimmed || this.#fetched > Math.max(this.#options.knownEnd(), this.#arrivedEnd.next);
   }
 
   /** The log is closed, so it has no records after the last one that arrived. */
@@ -217,6 +219,11 @@ export class RemoteTail implements Tail {
     return readBatchStream(this.#fetched, freshness(this.#arrivedEnd), options);
   }
 
+  #seenBy(slice: BatchSlice): Seen {
+    const { log } = this.#options;
+    return { next: slice.nextOffset, place: log.placeOf(indexOf(slice)) };
+  }
+
   #arrived(slice: BatchSlice): void {
     if (slice.nextOffset <= this.#fetched) return;
     if (slice.firstOffset > this.#fetched) {
@@ -228,7 +235,7 @@ export class RemoteTail implements Tail {
     this.#buffer.push(slice);
     this.#bufferBytes += slice.frames.length;
     this.#fetched = slice.nextOffset;
-    this.#arrivedEnd = slice.nextOffset;
+    this.#arrivedEnd = this.#seenBy(slice);
     this.#avoid.clear();
     this.#wakeReader?.();
   }

@@ -8,7 +8,7 @@
 import { createClient } from "@connectrpc/connect";
 import { Fault } from "../../fault.ts";
 import { Log, Logs } from "../../gen/log/v1/log_pb.js";
-import type { Offset } from "../../types.ts";
+import type { Offset, RaftIndex, SeenPlace } from "../../types.ts";
 import { faultOf } from "../calls/fault-of.ts";
 import type { Purpose } from "../calls/node-picker.ts";
 import type { Attempt, CallOptions, RetryingCaller } from "../calls/retrying-caller.ts";
@@ -67,6 +67,12 @@ export class LogIdentity {
   get number(): number | undefined {
     if (this.isDefault) return 0;
     return this.#id === undefined ? undefined : Number(this.#id.slice(this.#id.indexOf("-") + 1));
+  }
+
+  /** Where a batch of the log with this Raft index is, as a place in the life of its id; undefined for `default`. */
+  placeOf(index: RaftIndex): SeenPlace | undefined {
+    if (this.isDefault || this.#id === undefined || index === 0) return undefined;
+    return { life: Number(this.#id.slice(0, this.#id.indexOf("-"))), index };
   }
 
   get stated(): StatedLog {

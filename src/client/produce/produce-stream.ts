@@ -27,6 +27,8 @@ export interface ProduceStreamOptions {
 export interface ProduceStreamPorts {
   readonly caller: RetryingCaller;
   readonly log: LogIdentity;
+  /** `token`: see Session. */
+  readonly onAppended: (appended: Appended, token: string | undefined) => void;
   /** The time until which the id of the log is asked for. */
   readonly pinDeadlineMs: () => number;
 }
@@ -37,7 +39,7 @@ export interface ProduceStreamPorts {
  *   records in flight may have been appended, too; `written` is "unknown" then.
  */
 export async function* produceStream(
-  { caller, log, pinDeadlineMs }: ProduceStreamPorts,
+  { caller, log, onAppended, pinDeadlineMs }: ProduceStreamPorts,
   records: Iterable<NewRecord | BytesLike> | AsyncIterable<NewRecord | BytesLike>,
   given: ProduceStreamOptions = {},
 ): AsyncGenerator<Appended, void, undefined> {
@@ -74,11 +76,14 @@ export async function* produceStream(
       requests(),
       signal === undefined ? {} : { signal },
     );
-    for await (const { offset, timestampMs, duplicate, logId } of responses) {
+    for await (const { offset, timestampMs, duplicate, logId, token } of responses) {
       log.learn(logId);
       acked++;
       wake?.();
-      yield { firstOffset: numberOf(offset), count: 1, timestampMs: numberOf(timestampMs), duplicate };
+      const [firstOffset, at] = [numberOf(offset), numberOf(timestampMs)];
+      const appended = { firstOffset, count: 1, timestampMs: at, duplicate };
+      onAppended(appended, token);
+      yield appended;
     }
   } catch (reason) {
     if (badInput !== undefined && !(badInput.reason instanceof Fault) && sent === acked)

@@ -34,7 +34,8 @@ export interface ProducerOptions {
   /** Timeout of one attempt of a batch with a stamp, in milliseconds. */
   readonly attemptMs: number;
   readonly batches: BatcherSettings;
-  readonly onAppended: (appended: Appended) => void;
+  /** `token`: see Session. */
+  readonly onAppended: (appended: Appended, token: string | undefined) => void;
   readonly onClosed?: (producer: Producer) => void;
 }
 
@@ -180,9 +181,9 @@ export class Producer implements AsyncDisposable {
     let mayRepeat = true;
     this.#attempt(batch, () => (mayRepeat = false))
       .then(
-        (appended) => {
+        ({ appended, token }) => {
           if (!this.#batcher.owns(batch)) return;
-          onAppended(appended);
+          onAppended(appended, token);
           this.#batcher.acked(batch, appended);
         },
         (reason) => {
@@ -195,7 +196,10 @@ export class Producer implements AsyncDisposable {
       .finally(() => this.#pump());
   }
 
-  async #attempt(batch: Batch<Ticket>, onUnpinned: () => void): Promise<Appended> {
+  async #attempt(
+    batch: Batch<Ticket>,
+    onUnpinned: () => void,
+  ): Promise<{ readonly appended: Appended; readonly token: string | undefined }> {
     const { log, caller, attemptMs } = this.#options;
     const { expiresAt: deadlineMs } = batch;
     if (!log.isPinned) await log.pin({ deadlineMs, attemptMs }, "append");
@@ -211,7 +215,7 @@ export class Producer implements AsyncDisposable {
       const request = produceBatchRequest(runOf(batch), batch.stamp, undefined, log.stated);
       const response = await createClient(Log, attempt.transport).produceBatch(request, rpcOptions(attempt));
       log.learn(response.logId);
-      return appendedOf(response, batch.count);
+      return { appended: appendedOf(response, batch.count), token: response.token };
     });
   }
 }

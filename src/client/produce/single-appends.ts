@@ -24,7 +24,8 @@ export interface SingleAppendsOptions {
   readonly attemptMs: number;
   /** Bytes of pending appends. A single append may be larger. */
   readonly queueBytesMax: number;
-  readonly onAppended: (appended: Appended) => void;
+  /** `token`: see Session. */
+  readonly onAppended: (appended: Appended, token: string | undefined) => void;
 }
 
 /** The header of a write that must not be forwarded to the leader. */
@@ -94,15 +95,15 @@ export class SingleAppends {
       attemptMs: isStamped ? attemptMs : undefined,
     };
     const request = produceBatchRequest(run, producer, expectedOffset, log.stated);
-    const appended = await caller.call(call, async (attempt) => {
+    const { appended, token } = await caller.call(call, async (attempt) => {
       const response = await createClient(Log, attempt.transport).produceBatch(request, {
         ...rpcOptions(attempt),
         headers: headersOf(options),
       });
       log.learn(response.logId);
-      return appendedOf(response, run.count);
+      return { appended: appendedOf(response, run.count), token: response.token };
     });
-    onAppended(appended);
+    onAppended(appended, token);
     return appended;
   }
 }

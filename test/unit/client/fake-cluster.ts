@@ -161,7 +161,9 @@ export class FakeCluster {
           const appended = await this.#append(target, request);
           if (mishap === "written-unanswered") throw new ConnectError("cut", Code.Aborted);
           const { firstOffset, count, timestampMs, duplicate } = appended;
+          const token = target.id === "" || node.lag > 0 ? undefined : `s7.${++target.batches}`;
           return {
+            ...(token === undefined ? {} : { token }),
             firstOffset: BigInt(firstOffset),
             count,
             timestampMs: BigInt(timestampMs),
