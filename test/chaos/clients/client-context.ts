@@ -143,7 +143,7 @@ export const cutOff = (reason: unknown): Failure => ({
 });
 
 /** An RPC client of one node, without retries. */
-export const logOf = ({ connections }: RunContext, addr: string, protocol: Protocol = "grpc") =>
+const logOf = ({ connections }: RunContext, addr: string, protocol: Protocol = "grpc") =>
   createClient(Log, connections.transport(addr, protocol));
 
 /** An RPC client of a random node. */
