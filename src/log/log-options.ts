@@ -9,6 +9,7 @@ import type { RowStore } from "../rows/mod.ts";
 import type { StableStore } from "../store/mod.ts";
 import type { Offset } from "../types.ts";
 import type { LogTelemetry } from "./log-meter.ts";
+import type { RowCheckpoints } from "./rows/row-place.ts";
 
 export interface SegmentedLogOptions {
   /** The data directory, which must exist. The segments are in its `log`. */
@@ -38,8 +39,8 @@ export interface SegmentedLogOptions {
   readonly logger?: Logger;
   /** The databases of the rows of named logs. Default none: all rows stay in memory, and opening folds all frames. */
   readonly rowStore?: RowStore;
-  /** When the database of rows is written: after so many changed rows, or bytes of frames. Default 16,384 and 256 MiB. */
-  readonly rowCheckpoints?: { readonly rowsMax: number; readonly bytesMax: number };
+  /** When the database of rows is written. Default: `rowCheckpointsDefault`. */
+  readonly rowCheckpoints?: Partial<RowCheckpoints>;
   /** Called when the disk begins to refuse writes (see SegmentedLog.refusal). */
   readonly onRefusal?: () => void;
   /** Receives durations, sizes and spans. */

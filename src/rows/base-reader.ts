@@ -77,11 +77,22 @@ class Reader implements BaseFile {
   }
 
   row(id: number): StoredRow | undefined {
-    const ordinal = this.#places.findLastIndex(({ firstId }) => firstId <= id);
+    const ordinal = this.#blockOf(id);
     const place = this.#places[ordinal];
     if (place === undefined) return undefined;
     if (this.#kept?.ordinal !== ordinal) this.#kept = { ordinal, rows: this.#readBlock(place, ordinal) };
     return this.#kept.rows.find((row) => row.id === id);
+  }
+
+  /** The last block that begins at or before the id; −1 if there is none. */
+  #blockOf(id: number): number {
+    let [low, high] = [0, this.#places.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#places[middle]!.firstId <= id) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
   }
 
   close(): void {

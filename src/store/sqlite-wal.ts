@@ -58,29 +58,27 @@ export function readWal(wal: Uint8Array, pageBytes: number): WalContents {
 }
 
 /**
- * Returns the position of a damaged frame in a log of any length, as readWal() does. `read` returns bytes of the log; fewer at
- * its end.
+ * Returns the position of a damaged frame in a log of any length, as readWal() does. `read` fills `target` from a position of the
+ * log on, and returns how many bytes there were; fewer at its end. Memory: 1 MiB.
  */
 export function findWalDamage(
-  read: (position: number, bytes: number) => Uint8Array,
+  read: (target: Uint8Array, position: number) => number,
   pageBytes: number,
 ): number | undefined {
-  const header = read(0, headerBytes);
-  if (header.length < headerBytes || (readU32be(header, 0) & ~1) >>> 0 !== magic) return undefined;
-  const bigEndian = (header[3]! & 1) === 1;
-  let sum = checksum(header, 0, 24, bigEndian, [0, 0]);
-  if (!isChecksum(header, 24, sum) || readU32be(header, 8) !== pageBytes) return undefined;
   const frameBytes = frameHeaderBytes + pageBytes;
-  let [damagedAt, isCommitted]: [number | undefined, boolean] = [undefined, false];
   // The header comes before each piece, where hasSalt() looks for it.
-  for (let position = headerBytes; ; position += framesAtOnce * frameBytes) {
-    const found = read(position, framesAtOnce * frameBytes);
-    const frames = Math.floor(found.length / frameBytes);
-    if (frames === 0) return undefined;
-    const piece = new Uint8Array(headerBytes + frames * frameBytes);
-    piece.set(header);
-    piece.set(found.subarray(0, frames * frameBytes), headerBytes);
-    for (let at = headerBytes; at < piece.length; at += frameBytes) {
+  const piece = new Uint8Array(headerBytes + framesAtOnce * frameBytes);
+  const frames = piece.subarray(headerBytes);
+  if (read(piece.subarray(0, headerBytes), 0) < headerBytes) return undefined;
+  if ((readU32be(piece, 0) & ~1) >>> 0 !== magic) return undefined;
+  const bigEndian = (piece[3]! & 1) === 1;
+  let sum = checksum(piece, 0, 24, bigEndian, [0, 0]);
+  if (!isChecksum(piece, 24, sum) || readU32be(piece, 8) !== pageBytes) return undefined;
+  let [damagedAt, isCommitted]: [number | undefined, boolean] = [undefined, false];
+  for (let position = headerBytes; ; position += frames.length) {
+    const end = headerBytes + Math.floor(read(frames, position) / frameBytes) * frameBytes;
+    if (end === headerBytes) return undefined;
+    for (let at = headerBytes; at < end; at += frameBytes) {
       const next = hasSalt(piece, at) ? frameChecksum(piece, at, pageBytes, bigEndian, sum) : undefined;
       if (next === undefined || !isChecksum(piece, at + 16, next)) damagedAt ??= position + at - headerBytes;
       else if (damagedAt !== undefined) {
@@ -145,7 +143,24 @@ function frameChecksum(wal: Uint8Array, at: number, pageBytes: number, bigEndian
   return checksum(wal, at + frameHeaderBytes, pageBytes, bigEndian, head);
 }
 
+/** Whether this machine stores numbers as the checksums of a little-endian log need them. */
+const isLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
 function checksum(bytes: Uint8Array, from: number, count: number, bigEndian: boolean, seed: Sum): Sum {
+  const start = bytes.byteOffset + from;
+  if (bigEndian === isLittleEndian || start % 4 !== 0)
+    return checksumOfView(bytes, from, count, bigEndian, seed);
+  const words = new Uint32Array(bytes.buffer, start, count / 4);
+  let [first, second] = [seed[0] | 0, seed[1] | 0];
+  for (let at = 0; at < words.length; at += 2) {
+    first = (first + words[at]! + second) | 0;
+    second = (second + words[at + 1]! + first) | 0;
+  }
+  return [first >>> 0, second >>> 0];
+}
+
+/** Does the same for any byte order and any position, at a fifth of the speed. */
+function checksumOfView(bytes: Uint8Array, from: number, count: number, bigEndian: boolean, seed: Sum): Sum {
   const view = new DataView(bytes.buffer, bytes.byteOffset + from, count);
   let [first, second] = seed;
   for (let at = 0; at < count; at += 8) {

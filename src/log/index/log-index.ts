@@ -60,6 +60,8 @@ export class ActiveLogIndex {
   readonly #logs = new Map<LogId, GrowingBatches>();
   readonly #touched = new Set<LogId>();
   #entries = 0;
+  #frames = 0;
+  #commands = 0;
 
   /** Batches of named logs. */
   get entries(): number {
@@ -71,9 +73,21 @@ export class ActiveLogIndex {
     return this.#touched.size;
   }
 
-  /** A frame of any kind is about this log. */
-  touch(id: LogId): void {
+  /** How many frames are about named logs, also those that were cut off. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** How many of these hold no records. */
+  get commands(): number {
+    return this.#commands;
+  }
+
+  /** A frame is about this log. `isCommand`: it holds no records. */
+  touch(id: LogId, isCommand: boolean): void {
     this.#touched.add(id);
+    this.#frames++;
+    if (isCommand) this.#commands++;
   }
 
   find(id: LogId): LogBatches | undefined {

@@ -58,8 +58,9 @@ export function enterNamed(
 ): void {
   const id = frameLogId(bytes, at);
   if (id === 0) return;
-  logs.touch(id);
-  if (!isNamedBatch(bytes, at)) return;
+  const isBatch = isNamedBatch(bytes, at);
+  logs.touch(id, !isBatch);
+  if (!isBatch) return;
   logs.append(id, ordinal, frameBaseOffset(bytes, at), () => lastBatch(id, frameIndex(bytes, at)));
 }
 

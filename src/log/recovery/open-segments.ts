@@ -9,7 +9,7 @@ import type { SegmentedLogOptions } from "../log-options.ts";
 import { checkInitialOffset } from "../offset-limit.ts";
 import { loadBase, openBaseAt } from "../rows/base-files.ts";
 import { convertInlineRows } from "../rows/inline-rows.ts";
-import { builtAgain, openDatabase, type RowPlace } from "../rows/row-place.ts";
+import { builtAgain, openDatabase, type RowPlace, rowCheckpointsDefault } from "../rows/row-place.ts";
 import { Catalog, catalogChange, type LogStart, nextGeneration } from "../segment/catalog.ts";
 import { DamageRegistry, damageRefusal } from "../segment/damage.ts";
 import { SegmentFiles } from "../segment/segment-files.ts";
@@ -37,7 +37,6 @@ export interface OpenedSegments {
 }
 
 const openFilesDefault = 64;
-const rowCheckpointsDefault = { rowsMax: 16_384, bytesMax: 256 * 1024 * 1024 };
 
 /** The database of rows is damaged. The catalog says so, and it is not opened again. */
 class DamagedRows extends Error {}
@@ -105,11 +104,12 @@ function openAll(options: SegmentedLogOptions): OpenedSegments {
 }
 
 function rowPlaceOf(
-  { disk, rowStore, clock, logger, rowCheckpoints = rowCheckpointsDefault }: SegmentedLogOptions,
+  { disk, rowStore, clock, logger, rowCheckpoints }: SegmentedLogOptions,
   { directory }: SegmentFiles,
   directoryId: Uint8Array,
 ): RowPlace {
-  return { disk, directory, directoryId, store: rowStore, clock, logger, checkpoints: rowCheckpoints };
+  const checkpoints = { ...rowCheckpointsDefault, ...rowCheckpoints };
+  return { disk, directory, directoryId, store: rowStore, clock, logger, checkpoints };
 }
 
 /** Folds the state with the rows of the database, or with those of the base if the database cannot be used. */

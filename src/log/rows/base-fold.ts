@@ -5,7 +5,7 @@
 import type { RowChange } from "../../rows/mod.ts";
 import type { LogId, RaftIndex } from "../../types.ts";
 import { type ChainFlaw, scanSteps } from "../frame/chain.ts";
-import { frameLogId } from "../frame/frame.ts";
+import { batchKind, frameKind, frameLogId } from "../frame/frame.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
 import { type LogRow, rowAfter } from "../state/log-row.ts";
 import { decodeRow, encodeRow } from "../state/row-codec.ts";
@@ -18,6 +18,7 @@ const stepBytes = 16 * 1024;
 
 /**
  * Returns the rows that frames of the segments are about, as they are after them. `from` is the index of the base file; 0 if there is none.
+ * The base is read only for logs that were created before the segments, and the segments are read again only for these.
  * @throws Fault "corrupt", and what reading the files throws
  */
 export function* foldBase(
@@ -26,25 +27,34 @@ export function* foldBase(
   segments: readonly SealedSegment[],
 ): Generator<void, FoldedRows> {
   const rows = new Map<LogId, LogRow | undefined>();
+  const older = new Set<LogId>();
+  yield* fold(rows, segments, (id, bytes, at) => {
+    if (rows.has(id) || frameKind(bytes, at) === batchKind.createLog) return true;
+    older.add(id);
+    return false;
+  });
+  if (older.size === 0) return rows;
+  if (from !== 0) yield* readRows(place, from, older, rows);
+  yield* fold(rows, segments, (id) => older.has(id));
+  return rows;
+}
+
+/** Folds the frames about named logs that are `wanted`. */
+function* fold(
+  rows: Map<LogId, LogRow | undefined>,
+  segments: readonly SealedSegment[],
+  wanted: (id: LogId, bytes: Uint8Array, at: number) => boolean,
+): Generator<void, void> {
   for (const segment of segments) {
     yield* scan(segment, (bytes, at) => {
       const id = frameLogId(bytes, at);
-      if (id !== 0) rows.set(id, undefined);
-      return undefined;
-    });
-  }
-  if (from !== 0 && rows.size > 0) yield* readRows(place, from, rows);
-  for (const segment of segments) {
-    yield* scan(segment, (bytes, at) => {
-      const id = frameLogId(bytes, at);
-      if (id === 0) return undefined;
+      if (id === 0 || !wanted(id, bytes, at)) return undefined;
       const after = rowAfter(rows.get(id), bytes, at);
       if (typeof after === "string") return after;
       rows.set(id, after);
       return undefined;
     });
   }
-  return rows;
 }
 
 /** The changes of a base, by id. */
@@ -55,16 +65,18 @@ export function* changesOf(rows: FoldedRows): Generator<RowChange> {
   }
 }
 
-/** Reads the rows of the base that `rows` has an entry for. */
+/** Adds the rows of the base that have these ids. */
 function* readRows(
   place: BasePlace,
   index: RaftIndex,
-  rows: Map<LogId, LogRow | undefined>,
+  ids: ReadonlySet<LogId>,
+  into: Map<LogId, LogRow | undefined>,
 ): Generator<void, void> {
   const base = openBaseAt(place, index);
   try {
-    for (const block of base.blocks()) {
-      for (const row of block) if (rows.has(row.id)) rows.set(row.id, decodeRow(row));
+    for (const id of Uint32Array.from(ids).sort()) {
+      const row = base.row(id);
+      if (row !== undefined) into.set(id, decodeRow(row));
       yield;
     }
   } finally {

@@ -10,7 +10,7 @@
  * later frame is committed. So the database is never ahead of what is committed and synced here.
  */
 import { Fault } from "../../fault.ts";
-import { readWhole, troubleOf } from "../../lib/disk/disk.ts";
+import { type Disk, readWhole, troubleOf } from "../../lib/disk/disk.ts";
 import { noLogger } from "../../lib/telemetry.ts";
 import { mergeBase, type RowDatabase, type RowStore, type RowsIdentity } from "../../rows/mod.ts";
 import type { RaftIndex } from "../../types.ts";
@@ -22,12 +22,11 @@ import type { LogTable } from "../state/log-table.ts";
 import { emptyHead, encodeHead, type RowsAt, type TableHead } from "../state/row-codec.ts";
 import { basePath, loadBase, placeBase, removeOtherBases } from "./base-files.ts";
 import { changesOf, foldBase } from "./base-fold.ts";
+import { RemovalPace } from "./removal-pace.ts";
 import type { RowPlace } from "./row-place.ts";
 import { RowScrub } from "./row-scrub.ts";
 
 const retryMs = 1000;
-/** Segments that are removed at once: their logs are in memory meanwhile. */
-const segmentsMax = 2;
 /** Other work runs after this time. */
 const sliceMs = 3;
 
@@ -62,6 +61,9 @@ export class LogRows {
   #pending: RowsAt | undefined;
   #writing: Promise<void> | undefined;
   #removing: Promise<void> | undefined;
+  readonly #pace: RemovalPace;
+  /** The size of a base file. */
+  #measured = { base: 0, bytes: 0 };
   #prepared: PreparedStart | undefined;
   /** The files of another start are being written: no checkpoint and no removal begins meanwhile. */
   #preparing = false;
@@ -73,6 +75,7 @@ export class LogRows {
 
   constructor(parts: LogRowsParts) {
     this.#parts = parts;
+    this.#pace = new RemovalPace(parts.place.clock);
     this.#watch(parts.table().stored);
     const { clock, logger, store } = parts.place;
     if (!parts.scrubs || clock === undefined || store === undefined) return;
@@ -108,11 +111,7 @@ export class LogRows {
       this.#write();
       return;
     }
-    const isDue =
-      this.#wanted ||
-      table().stored.dirty >= place.checkpoints.rowsMax ||
-      this.#foldBytes >= place.checkpoints.bytesMax;
-    if (!isDue) return;
+    if (!this.#wanted && !this.#isDue()) return;
     const { index, crc } = set.active!.meta.before;
     table().freezeAfter(index, (head) => {
       this.#pending = { index, crc, head };
@@ -122,23 +121,47 @@ export class LogRows {
     });
   }
 
+  #isDue(): boolean {
+    const { stored } = this.#parts.table();
+    const { fewRows, rowsMax, namesMax, framesMax, bytesMax } = this.#parts.place.checkpoints;
+    const { frames, names } = stored.toFold;
+    if (stored.dirty <= fewRows) return true;
+    return stored.dirty >= rowsMax || names >= namesMax || frames >= framesMax || this.#foldBytes >= bytesMax;
+  }
+
   /**
    * Removes these segments, the first ones, once the base is that of the start after them. Returns false if no named log is in
    * them: then the caller removes them.
    */
   removes(segments: readonly SealedSegment[]): boolean {
-    const nameLogs = segments.some(({ meta }) => meta.namesLogs !== false);
-    if (!nameLogs || this.#parts.table().level === 0) return false;
-    if (this.#removing === undefined && !this.#preparing && !this.#closed) this.#beginRemoval(segments);
+    if (segments.length === 0 || this.#parts.table().level === 0) return false;
+    this.#wantFrom(segments.at(-1)!.end.index);
+    if (!segments.some(({ meta }) => meta.namesLogs !== false)) return false;
+    const isBusy = this.#removing !== undefined || this.#preparing || this.#closed;
+    if (!isBusy && this.#pace.isDue(segments, this.#baseBytes())) this.#beginRemoval(segments);
     return true;
   }
 
   #beginRemoval(segments: readonly SealedSegment[]): void {
-    const begun = this.#remove(segments.slice(0, segmentsMax)).catch((reason: unknown) => {
+    const begun = this.#remove(this.#pace.together(segments)).catch((reason: unknown) => {
       // A refusal is temporary. Damage keeps the segments, like that of a segment that cannot be read.
       if (!(reason instanceof Fault)) this.#parts.faultOf(reason);
     });
     this.#removing = begun.finally(() => (this.#removing = undefined));
+  }
+
+  /** A database that is older than the start of the log is not used by the next start: a checkpoint is due. */
+  #wantFrom(start: RaftIndex): void {
+    const { database } = this.#parts.table().stored;
+    if (database !== undefined && database.head.index < start) this.#wanted = true;
+  }
+
+  #baseBytes(): number {
+    const { place, set } = this.#parts;
+    const { base } = set.rowFiles;
+    if (base !== this.#measured.base)
+      this.#measured = { base, bytes: base === 0 ? 0 : sizeOf(place.disk, basePath(place, base)) };
+    return this.#measured.bytes;
   }
 
   /**
@@ -295,8 +318,7 @@ export class LogRows {
     }
     const isCurrent = segments.every((segment, k) => set.sealed[k] === segment) && set.rowFiles.base === base;
     if (!isCurrent || this.#closed || !usable()) return;
-    const at = this.#parts.table().stored.database?.head.index ?? 0;
-    if (at < end.index) this.#wanted = true;
+    this.#wantFrom(end.index);
     set.removeFirst(segments.length, next);
     if (next !== base) this.#removeBases(place, next);
     removed();
@@ -321,5 +343,14 @@ export class LogRows {
       clock.soon(resolve);
       await promise;
     }
+  }
+}
+
+function sizeOf(disk: Disk, path: string): number {
+  const file = disk.open(path, "read");
+  try {
+    return file.size();
+  } finally {
+    file.close();
   }
 }

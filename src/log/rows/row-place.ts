@@ -7,6 +7,30 @@ import { CommittedRows } from "../state/committed-rows.ts";
 import { decodeHead, type RowsAt } from "../state/row-codec.ts";
 import type { BasePlace } from "./base-files.ts";
 
+/**
+ * When the database of rows is written at the end of a segment: after so many changed rows, creates and deletes, frames about
+ * named logs, or bytes of frames. Also if at most `fewRows` changed: then it costs next to nothing.
+ */
+export interface RowCheckpoints {
+  readonly fewRows: number;
+  readonly rowsMax: number;
+  readonly namesMax: number;
+  readonly framesMax: number;
+  readonly bytesMax: number;
+}
+
+/**
+ * A create or delete changes pages all over the database, and costs a start about four times as much as records do. The rows of
+ * logs that take records are written less often: a thousand logs change as many pages as a million batches of them.
+ */
+export const rowCheckpointsDefault: RowCheckpoints = {
+  fewRows: 64,
+  rowsMax: 16_384,
+  namesMax: 2_048,
+  framesMax: 131_072,
+  bytesMax: 256 * 1024 * 1024,
+};
+
 export interface RowPlace extends BasePlace {
   readonly directoryId: Uint8Array;
   /** Without it, all rows stay in memory, and opening folds all frames. */
@@ -15,7 +39,7 @@ export interface RowPlace extends BasePlace {
   readonly clock: Clock | undefined;
   readonly logger: Logger | undefined;
   /** See SegmentedLogOptions. */
-  readonly checkpoints: { readonly rowsMax: number; readonly bytesMax: number };
+  readonly checkpoints: RowCheckpoints;
 }
 
 /** Rows as of an index. */

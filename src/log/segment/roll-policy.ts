@@ -24,13 +24,20 @@ export interface SegmentFill {
   readonly nextOffset: Offset;
   /** Named logs that its frames are about. */
   readonly namedLogs: number;
+  /** Its frames that are about named logs. */
+  readonly namedFrames: number;
+  /** Those of them that hold no records. */
+  readonly namedCommands: number;
 }
 
 /**
- * A segment is full once its frames are about this many named logs. So a checkpoint of rows at its end, and the fold of the rows
- * when it is opened or removed, have a limit. One write group can exceed it.
+ * A segment is full once its frames are about this many named logs, or once so many frames or commands are. So a checkpoint of
+ * rows at its end, and the fold of the rows when it is opened or removed, have a limit. A command costs the fold more than
+ * records do. One write group can exceed the number of logs. Segments of `default` alone know no such limit.
  */
 const namedLogsMax = 16_384;
+export const namedFramesMax = 32_768;
+export const namedCommandsMax = 4_096;
 
 /** Returns true if the frame at `at` must begin a new segment. An empty segment takes any frame that an entry can describe. */
 export function mustRoll(fill: SegmentFill, bytes: Uint8Array, at: number, settings: LogSettings): boolean {
@@ -43,6 +50,8 @@ export function mustRoll(fill: SegmentFill, bytes: Uint8Array, at: number, setti
     (fill.entries + 1) * entryBytes > settings.segmentIndexBytesMax ||
     timestampMs - fill.base.timestampMs > ageMaxMs(settings) ||
     fill.namedLogs >= namedLogsMax ||
+    fill.namedFrames >= namedFramesMax ||
+    fill.namedCommands >= namedCommandsMax ||
     trimsAll(fill, bytes, at)
   );
 }
@@ -64,7 +73,9 @@ export function couldRoll(
     fill.bytes + bytes > settings.segmentStoreBytesMax ||
     (fill.entries + batches) * entryBytes > settings.segmentIndexBytesMax ||
     timestampMs - base.timestampMs > ageMaxMs(settings) ||
-    (fill.namedLogs > 0 && fill.namedLogs + batches > namedLogsMax)
+    (fill.namedLogs > 0 && fill.namedLogs + batches > namedLogsMax) ||
+    (fill.namedFrames > 0 && fill.namedFrames + batches > namedFramesMax) ||
+    (fill.namedCommands > 0 && fill.namedCommands + batches > namedCommandsMax)
   );
 }
 

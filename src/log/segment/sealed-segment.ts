@@ -116,7 +116,7 @@ export class SealedSegment implements Segment {
   growingLogs(): ActiveLogIndex {
     const copy = new ActiveLogIndex();
     // Commands about named logs are not in the index: 0 stands for the logs that they name.
-    if (this.meta.namesLogs !== false) copy.touch(0);
+    if (this.meta.namesLogs !== false) copy.touch(0, true);
     const entries: [ordinal: number, id: LogId, offset: Offset, previous: RaftIndex][] = [];
     for (const id of this.logIds()) {
       const batches = this.batchesOf(id)!;

@@ -11,10 +11,10 @@ import { certain, syncNames, troubleOf } from "../../lib/disk/disk.ts";
 import type { RaftIndex, Term } from "../../types.ts";
 import { type ChainEnd, defaultAfter, endAfter } from "../frame/chain.ts";
 import type { LogSettings } from "../frame/command.ts";
-import { frameIndex, frameTimestampMs } from "../frame/frame.ts";
+import { frameIndex, frameLogId, frameTimestampMs } from "../frame/frame.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
-import { indexBody } from "../index/segment-index.ts";
+import { indexBody, isNamedBatch } from "../index/segment-index.ts";
 import type { LogState } from "../state/log-state.ts";
 import { emptyHead, type TableHead } from "../state/row-codec.ts";
 import { ActiveSegment } from "./active-segment.ts";
@@ -119,18 +119,26 @@ export class SegmentSet {
   runFrom(k: number, bytes: Uint8Array, positions: readonly number[], state: LogState): number {
     const active = this.#active;
     assert(active !== undefined, "no segment to write to");
-    const { base, bytes: storeBytes, entries, nextOffset, namedLogs } = fillOf(active);
+    const { base, bytes: storeBytes, entries, nextOffset, namedLogs, ...named } = fillOf(active);
     let next = nextOffset;
+    let { namedFrames, namedCommands } = named;
     let end = k + 1;
     while (end < positions.length - 1) {
       const at = positions[end]!;
-      next = defaultAfter(bytes, positions[end - 1]!, next);
+      const before = positions[end - 1]!;
+      next = defaultAfter(bytes, before, next);
+      if (frameLogId(bytes, before) !== 0) {
+        namedFrames++;
+        if (!isNamedBatch(bytes, before)) namedCommands++;
+      }
       const fill = {
         base,
         bytes: storeBytes + at - positions[k]!,
         entries: entries + end - k,
         nextOffset: next,
         namedLogs,
+        namedFrames,
+        namedCommands,
       };
       if (mustRoll(fill, bytes, at, state.settingsAt(frameIndex(bytes, at)))) break;
       end++;
@@ -387,6 +395,8 @@ const fillOf = ({ index, bytes, nextOffset, logs }: ActiveSegment): SegmentFill 
   entries: index.length,
   nextOffset,
   namedLogs: logs.touched,
+  namedFrames: logs.frames,
+  namedCommands: logs.commands,
 });
 
 function attempt(work: () => void, onFailure: (reason: unknown) => void): void {

@@ -54,6 +54,11 @@ export class CommittedRows {
     return this.#dirty.rows.size;
   }
 
+  /** What a start folds if the process ends now, and no checkpoint is under way: frames, and of them creates and deletes. */
+  get toFold(): { readonly frames: number; readonly names: number } {
+    return { frames: this.#dirty.frames, names: this.#dirty.names.size };
+  }
+
   /** True while a checkpoint is being written. */
   get isFrozen(): boolean {
     return this.#frozen !== undefined;

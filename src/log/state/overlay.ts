@@ -16,8 +16,11 @@ export class Overlay {
   readonly limited = new Set<LogId>();
   /** The names of logs that are there, for lists. */
   readonly sorted = new SortedNames();
+  /** How many frames made these changes. */
+  frames = 0;
 
   put(id: LogId, row: LogRow | undefined): void {
+    this.frames++;
     this.rows.set(id, row);
     if (row !== undefined && dueMsOf(row) !== undefined) this.limited.add(id);
     else this.limited.delete(id);

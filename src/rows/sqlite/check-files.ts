@@ -10,7 +10,10 @@ const [pageBytesAt, versionsAt, walVersion] = [16, 18, 2];
 /** @throws Fault "corrupt" with `why` "missing", "header" or "wal"; the error of the disk */
 export function checkFiles(disk: Disk, path: string): void {
   if (!disk.exists(path)) throw damagedRows(path, "missing");
-  const isSound = withReader(disk, path, (read) => isHeader(read(0, headerBytes)));
+  const isSound = withReader(disk, path, (read) => {
+    const header = new Uint8Array(headerBytes);
+    return read(header, 0) === headerBytes && isHeader(header);
+  });
   if (!isSound) throw damagedRows(path, "header");
   const log = walOf(path);
   if (!disk.exists(log)) return;
@@ -19,21 +22,17 @@ export function checkFiles(disk: Disk, path: string): void {
 }
 
 const isHeader = (header: Uint8Array): boolean =>
-  header.length === headerBytes &&
   Buffer.compare(header.subarray(0, fileMagic.length), fileMagic) === 0 &&
   header[pageBytesAt]! * 256 + header[pageBytesAt + 1]! === pageBytes &&
   header[versionsAt] === walVersion &&
   header[versionsAt + 1] === walVersion;
 
-type Read = (position: number, bytes: number) => Uint8Array;
+type Read = (target: Uint8Array, position: number) => number;
 
 function withReader<T>(disk: Disk, path: string, work: (read: Read) => T): T {
   const file = disk.open(path, "read");
   try {
-    return work((position, bytes) => {
-      const target = new Uint8Array(bytes);
-      return target.subarray(0, file.read(target, position));
-    });
+    return work((target, position) => file.read(target, position));
   } finally {
     file.close();
   }

@@ -111,7 +111,7 @@ export class RealReplica implements SimReplica {
       disk,
       store,
       rowStore,
-      rowCheckpoints: { rowsMax: 4, bytesMax: 6000 },
+      rowCheckpoints: { fewRows: 0, rowsMax: 4, bytesMax: 6000 },
       mapper: heapMapper(disk),
       newDirectoryId: directoryId(peer),
       frameCacheBytesMax: 1500,

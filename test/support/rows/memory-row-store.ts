@@ -88,6 +88,12 @@ export class MemoryRowStore implements RowStore {
     else this.#contents.set(generation, content);
   }
 
+  /** Returns a function that puts the content of a database back as it is now, as the copy of an older file does. */
+  copyOf(generation: number): () => void {
+    const content = this.#contents.get(generation)!;
+    return () => void this.#contents.set(generation, content);
+  }
+
   #readBase(path: string): { readonly head: RowsHead; readonly rows: readonly StoredRow[] } {
     const base = openBase(this.#disk, path);
     try {

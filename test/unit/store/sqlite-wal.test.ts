@@ -10,7 +10,11 @@ import { scratch } from "../../support/scratch.ts";
 const pageBytes = 4096;
 /** findWalDamage() on a log in memory. */
 const damageIn = (wal: Uint8Array): number | undefined =>
-  findWalDamage((position, bytes) => wal.subarray(position, position + bytes), pageBytes);
+  findWalDamage((target, position) => {
+    const found = wal.subarray(position, position + target.length);
+    target.set(found);
+    return found.length;
+  }, pageBytes);
 const frameBytes = pageBytes + 24;
 
 /** Databases and logs after each of some transactions, as SQLite wrote them, and what SQLite makes of them. */

@@ -101,6 +101,62 @@ test("a database from the future: it is not used after a directory was rolled ba
   assert.deepEqual(rowsOf(rolledBack), rows);
 });
 
+test("a database older than the first segment: it is not used, and the base and the frames give all rows", async () => {
+  const machine = simMachine("older than the start");
+  const log = await machine.open(settings);
+  const names = ["a", "b", "c", "d"];
+  for (const name of names) await log.change({ kind: "create", name, settings: {} });
+  for (let n = 0; n < 20; n++) await log.append(run(`default ${n}`));
+  await log.storedLog.rows.settled();
+  const older = databaseOf(log)!;
+  const putBack = machine.rowStore.copyOf(machine.rowStore.generations().at(-1)!);
+  // From here on no log is created or deleted, so the numbers of the older database are right, and its rows are not.
+  for (const name of names) {
+    for (let n = 0; n < 8; n++) await log.append(run(`${name} ${n}`), { log: { name } });
+    await log.trim(6, { log: { name } });
+  }
+  await log.trim((await log.bounds()).next);
+  await log.append(run("last"));
+  await log.storedLog.rows.settled();
+  assert.ok((await compact(log.storedLog)) > 0);
+  const rows = rowsOf(log);
+  const { firstIndex } = log.storedLog;
+  assert.ok(older > 4 && older < firstIndex - 1);
+  machine.disk.kill();
+  putBack();
+  const again = await machine.open(settings);
+  assert.equal(databaseOf(again), undefined);
+  assert.deepEqual(rowsOf(again), rows);
+  assert.deepEqual(
+    rows.map(({ lowest, next }) => [lowest, next]),
+    names.map(() => [6, 8]),
+  );
+  // The next checkpoint builds another one.
+  for (let n = 0; n < 20; n++) await again.append(run(`default ${n}`));
+  await again.storedLog.rows.settled();
+  assert.ok(databaseOf(again)! >= firstIndex);
+});
+
+test("segments without named logs that are removed: the next checkpoint is not older than the start", async () => {
+  const machine = simMachine("start passes the database");
+  const log = await machine.open(settings);
+  await fill(log, 0, 5);
+  for (let n = 0; n < 20; n++) await log.append(run(`default ${n}`));
+  await log.storedLog.rows.settled();
+  const rows = rowsOf(log);
+  for (let round = 0; round < 3; round++) {
+    for (let n = 0; n < 20; n++) await log.append(run(`more ${n}`));
+    await log.trim((await log.bounds()).next - 1);
+    log.storedLog.compact();
+    await log.storedLog.rows.settled();
+    assert.ok(databaseOf(log)! >= log.storedLog.firstIndex - 1);
+  }
+  machine.disk.kill();
+  const again = await machine.open(settings);
+  assert.notEqual(databaseOf(again), undefined);
+  assert.deepEqual(rowsOf(again), rows);
+});
+
 test("a failed checkpoint: it is written again, and the rows stay known meanwhile", async () => {
   const machine = simMachine("refused");
   const log = await machine.open(settings);

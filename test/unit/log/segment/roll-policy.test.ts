@@ -2,8 +2,15 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { defaultSettings } from "../../../../src/log/frame/command.ts";
 import { encodeFrame, encodeTrim } from "../../../../src/log/mod.ts";
-import { mustRoll } from "../../../../src/log/segment/roll-policy.ts";
+import {
+  couldRoll,
+  mustRoll,
+  namedCommandsMax,
+  namedFramesMax,
+} from "../../../../src/log/segment/roll-policy.ts";
 import { run } from "../../../support/log/logs.ts";
+
+const noNamed = { namedLogs: 0, namedFrames: 0, namedCommands: 0 };
 
 describe("limits", () => {
   const frame = (n: number, timestampMs = 0): Uint8Array =>
@@ -17,7 +24,7 @@ describe("limits", () => {
     bytes,
     entries,
     nextOffset: 0,
-    namedLogs: 0,
+    ...noNamed,
   });
 
   test("a segment is full by the size of its store, of its index, or by its age", () => {
@@ -37,6 +44,25 @@ describe("limits", () => {
     assert.equal(mustRoll(fill(0, 0), next, 0, { ...settings, segmentStoreBytesMax: 1 }), false);
   });
 
+  test("a segment is full by the frames and the commands that are about named logs", () => {
+    const next = frame(3);
+    const full = (named: Partial<typeof noNamed>): readonly [boolean, boolean] => [
+      mustRoll({ ...fill(100, 10), ...named }, next, 0, defaultSettings),
+      couldRoll({ ...fill(100, 10), ...named }, 10, 10, 0, defaultSettings),
+    ];
+    assert.deepEqual(full({}), [false, false]);
+    assert.deepEqual(full({ namedLogs: 16_383 }), [false, true]);
+    assert.deepEqual(full({ namedLogs: 16_384 }), [true, true]);
+    assert.deepEqual(full({ namedFrames: namedFramesMax - 10 }), [false, false]);
+    assert.deepEqual(full({ namedFrames: namedFramesMax - 1 }), [false, true]);
+    assert.deepEqual(full({ namedFrames: namedFramesMax }), [true, true]);
+    assert.deepEqual(full({ namedCommands: namedCommandsMax - 1 }), [false, true]);
+    assert.deepEqual(full({ namedCommands: namedCommandsMax }), [true, true]);
+    assert.deepEqual(full({ namedFrames: 4_000, namedCommands: 4_000 }), [false, false]);
+    const batches = mustRoll(fill(10_000_000, 500_000), next, 0, defaultSettings);
+    assert.equal(batches, false, "a segment of default alone has no such limit");
+  });
+
   test("a segment ends before a time, an offset or a position exceeds 32 bits", () => {
     const over = 2 ** 32;
     assert.equal(
@@ -51,7 +77,7 @@ describe("limits", () => {
 
 describe("trims and ages", () => {
   const base = { index: 1, offset: 10, timestampMs: 1000 };
-  const fill = { base, bytes: 500, entries: 3, nextOffset: 20, namedLogs: 0 };
+  const fill = { base, bytes: 500, entries: 3, nextOffset: 20, ...noNamed };
   const frame = (kind: 0 | 3, timestampMs: number, payload: Uint8Array): Uint8Array =>
     encodeFrame(
       { index: 4, term: 1, baseOffset: 20, timestampMs, recordCount: kind === 0 ? 1 : 0, kind },
@@ -65,7 +91,7 @@ describe("trims and ages", () => {
     assert.equal(rolls(frame(3, 1000, encodeTrim(20))), true);
     assert.equal(rolls(frame(3, 1000, encodeTrim(21))), true);
     assert.equal(rolls(frame(3, 1000, encodeTrim(19))), false);
-    const nothing = { base: { ...base, offset: 20 }, bytes: 500, entries: 3, nextOffset: 20, namedLogs: 0 };
+    const nothing = { base: { ...base, offset: 20 }, bytes: 500, entries: 3, nextOffset: 20, ...noNamed };
     assert.equal(mustRoll(nothing, frame(3, 1000, encodeTrim(20)), 0, defaultSettings), false);
   });
 
