@@ -12,6 +12,7 @@ import { encodeFooter, indexHeaderBytes, type SealFacts } from "../index/index-f
 import type { ActiveLogIndex, LogBatches } from "../index/log-index.ts";
 import { type ActiveIndex, entryBytes, lastAtOrBefore, type OffsetIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed, isNamedBatch, type LastBatch } from "../index/segment-index.ts";
+import type { SegmentFill } from "./roll-policy.ts";
 import { firstOf, readStore, type Segment, type SegmentMeta } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
@@ -101,6 +102,13 @@ export class ActiveSegment implements Segment {
   get lastTimestampMs(): number {
     const k = lastAtOrBefore(this.index, this.nextOffset - 1);
     return k < 0 ? this.meta.baseTimestampMs : this.index.timestampMs(k);
+  }
+
+  /** How full it is. */
+  get fill(): SegmentFill {
+    const { index, bytes, nextOffset, logs } = this;
+    const named = { namedLogs: logs.touched, namedFrames: logs.frames, namedCommands: logs.commands };
+    return { base: index.base, bytes, entries: index.length, nextOffset, ...named };
   }
 
   lookup<T>(find: (index: OffsetIndex) => T): T {

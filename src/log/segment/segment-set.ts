@@ -21,7 +21,7 @@ import { ActiveSegment } from "./active-segment.ts";
 import { type Catalog, type CatalogChanges, catalogChange, type LogStart, type RowFiles } from "./catalog.ts";
 import { segmentOfIndex } from "./find-segment.ts";
 import { NextSegment } from "./next-segment.ts";
-import { couldRoll, mustRoll, type SegmentFill } from "./roll-policy.ts";
+import { couldRoll, mustRoll } from "./roll-policy.ts";
 import { SealedSegment, type SealedSegments } from "./sealed-segment.ts";
 import { baseOf, firstOf, type Segment, type SegmentMeta } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
@@ -112,14 +112,14 @@ export class SegmentSet {
   mustRoll(bytes: Uint8Array, at: number, state: LogState): boolean {
     const active = this.#active;
     if (active === undefined) return true;
-    return mustRoll(fillOf(active), bytes, at, state.settingsAt(frameIndex(bytes, at)));
+    return mustRoll(active.fill, bytes, at, state.settingsAt(frameIndex(bytes, at)));
   }
 
   /** Returns the first frame after frame `k` that does not go into the active segment with it. */
   runFrom(k: number, bytes: Uint8Array, positions: readonly number[], state: LogState): number {
     const active = this.#active;
     assert(active !== undefined, "no segment to write to");
-    const { base, bytes: storeBytes, entries, nextOffset, namedLogs, ...named } = fillOf(active);
+    const { base, bytes: storeBytes, entries, nextOffset, namedLogs, ...named } = active.fill;
     let next = nextOffset;
     let { namedFrames, namedCommands } = named;
     let end = k + 1;
@@ -226,9 +226,7 @@ export class SegmentSet {
     settings: LogSettings,
   ): boolean {
     const active = this.#active;
-    return (
-      active === undefined || couldRoll(fillOf(active), ahead.bytes, ahead.batches, timestampMs, settings)
-    );
+    return active === undefined || couldRoll(active.fill, ahead.bytes, ahead.batches, timestampMs, settings);
   }
 
   /** Cuts off everything from `from` on, durably. `end` is the end of what stays. A refusal of the disk changes nothing. */
@@ -388,16 +386,6 @@ export class SegmentSet {
     this.#pendingRemovals = [];
   }
 }
-
-const fillOf = ({ index, bytes, nextOffset, logs }: ActiveSegment): SegmentFill => ({
-  base: index.base,
-  bytes,
-  entries: index.length,
-  nextOffset,
-  namedLogs: logs.touched,
-  namedFrames: logs.frames,
-  namedCommands: logs.commands,
-});
 
 function attempt(work: () => void, onFailure: (reason: unknown) => void): void {
   try {

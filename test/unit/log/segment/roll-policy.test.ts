@@ -12,23 +12,42 @@ import { run } from "../../../support/log/logs.ts";
 
 const noNamed = { namedLogs: 0, namedFrames: 0, namedCommands: 0 };
 
-describe("limits", () => {
-  const frame = (n: number, timestampMs = 0): Uint8Array =>
-    encodeFrame(
-      { index: n + 1, term: 1, baseOffset: n, timestampMs, recordCount: 1, kind: 0 },
-      run("hello world").bytes,
-      0,
-    );
-  const fill = (bytes: number, entries: number) => ({
-    base: { index: 1, offset: 0, timestampMs: 0 },
-    bytes,
-    entries,
-    nextOffset: 0,
-    ...noNamed,
-  });
+const smallFrame = (n: number, timestampMs = 0): Uint8Array =>
+  encodeFrame(
+    { index: n + 1, term: 1, baseOffset: n, timestampMs, recordCount: 1, kind: 0 },
+    run("hello world").bytes,
+    0,
+  );
+const fillOf = (bytes: number, entries: number) => ({
+  base: { index: 1, offset: 0, timestampMs: 0 },
+  bytes,
+  entries,
+  nextOffset: 0,
+  ...noNamed,
+});
 
+test("a segment is full by the frames and the commands that are about named logs", () => {
+  const next = smallFrame(3);
+  const full = (named: Partial<typeof noNamed>): readonly [boolean, boolean] => [
+    mustRoll({ ...fillOf(100, 10), ...named }, next, 0, defaultSettings),
+    couldRoll({ ...fillOf(100, 10), ...named }, 10, 10, 0, defaultSettings),
+  ];
+  assert.deepEqual(full({}), [false, false]);
+  assert.deepEqual(full({ namedLogs: 16_383 }), [false, true]);
+  assert.deepEqual(full({ namedLogs: 16_384 }), [true, true]);
+  assert.deepEqual(full({ namedFrames: namedFramesMax - 10 }), [false, false]);
+  assert.deepEqual(full({ namedFrames: namedFramesMax - 1 }), [false, true]);
+  assert.deepEqual(full({ namedFrames: namedFramesMax }), [true, true]);
+  assert.deepEqual(full({ namedCommands: namedCommandsMax - 1 }), [false, true]);
+  assert.deepEqual(full({ namedCommands: namedCommandsMax }), [true, true]);
+  assert.deepEqual(full({ namedFrames: 4_000, namedCommands: 4_000 }), [false, false]);
+  const batches = mustRoll(fillOf(10_000_000, 500_000), next, 0, defaultSettings);
+  assert.equal(batches, false, "a segment of default alone has no such limit");
+});
+
+describe("limits", () => {
   test("a segment is full by the size of its store, of its index, or by its age", () => {
-    const next = frame(3, 50);
+    const next = smallFrame(3, 50);
     const settings = {
       ...defaultSettings,
       segmentStoreBytesMax: 3 * next.length,
@@ -36,42 +55,23 @@ describe("limits", () => {
       segmentAgeMaxMs: 50,
     };
     const rolls = (bytes: number, entries: number): boolean =>
-      mustRoll(fill(bytes, entries), next, 0, settings);
+      mustRoll(fillOf(bytes, entries), next, 0, settings);
     assert.equal(rolls(2 * next.length, 2), false);
     assert.equal(rolls(2 * next.length + 1, 2), true);
     assert.equal(rolls(next.length, 3), true);
-    assert.equal(mustRoll(fill(0, 1), frame(3, 51), 0, settings), true);
-    assert.equal(mustRoll(fill(0, 0), next, 0, { ...settings, segmentStoreBytesMax: 1 }), false);
-  });
-
-  test("a segment is full by the frames and the commands that are about named logs", () => {
-    const next = frame(3);
-    const full = (named: Partial<typeof noNamed>): readonly [boolean, boolean] => [
-      mustRoll({ ...fill(100, 10), ...named }, next, 0, defaultSettings),
-      couldRoll({ ...fill(100, 10), ...named }, 10, 10, 0, defaultSettings),
-    ];
-    assert.deepEqual(full({}), [false, false]);
-    assert.deepEqual(full({ namedLogs: 16_383 }), [false, true]);
-    assert.deepEqual(full({ namedLogs: 16_384 }), [true, true]);
-    assert.deepEqual(full({ namedFrames: namedFramesMax - 10 }), [false, false]);
-    assert.deepEqual(full({ namedFrames: namedFramesMax - 1 }), [false, true]);
-    assert.deepEqual(full({ namedFrames: namedFramesMax }), [true, true]);
-    assert.deepEqual(full({ namedCommands: namedCommandsMax - 1 }), [false, true]);
-    assert.deepEqual(full({ namedCommands: namedCommandsMax }), [true, true]);
-    assert.deepEqual(full({ namedFrames: 4_000, namedCommands: 4_000 }), [false, false]);
-    const batches = mustRoll(fill(10_000_000, 500_000), next, 0, defaultSettings);
-    assert.equal(batches, false, "a segment of default alone has no such limit");
+    assert.equal(mustRoll(fillOf(0, 1), smallFrame(3, 51), 0, settings), true);
+    assert.equal(mustRoll(fillOf(0, 0), next, 0, { ...settings, segmentStoreBytesMax: 1 }), false);
   });
 
   test("a segment ends before a time, an offset or a position exceeds 32 bits", () => {
     const over = 2 ** 32;
     assert.equal(
-      mustRoll(fill(0, 1), frame(1, over), 0, { ...defaultSettings, segmentAgeMaxMs: 2 * over }),
+      mustRoll(fillOf(0, 1), smallFrame(1, over), 0, { ...defaultSettings, segmentAgeMaxMs: 2 * over }),
       true,
     );
-    assert.equal(mustRoll(fill(0, 1), frame(over), 0, defaultSettings), true);
+    assert.equal(mustRoll(fillOf(0, 1), smallFrame(over), 0, defaultSettings), true);
     const huge = { ...defaultSettings, segmentStoreBytesMax: 4 * over };
-    assert.equal(mustRoll(fill(over, 1), frame(1), 0, huge), true);
+    assert.equal(mustRoll(fillOf(over, 1), smallFrame(1), 0, huge), true);
   });
 });
 
