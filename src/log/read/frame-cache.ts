@@ -1,9 +1,10 @@
 /**
  * The newest frames in memory: peers and tails at the end of the log get them without a read from the disk.
  *
- * Frames come in groups, each one the buffer that is written to disk; they are never copied. Once a group is committed,
- * its data frames are handed out as slices, the same object to all tails. The cache is limited in bytes and in groups. The
- * oldest groups are dropped first, but none that is not on disk yet.
+ * Frames come in groups, each one the buffer that is written to disk; they are never copied. Committed data frames are
+ * handed out as slices, the same object to all tails. Those of `default` are made when they are committed, those of a named
+ * log when they are read: a log with few readers costs nothing more than its frames. The cache is limited in bytes and in
+ * groups. The oldest groups are dropped first, but none that is not on disk yet.
  */
 import type { BatchSlice, LogId, Offset, RaftIndex, Term } from "../../types.ts";
 import { type ChainEnd, linkOfFrame } from "../frame/chain.ts";
@@ -11,7 +12,6 @@ import {
   batchKind,
   frameBaseOffset,
   frameBytes,
-  frameIndex,
   frameKind,
   frameLogId,
   frameNextOffset,
@@ -28,20 +28,23 @@ import {
 /** Slices that are handed to tails have about this size at most. */
 const sliceBytes = 256 * 1024;
 
+/** Slices of named logs that are kept. */
+const keptMax = 1024;
+
 /** What findBatch() found. Without a batch, `index` is where to look on. */
 export interface FoundBatch {
   readonly index: RaftIndex;
-  /** Its first record is at `offset`. The slice can begin before it. */
-  readonly batch: { readonly id: LogId; readonly offset: Offset; readonly slice: BatchSlice } | undefined;
+  readonly batch: { readonly id: LogId; readonly slice: BatchSlice } | undefined;
 }
 
 export class FrameCache {
   readonly #bytesMax: number;
   readonly #groupsMax: number;
   #groups: PlacedGroup[] = [];
-  /** The slices of `default`, and those of each named log, in the order of their offsets. */
+  /** The slices of `default`, in the order of their offsets. */
   #slices: BatchSlice[] = [];
-  readonly #named = new Map<LogId, BatchSlice[]>();
+  /** The last slices of named logs that were read, by the index of their first frame. */
+  readonly #kept = new Map<RaftIndex, BatchSlice>();
   #bytes = 0;
 
   constructor(bytesMax: number, groupsMax = 4096) {
@@ -56,27 +59,45 @@ export class FrameCache {
     if (this.#bytes > this.#bytesMax || this.#groups.length > this.#groupsMax) this.#evict(durable);
   }
 
-  /** The frames `from … to` are committed: makes slices of them. */
+  /** The frames `from … to` are committed: makes slices of those of `default`. */
   expose(from: RaftIndex, to: RaftIndex): void {
     for (let g = this.#groupOf(from); g >= 0 && g < this.#groups.length; g++) {
       const group = this.#groups[g]!;
       if (group.first > to) break;
       const low = Math.max(from, group.first) - group.first;
       const high = Math.min(to, lastOfGroup(group)) - group.first;
-      for (const { logId, slice } of dataSlices(group, low, high)) {
-        if (logId === 0) this.#slices.push(slice);
-        else this.#addNamed(logId, slice);
+      for (let k = low; k <= high; k++) {
+        if (!isDataOf(group, k, 0)) continue;
+        const { slice, next } = sliceFrom(group, k, high);
+        this.#slices.push(slice);
+        k = next - 1;
       }
     }
   }
 
-  /** The slice that holds this committed offset of a log, or undefined if it is not cached. */
-  sliceAt(offset: Offset, logId: LogId = 0): BatchSlice | undefined {
-    const slices = logId === 0 ? this.#slices : (this.#named.get(logId) ?? []);
-    const slice = slices[sliceIndex(slices, offset)];
+  /** The slice that holds this committed offset of `default`, or undefined if it is not cached. */
+  sliceAt(offset: Offset): BatchSlice | undefined {
+    const slice = this.#slices[sliceIndex(this.#slices, offset)];
     return slice !== undefined && offset >= slice.firstOffset && offset < slice.nextOffset
       ? slice
       : undefined;
+  }
+
+  /**
+   * The data frames of one log from the one at `from` on, up to `to`. What is up to `to` is committed. Undefined if `from` is
+   * not cached, or is no data frame.
+   */
+  sliceFrom(from: RaftIndex, to: RaftIndex): BatchSlice | undefined {
+    const kept = this.#kept.get(from);
+    if (kept !== undefined) return kept;
+    const group = this.#groups[this.#groupOf(from)];
+    const k = group === undefined ? 0 : from - group.first;
+    if (group === undefined || frameKind(group.bytes, group.positions[k]!) !== batchKind.data)
+      return undefined;
+    const { slice } = sliceFrom(group, k, Math.min(to, lastOfGroup(group)) - group.first);
+    if (this.#kept.size >= keptMax) this.#kept.clear();
+    this.#kept.set(from, slice);
+    return slice;
   }
 
   /** The slices from the one that holds `offset` on: at most `maxBytes`, at least one. Empty if it is not cached. */
@@ -135,10 +156,7 @@ export class FrameCache {
         const id = frameLogId(bytes, at);
         if (asked?.id !== id) asked = { id, wanted: isWanted(id) };
         if (!asked.wanted) continue;
-        const offset = frameBaseOffset(bytes, at);
-        const slice = this.sliceAt(offset, id);
-        if (slice === undefined) return index === from ? undefined : { index, batch: undefined };
-        return { index, batch: { id, offset, slice } };
+        return { index, batch: { id, slice: this.sliceFrom(index, to)! } };
       }
     }
     return { index, batch: undefined };
@@ -176,7 +194,7 @@ export class FrameCache {
   clear(): void {
     this.#groups = [];
     this.#slices = [];
-    this.#named.clear();
+    this.#kept.clear();
     this.#bytes = 0;
   }
 
@@ -197,17 +215,8 @@ export class FrameCache {
     const kept = oldest.defaultBase;
     const stale = this.#slices.findIndex((slice) => slice.firstOffset >= kept);
     this.#slices.splice(0, stale < 0 ? this.#slices.length : stale);
-    for (const [logId, slices] of this.#named) {
-      const first = slices.findIndex(({ frames }) => frameIndex(frames, 0) >= oldest.first);
-      if (first < 0) this.#named.delete(logId);
-      else slices.splice(0, first);
-    }
-  }
-
-  #addNamed(logId: LogId, slice: BatchSlice): void {
-    const slices = this.#named.get(logId);
-    if (slices === undefined) this.#named.set(logId, [slice]);
-    else slices.push(slice);
+    // A slice keeps the buffer of its group in memory.
+    this.#kept.clear();
   }
 
   /** The ordinal of the group that holds this index, or −1. */
@@ -239,39 +248,31 @@ function frameOf(group: FrameGroup, index: RaftIndex): Uint8Array {
   return group.bytes.subarray(group.positions[k]!, group.positions[k + 1]!);
 }
 
-/** The data frames `low … high` of a group as slices of one log each, which end at other frames and near sliceBytes. */
-function dataSlices(
+function isDataOf({ bytes, positions }: FrameGroup, k: number, logId: LogId): boolean {
+  const at = positions[k]!;
+  return frameKind(bytes, at) === batchKind.data && frameLogId(bytes, at) === logId;
+}
+
+/**
+ * Data frames of one log from frame `from` of a group on: up to `to`, to the next frame of another kind, and to sliceBytes.
+ * `next` is the frame after them.
+ */
+function sliceFrom(
   group: FrameGroup,
-  low: number,
-  high: number,
-): { readonly logId: LogId; readonly slice: BatchSlice }[] {
+  from: number,
+  to: number,
+): { readonly slice: BatchSlice; readonly next: number } {
   const { bytes, positions } = group;
-  const found: { logId: LogId; slice: BatchSlice }[] = [];
-  for (let k = low; k <= high; ) {
-    const start = positions[k]!;
-    if (frameKind(bytes, start) !== batchKind.data) {
-      k++;
-      continue;
-    }
-    const logId = frameLogId(bytes, start);
-    let lastAt = start;
-    while (
-      k <= high &&
-      frameKind(bytes, positions[k]!) === batchKind.data &&
-      frameLogId(bytes, positions[k]!) === logId &&
-      (positions[k] === start || positions[k + 1]! - start <= sliceBytes)
-    ) {
-      lastAt = positions[k]!;
-      k++;
-    }
-    const slice = {
-      frames: bytes.subarray(start, positions[k]!),
-      firstOffset: frameBaseOffset(bytes, start),
-      nextOffset: frameNextOffset(bytes, lastAt),
-    };
-    found.push({ logId, slice });
-  }
-  return found;
+  const start = positions[from]!;
+  const logId = frameLogId(bytes, start);
+  let next = from + 1;
+  while (next <= to && positions[next + 1]! - start <= sliceBytes && isDataOf(group, next, logId)) next++;
+  const slice = {
+    frames: bytes.subarray(start, positions[next]!),
+    firstOffset: frameBaseOffset(bytes, start),
+    nextOffset: frameNextOffset(bytes, positions[next - 1]!),
+  };
+  return { slice, next };
 }
 
 /** The frame of `slice` that holds `offset`, as a slice. */

@@ -8,11 +8,12 @@
 import { Fault } from "../../fault.ts";
 import { Broadcast } from "../../lib/broadcast.ts";
 import type { BatchSlice, Bounds, LogId, Offset, RaftIndex } from "../../types.ts";
+import { frameLogId } from "../frame/frame.ts";
 import { type LogBatches, lastBatchAt } from "../index/log-index.ts";
 import { segmentOfIndex } from "../segment/find-segment.ts";
 import type { Segment } from "../segment/segment.ts";
 import type { LogRow } from "../state/log-row.ts";
-import { type FrameCache, frameSlice } from "./frame-cache.ts";
+import type { FrameCache } from "./frame-cache.ts";
 import { gatherBatches } from "./gather-batches.ts";
 import type { RecordReader, TailedLog } from "./log-tail.ts";
 import { outOfRange, partOf } from "./reader.ts";
@@ -98,25 +99,19 @@ export class LogView implements TailedLog, RecordReader {
   read(offset: Offset): BatchSlice {
     const { bounds } = this;
     if (offset < bounds.lowest || offset >= bounds.next) throw outOfRange(offset, bounds);
-    const newest = this.#log.frameCache.sliceAt(offset, this.id);
-    return newest === undefined ? this.#fromDisk(offset, 0) : frameSlice(newest, offset);
+    return this.#read(offset, 0);
   }
 
   take(offset: Offset, maxBytes: number, buffer?: Uint8Array): BatchSlice | undefined {
     const { bounds } = this;
     if (offset === bounds.next) return undefined;
     if (offset < bounds.lowest || offset > bounds.next) throw outOfRange(offset, bounds);
-    const newest = this.#log.frameCache.sliceAt(offset, this.id);
-    if (newest === undefined) return this.#fromDisk(offset, maxBytes, buffer);
-    const isWhole = newest.firstOffset === offset && newest.frames.length <= maxBytes;
-    return isWhole ? newest : partOf(newest, offset, maxBytes);
+    return this.#read(offset, maxBytes, buffer);
   }
 
   batchBytes(offset: Offset): number {
     const row = this.row;
     if (row === undefined || offset < row.lowest || offset >= row.next) return 0;
-    const newest = this.#log.frameCache.sliceAt(offset, this.id);
-    if (newest !== undefined) return frameSlice(newest, offset).frames.length;
     const { segment, batches, i } = this.#find(offset);
     const k = batches.ordinal(i);
     return segment.lookup(
@@ -140,8 +135,23 @@ export class LogView implements TailedLog, RecordReader {
     return Math.min(row.next, Math.max(row.lowest, found));
   }
 
-  #fromDisk(offset: Offset, bytesMax: number, buffer?: Uint8Array): BatchSlice {
-    const { segment, batches, i: first, hinted = 0 } = this.#find(offset);
+  #read(offset: Offset, bytesMax: number, buffer?: Uint8Array): BatchSlice {
+    const place = this.#find(offset);
+    return this.#fromMemory(offset, place, bytesMax) ?? this.#fromDisk(offset, place, bytesMax, buffer);
+  }
+
+  /** Undefined if the batch is not in memory. */
+  #fromMemory(offset: Offset, { segment, batches, i }: Place, bytesMax: number): BatchSlice | undefined {
+    const { commitIndex, frameCache } = this.#log;
+    const newest = frameCache.sliceFrom(segment.first + batches.ordinal(i), commitIndex);
+    if (newest === undefined || frameLogId(newest.frames, 0) !== this.id) return undefined;
+    if (newest.firstOffset > offset || newest.nextOffset <= offset) return undefined;
+    const isWhole = newest.firstOffset === offset && newest.frames.length <= bytesMax;
+    return isWhole ? newest : partOf(newest, offset, bytesMax);
+  }
+
+  #fromDisk(offset: Offset, place: Place, bytesMax: number, buffer?: Uint8Array): BatchSlice {
+    const { segment, batches, i: first, hinted = 0 } = place;
     const runsMax = this.#last?.offset === offset ? runsMaxNext : runsMaxFirst;
     const limits = { bytesMax, runsMax, commitIndex: this.#log.commitIndex };
     const read = gatherBatches(segment, this.id, { batches, first, hinted }, limits, buffer);

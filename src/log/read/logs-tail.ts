@@ -243,9 +243,8 @@ export class LogsTail implements MultiTail, WatchingTail {
     if (found === undefined) return this.#nextFromDisk(maxBytes);
     this.#pass(found.index);
     if (found.batch === undefined) return found.index > commitIndex ? undefined : "later";
-    const { id, offset, slice } = found.batch;
-    const isWhole = slice.firstOffset === offset && slice.frames.length <= maxBytes;
-    const part = isWhole ? slice : partOf(slice, offset, maxBytes);
+    const { id, slice } = found.batch;
+    const part = slice.frames.length <= maxBytes ? slice : partOf(slice, slice.firstOffset, maxBytes);
     return this.#shown(id, found.index, framesIn(part.frames), part);
   }
 

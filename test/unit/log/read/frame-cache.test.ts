@@ -10,6 +10,7 @@ function groupOf(
   first: number,
   firstOffset: number,
   kinds: readonly (keyof typeof batchKind)[],
+  logIds: readonly number[] = [],
 ): PlacedGroup {
   let baseOffset = firstOffset;
   const frames = kinds.map((name, k) => {
@@ -21,6 +22,7 @@ function groupOf(
       timestampMs: 0,
       recordCount,
       kind: batchKind[name],
+      logId: logIds[k] ?? 0,
     };
     baseOffset += recordCount;
     return encodeFrame(header, recordCount === 0 ? new Uint8Array(0) : run("value").bytes, 0);
@@ -57,6 +59,22 @@ test("committed frames are slices, which end at batches without records", () => 
   assert.equal(cache.sliceAt(1), cache.sliceAt(0));
   assert.deepEqual(frameSlice(cache.sliceAt(0)!, 1).firstOffset, 1);
   assert.equal(cache.sliceAt(3), undefined);
+});
+
+test("a slice of a named log is made when it is read: its frames up to another log's, the same for all", () => {
+  const cache = new FrameCache(1e6);
+  cache.add(groupOf(1, 0, ["data", "data", "data", "data", "noOp"], [7, 7, 7, 8, 0]), 0);
+  cache.expose(1, 2);
+  const first = cache.sliceFrom(1, 2)!;
+  assert.deepEqual([first.firstOffset, first.nextOffset], [0, 2], "the third frame is not committed");
+  cache.expose(3, 5);
+  assert.equal(cache.sliceFrom(1, 5), first);
+  const second = cache.sliceFrom(2, 5)!;
+  assert.deepEqual([second.firstOffset, second.nextOffset], [1, 3]);
+  assert.equal(cache.sliceFrom(5, 5), undefined);
+  assert.equal(cache.sliceFrom(6, 6), undefined);
+  assert.equal(cache.sliceAt(0), undefined, "that is an offset of default");
+  assert.deepEqual(cache.findBatch(3, 5, (id) => id === 8, 10)?.batch?.slice.firstOffset, 3);
 });
 
 test("the oldest groups are dropped beyond the limit, but none that is not on disk", () => {

@@ -72,8 +72,12 @@ test("take, read, batchBytes and seekTime agree with the records, over many segm
 });
 
 test("a frame of another log is not shown, wherever an index leads", async () => {
+  for (const frameCacheBytesMax of [0, 1 << 20]) await readWithWrongIndex(frameCacheBytesMax);
+});
+
+async function readWithWrongIndex(frameCacheBytesMax: number): Promise<void> {
   const machine = simMachine(6);
-  const log = await machine.open({ segmentStoreBytesMax: 1000 }, { frameCacheBytesMax: 0 });
+  const log = await machine.open({ segmentStoreBytesMax: 1000 }, { frameCacheBytesMax });
   for (const name of ["a", "b"]) await log.change({ kind: "create", name, settings: {} });
   for (let n = 0; n < 30; n++)
     for (const name of ["a", "b"]) await log.append(run(`${name} ${n}`), { log: { name } });
@@ -92,7 +96,7 @@ test("a frame of another log is not shown, wherever an index leads", async () =>
     }
   }
   assert.ok(refused > 0);
-});
+}
 
 test("a node that has not applied the delete of a log whose segments are gone is behind, and does not crash", async () => {
   const machine = simMachine(7);
