@@ -45,6 +45,7 @@ export interface WrittenExtent {
 /** Beyond this, views that no reader uses are dropped. */
 const viewsMax = 1_000;
 const viewsLooked = 4;
+const noLogs: ReadonlySet<LogId> = new Set();
 
 export class CommittedLog implements ReadableLog, FollowedLog {
   readonly frameCache: FrameCache;
@@ -71,7 +72,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     if (this.#dropped.get(id)?.deref() === undefined) this.#dropped.delete(id);
   });
   /** The named logs that changed with the commit that is under way, and their views. */
-  #changedLogs: readonly LogId[] = [];
+  #changedLogs: ReadonlySet<LogId> = noLogs;
   readonly #woken: LogView[] = [];
   #resets = 0;
 
@@ -136,7 +137,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     const from = this.#commitIndex + 1;
     const { next } = this.#bounds;
     this.frameCache.expose(from, to);
-    this.#changedLogs = [];
+    this.#changedLogs = noLogs;
     this.#state.commitTo(to);
     this.#commitIndex = to;
     this.refreshBounds();
@@ -144,7 +145,8 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     this.saveAtBoundary(written);
     this.#changed.notify();
     for (const view of this.#woken.splice(0)) view.changed.notify();
-    const changed = this.#bounds.next > next ? [0, ...this.#changedLogs] : this.#changedLogs;
+    if (this.tails.size === 0) return;
+    const changed = this.#bounds.next > next ? [0, ...this.#changedLogs] : [...this.#changedLogs];
     if (changed.length > 0) this.tails.committed(from, changed, (id) => this.row(id)?.name);
   }
 
@@ -233,7 +235,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     this.tails.wakeAll();
   }
 
-  readonly #logsChanged = (ids: readonly LogId[]): void => {
+  readonly #logsChanged = (ids: ReadonlySet<LogId>): void => {
     this.#changedLogs = ids;
     for (const id of ids) {
       const view = this.#views.get(id) ?? this.#dropped.get(id)?.deref();

@@ -12,6 +12,7 @@ export {
   chainStart,
   checkDefaultOffset,
   checkLink,
+  defaultAfter,
   endAfter,
   linkOfFrame,
   scanStore,

@@ -6,6 +6,7 @@ export {
   emptyConfState,
   type HardState,
   type InitialState,
+  limitBytes,
   type Member,
   type Message,
   type MessageType,

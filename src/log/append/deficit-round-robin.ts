@@ -58,9 +58,8 @@ export class DeficitRoundRobin<Unit, Flow extends WaitingFlow<Unit>> {
   take(budgetBytes: number): Iterable<readonly Unit[]> {
     const taken = new Map<Flow, Unit[]>();
     let leftBytes = budgetBytes;
-    for (;;) {
-      const [flow] = this.#ring;
-      if (flow === undefined) return taken.values();
+    // A flow that is added again comes again, after the others.
+    for (const flow of this.#ring) {
       if (this.#inTurn !== flow) flow.deficit += this.#quantumBytes;
       this.#inTurn = flow;
       let bytes = flow.firstBytes();
@@ -77,5 +76,6 @@ export class DeficitRoundRobin<Unit, Flow extends WaitingFlow<Unit>> {
       if (bytes === undefined) flow.deficit = 0;
       else this.#ring.add(flow);
     }
+    return taken.values();
   }
 }

@@ -20,13 +20,24 @@ export class GroupBufferPool {
 
   /** Returns a buffer of at least `bytes` bytes. The caller owns what it takes with take(). */
   reserve(bytes: number): Uint8Array {
+    this.#makeRoom(bytes);
+    return this.#block.subarray(this.#used);
+  }
+
+  /** Returns a buffer of `bytes` bytes, which the caller owns. */
+  cut(bytes: number): Uint8Array {
+    this.#makeRoom(bytes);
+    this.#used += bytes;
+    return this.#block.subarray(this.#used - bytes, this.#used);
+  }
+
+  #makeRoom(bytes: number): void {
     if (this.#block.length - this.#used < bytes) {
       // The memory of a Buffer is not zeroed. A plain Uint8Array is returned, because slice() of a Buffer does not copy.
       const size = Math.min(blockBytesMax, Math.max(blockBytesMin, groupsPerBlock * bytes));
       this.#block = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(bytes, size)).buffer);
       this.#used = 0;
     }
-    return this.#block.subarray(this.#used);
   }
 
   /** Takes the first `bytes` bytes of `buffer`, the newest that reserve() returned. The rest is for the next group. */

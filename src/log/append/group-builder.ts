@@ -40,6 +40,8 @@ export interface DraftTarget {
   readonly baseOffset: Offset;
 }
 
+const ofDefault: DraftTarget = { logId: 0, baseOffset: 0 };
+
 interface Draft {
   /** Undefined for `default`, of which the offset is known only when the draft is sealed. */
   readonly target: DraftTarget | undefined;
@@ -164,10 +166,23 @@ export class GroupBuilder {
 
   /** Returns the frames as drafts, one after another in one buffer. Nothing may be added afterwards. */
   drafts(): Uint8Array[] {
-    return this.#drafts.map(({ target, start, end, count, kind, producer }) => {
-      writeDraft(this.#bytes, start, end, { recordCount: count, kind, ...target }, producer);
-      return this.#bytes.subarray(start, end);
-    });
+    const drafts: Uint8Array[] = [];
+    this.#write(this.#bytes, 0, drafts);
+    return drafts;
+  }
+
+  /** Writes the same to `at` of another buffer, and adds the frames to `drafts`. */
+  copyDrafts(buffer: Uint8Array, at: number, drafts: Uint8Array[]): void {
+    buffer.set(this.#bytes.subarray(0, this.#used), at);
+    this.#write(buffer, at, drafts);
+  }
+
+  #write(buffer: Uint8Array, at: number, drafts: Uint8Array[]): void {
+    for (const { target, start, end, count: recordCount, kind, producer } of this.#drafts) {
+      const { logId, baseOffset } = target ?? ofDefault;
+      writeDraft(buffer, at + start, at + end, { recordCount, kind, logId, baseOffset }, producer);
+      drafts.push(buffer.subarray(at + start, at + end));
+    }
   }
 
   /** The last batch, if the run may be added to it. */
@@ -192,10 +207,7 @@ export class GroupBuilder {
   }
 
   #newBuffer(bytes: number): Uint8Array {
-    const buffer = this.#pool.reserve(bytes);
-    if (!this.#sideBySide) return buffer;
-    this.#pool.take(buffer, bytes);
-    return buffer.subarray(0, bytes);
+    return this.#sideBySide ? this.#pool.cut(bytes) : this.#pool.reserve(bytes);
   }
 }
 

@@ -18,7 +18,8 @@ export class WriteGroup {
   readonly usedBytes: number;
   /** The number of frames. */
   readonly batches: number;
-  readonly #of = new Map<LogId, QueuedGroup[]>();
+  /** The number of the first part of each log. */
+  readonly #firstOf = new Map<LogId, number>();
   readonly #pool: GroupBufferPool;
 
   /** `parts` is not empty. Several are joined in a buffer of the pool. */
@@ -27,12 +28,11 @@ export class WriteGroup {
     this.#pool = pool;
     this.hasRecords = parts.some(({ hasRecords }) => hasRecords);
     let [usedBytes, batches] = [0, 0];
-    for (const part of parts) {
-      usedBytes += part.builder.usedBytes;
-      batches += part.builder.batches;
-      const known = this.#of.get(part.logId);
-      if (known === undefined) this.#of.set(part.logId, [part]);
-      else known.push(part);
+    for (let at = 0; at < parts.length; at++) {
+      const { builder, logId } = parts[at]!;
+      usedBytes += builder.usedBytes;
+      batches += builder.batches;
+      if (at === 0 || parts[at - 1]!.logId !== logId) this.#firstOf.set(logId, at);
     }
     this.usedBytes = usedBytes;
     this.batches = batches;
@@ -45,7 +45,11 @@ export class WriteGroup {
 
   /** The parts of this log. */
   of(logId: LogId): readonly QueuedGroup[] {
-    return this.#of.get(logId) ?? noParts;
+    const first = this.#firstOf.get(logId);
+    if (first === undefined) return noParts;
+    let end = first + 1;
+    while (this.parts[end]?.logId === logId) end++;
+    return this.parts.slice(first, end);
   }
 
   /** How many records of this log it has. */
@@ -74,16 +78,17 @@ export class WriteGroup {
    * added to the parts afterwards.
    */
   drafts(): Uint8Array[] {
-    const drafts = this.parts.flatMap(({ builder }) => builder.drafts());
-    if (this.parts.length === 1) return drafts;
+    const [only] = this.parts;
+    if (this.parts.length === 1) return only!.builder.drafts();
     const joined = this.#pool.reserve(this.usedBytes);
     this.#pool.take(joined, this.usedBytes);
+    const drafts: Uint8Array[] = [];
     let at = 0;
-    return drafts.map((draft) => {
-      joined.set(draft, at);
-      at += draft.length;
-      return joined.subarray(at - draft.length, at);
-    });
+    for (const { builder } of this.parts) {
+      builder.copyDrafts(joined, at, drafts);
+      at += builder.usedBytes;
+    }
+    return drafts;
   }
 
   fail(fault: Fault): void {

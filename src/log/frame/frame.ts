@@ -84,6 +84,10 @@ const headerTags: readonly (readonly [at: number, tag: number])[] = [
   [place.kind - 1, 0x48],
   [place.group - 1, 0x55],
 ];
+/** A header of which every field is 0. */
+const emptyHeader = new Uint8Array(headerBytes);
+for (const [at, tag] of headerTags) emptyHeader[at] = tag;
+
 const producerTag = 0x59;
 const producerTags: readonly (readonly [at: number, tag: number])[] = [
   [place.producerId - 1, producerTag],
@@ -192,9 +196,8 @@ export function writeDraft(
   producer?: ProducerStamp,
 ): void {
   assert(end - at <= frameBytesMax, "frame too large");
-  bytes.fill(0, at, at + headerBytes);
+  bytes.set(emptyHeader, at);
   writeEnvelopeHead(bytes, at, end);
-  for (const [tagAt, tag] of headerTags) bytes[at + tagAt] = tag;
   writeU32le(bytes, at + place.recordCount, recordCount);
   bytes[at + place.kind] = kind;
   writeU32le(bytes, at + place.group, logId);

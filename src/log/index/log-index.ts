@@ -35,11 +35,15 @@ const batchBytes = 12;
 
 class GrowingBatches implements LogBatches {
   readonly previous: RaftIndex;
-  readonly ordinals: number[] = [];
-  readonly offsets: Offset[] = [];
+  readonly ordinals: number[];
+  readonly #offsets: OffsetColumn;
 
-  constructor(previous: RaftIndex) {
+  /** With its first batch. */
+  constructor(previous: RaftIndex, ordinal: number, offsets: OffsetColumn) {
     this.previous = previous;
+    // An array that begins with an element holds no room for more: most logs have few batches in a segment.
+    this.ordinals = [ordinal];
+    this.#offsets = offsets;
   }
 
   get length(): number {
@@ -51,13 +55,32 @@ class GrowingBatches implements LogBatches {
   }
 
   offset(i: number): Offset {
-    return this.offsets[i]!;
+    return this.#offsets.at(this.ordinals[i]!);
+  }
+}
+
+/** The offset of each batch, by its ordinal in the segment. One array for all logs costs less than one for each. */
+class OffsetColumn {
+  #offsets = new Float64Array(64);
+
+  at(ordinal: number): Offset {
+    return this.#offsets[ordinal]!;
+  }
+
+  set(ordinal: number, offset: Offset): void {
+    if (ordinal >= this.#offsets.length) {
+      const grown = new Float64Array(Math.max(ordinal + 1, 2 * this.#offsets.length));
+      grown.set(this.#offsets);
+      this.#offsets = grown;
+    }
+    this.#offsets[ordinal] = offset;
   }
 }
 
 /** The log index of the active segment. */
 export class ActiveLogIndex {
   readonly #logs = new Map<LogId, GrowingBatches>();
+  readonly #offsets = new OffsetColumn();
   readonly #touched = new Set<LogId>();
   #entries = 0;
   #frames = 0;
@@ -100,14 +123,11 @@ export class ActiveLogIndex {
 
   /** Adds a batch with records. `previous` returns the index of the log's last batch; it is asked once for each log. */
   append(id: LogId, ordinal: number, offset: Offset, previous: () => RaftIndex): void {
-    let batches = this.#logs.get(id);
-    if (batches === undefined) {
-      batches = new GrowingBatches(previous());
-      this.#logs.set(id, batches);
-    }
-    batches.ordinals.push(ordinal);
-    batches.offsets.push(offset);
     this.#entries++;
+    this.#offsets.set(ordinal, offset);
+    const batches = this.#logs.get(id);
+    if (batches === undefined) this.#logs.set(id, new GrowingBatches(previous(), ordinal, this.#offsets));
+    else batches.ordinals.push(ordinal);
   }
 
   /** Bytes of the batches, which stand in a store of `storeBytes` bytes that `index` describes. */
@@ -122,10 +142,9 @@ export class ActiveLogIndex {
 
   /** Removes the batches from this ordinal on. */
   truncate(ordinal: number): void {
-    for (const [id, { ordinals, offsets }] of this.#logs) {
+    for (const [id, { ordinals }] of this.#logs) {
       while (ordinals.length > 0 && ordinals[ordinals.length - 1]! >= ordinal) {
         ordinals.pop();
-        offsets.pop();
         this.#entries--;
       }
       if (ordinals.length === 0) this.#logs.delete(id);
@@ -145,7 +164,7 @@ export class ActiveLogIndex {
     bytes.set(directoryId, 24);
     writeU64le(bytes, 40, first);
     let start = 0;
-    for (const [k, [id, { ordinals, offsets, previous }]] of logs.entries()) {
+    for (const [k, [id, { ordinals, previous }]] of logs.entries()) {
       const at = headerBytes + logBytes * k;
       writeU32le(bytes, at, id);
       writeU32le(bytes, at + 4, start);
@@ -153,7 +172,7 @@ export class ActiveLogIndex {
       writeU64le(bytes, at + 16, previous);
       for (const [i, ordinal] of ordinals.entries()) {
         writeU32le(bytes, ordinalsAt + 4 * (start + i), ordinal);
-        writeU64le(bytes, offsetsAt + 8 * (start + i), offsets[i]!);
+        writeU64le(bytes, offsetsAt + 8 * (start + i), this.#offsets.at(ordinal));
       }
       start += ordinals.length;
     }

@@ -7,7 +7,8 @@ import type { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import { type DiskFile, syncFile, syncFileAside } from "../../lib/disk/disk.ts";
 import type { LogId, Offset, RaftIndex, SegmentDescription } from "../../types.ts";
-import { type ChainEnd, endAfter } from "../frame/chain.ts";
+import { type ChainEnd, defaultAfter, linkOfFrame } from "../frame/chain.ts";
+import type { FrameGroup } from "../frame/frame-group.ts";
 import { encodeFooter, indexHeaderBytes, type SealFacts } from "../index/index-file.ts";
 import type { ActiveLogIndex, LogBatches } from "../index/log-index.ts";
 import { type ActiveIndex, entryBytes, lastAtOrBefore, type OffsetIndex } from "../index/offset-index.ts";
@@ -147,7 +148,7 @@ export class ActiveSegment implements Segment {
     return this.#files.damage.report(this.first, { path: this.path, position, why });
   }
 
-  /** Writes frames at the end of the store. Call enter() for each of them afterwards. */
+  /** Writes frames at the end of the store. Call enter() afterwards. */
   write(frames: Uint8Array): void {
     this.#store.write(frames, this.bytes);
   }
@@ -156,14 +157,23 @@ export class ActiveSegment implements Segment {
     return this.#store.writeAsync(frames, this.bytes);
   }
 
-  /** Adds one written frame to the indexes and the extent. `lastBatch` returns the last batch of a log before the frame. */
-  enter(bytes: Uint8Array, at: number, length: number, lastBatch: LastBatch): void {
-    const flaw = enterFrame(this.index, bytes, at, this.bytes, this.end);
-    assert(flaw === undefined, "a frame was written to a segment that cannot describe it");
-    enterNamed(this.logs, this.index.length - 1, bytes, at, lastBatch);
-    if (isNamedBatch(bytes, at)) this.#namedBytes += length;
-    this.bytes += length;
-    this.end = endAfter(this.end, bytes, at);
+  /**
+   * Adds the written frames `from … to−1` of a group to the indexes and the extent. `lastBatch` returns the last batch of a log
+   * before a frame.
+   */
+  enter({ bytes, positions }: FrameGroup, from: number, to: number, lastBatch: LastBatch): void {
+    const before = { nextOffset: this.end.nextOffset };
+    for (let k = from; k < to; k++) {
+      const at = positions[k]!;
+      const length = positions[k + 1]! - at;
+      const flaw = enterFrame(this.index, bytes, at, this.bytes, before);
+      assert(flaw === undefined, "a frame was written to a segment that cannot describe it");
+      enterNamed(this.logs, this.index.length - 1, bytes, at, lastBatch);
+      if (isNamedBatch(bytes, at)) this.#namedBytes += length;
+      this.bytes += length;
+      before.nextOffset = defaultAfter(bytes, at, before.nextOffset);
+    }
+    this.end = { ...linkOfFrame(bytes, positions[to - 1]!), ...before };
   }
 
   sync(): void {

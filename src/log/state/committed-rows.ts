@@ -76,11 +76,12 @@ export class CommittedRows {
   }
 
   named(name: string): LogRow | undefined {
-    const id = this.#idOf(name);
+    const id = this.idOf(name);
     return id === undefined ? undefined : this.row(id);
   }
 
-  #idOf(name: string): LogId | undefined {
+  /** The id of the committed log of this name. */
+  idOf(name: string): LogId | undefined {
     if (this.#dirty.names.has(name)) return this.#dirty.names.get(name);
     if (this.#frozen?.names.has(name)) return this.#frozen.names.get(name);
     const known = this.#cleanNames.get(name);

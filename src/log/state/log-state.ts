@@ -63,7 +63,7 @@ export class LogState {
   readonly producers: ProducerTable;
   readonly logs: LogTable;
   /** Called with the ids of the named logs that changed, after each commit that changed any. */
-  onLogsChanged: ((ids: readonly LogId[]) => void) | undefined;
+  onLogsChanged: ((ids: ReadonlySet<LogId>) => void) | undefined;
   #committed: Committed;
   #uncommitted: Control[] = [];
 
@@ -174,7 +174,7 @@ export class LogState {
     this.producers.commitTo(index, this.#committed.settings);
     this.#committed = { ...this.#committed, index };
     const changed = this.logs.commitTo(index);
-    if (changed.length === 0) return;
+    if (changed.size === 0) return;
     for (const id of changed) if (this.logs.row(id) === undefined) this.producers.forgetLog(id);
     this.onLogsChanged?.(changed);
   }

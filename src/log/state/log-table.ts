@@ -154,8 +154,12 @@ export class LogTable {
 
   /** The row of this name after the last staged frame. */
   stagedNamed(name: string): LogRow | undefined {
-    const id = this.#stagedNames.has(name) ? this.#stagedNames.get(name) : this.named(name)?.id;
+    const id = this.#stagedIdOf(name);
     return id === undefined ? undefined : this.stagedRow(id);
+  }
+
+  #stagedIdOf(name: string): LogId | undefined {
+    return this.#stagedNames.has(name) ? this.#stagedNames.get(name) : this.stored.idOf(name);
   }
 
   /** The row after the frame at `index`, which is not below the committed index. */
@@ -189,36 +193,35 @@ export class LogTable {
   }
 
   /** Everything up to `index` is committed. Returns the ids of the logs that changed. */
-  commitTo(index: RaftIndex): readonly LogId[] {
+  commitTo(index: RaftIndex): ReadonlySet<LogId> {
+    const changed = new Set<LogId>();
     const freeze = this.#freeze;
-    if (freeze === undefined || index <= freeze.boundary) return [...this.#commitTo(index)];
-    const changed = this.#commitTo(freeze.boundary);
-    this.#freeze = undefined;
-    this.stored.freeze();
-    freeze.frozen(this.head);
-    return [...changed.union(this.#commitTo(index))];
+    if (freeze !== undefined && index > freeze.boundary) {
+      this.#commitTo(freeze.boundary, changed);
+      this.#freeze = undefined;
+      this.stored.freeze();
+      freeze.frozen(this.head);
+    }
+    this.#commitTo(index, changed);
+    return changed;
   }
 
-  #commitTo(index: RaftIndex): Set<LogId> {
+  #commitTo(index: RaftIndex, changed: Set<LogId>): void {
     while (this.#levels.length > 0 && this.#levels[0]!.index <= index) {
       const { level, life } = this.#levels.shift()!;
       this.#level = level;
       this.#life = life;
     }
-    const counts = new Map<LogId, number>();
-    if (this.#changes.length === 0 || this.#changes[0]!.index > index) return new Set();
+    if (this.#changes.length === 0 || this.#changes[0]!.index > index) return;
     const later = this.#changes.findIndex((change) => change.index > index);
     const done = this.#changes.splice(0, later < 0 ? this.#changes.length : later);
     for (const change of done) {
       this.#commit(change);
-      counts.set(change.id, (counts.get(change.id) ?? 0) + 1);
+      changed.add(change.id);
+      const changes = this.#changesOf.get(change.id)!;
+      if (changes.length === 1) this.#changesOf.delete(change.id);
+      else changes.shift();
     }
-    for (const [id, count] of counts) {
-      const changes = this.#changesOf.get(id)!;
-      if (count === changes.length) this.#changesOf.delete(id);
-      else changes.splice(0, count);
-    }
-    return new Set(counts.keys());
   }
 
   /**
@@ -265,23 +268,24 @@ export class LogTable {
 
   #add(change: Change): void {
     const { id, before, after } = change;
-    // A name that another log has by now stays with that log.
-    const wasNamed = before !== undefined && this.stagedNamed(before.name)?.id === id;
     if (before === undefined) this.#stagedNextId = Math.max(this.#stagedNextId, id + 1);
+    if (before === undefined && after !== undefined) this.#stagedNames.set(after.name, id);
+    // A name that another log has by now stays with that log.
+    else if (before !== undefined && after === undefined && this.#stagedIdOf(before.name) === id)
+      this.#stagedNames.set(before.name, undefined);
     this.#changes.push(change);
     const changes = this.#changesOf.get(id);
     if (changes === undefined) this.#changesOf.set(id, [change]);
     else changes.push(change);
-    if (before === undefined && after !== undefined) this.#stagedNames.set(after.name, id);
-    else if (after === undefined && wasNamed) this.#stagedNames.set(before.name, undefined);
   }
 
   #commit({ id, before, after }: Change): void {
-    const name = (after ?? before)?.name ?? "";
     this.stored.put(id, before, after);
     count(this.#usage, before, after);
+    if (before !== undefined && after !== undefined) return;
+    const name = (after ?? before)?.name ?? "";
     this.#size += Number(after !== undefined) - Number(before !== undefined);
-    if (before === undefined && after !== undefined) this.#nextId = Math.max(this.#nextId, id + 1);
+    if (after !== undefined) this.#nextId = Math.max(this.#nextId, id + 1);
     if (this.#stagedNames.has(name) && this.#stagedNames.get(name) === this.named(name)?.id)
       this.#stagedNames.delete(name);
   }

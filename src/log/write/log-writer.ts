@@ -213,7 +213,8 @@ export class LogWriter implements WrittenExtent {
     const { state } = this.#committed;
     const lastBatch: LastBatch = (id, before) => state.logs.lastBatch(id, before);
     if (state.logs.stagedLevel > 0) this.#set.markNamedLogs();
-    for (const { bytes, positions, first } of groups) {
+    for (const group of groups) {
+      const { bytes, positions, first } = group;
       const frames = positions.length - 1;
       let k = Math.max(0, this.#durableIndex + 1 - first);
       if (this.#set.active !== undefined) k = Math.max(k, this.#set.end.index + 1 - first);
@@ -223,10 +224,8 @@ export class LogWriter implements WrittenExtent {
         const end = this.#set.runFrom(k, bytes, positions, state);
         const part = bytes.subarray(positions[k]!, positions[end]!);
         yield part;
-        for (; k < end; k++) {
-          const at = positions[k]!;
-          active.enter(bytes, at, positions[k + 1]! - at, lastBatch);
-        }
+        active.enter(group, k, end, lastBatch);
+        k = end;
         this.#unsyncedIndexBytes += part.length;
       }
     }

@@ -353,11 +353,10 @@ export class Appender {
   /** The groups of this term that were proposed and are not in the log yet, in order. */
   get #unstaged(): readonly WriteGroup[] {
     if (this.#inFlight.length === 0) return noGroups;
-    const { term } = this.#node!;
-    const { index } = this.#log.end;
-    return this.#inFlight
-      .filter((proposed) => proposed.term === term && proposed.lastIndex > index)
-      .map(({ group }) => group);
+    const unstaged: WriteGroup[] = [];
+    for (const { term, lastIndex, group } of this.#inFlight)
+      if (term === this.#node!.term && lastIndex > this.#log.end.index) unstaged.push(group);
+    return unstaged;
   }
 
   /** The first offset of the next append to a log, if everything before it succeeds. No row: `default`. */

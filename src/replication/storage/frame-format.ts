@@ -15,6 +15,7 @@ import {
   checkFrame,
   checkLink,
   checkPayload,
+  defaultAfter,
   encodeDraft,
   endAfter,
   FrameSequence,
@@ -57,17 +58,22 @@ export class FrameFormat implements EntryFormat {
    * of a named log has its base offset already.
    */
   seal(entries: readonly Entry[], unstable: Unstable): void {
-    let end: ChainEnd | undefined;
-    let nowMs: number | undefined;
-    for (const [at, { index, term, bytes }] of entries.entries()) {
+    const from = entries.findIndex(({ bytes }) => isDraft(bytes, 0));
+    if (from < 0) return;
+    const first = entries[from]!.index;
+    const end = this.#endBefore(first, (before) => entries[from - (first - before)] ?? unstable(before));
+    const nowMs = this.#time.stampMs();
+    let { crc, nextOffset, timestampMs } = end;
+    for (let at = from; at < entries.length; at++) {
+      const { index, term, bytes } = entries[at]!;
       if (isDraft(bytes, 0)) {
-        end ??= this.#endBefore(index, (before) => entries[at - (index - before)] ?? unstable(before));
-        nowMs ??= this.#time.stampMs();
-        const baseOffset = frameLogId(bytes, 0) === 0 ? end.nextOffset : frameBaseOffset(bytes, 0);
-        const timestampMs = Math.max(end.timestampMs, nowMs);
-        sealFrame(bytes, 0, bytes.length, { index, term, baseOffset, timestampMs }, end.crc);
+        timestampMs = Math.max(timestampMs, nowMs);
+        const baseOffset = frameLogId(bytes, 0) === 0 ? nextOffset : frameBaseOffset(bytes, 0);
+        crc = sealFrame(bytes, 0, bytes.length, { index, term, baseOffset, timestampMs }, crc);
+      } else {
+        ({ crc, timestampMs } = linkOfFrame(bytes, 0));
       }
-      if (end !== undefined) end = endAfter(end, bytes, 0);
+      nextOffset = defaultAfter(bytes, 0, nextOffset);
     }
   }
 

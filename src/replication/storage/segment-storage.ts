@@ -8,14 +8,15 @@
  */
 import { Fault } from "../../fault.ts";
 import { checkStartFields, diskFault, type LogStart, type SegmentedLog } from "../../log/mod.ts";
-import type {
-  ConfState,
-  Entry,
-  EntryFormat,
-  InitialState,
-  RaftStorage,
-  Snapshot,
-  StorageChanges,
+import {
+  type ConfState,
+  type Entry,
+  type EntryFormat,
+  type InitialState,
+  limitBytes,
+  type RaftStorage,
+  type Snapshot,
+  type StorageChanges,
 } from "../../raft/mod.ts";
 import type { RaftIndex, Term } from "../../types.ts";
 import type { LogTime } from "../time/log-time.ts";
@@ -41,6 +42,8 @@ export class SegmentStorage implements RaftStorage {
   readonly #state: StableState;
   readonly #flusher: LogFlusher;
   #installing: Promise<void> | undefined;
+  /** The entries of the last write: the core applies them next. */
+  #recent: readonly Entry[] = [];
 
   constructor(options: SegmentStorageOptions) {
     this.#log = options.log;
@@ -66,6 +69,8 @@ export class SegmentStorage implements RaftStorage {
 
   entries(low: RaftIndex, high: RaftIndex, bytesMax: number): readonly Entry[] | undefined {
     if (low < this.#log.firstIndex) return undefined;
+    const recent = this.#recentEntries(low, high);
+    if (recent !== undefined) return limitBytes(recent, bytesMax);
     return this.#log.entries(low, Math.min(bytesMax, readBytesMax), high - 1).map(entryOf);
   }
 
@@ -115,7 +120,9 @@ export class SegmentStorage implements RaftStorage {
   #write({ hardState, entries }: StorageChanges): Promise<void> | undefined {
     if (hardState !== undefined) this.#saveVote(hardState.term, hardState.vote);
     if (entries.length === 0) return undefined;
+    this.#recent = [];
     this.#stageNew(entries);
+    this.#recent = entries;
     let bytes = 0;
     for (const entry of entries) bytes += entry.bytes.length;
     return this.#flusher.flush(bytes);
@@ -149,7 +156,15 @@ export class SegmentStorage implements RaftStorage {
 
   #install({ index, configuration }: Snapshot, start: LogStart): void {
     // One transaction: a log that starts later with the previous configuration would count the wrong votes.
+    this.#recent = [];
     this.#log.reset(start, this.#state.withOnly(index, configuration));
+  }
+
+  /** Entries of the last write, without a look at their frames. Undefined if it does not hold all of them. */
+  #recentEntries(low: RaftIndex, high: RaftIndex): readonly Entry[] | undefined {
+    const first = this.#recent[0]?.index ?? high;
+    if (low < first || high > first + this.#recent.length) return undefined;
+    return this.#recent.slice(low - first, high - first);
   }
 
   #saveVote(term: Term, vote: number): void {

@@ -193,9 +193,9 @@ test("commitTo returns the logs that changed, each once", () => {
   const table = new LogTable();
   const frames = [createFrame(1, 1, "a"), createFrame(2, 2, "b"), dataFrame(1, 3, 0), deleteFrame(2, 5, 0)];
   for (const frame of frames) table.stage(frame, 0);
-  assert.deepEqual(table.commitTo(3), [1, 2]);
-  assert.deepEqual(table.commitTo(4), []);
-  assert.deepEqual(table.commitTo(9), [2]);
+  assert.deepEqual([...table.commitTo(3)], [1, 2]);
+  assert.deepEqual([...table.commitTo(4)], []);
+  assert.deepEqual([...table.commitTo(9)], [2]);
 });
 
 test("an id is not used again after a delete, also after a checkpoint", () => {
