@@ -1,13 +1,35 @@
 /** Random worlds and steps for the models of the log and of its storage, for fast-check. */
 import fc from "fast-check";
-import type { Step, World } from "./log-model.ts";
+import type { Step } from "./log-model.ts";
+import type { MachineStep, World } from "./machine-run.ts";
 import type { StorageStep, StorageWorld } from "./storage-model.ts";
 
 const size = fc.oneof(
   { weight: 9, arbitrary: fc.nat(40) },
   { weight: 1, arbitrary: fc.integer({ min: 200, max: 3000 }) },
 );
-const records = fc.array(size, { minLength: 1, maxLength: 4 });
+/** The sizes of the records of one append. */
+export const records = fc.array(size, { minLength: 1, maxLength: 4 });
+
+/** The part of a log before a place: often all of it. */
+export const part = fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constant(1));
+
+const cut = {
+  weight: 4,
+  arbitrary: fc.record({ kind: fc.constant("cut" as const), operations: fc.nat(12) }),
+};
+const end = {
+  weight: 2,
+  arbitrary: fc.record({ kind: fc.constantFrom("crash" as const, "kill" as const, "reopen" as const) }),
+};
+
+/** What can happen to a machine, by weight. */
+export const machineSteps: readonly fc.MaybeWeightedArbitrary<MachineStep>[] = [
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.nat(3000) }) },
+  cut,
+  end,
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("syncFails" as const, "writeFails" as const) }) },
+];
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -30,16 +52,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       kind: fc.constant("trim" as const),
-      part: fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constant(1)),
+      part,
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.nat(3000) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("cut" as const), operations: fc.nat(12) }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom("crash" as const, "kill" as const, "reopen" as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("syncFails" as const, "writeFails" as const) }) },
+  ...machineSteps,
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("fill" as const), left: fc.nat(2500) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("free" as const) }) },
 );
@@ -58,7 +74,7 @@ export const worlds: fc.Arbitrary<World> = fc.record({
   frameCacheBytesMax: fc.constantFrom(0, 500, 1_000_000),
 });
 
-const part = fc.oneof(
+const storagePart = fc.oneof(
   { weight: 3, arbitrary: fc.double({ min: 0, max: 1, noNaN: true }) },
   { weight: 1, arbitrary: fc.constant(1) },
 );
@@ -78,20 +94,17 @@ export const storageSteps: fc.Arbitrary<StorageStep[]> = fc.array(
       weight: 6,
       arbitrary: fc.record({
         kind: fc.constantFrom("commit" as const, "truncate" as const, "trim" as const),
-        part,
+        part: storagePart,
       }),
     },
-    {
-      weight: 2,
-      arbitrary: fc.record({ kind: fc.constantFrom("crash" as const, "kill" as const, "reopen" as const) }),
-    },
+    end,
     {
       weight: 1,
       arbitrary: fc.record({
         kind: fc.constantFrom("compact" as const, "reset" as const, "syncFails" as const),
       }),
     },
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant("cut" as const), operations: fc.nat(12) }) },
+    cut,
   ),
   { minLength: 1, maxLength: 50 },
 );

@@ -5,12 +5,12 @@
  */
 import assert from "node:assert/strict";
 import { Fault } from "../../../../src/fault.ts";
-import { type LogSettings, SyncPolicy } from "../../../../src/log/mod.ts";
 import type { AppendOptions, Offset } from "../../../../src/types.ts";
-import { allValues, run, type SimMachine, simMachine, valueAt } from "../../../support/log/logs.ts";
+import { allValues, run, type SimMachine, valueAt } from "../../../support/log/logs.ts";
 import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
+import { MachineRun, type MachineStep, settle, type World } from "./machine-run.ts";
 
-export type Step =
+type OwnStep =
   /** Concurrent appends. Each has records of these sizes in bytes. */
   | { readonly kind: "appends"; readonly runs: readonly (readonly number[])[] }
   | {
@@ -20,22 +20,11 @@ export type Step =
       readonly retries: number;
     }
   | { readonly kind: "trim"; readonly part: number }
-  | { readonly kind: "advance"; readonly ms: number }
-  /** A power failure during the n-th changing operation from now. */
-  | { readonly kind: "cut"; readonly operations: number }
-  /** A power failure; the death of the process; a close and a restart. */
-  | { readonly kind: "crash" | "kill" | "reopen" }
-  | { readonly kind: "syncFails" | "writeFails" }
   /** The disk has `left` free bytes, until the next reopening or "free". */
   | { readonly kind: "fill"; readonly left: number }
   | { readonly kind: "free" };
 
-export interface World {
-  readonly seed: number;
-  readonly settings: Partial<LogSettings>;
-  readonly asyncFlush: boolean;
-  readonly frameCacheBytesMax: number;
-}
+export type Step = OwnStep | MachineStep;
 
 interface Attempt {
   readonly values: readonly string[];
@@ -45,10 +34,8 @@ interface Attempt {
   refused: boolean;
 }
 
-class Run {
-  readonly machine: SimMachine;
+class Run extends MachineRun<OwnStep> {
   readonly #world: World;
-  log: OneNodeLog | undefined;
   /** The values that must be there, by offset. */
   known: string[] = [];
   lowest = 0;
@@ -57,21 +44,10 @@ class Run {
   /** The attempts since the last reopening, in order. */
   attempts: Attempt[] = [];
   sequences = [0, 0, 0];
-  #serial = 0;
 
   constructor(world: World) {
+    super(world, { reserveBytes: 2000 });
     this.#world = world;
-    this.machine = simMachine(world.seed);
-  }
-
-  async open(): Promise<OneNodeLog> {
-    const { settings, asyncFlush, frameCacheBytesMax } = this.#world;
-    return this.machine.open(settings, {
-      syncPolicy: new SyncPolicy(!asyncFlush),
-      frameCacheBytesMax,
-      openFilesMax: 3,
-      reserveBytes: 2000,
-    });
   }
 
   /** Retention may remove records. */
@@ -79,7 +55,7 @@ class Run {
     return (this.#world.settings.retentionAgeMs ?? 0) > 0;
   }
 
-  async step(step: Step): Promise<void> {
+  protected override async act(step: OwnStep): Promise<void> {
     const { disk, clock } = this.machine;
     switch (step.kind) {
       case "appends":
@@ -91,21 +67,6 @@ class Run {
       case "trim":
         await this.trim(step.part);
         break;
-      case "advance":
-        for (let left = step.ms; left > 0; left -= 500) {
-          clock.advance(Math.min(left, 500));
-          await settle();
-        }
-        break;
-      case "cut":
-        disk.crashAfter(step.operations);
-        break;
-      case "syncFails":
-        disk.faults.syncFails = 1;
-        break;
-      case "writeFails":
-        disk.faults.writeFails = 1;
-        break;
       case "fill":
         disk.capacityBytes = 0;
         disk.capacityBytes = used(this.machine) + step.left;
@@ -115,36 +76,16 @@ class Run {
         clock.advance(1000);
         await settle();
         break;
-      case "reopen":
-        await this.log?.close().catch(() => {});
-        disk.kill();
-        await this.reopen();
-        break;
-      case "kill":
-        disk.kill();
-        await this.reopen();
-        break;
-      case "crash":
-        disk.crash();
-        await this.reopen();
-        break;
-    }
-    await settle();
-    if (this.log?.failure !== undefined) {
-      // A node that failed ends. Bytes that a failed sync lost are missing only after a power failure.
-      if (this.machine.chance.chance(0.5)) disk.crash();
-      else disk.kill();
-      await this.reopen();
     }
   }
 
   async append(sizes: readonly number[], options: AppendOptions = {}): Promise<boolean> {
-    const values = sizes.map((size) => `${this.#serial++}`.padEnd(size, "."));
+    const values = sizes.map((size) => `${this.serial++}`.padEnd(size, "."));
     const attempt: Attempt = { values, first: undefined, refused: false };
     this.attempts.push(attempt);
     const counts = this.log;
     try {
-      const appended = await this.#answer(this.log!.append(run(...values), options));
+      const appended = await this.answer(this.log!.append(run(...values), options));
       assert.equal(appended.count, values.length);
       attempt.first = appended.firstOffset;
       return true;
@@ -158,13 +99,13 @@ class Run {
   /** Appends and retries, as a client does, until it is acknowledged. The records must be there once. */
   async produce(id: number, records: number, retries: number): Promise<void> {
     const producer = { subject: "s", id: BigInt(id), epoch: 1, sequence: this.sequences[id]! };
-    const values = Array.from({ length: records }, () => `${this.#serial++}-p${id}`);
+    const values = Array.from({ length: records }, () => `${this.serial++}-p${id}`);
     for (let attempt = 0; ; attempt++) {
       const noted: Attempt = { values, first: undefined, refused: false };
       try {
         const appending = this.log!.append(run(...values), { producer });
         this.attempts.push(noted);
-        const { firstOffset, duplicate } = await this.#answer(appending);
+        const { firstOffset, duplicate } = await this.answer(appending);
         if (duplicate) {
           noted.refused = true;
           for (const [n, value] of values.entries()) {
@@ -191,64 +132,31 @@ class Run {
     this.sequences[id]! += records;
   }
 
-  /** Waits for an operation. While the disk is full, it may wait: time passes, and then the disk gets free space. */
-  async #answer<T>(work: Promise<T>): Promise<T> {
-    const { clock, disk } = this.machine;
-    let isPending = true;
-    const settled = (): void => {
-      isPending = false;
-    };
-    work.then(settled, settled);
-    for (let turn = 0; isPending && turn < 200; turn++) {
-      await settle();
-      if (turn >= 5) clock.advance(5);
-      if (turn >= 100) disk.capacityBytes = Number.POSITIVE_INFINITY;
-    }
-    assert.ok(!isPending, "a node with free space on its disk does not complete the operation");
-    return work;
-  }
-
   async trim(part: number): Promise<void> {
     const { next } = await this.log!.bounds();
     const before = Math.floor(next * part);
     this.trimTried = Math.max(this.trimTried, before);
     try {
-      this.lowest = await this.#answer(this.log!.trim(before));
+      this.lowest = await this.answer(this.log!.trim(before));
     } catch (fault) {
       assert.ok(fault instanceof Fault, String(fault));
     }
   }
 
-  async reopen(): Promise<void> {
-    const { disk } = this.machine;
-    disk.faults.syncFails = 0;
-    disk.faults.writeFails = 0;
-    disk.capacityBytes = Number.POSITIVE_INFINITY;
-    for (;;) {
-      try {
-        this.log = await this.open();
-        await this.check(this.log);
-        // A power failure must not lose what was served, also if nothing was written since.
-        if (this.machine.chance.chance(0.7)) return;
-        const served = await allValues(this.log);
-        disk.crash();
-        const again = await this.open();
-        const kept = await allValues(again);
-        assert.deepEqual(kept, this.#retains ? served.slice(served.length - kept.length) : served);
-        this.log = again;
-        return;
-      } catch (fault) {
-        // The power may also fail while the log opens.
-        if (!(fault instanceof Fault) || fault.kind !== "disk-failed") {
-          if (!(fault instanceof Error) || fault.name !== "SimulatedCrash") throw fault;
-        }
-        disk.crash();
-      }
-    }
+  protected override async check(log: OneNodeLog): Promise<void> {
+    await this.compare(log);
+    // A power failure must not lose what was served, also if nothing was written since.
+    if (this.machine.chance.chance(0.7)) return;
+    const served = await allValues(log);
+    this.machine.disk.crash();
+    const again = await this.open();
+    const kept = await allValues(again);
+    assert.deepEqual(kept, this.#retains ? served.slice(served.length - kept.length) : served);
+    this.log = again;
   }
 
   /** Compares the log with what must be and what may be there, and then updates the model. */
-  async check(log: OneNodeLog): Promise<void> {
+  async compare(log: OneNodeLog): Promise<void> {
     const { lowest, next } = await log.bounds();
     const lowestMost = this.#retains ? next : Math.max(this.lowest, this.trimTried);
     assert.ok(lowest >= this.lowest && lowest <= lowestMost, `lowest is ${lowest}`);
@@ -280,19 +188,10 @@ class Run {
   }
 }
 
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 function used({ disk }: SimMachine): number {
   disk.capacityBytes = Number.MAX_SAFE_INTEGER;
   return Number.MAX_SAFE_INTEGER - disk.freeBytes("/");
 }
 
 /** Runs the steps in a new world. Throws if the log and its model differ. */
-export async function runModel(world: World, steps: readonly Step[]): Promise<Run> {
-  const run = new Run(world);
-  run.log = await run.open();
-  for (const step of steps) await run.step(step);
-  await run.step({ kind: "crash" });
-  await run.step({ kind: "reopen" });
-  return run;
-}
+export const runModel = (world: World, steps: readonly Step[]): Promise<void> => new Run(world).run(steps);

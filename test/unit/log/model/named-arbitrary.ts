@@ -1,13 +1,10 @@
 /** Random steps for the model of named logs, for fast-check. */
 import fc from "fast-check";
+import { machineSteps, part, records } from "./log-arbitrary.ts";
 import type { NamedStep } from "./named-model.ts";
 
 const name = fc.constantFrom("a", "b", "c", "\u{1f600}");
 const log = fc.oneof({ weight: 3, arbitrary: name }, { weight: 1, arbitrary: fc.constant(undefined) });
-const size = fc.oneof(
-  { weight: 9, arbitrary: fc.nat(40) },
-  { weight: 1, arbitrary: fc.integer({ min: 200, max: 3000 }) },
-);
 
 const change = fc.record({
   change: fc.constantFrom(
@@ -26,7 +23,7 @@ const step: fc.Arbitrary<NamedStep> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       kind: fc.constant("appends" as const),
-      runs: fc.array(fc.record({ log, sizes: fc.array(size, { minLength: 1, maxLength: 4 }) }), {
+      runs: fc.array(fc.record({ log, sizes: records }), {
         minLength: 1,
         maxLength: 6,
       }),
@@ -54,17 +51,11 @@ const step: fc.Arbitrary<NamedStep> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("trim" as const),
       log,
-      part: fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constant(1)),
+      part,
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("read" as const) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.nat(3000) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("cut" as const), operations: fc.nat(12) }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom("crash" as const, "kill" as const, "reopen" as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("syncFails" as const, "writeFails" as const) }) },
+  ...machineSteps,
 );
 
 /** The logs exist at the start, so that most steps find one. */

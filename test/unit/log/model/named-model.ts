@@ -6,16 +6,15 @@
  */
 import assert from "node:assert/strict";
 import { Fault } from "../../../../src/fault.ts";
-import { SyncPolicy } from "../../../../src/log/mod.ts";
 import type { AppendOptions, Offset } from "../../../../src/types.ts";
-import { run, type SimMachine, simMachine } from "../../../support/log/logs.ts";
+import { run } from "../../../support/log/logs.ts";
 import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
-import type { World } from "./log-model.ts";
+import { MachineRun, type MachineStep, settle, type World } from "./machine-run.ts";
 import { type Attempt, defaultId, type Known, type Name, NamedExpectations } from "./named-expectations.ts";
 
 type ChangeKind = "create" | "delete" | "close" | "update";
 
-export type NamedStep =
+type OwnStep =
   /** Concurrent appends. */
   | {
       readonly kind: "appends";
@@ -29,37 +28,20 @@ export type NamedStep =
       readonly list: readonly { readonly change: ChangeKind; readonly log: string }[];
     }
   | { readonly kind: "trim"; readonly log: Name; readonly part: number }
-  | { readonly kind: "read" }
-  | { readonly kind: "advance"; readonly ms: number }
-  | { readonly kind: "cut"; readonly operations: number }
-  | { readonly kind: "crash" | "kill" | "reopen" }
-  | { readonly kind: "syncFails" | "writeFails" };
+  | { readonly kind: "read" };
 
-class NamedRun {
-  readonly machine: SimMachine;
-  readonly #world: World;
-  log: OneNodeLog | undefined;
+export type NamedStep = OwnStep | MachineStep;
+
+class NamedRun extends MachineRun<OwnStep> {
   readonly #model: NamedExpectations;
   readonly #sequences = new Map<string, number>();
-  #serial = 0;
 
   constructor(world: World) {
-    this.#world = world;
-    this.machine = simMachine(world.seed);
+    super(world);
     this.#model = new NamedExpectations(this.machine.chance);
   }
 
-  open(): Promise<OneNodeLog> {
-    const { settings, asyncFlush, frameCacheBytesMax } = this.#world;
-    return this.machine.open(settings, {
-      syncPolicy: new SyncPolicy(!asyncFlush),
-      frameCacheBytesMax,
-      openFilesMax: 3,
-    });
-  }
-
-  async step(step: NamedStep): Promise<void> {
-    const { disk } = this.machine;
+  protected override async act(step: OwnStep): Promise<void> {
     switch (step.kind) {
       case "appends":
         await Promise.all(step.runs.map(({ log, sizes }) => this.append(log, sizes)));
@@ -72,46 +54,24 @@ class NamedRun {
         break;
       case "changes":
         await Promise.all(step.list.map(({ change, log }) => this.change(change, log)));
-        if (this.log?.failure === undefined) await this.#model.check(this.log!);
+        if (this.log?.failure === undefined) await this.check(this.log!);
         break;
       case "trim":
         await this.trim(step.log, step.part);
         break;
       case "read":
         await settle();
-        if (this.log?.failure === undefined) await this.#model.check(this.log!);
-        break;
-      case "advance":
-        await this.advance(step.ms);
-        break;
-      case "cut":
-        disk.crashAfter(step.operations);
-        break;
-      case "syncFails":
-        disk.faults.syncFails = 1;
-        break;
-      case "writeFails":
-        disk.faults.writeFails = 1;
-        break;
-      case "reopen":
-        await this.log?.close().catch(() => {});
-        disk.kill();
-        await this.reopen();
-        break;
-      case "kill":
-      case "crash":
-        disk[step.kind]();
-        await this.reopen();
+        if (this.log?.failure === undefined) await this.check(this.log!);
         break;
     }
-    await settle();
-    if (this.log?.failure === undefined) return;
-    disk[this.machine.chance.chance(0.5) ? "crash" : "kill"]();
-    await this.reopen();
+  }
+
+  protected override check(log: OneNodeLog): Promise<void> {
+    return this.#model.check(log);
   }
 
   async append(log: Name, sizes: readonly number[], options: AppendOptions = {}): Promise<boolean> {
-    const serial = ++this.#serial;
+    const serial = ++this.serial;
     const values = sizes.map((size, n) => `${serial}.${n} ${log ?? ""}`.padEnd(size, "."));
     const attempt: Attempt = { serial, log, values, at: undefined, refused: false };
     this.#model.attempts.push(attempt);
@@ -119,7 +79,7 @@ class NamedRun {
     const known = this.#named(log);
     try {
       const ref = log === undefined ? {} : { log: { name: log } };
-      const appended = await this.#answer(this.log!.append(run(...values), { ...options, ...ref }));
+      const appended = await this.answer(this.log!.append(run(...values), { ...options, ...ref }));
       assert.equal(appended.duplicate, false);
       assert.equal(appended.count, values.length);
       attempt.at = { id: appended.logId ?? defaultId, first: appended.firstOffset };
@@ -154,11 +114,11 @@ class NamedRun {
       this.#sequences.set(key, -1);
       return;
     }
-    const { at, values } = this.#model.attempts.find(({ serial }) => serial === this.#serial)!;
+    const { at, values } = this.#model.attempts.find(({ serial }) => serial === this.serial)!;
     this.#sequences.set(key, sequence + records);
     try {
       const ref = log === undefined ? {} : { log: { name: log } };
-      const again = await this.#answer(this.log!.append(run(...values), { producer, ...ref }));
+      const again = await this.answer(this.log!.append(run(...values), { producer, ...ref }));
       assert.deepEqual([again.duplicate, again.firstOffset], [true, at!.first]);
     } catch (fault) {
       assert.ok(fault instanceof Fault, String(fault));
@@ -170,20 +130,20 @@ class NamedRun {
   async change(change: ChangeKind, name: string): Promise<void> {
     const known = this.#named(name);
     const log = { name };
-    if (change === "create") this.#model.creates.set(name, this.#model.creates.get(name) ?? ++this.#serial);
+    if (change === "create") this.#model.creates.set(name, this.#model.creates.get(name) ?? ++this.serial);
     if (change === "delete" && known !== undefined) known.deletes = "tried";
     if (change === "close" && known !== undefined) known.closes = "tried";
     const appending = this.append(name, [14]);
     appending.catch(() => undefined);
     try {
-      const settings = change === "update" ? { maxBytes: 100_000 + this.#serial } : {};
+      const settings = change === "update" ? { maxBytes: 100_000 + this.serial } : {};
       const given =
         change === "create"
           ? ({ kind: change, name, settings } as const)
           : change === "update"
             ? ({ kind: change, log, settings } as const)
             : ({ kind: change, log } as const);
-      const done = await this.#answer(this.log!.change(given));
+      const done = await this.answer(this.log!.change(given));
       if (change !== "delete") assert.equal(done.log?.name, name);
       else if (known !== undefined) known.deletes = "done";
     } catch (fault) {
@@ -208,39 +168,13 @@ class NamedRun {
     const before = Math.floor(row.lowest + (row.next - row.lowest) * part);
     known.trimTried = Math.max(known.trimTried, before);
     try {
-      const lowest = await this.#answer(
+      const lowest = await this.answer(
         this.log!.trim(before, log === undefined ? {} : { log: { name: log } }),
       );
       assert.equal(lowest, Math.max(before, known.lowest));
       known.lowest = lowest;
     } catch (fault) {
       assert.ok(fault instanceof Fault, String(fault));
-    }
-  }
-
-  async advance(ms: number): Promise<void> {
-    for (let left = ms; left > 0; left -= 500) {
-      this.machine.clock.advance(Math.min(left, 500));
-      await settle();
-    }
-  }
-
-  async reopen(): Promise<void> {
-    const { disk } = this.machine;
-    disk.faults.syncFails = 0;
-    disk.faults.writeFails = 0;
-    for (;;) {
-      try {
-        this.log = await this.open();
-        await this.#model.check(this.log);
-        return;
-      } catch (fault) {
-        // The power may also fail while the log opens.
-        if (!(fault instanceof Fault) || fault.kind !== "disk-failed") {
-          if (!(fault instanceof Error) || fault.name !== "SimulatedCrash") throw fault;
-        }
-        disk.crash();
-      }
     }
   }
 
@@ -252,30 +186,8 @@ class NamedRun {
     const { storedLog } = this.log!;
     return id === defaultId ? storedLog.bounds : storedLog.state.logs.row(id);
   }
-
-  /** Waits for an operation, which ends when the disk fails. */
-  async #answer<T>(work: Promise<T>): Promise<T> {
-    let isPending = true;
-    const settled = (): void => {
-      isPending = false;
-    };
-    work.then(settled, settled);
-    for (let turn = 0; isPending && turn < 200; turn++) {
-      await settle();
-      if (turn >= 5) this.machine.clock.advance(5);
-    }
-    assert.ok(!isPending, "an operation does not end");
-    return work;
-  }
 }
-
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Runs the steps in a new world. Throws if the logs and their model differ. */
-export async function runNamedModel(world: World, steps: readonly NamedStep[]): Promise<void> {
-  const model = new NamedRun(world);
-  model.log = await model.open();
-  for (const step of steps) await model.step(step);
-  await model.step({ kind: "crash" });
-  await model.step({ kind: "reopen" });
-}
+export const runNamedModel = (world: World, steps: readonly NamedStep[]): Promise<void> =>
+  new NamedRun(world).run(steps);
