@@ -17,6 +17,7 @@ import { MembershipCore } from "../../../src/membership/membership-core.ts";
 import type { MemberView, SerfEvent } from "../../../src/membership/serf/serf-event.ts";
 import type { OutgoingDial, OutgoingPacket } from "../../../src/membership/swim/outgoing.ts";
 import { lanTiming, type Timing } from "../../../src/membership/swim/timing.ts";
+import { VirtualTime } from "../../support/time/virtual-clock.ts";
 
 export interface NetworkOptions {
   readonly loss: number;
@@ -51,14 +52,7 @@ export class SimMember {
   }
 }
 
-interface ScheduledAction {
-  readonly atMs: number;
-  readonly order: number;
-  readonly run: () => void;
-}
-
 export class GossipSim {
-  nowMs = 0;
   network: NetworkOptions;
   readonly members: SimMember[] = [];
   readonly observed: ObservedEvent[] = [];
@@ -68,9 +62,8 @@ export class GossipSim {
   readonly #timing: Timing;
   readonly #prng: Prng;
   readonly #byPort = new Map<number, SimMember>();
-  readonly #heap: ScheduledAction[] = [];
+  readonly #time = new VirtualTime();
   readonly #hash: Hash = createHash("sha256");
-  #order = 0;
   #partitions = new Map<string, number>();
   /** Called for every datagram. Returns false to drop it. */
   onSend: (from: SimMember, packet: OutgoingPacket) => boolean = () => true;
@@ -79,6 +72,10 @@ export class GossipSim {
     this.#prng = prng(seed);
     this.network = { loss: 0, duplication: 0, delayMs: [0.2, 2], ...network };
     this.#timing = { ...lanTiming, ...timing };
+  }
+
+  get nowMs(): number {
+    return this.#time.now;
   }
 
   add(name = `m${this.members.length}`): SimMember {
@@ -176,14 +173,12 @@ export class GossipSim {
         if (condition()) return true;
         look = this.nowMs + 100;
       }
-      const next = this.#heap[0];
-      if (next === undefined || next.atMs > end) {
-        this.nowMs = end;
+      const { next } = this.#time;
+      if (next === undefined || next > end) {
+        this.#time.now = end;
         return condition();
       }
-      this.#pop();
-      this.nowMs = Math.max(this.nowMs, next.atMs);
-      next.run();
+      this.#time.step();
     }
   }
 
@@ -255,7 +250,7 @@ export class GossipSim {
     if (due === undefined) return;
     // Slightly later than due, since the two clocks round differently.
     const atMs = Math.max(this.nowMs, (due - member.offsetMs) / member.rate) + 0.001;
-    this.#at(atMs, () => this.#wake(member, wake, member.restarts));
+    this.#time.at(atMs, () => this.#wake(member, wake, member.restarts));
   }
 
   #wake(member: SimMember, wake: number, life: number): void {
@@ -278,7 +273,7 @@ export class GossipSim {
     const copies = this.#prng.chance(this.network.duplication) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       if (!this.#prng.chance(this.network.loss))
-        this.#at(this.nowMs + this.#delay(), () => this.#arrive(from, to, packet));
+        this.#time.at(this.nowMs + this.#delay(), () => this.#arrive(from, to, packet));
     }
   }
 
@@ -297,7 +292,7 @@ export class GossipSim {
       over = true;
       this.call(from, (now) => from.core.dialDone(now, dial.id, outcome));
     };
-    this.#at(this.nowMs + dial.timeoutMs / from.rate, () => report(new Fault("deadline")));
+    this.#time.at(this.nowMs + dial.timeoutMs / from.rate, () => report(new Fault("deadline")));
     if (to === undefined || !this.#connected(from, to)) return;
     const answer = (): void => {
       if (this.#whenRunning(to, answer)) return;
@@ -307,15 +302,15 @@ export class GossipSim {
           reply = to.core.handleStream(now, from.at, dial.request) ?? reply;
         });
       }
-      if (this.#connected(from, to)) this.#at(this.nowMs + this.#delay() * 2, () => report(reply));
+      if (this.#connected(from, to)) this.#time.at(this.nowMs + this.#delay() * 2, () => report(reply));
     };
-    this.#at(this.nowMs + this.#delay() * 2, answer);
+    this.#time.at(this.nowMs + this.#delay() * 2, answer);
   }
 
   /** Returns true if the member is paused. Then `run` is called when it resumes. */
   #whenRunning(member: SimMember, run: () => void): boolean {
     if (member.pausedUntilMs <= this.nowMs) return false;
-    this.#at(member.pausedUntilMs, run);
+    this.#time.at(member.pausedUntilMs, run);
     return true;
   }
 
@@ -327,41 +322,4 @@ export class GossipSim {
     const [low, high] = this.network.delayMs;
     return low + this.#prng.float() * (high - low);
   }
-
-  #at(atMs: number, run: () => void): void {
-    const heap = this.#heap;
-    const item = { atMs, order: this.#order++, run };
-    let at = heap.push(item) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!earlier(item, heap[parent] as ScheduledAction)) break;
-      heap[at] = heap[parent] as ScheduledAction;
-      at = parent;
-    }
-    heap[at] = item;
-  }
-
-  #pop(): void {
-    const heap = this.#heap;
-    const moved = heap.pop() as ScheduledAction;
-    if (heap.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (
-        child + 1 < heap.length &&
-        earlier(heap[child + 1] as ScheduledAction, heap[child] as ScheduledAction)
-      )
-        child++;
-      if (!earlier(heap[child] as ScheduledAction, moved)) break;
-      heap[at] = heap[child] as ScheduledAction;
-      at = child;
-    }
-    heap[at] = moved;
-  }
-}
-
-function earlier(one: ScheduledAction, other: ScheduledAction): boolean {
-  return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
 }

@@ -18,7 +18,12 @@ export class VirtualTime {
 
   /** Runs `run` once, `delayMs` from now. */
   after(delayMs: number, run: () => void): Timer {
-    const event: Event = { at: this.now + Math.max(0, delayMs), order: this.#order++, run, canceled: false };
+    return this.at(this.now + delayMs, run);
+  }
+
+  /** Runs `run` once at a time, or now if that has passed. */
+  at(atMs: number, run: () => void): Timer {
+    const event: Event = { at: Math.max(this.now, atMs), order: this.#order++, run, canceled: false };
     this.#push(event);
     return {
       cancel() {

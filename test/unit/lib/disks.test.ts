@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { type Disk, errorCode } from "../../../src/lib/disk/disk.ts";
@@ -10,12 +8,12 @@ import { openStableStore } from "../../../src/store/mod.ts";
 import type { StableStore } from "../../../src/store/stable-store.ts";
 import { SimDisk } from "../../support/disk/sim-disk.ts";
 import { SimStableStore } from "../../support/disk/sim-stable-store.ts";
+import { scratch } from "../../support/scratch.ts";
 
-const scratch = mkdtempSync(join(tmpdir(), "tailrace-disk-"));
-after(() => rmSync(scratch, { recursive: true }));
+const directory = scratch({ after });
 
 const disks: readonly (readonly [name: string, root: string, disk: Disk])[] = [
-  ["the system's disk", scratch, systemDisk],
+  ["the system's disk", directory, systemDisk],
   ["the simulated disk", "/sim", new SimDisk(prng(1))],
 ];
 
@@ -68,13 +66,13 @@ for (const [name, root, disk] of disks) {
 }
 
 test("a closed file of the system's disk refuses writes", () => {
-  const file = systemDisk.open(join(scratch, "closed"), "create");
+  const file = systemDisk.open(join(directory, "closed"), "create");
   file.close();
   assert.throws(() => file.write(Uint8Array.of(1), 0));
 });
 
 for (const [name, make] of [
-  ["the stable store of a directory", () => openStableStore(scratch)],
+  ["the stable store of a directory", () => openStableStore(directory)],
   ["the simulated stable store", () => new SimStableStore()],
 ] as const) {
   test(`${name} writes all or nothing and lists by prefix`, async () => {

@@ -5,11 +5,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import type { CallStart } from "../../../src/lib/telemetry.ts";
-import type { Clock } from "../../../src/lib/time/clock.ts";
 import { Calls } from "../../../src/telemetry/calls.ts";
 import { type HistogramPoint, Instruments } from "../../../src/telemetry/instruments.ts";
 import type { LogLevel } from "../../../src/telemetry/logger.ts";
 import { logLines } from "../../support/log/log-lines.ts";
+import { StillClock } from "../../support/log/logs.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
@@ -27,13 +27,7 @@ function histogramOf(point: { readonly value: number | HistogramPoint } | undefi
 }
 
 function scene(level: LogLevel = "info") {
-  let nowMs = 0;
-  const clock: Clock = {
-    wallMs: () => nowMs,
-    monotonicMs: () => nowMs,
-    after: () => ({ cancel: () => {} }),
-    soon: () => {},
-  };
+  const clock = new StillClock();
   const { log, lines } = logLines();
   const order: readonly LogLevel[] = ["debug", "info", "warn", "error"];
   const enabled = (asked: LogLevel): boolean => order.indexOf(asked) >= order.indexOf(level);
@@ -46,7 +40,7 @@ function scene(level: LogLevel = "info") {
     linesPerSecond: 3,
   });
   const metric = (name: string) => instruments.collect().find((snapshot) => snapshot.name === name);
-  return { calls, lines, metric, pass: (ms: number) => (nowMs += ms) };
+  return { calls, lines, metric, pass: (ms: number) => clock.advance(ms) };
 }
 
 test("one log line describes a call and its result", () => {

@@ -4,11 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { scratch } from "../../support/scratch.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const buf = (...words: string[]): void => {
@@ -27,20 +27,15 @@ test("the contract breaks no client of the committed image", () => {
   buf("breaking", "proto", "--against", "test/wire/log.v1.binpb");
 });
 
-test("the committed generated code is what buf generates from the contract", () => {
-  const out = mkdtempSync(join(tmpdir(), "tailrace-gen-"));
-  try {
-    cpSync(join(root, "buf.gen.yaml"), join(out, "buf.gen.yaml"));
-    buf("generate", "--template", join(out, "buf.gen.yaml"), "-o", out);
-    const made = join(out, "src/gen");
-    const committed = join(root, "src/gen");
-    const names = globSync("**/*_pb.*", { cwd: made }).sort();
-    assert.ok(names.length >= 10);
-    assert.deepEqual(globSync("**/*_pb.*", { cwd: committed }).sort(), names);
-    for (const name of names) {
-      assert.equal(readFileSync(join(committed, name), "utf8"), readFileSync(join(made, name), "utf8"), name);
-    }
-  } finally {
-    rmSync(out, { recursive: true });
-  }
+test("the committed generated code is what buf generates from the contract", (t) => {
+  const out = scratch(t);
+  cpSync(join(root, "buf.gen.yaml"), join(out, "buf.gen.yaml"));
+  buf("generate", "--template", join(out, "buf.gen.yaml"), "-o", out);
+  const made = join(out, "src/gen");
+  const committed = join(root, "src/gen");
+  const names = globSync("**/*_pb.*", { cwd: made }).sort();
+  assert.ok(names.length >= 10);
+  assert.deepEqual(globSync("**/*_pb.*", { cwd: committed }).sort(), names);
+  for (const name of names)
+    assert.equal(readFileSync(join(committed, name), "utf8"), readFileSync(join(made, name), "utf8"), name);
 });

@@ -5,7 +5,7 @@ import {
   type LeaderProgressCacheOptions,
 } from "../../../../src/agent/cluster/leader-progress-cache.ts";
 import { emptyConfState } from "../../../../src/raft/mod.ts";
-import { memberOf } from "../../../support/raft/memory-cluster.ts";
+import { memberOf } from "../../../support/raft/raft-cluster.ts";
 import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 type Report = Record<string, { commitIndex: number; lastOffset: number; lag: number }>;

@@ -2,21 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { logGossip } from "../../../../src/agent/gossip/gossip-log.ts";
 import { Fault, type FaultKind } from "../../../../src/fault.ts";
-import type { Clock } from "../../../../src/lib/time/clock.ts";
 import type { Membership, MembershipEvent, MemberView } from "../../../../src/membership/mod.ts";
 import { logLines } from "../../../support/log/log-lines.ts";
+import { StillClock } from "../../../support/log/logs.ts";
 
 const at = { host: "10.0.0.1", port: 7946 };
 const member = (name: string): MemberView => ({ name, status: "alive", ...at, tags: { secret: "tag" } });
 
 function open() {
-  const time = { nowMs: 0 };
-  const clock: Clock = {
-    wallMs: () => 0,
-    monotonicMs: () => time.nowMs,
-    soon: (run) => run(),
-    after: () => ({ cancel: () => {} }),
-  };
+  const time = new StillClock();
   let emit: (event: MembershipEvent) => void = () => {};
   const membership: Pick<Membership, "name" | "onEvent"> = {
     name: "self",
@@ -26,7 +20,7 @@ function open() {
     },
   };
   const { log, lines } = logLines();
-  logGossip(membership, log, clock);
+  logGossip(membership, log, time);
   return { lines, time, emit: (event: MembershipEvent) => emit(event) };
 }
 

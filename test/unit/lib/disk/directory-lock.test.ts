@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { lockDirectory } from "../../../../src/lib/disk/directory-lock.ts";
+import { scratch } from "../../../support/scratch.ts";
 
-const scratch = mkdtempSync(join(tmpdir(), "tailrace-lock-"));
-after(() => rmSync(scratch, { recursive: true }));
+const root = scratch({ after });
 const module = new URL("../../../../src/lib/disk/directory-lock.ts", import.meta.url).href;
 const isLocked = (reason: unknown): boolean => {
   assert.ok(reason instanceof Fault && reason.kind === "locked");
@@ -21,7 +20,7 @@ for (const [name, useSocket] of [
   ["a bound socket", true],
 ] as const) {
   test(`${name}: one holder at a time, here and in another process`, async () => {
-    const directory = join(scratch, name);
+    const directory = join(root, name);
     mkdirSync(directory);
     const lock = await lockDirectory(directory, useSocket);
     await assert.rejects(lockDirectory(directory, useSocket), isLocked);
@@ -39,14 +38,14 @@ for (const [name, useSocket] of [
 }
 
 test("a directory whose path is too long for a socket is locked too", async () => {
-  const directory = join(scratch, "x".repeat(120));
+  const directory = join(root, "x".repeat(120));
   mkdirSync(directory);
   await using _lock = await lockDirectory(directory, true);
   await assert.rejects(lockDirectory(directory, true), isLocked);
 });
 
 test("a lock is taken on a full disk, where the pid cannot be written", async () => {
-  const directory = join(scratch, "full");
+  const directory = join(root, "full");
   mkdirSync(directory);
   symlinkSync("/dev/full", join(directory, "lock"));
   for (const useSocket of [false, true]) {

@@ -4,8 +4,8 @@ import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import { emptyConfState, proposal } from "../../../../src/raft/core/types.ts";
 import { type Entry, type Message, message, RaftNode } from "../../../../src/raft/mod.ts";
-import { MemoryCluster, memberOf } from "../../../support/raft/memory-cluster.ts";
 import { MemoryRaft } from "../../../support/raft/memory-raft.ts";
+import { memberOf, RaftCluster } from "../../../support/raft/raft-cluster.ts";
 import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
 const text = (value: string): readonly Entry[] => [proposal(Buffer.from(value))];
@@ -27,7 +27,7 @@ function outcome<T>(promise: Promise<T>): { value?: T; fault?: Fault } {
 }
 
 test("a proposal resolves with its index once it is committed and applied here", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const { node, raft } = await cluster.elect();
   const seen = outcome(node.proposeAndWait(text("a")));
   await cluster.until("applied", () => seen.value !== undefined);
@@ -38,7 +38,7 @@ test("a proposal resolves with its index once it is committed and applied here",
 });
 
 test("the proposals of one turn are one append to each follower and one group on disk", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const { node, raft } = await cluster.elect();
   await cluster.run(100);
   raft.writes = [];
@@ -54,7 +54,7 @@ test("the proposals of one turn are one append to each follower and one group on
 });
 
 test("proposals that arrive during a sync form the next group", async () => {
-  const cluster = new MemoryCluster(1);
+  const cluster = new RaftCluster(1);
   const { node, raft } = await cluster.elect();
   raft.syncMs = () => 10;
   raft.writes = [];
@@ -68,7 +68,7 @@ test("proposals that arrive during a sync form the next group", async () => {
 });
 
 test("a leader sends to its followers while its own disk is still writing, and commits without it", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const leader = await cluster.elect();
   await cluster.run(100);
   leader.raft.syncMs = () => 300;
@@ -83,7 +83,7 @@ test("a leader sends to its followers while its own disk is still writing, and c
 });
 
 test("a follower's acknowledgement leaves only when its disk has it", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const leader = await cluster.elect();
   await cluster.run(100);
   for (const one of cluster.nodes.values()) one.raft.syncMs = () => 200;
@@ -96,7 +96,7 @@ test("a follower's acknowledgement leaves only when its disk has it", async () =
 });
 
 test("a candidate asks for votes only when its new term is durable", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const { node, raft } = cluster.at(1);
   raft.syncMs = () => 200;
   node.campaign();
@@ -109,7 +109,7 @@ test("a candidate asks for votes only when its new term is durable", async () =>
 });
 
 test("a follower refuses proposals as not written, naming the leader", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const leader = await cluster.elect(1);
   await cluster.run(100);
   const seen = outcome(cluster.at(2).node.proposeAndWait(text("a")));
@@ -121,7 +121,7 @@ test("a follower refuses proposals as not written, naming the leader", async () 
 });
 
 test("without a leader a proposal is unavailable, not written", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const seen = outcome(cluster.at(2).node.proposeAndWait(text("a")));
   await cluster.run(1);
   assert.equal(seen.fault?.kind, "unavailable");
@@ -129,7 +129,7 @@ test("without a leader a proposal is unavailable, not written", async () => {
 });
 
 test("a leader without a quorum reports uncommitted proposals as unknown", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const leader = await cluster.elect(1);
   cluster.hub.lost = ({ from, to }) => from === 1 || to === 1;
   const seen = outcome(leader.node.proposeAndWait(text("a")));
@@ -140,7 +140,7 @@ test("a leader without a quorum reports uncommitted proposals as unknown", async
 });
 
 test("a proposal that another leader's entry replaced is not written", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const old = await cluster.elect(1);
   await cluster.run(50);
   cluster.hub.lost = ({ from, to }) => from === 1 || to === 1;
@@ -156,7 +156,7 @@ test("a proposal that another leader's entry replaced is not written", async () 
 });
 
 test("a proposal that a later leader commits resolves, although its leader has stepped down", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const old = await cluster.elect(1);
   await cluster.run(50);
   // The entry reaches 2, but no answer comes back.
@@ -173,7 +173,7 @@ test("a proposal that a later leader commits resolves, although its leader has s
 });
 
 test("a restart applies each entry once and keeps all durable entries", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const leader = await cluster.elect(1);
   for (const value of ["a", "b", "c"]) void outcome(leader.node.proposeAndWait(text(value)));
   await cluster.run(100);
@@ -187,7 +187,7 @@ test("a restart applies each entry once and keeps all durable entries", async ()
 });
 
 test("a failed storage stops the node: proposals fail as unknown, and nothing is sent to peers", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const leader = await cluster.elect(1);
   await cluster.run(50);
   const cause = new Error("EIO");
@@ -209,7 +209,7 @@ test("a failed storage stops the node: proposals fail as unknown, and nothing is
 });
 
 test("a node with a full disk acknowledges nothing, and continues once there is space", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const leader = await cluster.elect(1);
   await cluster.run(50);
   const follower = cluster.at(2);
@@ -227,7 +227,7 @@ test("a node with a full disk acknowledges nothing, and continues once there is 
 });
 
 test("a leader whose disk is full hands over", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const leader = await cluster.elect(1);
   await cluster.run(50);
   leader.raft.beforeWrite = () => {
@@ -238,7 +238,7 @@ test("a leader whose disk is full hands over", async () => {
 });
 
 test("a linearizable read on a follower sees everything that was acknowledged before it", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const leader = await cluster.elect(1);
   await cluster.run(50);
   // 3 learns of commits late.
@@ -254,7 +254,7 @@ test("a linearizable read on a follower sees everything that was acknowledged be
 });
 
 test("reads of one turn share one round of heartbeats", async () => {
-  const cluster = new MemoryCluster(3, { heartbeatTicks: 50 });
+  const cluster = new RaftCluster(3, { heartbeatTicks: 50 });
   const leader = await cluster.elect(1);
   await cluster.run(600);
   cluster.hub.sent = [];
@@ -265,7 +265,7 @@ test("reads of one turn share one round of heartbeats", async () => {
 });
 
 test("a read is repeated after the leader is lost, and fails after its timeout", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   await cluster.elect(1);
   await cluster.run(50);
   cluster.hub.lost = ({ from, to }) => from === 1 || to === 1;
@@ -277,7 +277,7 @@ test("a read is repeated after the leader is lost, and fails after its timeout",
 });
 
 test("a node joins as learner with a new id, becomes voter, and is removed", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const { node } = await cluster.elect(1);
   for (const value of ["a", "b"]) void outcome(node.proposeAndWait(text(value)));
   await cluster.run(50);
@@ -309,7 +309,7 @@ test("a node joins as learner with a new id, becomes voter, and is removed", asy
 });
 
 test("a second change before the first is applied is refused as not written", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const { node } = await cluster.elect(1);
   const change = { transition: "auto", changes: [{ action: "learner", peer: 4 }] } as const;
   const [first, second] = [outcome(node.proposeChange(change)), outcome(node.proposeChange(change))];
@@ -319,7 +319,7 @@ test("a second change before the first is applied is refused as not written", as
 });
 
 test("messages of a voter with a wiped directory and the same id are ignored", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const { node } = await cluster.elect(1);
   await cluster.run(50);
   const { term } = node;
@@ -330,7 +330,7 @@ test("messages of a voter with a wiped directory and the same id are ignored", a
 });
 
 test("a snapshot updates a follower whose entries were deleted, and proposals within it are unknown", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const leader = await cluster.elect(1);
   await cluster.run(50);
   cluster.hub.lost = ({ from, to }) => from === 3 || to === 3;
@@ -345,7 +345,7 @@ test("a snapshot updates a follower whose entries were deleted, and proposals wi
 });
 
 test("a proposal beyond the limit of the queue is refused at once", async () => {
-  const cluster = new MemoryCluster(1, { queuedMax: 3 });
+  const cluster = new RaftCluster(1, { queuedMax: 3 });
   const { node } = await cluster.elect(1);
   const all = Array.from({ length: 5 }, (_, at) => outcome(node.proposeAndWait(text(String(at)))));
   await cluster.run(20);
@@ -356,7 +356,7 @@ test("a proposal beyond the limit of the queue is refused at once", async () => 
 });
 
 test("proposals beyond the limit of uncommitted bytes are refused as not written", async () => {
-  const cluster = new MemoryCluster(3, { uncommittedBytesMax: 100 });
+  const cluster = new RaftCluster(3, { uncommittedBytesMax: 100 });
   const { node } = await cluster.elect(1);
   await cluster.run(50);
   cluster.hub.lost = () => true;
@@ -372,7 +372,7 @@ test("proposals beyond the limit of uncommitted bytes are refused as not written
 });
 
 test("on close, sent proposals fail as unknown and queued ones as not written", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const { node } = await cluster.elect(1);
   cluster.hub.lost = () => true;
   const handed = outcome(node.proposeAndWait(text("a")));
@@ -385,7 +385,7 @@ test("on close, sent proposals fail as unknown and queued ones as not written", 
 });
 
 test("refused connections to the leader cause an election long before the timeout", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   await cluster.elect(1);
   await cluster.run(100);
   cluster.crash(1);
@@ -397,7 +397,7 @@ test("refused connections to the leader cause an election long before the timeou
 });
 
 test("after a pause a node reads waiting messages before it starts an election", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   await cluster.elect(1);
   await cluster.run(100);
   const { term } = cluster.at(1).node;

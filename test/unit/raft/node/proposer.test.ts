@@ -4,7 +4,7 @@ import { proposal } from "../../../../src/raft/core/types.ts";
 import type { ConfChange, Entry, Member } from "../../../../src/raft/mod.ts";
 import { Proposals } from "../../../../src/raft/node/proposals.ts";
 import { Proposer } from "../../../../src/raft/node/proposer.ts";
-import { memberOf } from "../../../support/raft/memory-cluster.ts";
+import { memberOf } from "../../../support/raft/raft-cluster.ts";
 import { Lab, type LabOptions } from "../raft-lab.ts";
 
 function scene(options: LabOptions = {}, leader?: Member) {

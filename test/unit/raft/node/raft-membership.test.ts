@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ConfState, emptyConfState } from "../../../../src/raft/core/types.ts";
 import { RaftMembership } from "../../../../src/raft/node/raft-membership.ts";
-import { memberOf } from "../../../support/raft/memory-cluster.ts";
+import { memberOf } from "../../../support/raft/raft-cluster.ts";
 
 const state = (changed: Partial<ConfState>): ConfState => ({ ...emptyConfState, ...changed });
 

@@ -4,7 +4,7 @@ import { emptyConfState, message } from "../../../../src/raft/core/types.ts";
 import type { EntryFormat, Message } from "../../../../src/raft/mod.ts";
 import { RaftMembership } from "../../../../src/raft/node/raft-membership.ts";
 import { Receiver } from "../../../../src/raft/node/receiver.ts";
-import { memberOf } from "../../../support/raft/memory-cluster.ts";
+import { memberOf } from "../../../support/raft/raft-cluster.ts";
 import { entry, Lab } from "../raft-lab.ts";
 
 /** A follower with the entries 1 and 2 of term 1. Entries with the text "damaged" and "other" are what they say. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ConfState, emptyConfState } from "../../../../src/raft/core/types.ts";
 import { RosterBook } from "../../../../src/raft/node/roster.ts";
-import { memberOf } from "../../../support/raft/memory-cluster.ts";
+import { memberOf } from "../../../support/raft/raft-cluster.ts";
 
 const state = (voters: readonly number[], rest: Partial<ConfState> = {}): ConfState => ({
   ...emptyConfState,

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emptyConfState } from "../../../../src/raft/mod.ts";
 import { appenderNodeOf } from "../../../../src/replication/append/appender-node.ts";
-import { MemoryCluster, memberOf } from "../../../support/raft/memory-cluster.ts";
+import { memberOf, RaftCluster } from "../../../support/raft/raft-cluster.ts";
 
 test("a node is alone while there is one voter and no learner, also in a joint configuration", () => {
-  const cluster = new MemoryCluster(1);
+  const cluster = new RaftCluster(1);
   const alone = (changed: object): boolean => {
     const configuration = { ...emptyConfState, voters: [1], ...changed };
     return appenderNodeOf(Object.create(cluster.at(1).node, { configuration: { value: configuration } }))
@@ -18,7 +18,7 @@ test("a node is alone while there is one voter and no learner, also in a joint c
 });
 
 test("the state of the node is read at each call, and a node that does not lead refuses a proposal", async () => {
-  const cluster = new MemoryCluster(3);
+  const cluster = new RaftCluster(3);
   const proposer = appenderNodeOf(cluster.at(1).node);
   const waiter = { applied: () => undefined, failed: () => undefined };
   assert.deepEqual([proposer.isLeader, proposer.isHandingOver, proposer.alone], [false, false, false]);

@@ -8,7 +8,7 @@ import { emptyConfState } from "../../../../../src/raft/mod.ts";
 import { LeaderWatch } from "../../../../../src/replication/leader-watch.ts";
 import type { Replica } from "../../../../../src/replication/mod.ts";
 import { StillClock } from "../../../../support/log/logs.ts";
-import { memberOf } from "../../../../support/raft/memory-cluster.ts";
+import { memberOf } from "../../../../support/raft/raft-cluster.ts";
 
 interface Progress {
   readonly match: number;

@@ -13,7 +13,7 @@ export interface ClusterNode {
   failure: unknown;
 }
 
-export class MemoryCluster {
+export class RaftCluster {
   readonly time = new VirtualTime();
   readonly hub = new MemoryHub(this.time.clock());
   readonly nodes = new Map<number, ClusterNode>();
