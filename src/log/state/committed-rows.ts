@@ -3,7 +3,7 @@
  *
  *   dirty      changed after the last checkpoint began
  *   frozen     changed before, and being written to the database
- *   clean      the rows that were looked at last, as they are in the database
+ *   clean      the rows that were looked at or written last, as they are in the database
  *   database   all rows as of an index
  *
  * A row is looked up in this order. Rows that are frozen stay in memory until the database shows them here.
@@ -19,6 +19,8 @@ import { decodeRow, encodeRow } from "./row-codec.ts";
 
 /** Rows of the database that are kept in memory. */
 const cleanMax = 16_384;
+/** Names of the database that are kept in memory, with their ids. */
+const namesMax = 65_536;
 /** Names and due rows that are read from the database at once. */
 const pageMax = 257;
 /** Names of the database that one page of names looks at. */
@@ -37,7 +39,8 @@ export class CommittedRows {
   #database: RowDatabase | undefined;
   /** The least recently used one comes first. */
   readonly #clean = new Map<LogId, LogRow>();
-  readonly #cleanNames = new Map<string, LogId>();
+  /** Names as they are in the database, also of logs whose rows changed. The one that was looked up first comes first. */
+  readonly #storedIds = new Map<string, LogId>();
   /** Called when the database turns out to be damaged. It can be built again. */
   onDamage: (() => void) | undefined;
 
@@ -84,10 +87,11 @@ export class CommittedRows {
   idOf(name: string): LogId | undefined {
     if (this.#dirty.names.has(name)) return this.#dirty.names.get(name);
     if (this.#frozen?.names.has(name)) return this.#frozen.names.get(name);
-    const known = this.#cleanNames.get(name);
+    const known = this.#storedIds.get(name);
     if (known !== undefined) return known;
     const stored = this.#read((database) => database.named(name));
     if (stored === undefined) return undefined;
+    this.#keepName(name, stored.id);
     // The name has no entry above, so the log was not deleted. Its row may have changed.
     if (!this.#dirty.rows.has(stored.id) && this.#frozen?.rows.has(stored.id) !== true)
       this.#used(decodeRow(stored));
@@ -146,12 +150,12 @@ export class CommittedRows {
     else if (before !== undefined && after === undefined && this.named(before.name)?.id === id)
       this.#setName(before.name, undefined);
     // The lookup of the name may have made the row before a clean one.
-    const stale = this.#clean.get(id);
-    if (stale !== undefined) this.#forget(stale);
+    this.#clean.delete(id);
     this.#dirty.put(id, after);
   }
 
   #setName(name: string, id: LogId | undefined): void {
+    this.#storedIds.delete(name);
     this.#dirty.setName(name, id);
     this.#frozen?.hideName(name);
   }
@@ -172,10 +176,17 @@ export class CommittedRows {
     }
   }
 
-  /** The database shows the checkpoint here. */
+  /** The database shows the checkpoint here. Its rows are probably in use: the newest stay in memory. */
   thaw(database: RowDatabase): void {
+    const written = this.#frozen?.rows ?? new Map<LogId, LogRow | undefined>();
     this.#database = database;
     this.#frozen = undefined;
+    let older = written.size - cleanMax;
+    for (const [id, row] of written) {
+      if (older-- > 0 || row === undefined || this.#dirty.rows.has(id)) continue;
+      this.#used(row);
+      this.#keepName(row.name, id);
+    }
   }
 
   /** All rows, in no order. For tests and for work on a log that no node serves. */
@@ -217,13 +228,12 @@ export class CommittedRows {
   #used(row: LogRow): LogRow {
     this.#clean.delete(row.id);
     this.#clean.set(row.id, row);
-    this.#cleanNames.set(row.name, row.id);
-    if (this.#clean.size > cleanMax) this.#forget(this.#clean.values().next().value!);
+    if (this.#clean.size > cleanMax) this.#clean.delete(this.#clean.keys().next().value!);
     return row;
   }
 
-  #forget({ id, name }: LogRow): void {
-    this.#clean.delete(id);
-    this.#cleanNames.delete(name);
+  #keepName(name: string, id: LogId): void {
+    this.#storedIds.set(name, id);
+    if (this.#storedIds.size > namesMax) this.#storedIds.delete(this.#storedIds.keys().next().value!);
   }
 }

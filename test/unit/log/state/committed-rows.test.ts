@@ -67,6 +67,47 @@ async function storedRows(stored: readonly LogRow[]) {
   return { rows, counted };
 }
 
+test("rows and names in use are not read from the database, neither after a checkpoint nor after they changed", async () => {
+  const store = new MemoryRowStore(new SimDisk(prng("disk")));
+  const headAt = (index: number, size: number) => encodeHead({ index, crc: 0, head: { ...emptyHead, size } });
+  const database = await store.build({ directoryId: new Uint8Array(16), generation: 1 }, headAt(0, 0));
+  const rows = new CommittedRows(database);
+  const checkpoint = async (index: number, size = 2): Promise<void> => {
+    rows.freeze();
+    await database.write(rows.changes(), headAt(index, size));
+    rows.thaw(database);
+  };
+  let reads = 0;
+  const [readRow, readName] = [database.row.bind(database), database.named.bind(database)];
+  database.row = (id) => {
+    reads++;
+    return readRow(id);
+  };
+  database.named = (name) => {
+    reads++;
+    return readName(name);
+  };
+  let orders = named(1, "orders");
+  rows.put(1, undefined, orders);
+  rows.put(2, undefined, named(2, "orders/old"));
+  await checkpoint(1);
+  for (let next = 1; next <= 6; next++) {
+    assert.deepEqual(rows.named("orders"), orders);
+    rows.put(1, orders, { ...orders, next });
+    orders = { ...orders, next };
+    assert.deepEqual(rows.named("orders"), orders);
+    if (next % 2 === 0) await checkpoint(next);
+  }
+  assert.equal(reads, 0);
+  rows.put(1, orders, undefined);
+  assert.equal(rows.idOf("orders"), undefined);
+  await checkpoint(7, 1);
+  assert.equal(rows.idOf("orders"), undefined, "the id of a name that was deleted is not kept");
+  rows.put(3, undefined, named(3, "orders"));
+  await checkpoint(8);
+  assert.deepEqual([rows.idOf("orders"), rows.named("orders")?.id], [3, 3]);
+});
+
 const padded = (n: number): string => String(n).padStart(6, "0");
 
 test("pages of names agree with all names, whatever was created and deleted before and during a checkpoint", async () => {
