@@ -1,6 +1,7 @@
 /**
  * The source rules, checked on the source itself: imports go to lower modules and use their mod.ts; only I/O files use
- * disk, sockets, the process, clocks and randomness; a core has no async code; links and file names in Markdown resolve.
+ * disk, sockets, the process, clocks and randomness; a core has no async code; links and file names in Markdown resolve;
+ * injected bugs apply to the source.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -8,6 +9,7 @@ import { accessSync, constants, existsSync, globSync, readFileSync } from "node:
 import { dirname, join, posix, relative } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { parsePatch, patched } from "./support/bug-patch.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
@@ -230,6 +232,20 @@ test("commands that Markdown names exist", () => {
   for (const page of globSync("{*.md,src/**/*.md,test/**/*.md,web/*.md,certs/*.md}", { cwd: root })) {
     for (const [command, name = ""] of read(page).matchAll(/\bnpm run ([\w:]+)/g)) {
       if (!(name in scripts)) wrong.push(`${page} names ${command}, which is not a script`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("every injected bug applies to the source", () => {
+  const wrong: string[] = [];
+  for (const patch of globSync("test/**/*.patch", { cwd: root })) {
+    for (const [file, hunks] of parsePatch(read(patch))) {
+      try {
+        patched(read(file), hunks);
+      } catch (reason) {
+        wrong.push(`${patch} does not apply to ${file}: ${reason}`);
+      }
     }
   }
   assert.deepEqual(wrong, []);
