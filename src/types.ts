@@ -194,6 +194,8 @@ export interface BatchSlice {
 export interface Tail {
   /** The next offset that take() returns. */
   readonly position: Offset;
+  /** One past the last committed record on this node: how far the cursor is behind. Undefined: not known here. */
+  readonly end?: Offset;
   /**
    * Returns what can be read now: whole batches, at least one, about `maxBytes` at most. Returns undefined at the end.
    *

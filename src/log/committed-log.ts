@@ -34,6 +34,8 @@ export interface CommittedLogParts {
   readonly savedCommit: RaftIndex;
   readonly onRolled: () => void;
   readonly readCacheBytesMax: number | undefined;
+  /** Of the monotonic clock, if there is one. */
+  readonly nowMs: (() => number) | undefined;
 }
 
 /** How much of the log is on disk. */
@@ -50,6 +52,7 @@ const noLogs: ReadonlySet<LogId> = new Set();
 export class CommittedLog implements ReadableLog, FollowedLog {
   readonly frameCache: FrameCache;
   readonly reader: Reader;
+  readonly nowMs: (() => number) | undefined;
   /** The tails of several logs. */
   readonly tails = new TailWatch();
   readonly #catalog: Catalog;
@@ -81,6 +84,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     this.#set = parts.set;
     this.#staged = parts.staged;
     this.frameCache = parts.frameCache;
+    this.nowMs = parts.nowMs;
     this.#health = parts.health;
     this.#changed = parts.changed;
     this.#state = parts.state;

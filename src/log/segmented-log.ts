@@ -85,7 +85,7 @@ export class SegmentedLog {
     const frameCache = new FrameCache(options.frameCacheBytesMax ?? frameCacheBytesDefault);
     const staged = new StagedFrames(set, frameCache);
     [this.#frameCache, this.#staged] = [frameCache, staged];
-    const { readCacheBytesMax } = options;
+    const { readCacheBytesMax, clock } = options;
     const { changed } = this;
     const health = this.#health;
     this.rows = new LogRows({
@@ -100,6 +100,7 @@ export class SegmentedLog {
       ...{ catalog, set, staged, frameCache, health },
       onRolled: () => this.rows.rolled(),
       ...{ changed, state, savedCommit, readCacheBytesMax },
+      nowMs: clock === undefined ? undefined : () => clock.monotonicMs(),
     });
     this.committed = committed;
     this.reader = committed.reader;

@@ -69,7 +69,9 @@ function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"]
       const reading = readOptionsOf(options, request, context, signal);
       for await (const event of readSlices(read, reading)) {
         if (typeof event === "string") {
-          if (request.markers) yield { ...markerOf(event, next), ...id, ...tokenField(token()) };
+          const { end = next } = read.tail;
+          const at = event === "heartbeat" ? end : next;
+          if (request.markers) yield { ...markerOf(event, at), ...id, ...tokenField(token()) };
           continue;
         }
         const cursor = new RecordCursor(event.frames, read.from);
@@ -134,6 +136,7 @@ function readOptionsOf(
     clock,
     signal,
     heartbeatMs: request.markers ? heartbeatMs : undefined,
+    beatsBehind: true,
     sink: exchange,
     memory,
     hold: new ReadHold(memory, { keeps: true, cut: () => exchange.destroy() }),
@@ -142,7 +145,7 @@ function readOptionsOf(
 
 function markerOf(
   event: "caught-up" | "heartbeat",
-  next: number,
+  end: number,
 ): MessageInitShape<typeof ConsumeResponseSchema> {
-  return { caughtUp: event === "caught-up", heartbeat: event === "heartbeat", endOffset: BigInt(next) };
+  return { caughtUp: event === "caught-up", heartbeat: event === "heartbeat", endOffset: BigInt(end) };
 }

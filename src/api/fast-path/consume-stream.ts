@@ -101,6 +101,8 @@ class TailSender {
   /** The client was sent "caught-up" after the last record. */
   #sentCaughtUp = false;
   #heartbeatTimer: { cancel(): void } | undefined;
+  /** When the last marker was sent, or the stream began. */
+  #markedMs: number;
   /** Cancels the wait for window or memory. */
   #stopWaiting: (() => void) | undefined;
 
@@ -125,6 +127,7 @@ class TailSender {
     this.#endOffset = endOffset ?? Number.POSITIVE_INFINITY;
     this.#endsAtEnd = read.endsAtEnd;
     this.#next = read.from;
+    this.#markedMs = context.clock.monotonicMs();
   }
 
   open(): void {
@@ -167,6 +170,7 @@ class TailSender {
         this.#waitToRead();
         return;
       }
+      if (this.#isBeatDue) this.#sendHeartbeat();
       const slice = this.#tail.take(sliceBytes, this.#buffers?.next);
       if (slice === undefined) {
         this.#waitForLog();
@@ -258,6 +262,7 @@ class TailSender {
   #sendCaughtUp(): void {
     if (!this.#markers || this.#sentCaughtUp) return;
     this.#sentCaughtUp = true;
+    this.#markedMs = this.#context.clock.monotonicMs();
     this.#call.response.write(markerResponse("caught-up", this.#next, this.#markerFields));
   }
 
@@ -266,10 +271,21 @@ class TailSender {
     this.#heartbeatTimer = this.#context.clock.after(this.#context.heartbeatMs, () => {
       this.#heartbeatTimer = undefined;
       if (this.#call.over) return;
-      if (this.#call.stream.writableBytes > 0) {
-        this.#call.response.write(markerResponse("heartbeat", this.#next, this.#markerFields));
-      }
+      if (this.#call.stream.writableBytes > 0) this.#sendHeartbeat();
       this.#scheduleHeartbeat();
     });
+  }
+
+  get #isBeatDue(): boolean {
+    const { clock, heartbeatMs } = this.#context;
+    if (!this.#markers || clock.monotonicMs() - this.#markedMs < heartbeatMs) return false;
+    return this.#tail.position < (this.#tail.end ?? 0);
+  }
+
+  /** Also while the reader is behind: it learns how far. */
+  #sendHeartbeat(): void {
+    this.#markedMs = this.#context.clock.monotonicMs();
+    const { end = this.#next } = this.#tail;
+    this.#call.response.write(markerResponse("heartbeat", end, this.#markerFields));
   }
 }

@@ -222,9 +222,7 @@ async function stream(
   const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy() });
   const heartbeatMs = pingMs;
   const text = { form, format: asked.format, batch: asked.batch ?? 1 };
-  let markedMs = clock.monotonicMs();
   const ping = async (): Promise<boolean> => {
-    markedMs = clock.monotonicMs();
     if (asked.batch === undefined) return exchange.write(Buffer.from(form.ping));
     const { next: end } = await log.bounds({ mode: "any" });
     const position = JSON.stringify({ next: read.tail.position, end });
@@ -243,12 +241,11 @@ async function stream(
       const later = turns.next();
       if (later !== undefined) await later;
     }
-    if (limit.isSpent) return false;
-    // A reader that is far behind learns how far.
-    const isDue = asked.batch !== undefined && clock.monotonicMs() - markedMs >= pingMs;
-    return isDue ? ping() : true;
+    return !limit.isSpent;
   };
-  const options = { clock, signal, heartbeatMs, sliceBytes, sink: exchange, memory, hold };
+  // Without batch=, the stream is byte for byte what it was before there were positions.
+  const beatsBehind = asked.batch !== undefined;
+  const options = { clock, signal, heartbeatMs, beatsBehind, sliceBytes, sink: exchange, memory, hold };
   await followSlices(read, options, async (event) => {
     if (event === "caught-up") return true;
     return event === "heartbeat" ? ping() : send(event);

@@ -1,8 +1,10 @@
 /**
  * A read from a start to a stop, as slices. ConsumeStream, ConsumeBatches and GET /tail share it. It waits at the end of the
- * log without polling, says when it has caught up and, if asked to, that it is alive.
+ * log without polling, says when it has caught up and, if asked to, that it is alive. All reads together begin slices for a
+ * few milliseconds in one turn of the event loop: slices that come from a cold disk can be small and slow.
  */
 import { type Clock, within } from "../../lib/time/clock.ts";
+import { workTurns } from "../../lib/time/work-turns.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { BatchSlice, CommitLog, Freshness, Offset, ReadStart, Tail } from "../../types.ts";
 import { faultOfAbort } from "../calls/abort.ts";
@@ -33,8 +35,10 @@ export type ReadEvent = BatchSlice | "caught-up" | "heartbeat";
 export interface ReadOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Interval of "heartbeat" events while the read waits. Default: none. */
+  /** Interval of "heartbeat" events while the read waits, in milliseconds. Default: none. */
   readonly heartbeatMs?: number | undefined;
+  /** "heartbeat" events also while the read is behind: its client learns from them how far. Default false. */
+  readonly beatsBehind?: boolean;
   /** Approximate limit of a slice, in bytes. */
   readonly sliceBytes?: number | undefined;
   /** Receives the slices. Nothing is read before it accepts bytes. */
@@ -100,21 +104,27 @@ class ReadSteps implements Disposable {
   readonly #stop = (): void => this.#read.tail[Symbol.dispose]();
   /** "caught-up" was sent after the last slice. */
   #sentCaughtUp = false;
+  /** When the last marker was sent, or the read began. */
+  #markedMs: number;
   #ready: Promise<boolean> | undefined;
 
   constructor(read: OpenRead, options: ReadOptions) {
     this.#read = read;
     this.#options = options;
+    this.#markedMs = options.clock.monotonicMs();
     options.signal.addEventListener("abort", this.#stop, { once: true });
   }
 
   /** Returns the next event, undefined at the end. */
   async next(): Promise<ReadEvent | undefined> {
     const { tail, limits, endsAtEnd } = this.#read;
-    const { signal, sink, memory, hold } = this.#options;
+    const { signal, sink, memory, hold, clock } = this.#options;
     hold.sent();
     while (limits.endOffset === undefined || tail.position < limits.endOffset) {
       if (signal.aborted) throw faultOfAbort(signal);
+      if (this.#isBeatDue()) return this.#marker("heartbeat");
+      const turn = workTurns(clock).next();
+      if (turn !== undefined) await turn;
       while (!mayRead(sink, memory, this.#nextBytes)) {
         await waitToRead({ ...this.#options, nextBytes: this.#nextBytes });
       }
@@ -124,17 +134,29 @@ class ReadSteps implements Disposable {
         hold.hold(slice);
         return slice;
       }
-      if (!this.#sentCaughtUp) {
-        this.#sentCaughtUp = true;
-        return "caught-up";
-      }
+      if (!this.#sentCaughtUp) return this.#caughtUp();
       const woken = await this.#wait();
-      if (woken === "late" && sink.writableBytes > 0) return "heartbeat";
+      if (woken === "late" && sink.writableBytes > 0) return this.#marker("heartbeat");
       if (woken === false) return undefined;
     }
-    if (!endsAtEnd || this.#sentCaughtUp) return undefined;
+    return endsAtEnd && !this.#sentCaughtUp ? this.#caughtUp() : undefined;
+  }
+
+  #caughtUp(): ReadEvent {
     this.#sentCaughtUp = true;
-    return "caught-up";
+    return this.#marker("caught-up");
+  }
+
+  #isBeatDue(): boolean {
+    const { clock, heartbeatMs, beatsBehind = false, sink } = this.#options;
+    const { end = 0, position } = this.#read.tail;
+    if (!beatsBehind || heartbeatMs === undefined || sink.writableBytes === 0 || position >= end) return false;
+    return clock.monotonicMs() - this.#markedMs >= heartbeatMs;
+  }
+
+  #marker(marker: "caught-up" | "heartbeat"): ReadEvent {
+    this.#markedMs = this.#options.clock.monotonicMs();
+    return marker;
   }
 
   /** Resolves to true if there is more, false if there will be no more, "late" if a heartbeat is due. */

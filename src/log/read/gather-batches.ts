@@ -36,6 +36,8 @@ export interface GatherLimits {
   readonly runsMax: number;
   /** The last index that is committed. */
   readonly commitIndex: RaftIndex;
+  /** Returns true when the time for reads of the disk is over: the slice then ends. Default: never. */
+  readonly isLate?: (() => boolean) | undefined;
 }
 
 /** Where a read begins. */
@@ -107,6 +109,7 @@ export function gatherBatches(
   let nextOffset = firstOffset;
   let [at, next] = [0, start.first];
   reading: for (const run of runs) {
+    if (at > 0 && limits.isLate?.() === true) break;
     const filled = readRun(segment, run, frames, at);
     for (const extent of run.extents) {
       const flaw = flawOf(

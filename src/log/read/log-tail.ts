@@ -54,6 +54,11 @@ export class LogTail implements Tail {
     return this.#position;
   }
 
+  get end(): Offset {
+    // A log that was deleted has no bounds.
+    return this.#log.cutOff === undefined ? this.#log.bounds.next : this.#position;
+  }
+
   take(maxBytes = takeBytesDefault, buffer?: Uint8Array): BatchSlice | undefined {
     if (this.#disposed || this.#log.closed) return undefined;
     const slice = this.#log.reader.take(this.#position, maxBytes, buffer);

@@ -24,6 +24,8 @@ export interface ViewedLog {
   readonly frameCache: FrameCache;
   readonly commitIndex: number;
   readonly closed: boolean;
+  /** Of the monotonic clock; undefined without a clock. */
+  readonly nowMs?: (() => number) | undefined;
   /** The committed row. */
   row(id: LogId): LogRow | undefined;
 }
@@ -39,6 +41,8 @@ interface Place {
 
 /** How many reads of the disk a slice takes: few before a reader goes on. */
 const [runsMaxFirst, runsMaxNext] = [8, 64];
+/** A slice begins no further read of the disk after so many milliseconds: each one holds the event loop. */
+const readMsMax = 5;
 
 export class LogView implements TailedLog, RecordReader {
   readonly id: LogId;
@@ -153,12 +157,19 @@ export class LogView implements TailedLog, RecordReader {
   #fromDisk(offset: Offset, place: Place, bytesMax: number, buffer?: Uint8Array): BatchSlice {
     const { segment, batches, i: first, hinted = 0 } = place;
     const runsMax = this.#last?.offset === offset ? runsMaxNext : runsMaxFirst;
-    const limits = { bytesMax, runsMax, commitIndex: this.#log.commitIndex };
+    const limits = { bytesMax, runsMax, commitIndex: this.#log.commitIndex, isLate: this.#timeLimit() };
     const read = gatherBatches(segment, this.id, { batches, first, hinted }, limits, buffer);
     const { slice, next } = read;
     if (slice.firstOffset > offset || slice.nextOffset <= offset) throw segment.damaged(0, "log index");
     this.#last = { offset: slice.nextOffset, place: { segment, batches, i: next, hinted: read.hinted } };
     return slice;
+  }
+
+  #timeLimit(): (() => boolean) | undefined {
+    const { nowMs } = this.#log;
+    if (nowMs === undefined) return undefined;
+    const untilMs = nowMs() + readMsMax;
+    return () => nowMs() >= untilMs;
   }
 
   /** The batch that holds `offset`, which is in the log. */

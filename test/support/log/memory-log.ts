@@ -107,9 +107,13 @@ export class MemoryLog implements CommitLog {
     this.#tails.add(onAppend);
     this.openTails++;
     const peek = (): BatchSlice | undefined => this.#slices.find(({ nextOffset }) => nextOffset > position);
+    const end = (): Offset => this.#next;
     return {
       get position() {
         return position;
+      },
+      get end() {
+        return end();
       },
       take: () => {
         if (position < this.#lowest) throw this.#outOfRange(position);

@@ -523,14 +523,16 @@ export declare type ConsumeResponse = Message<"log.v1.ConsumeResponse"> & {
   caughtUp: boolean;
 
   /**
-   * No new records; the stream is alive.
+   * The stream is alive. Sent while there are no new records, and while the client
+   * is behind.
    *
    * @generated from field: bool heartbeat = 4;
    */
   heartbeat: boolean;
 
   /**
-   * One past the last committed record.
+   * One past the last committed record of this node. A client is behind by what is
+   * between it and the last record that it has received.
    *
    * @generated from field: uint64 end_offset = 5;
    */

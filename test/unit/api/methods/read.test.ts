@@ -10,6 +10,7 @@ import {
 } from "../../../../src/api/methods/read.ts";
 import { ReadHold } from "../../../../src/api/methods/read-admission.ts";
 import { noLimits } from "../../../../src/api/methods/read-limit.ts";
+import type { Clock } from "../../../../src/lib/time/clock.ts";
 import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
 import { run } from "../../../support/log/logs.ts";
 import { MemoryLog } from "../../../support/log/memory-log.ts";
@@ -77,14 +78,34 @@ test("a waiting read gives a sign of life at its interval, if its client accepts
   await reader.next();
   const beat = reader.next();
   await new Promise(setImmediate);
-  time.step();
+  while (time.now < 100) time.step();
   assert.deepEqual([(await beat).value, time.now], ["heartbeat", 100]);
   const silent = reader.next();
   sink.writableBytes = 0;
-  time.step();
+  while (time.now < 200) time.step();
   await new Promise(setImmediate);
   controller.abort();
   await assert.rejects(silent, { kind: "canceled" });
+});
+
+test("a read that is behind: it says that it is alive, too, if it is asked to", async () => {
+  const { time, read, options } = await open({}, 100);
+  let nowMs = 0;
+  const clock: Clock = {
+    monotonicMs: () => nowMs,
+    wallMs: () => nowMs,
+    after: (ms, work) => options.clock.after(ms, work),
+    soon: (work) => void setImmediate(work),
+  };
+  const { take } = read.tail;
+  read.tail.take = (...asked) => {
+    nowMs += 60;
+    return take.apply(read.tail, asked);
+  };
+  const reader = readSlices(read, { ...options, clock, beatsBehind: true });
+  assert.deepEqual(await eventsOf(reader, 4), ["0-1", "1-2", "heartbeat", "2-3"]);
+  await reader.return();
+  assert.equal(time.now, 0, "no timer was due");
 });
 
 test("an abort ends a waiting read with its fault, and nothing is left of the reader", async () => {

@@ -75,7 +75,12 @@ function gather(
     first = 0,
     hinted = 0,
     ...limits
-  }: Partial<typeof all> & { first?: number; hinted?: number; commitIndex?: number } = {},
+  }: Partial<typeof all> & {
+    first?: number;
+    hinted?: number;
+    commitIndex?: number;
+    isLate?: () => boolean;
+  } = {},
   buffer?: Uint8Array,
 ) {
   return gatherBatches(segment, id, { batches, first, hinted }, { ...all, commitIndex, ...limits }, buffer);
@@ -124,6 +129,23 @@ test("a slice has at most so many bytes and reads, and at least one batch", asyn
     assert.deepEqual(valuesOf(gather(filled, { bytesMax }).slice), values(count));
   assert.equal(gather(filled, { runsMax: 4 }).next, 4);
   assert.deepEqual(valuesOf(gather(filled, { first: 8, runsMax: 4 }).slice), values(2, 8));
+});
+
+test("time of a slice: it ends after the read with which its time is over, and the next one goes on there", async () => {
+  const filled = await fill(10, 20_000);
+  for (const [first, reads] of [
+    [0, 3],
+    [3, 1],
+    [4, 6],
+  ] as const) {
+    const before = readsOf(filled).length;
+    const isLate = (): boolean => readsOf(filled).length - before >= reads;
+    const { slice, next } = gather(filled, { first, isLate });
+    assert.deepEqual(valuesOf(slice), values(reads, first));
+    assert.equal(next, first + reads);
+    assert.equal(readsOf(filled).length - before, reads);
+  }
+  assert.equal(gather(filled, { isLate: () => true }).next, 1, "one read at least");
 });
 
 test("batches that are not committed are not returned", async () => {
