@@ -150,7 +150,8 @@ class ReadSteps implements Disposable {
   #isBeatDue(): boolean {
     const { clock, heartbeatMs, beatsBehind = false, sink } = this.#options;
     const { end = 0, position } = this.#read.tail;
-    if (!beatsBehind || heartbeatMs === undefined || sink.writableBytes === 0 || position >= end) return false;
+    if (!beatsBehind || heartbeatMs === undefined || sink.writableBytes === 0 || position >= end)
+      return false;
     return clock.monotonicMs() - this.#markedMs >= heartbeatMs;
   }
 
