@@ -40,8 +40,14 @@ export { type FollowedLogs, LogsTail } from "./read/logs-tail.ts";
 export { outOfRange } from "./read/reader.ts";
 export { compareLogs } from "./recovery/compare.ts";
 export { checkLogStart, checkStartFields, checkStartRows } from "./recovery/log-start.ts";
-export { repairLog } from "./recovery/repair.ts";
-export { type Finding, type LogDirectory, type VerifyReport, verifyLog } from "./recovery/verify.ts";
+export {
+  type Finding,
+  type LogDirectory,
+  type ScratchRows,
+  type VerifyReport,
+  verifyLog,
+} from "./recovery/verify.ts";
+export { repairLog } from "./repair/repair.ts";
 export { rowsOfStart } from "./rows/base-files.ts";
 export type { LogStart } from "./segment/catalog.ts";
 export { checkCatalogFile } from "./segment/catalog-file.ts";

@@ -3,6 +3,7 @@ export { type BaseFile, type BaseSource, openBase, readBase } from "./base-reade
 export { mergeBase } from "./base-writer.ts";
 export type {
   DueRow,
+  FoundRow,
   RowChange,
   RowDatabase,
   RowStore,

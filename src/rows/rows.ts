@@ -33,6 +33,12 @@ export interface RowChange {
   readonly row: StoredRow | undefined;
 }
 
+/** A row as it is stored; undefined if it is damaged. */
+export interface FoundRow {
+  readonly id: LogId;
+  readonly row: StoredRow | undefined;
+}
+
 /** A place in the order of due rows: by time, then by id. */
 export interface DueRow {
   readonly dueMs: number;
@@ -46,7 +52,7 @@ export interface RowsIdentity {
   readonly generation: number;
 }
 
-/** Names of one page of namesFrom(), and rows of one page of due(), at most. */
+/** Names of one page of namesFrom(), and rows of one page of due() or rowsAfter(), at most. */
 export const pageRowsMax = 1024;
 /** A longer value is refused. */
 export const valueBytesMax = 1024 * 1024;
@@ -63,6 +69,8 @@ export interface RowDatabase {
   namesFrom(prefix: string, after: string, limit: number): readonly string[];
   /** At most `limit` rows with dueMs ≤ `ms` after the place `after`, in the order of DueRow. Undefined: from the first one. */
   due(ms: number, after: DueRow | undefined, limit: number): readonly DueRow[];
+  /** At most `limit` rows whose ids are above `afterId`, in the order of ids. */
+  rowsAfter(afterId: LogId, limit: number): readonly FoundRow[];
   /**
    * Makes the changes and the head durable, in one transaction. An id occurs once; the order does not matter.
    * `changes` is read in slices of 2 ms, so the caller must not change what it iterates over. Resolves once the new rows are
@@ -72,11 +80,18 @@ export interface RowDatabase {
    */
   write(changes: Iterable<RowChange>, head: RowsHead): Promise<void>;
   /**
+   * Does the same at once, on this thread: for work on a log that no node serves yet. `changes` ascend by id. No write() may be
+   * under way.
+   */
+  writeNow(changes: Iterable<RowChange>, head: RowsHead): void;
+  /**
    * Checks the next rows after this id (−1: the first ones) off the main thread. Resolves to the last id that it checked;
    * undefined after the last row. The caller waits between the calls: writes wait while one runs.
    * @throws Fault "corrupt", the error of the disk
    */
   scrub(afterId: LogId): Promise<LogId | undefined>;
+  /** Does the same at once, on this thread. It changes nothing. */
+  scrubNow(afterId: LogId): LogId | undefined;
   /** Waits for the writes that have begun. No call may follow. */
   close(): Promise<void>;
 }
@@ -97,6 +112,8 @@ export interface RowStore {
    * @throws Fault "corrupt" if the base file is damaged or two of its rows have one name; the error of the disk
    */
   build(identity: RowsIdentity, from: string | RowsHead): Promise<RowDatabase>;
+  /** Does the same at once, on this thread: for work on a log that no node serves yet. */
+  buildNow(identity: RowsIdentity, from: string | RowsHead): RowDatabase;
   /** Removes the files of a generation, which must not be open. No error if there are none. */
   remove(generation: number): void;
   /**

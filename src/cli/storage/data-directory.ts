@@ -1,11 +1,13 @@
 /** Opens a data directory for a command while no node uses it. It does not create a data directory. */
-import { accessSync, constants, readdirSync } from "node:fs";
+import { accessSync, constants, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Fault } from "../../fault.ts";
 import { lockDirectory } from "../../lib/disk/directory-lock.ts";
 import { errorCode, errorText } from "../../lib/disk/disk.ts";
 import { systemDisk } from "../../lib/disk/system-disk.ts";
-import type { LogDirectory } from "../../log/mod.ts";
+import type { LogDirectory, ScratchRows } from "../../log/mod.ts";
+import { openRowStore, type RowDatabase } from "../../rows/mod.ts";
 import { openToRepair } from "../../store/mod.ts";
 
 /** @throws Fault "not-found" if there is no log, "config" if this process may not read the directory */
@@ -35,7 +37,13 @@ export async function openDataDirectory(directory: string, readOnly: boolean): P
     if (!readOnly) systemDisk.makeDirectory(meta);
     const store = openToRepair(meta, { readOnly });
     return {
-      logDirectory: { directory, disk: systemDisk, store },
+      logDirectory: {
+        directory,
+        disk: systemDisk,
+        store,
+        rowStore: openRowStore(meta),
+        scratch: openScratch,
+      },
       async [Symbol.asyncDispose]() {
         await store.close();
         await lock?.release();
@@ -55,4 +63,22 @@ function isWritable(directory: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** A directory of its own among the temporary files (TMPDIR): a data directory may be on a read-only file system. */
+function openScratch(): ScratchRows {
+  const directory = mkdtempSync(join(tmpdir(), "tailrace-rows-"));
+  const store = openRowStore(directory);
+  const identity = { directoryId: new Uint8Array(16), generation: 1 };
+  let database: RowDatabase | undefined;
+  return {
+    create: (from) => {
+      database = store.buildNow(identity, from);
+      return database;
+    },
+    remove: () => {
+      void database?.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
 }

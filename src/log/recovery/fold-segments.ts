@@ -44,18 +44,25 @@ export function foldSealed(log: FoldedLog, stored: StoredRows): LogState {
   }
   const begin = checkpoint ?? start.checkpoint;
   if (begin.logs !== undefined) foldRows(stored, sealed.slice(0, from), begin);
+  const { end } = checkpoint === undefined ? start : { end: metas[from]!.before };
+  stored.held?.settle({ ...end, head: begin.logs ?? emptyHead });
   const state = LogState.from(begin, stored.rows);
   for (const segment of sealed.slice(from)) foldSegment(segment, (bytes, at) => state.stage(bytes, at));
   return state;
 }
 
 /** Folds the segments after the rows onto them. Then they must be as many as `begin` says. */
-function foldRows({ rows, at }: StoredRows, sealed: readonly SealedSegment[], begin: StateCheckpoint): void {
+function foldRows(
+  { rows, at, held }: StoredRows,
+  sealed: readonly SealedSegment[],
+  begin: StateCheckpoint,
+): void {
   const table = new LogTable(at.head, rows);
   for (const segment of sealed) {
     if (segment.first <= at.index || segment.meta.namesLogs === false) continue;
     foldSegment(segment, (bytes, at) => (frameLogId(bytes, at) === 0 ? undefined : table.stage(bytes, at)));
     table.commitTo(segment.end.index);
+    held?.keep({ ...segment.end, head: table.head });
   }
   const { nextId, size } = begin.logs ?? emptyHead;
   const { head } = table;

@@ -7,14 +7,14 @@ import { errorCode, troubleOf } from "../../lib/disk/disk.ts";
 import type { Offset, RaftIndex } from "../../types.ts";
 import type { SegmentedLogOptions } from "../log-options.ts";
 import { checkInitialOffset } from "../offset-limit.ts";
-import { loadBase, openBaseAt } from "../rows/base-files.ts";
+import { openBaseAt } from "../rows/base-files.ts";
+import { HeldRows } from "../rows/held-rows.ts";
 import { convertInlineRows } from "../rows/inline-rows.ts";
 import { builtAgain, openDatabase, type RowPlace, rowCheckpointsDefault } from "../rows/row-place.ts";
 import { Catalog, catalogChange, type LogStart, nextGeneration } from "../segment/catalog.ts";
 import { DamageRegistry, damageRefusal } from "../segment/damage.ts";
 import { SegmentFiles } from "../segment/segment-files.ts";
 import { SegmentSet } from "../segment/segment-set.ts";
-import { CommittedRows } from "../state/committed-rows.ts";
 import type { LogState } from "../state/log-state.ts";
 import { emptyHead } from "../state/row-codec.ts";
 import { type FoldedLog, foldSealed } from "./fold-segments.ts";
@@ -37,6 +37,9 @@ export interface OpenedSegments {
 }
 
 const openFilesDefault = 64;
+
+/** Rows of so many checkpoints are in memory while the database is built again: about 32 MiB. */
+const heldCheckpoints = 4;
 
 /** The database of rows is damaged. The catalog says so, and it is not opened again. */
 class DamagedRows extends Error {}
@@ -128,9 +131,17 @@ function foldWithRows(log: FoldedLog, place: RowPlace, damaged: () => void): Log
     return foldSealed(log, stored);
   }
   const head = start.checkpoint.logs ?? emptyHead;
-  const rows = new CommittedRows();
-  loadBase(place, base, head.size, rows);
-  return foldSealed(log, { rows, at: { index: start.end.index, head } });
+  const next = nextGeneration(catalog.rowFiles());
+  const { store, directoryId } = place;
+  const held = new HeldRows(
+    store && ((from) => store.buildNow({ directoryId, generation: next.generation }, from)),
+    heldCheckpoints * place.checkpoints.rowsMax,
+  );
+  held.load(place, base, head.size);
+  const state = foldSealed(log, { rows: held.rows, at: { index: start.end.index, head }, held });
+  // The database is whole only now.
+  if (held.database !== undefined) catalog.write(catalogChange.rowFiles(next));
+  return state;
 }
 
 /** Where the log starts. `initialOffset` counts only for a log that never had a batch. */

@@ -1,30 +1,39 @@
 /**
- * Verifies a whole data directory offline: every checksum, every link of the chain, every index entry, and whether catalog
- * and files agree. It changes nothing, and continues after a finding.
+ * Verifies a whole data directory offline: every checksum, every link of the chain, every index entry, the rows of named logs and
+ * their database, and whether catalog and files agree. It changes nothing, and continues after a finding.
  */
 import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../../fault.ts";
-import { toHex } from "../../lib/bytes.ts";
-import { type Disk, errorCode, NotRegularFile } from "../../lib/disk/disk.ts";
-import { heapMapper } from "../../lib/disk/mapped-file.ts";
+import { type Disk, errorCode } from "../../lib/disk/disk.ts";
+import type { RowStore } from "../../rows/mod.ts";
 import type { StableStore } from "../../store/mod.ts";
-import type { Bounds, RaftIndex } from "../../types.ts";
-import { type ChainEnd, isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
+import type { Bounds, LogId, RaftIndex } from "../../types.ts";
+import {
+  type ChainEnd,
+  chainStart,
+  isContentFlaw,
+  linkOfFrame,
+  type Scan,
+  scanStore,
+} from "../frame/chain.ts";
 import { frameLogId } from "../frame/frame.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
-import { decodeFooter, decodeIndexHeader, indexHeaderBytes } from "../index/index-file.ts";
-import { ActiveLogIndex, SealedLogIndex, sameLogs } from "../index/log-index.ts";
-import { ActiveIndex, entryBytes } from "../index/offset-index.ts";
+import { ActiveLogIndex } from "../index/log-index.ts";
+import { ActiveIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed } from "../index/segment-index.ts";
+import { unreadableKeys } from "../repair/repair-plan.ts";
 import { rowsName } from "../rows/base-files.ts";
+import { type CreateDatabase, HeldRows } from "../rows/held-rows.ts";
 import { rowsAtStart } from "../rows/inline-rows.ts";
 import { Catalog, noRowFiles } from "../segment/catalog.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
-import { firstIndexOf, indexName, logsName, storeName } from "../segment/segment-files.ts";
+import { firstIndexOf, storeName } from "../segment/segment-files.ts";
 import type { LogRow } from "../state/log-row.ts";
-import { emptyCheckpoint, LogState } from "../state/log-state.ts";
+import { emptyCheckpoint, LogState, type StateCheckpoint } from "../state/log-state.ts";
+import { ProducerTable } from "../state/producer-table.ts";
 import { emptyHead } from "../state/row-codec.ts";
-import { unreadableKeys } from "./repair-plan.ts";
+import { checkIndex, checkLogIndex, type Find, orUnreadable } from "./check-index.ts";
+import { RowsCheck, type RowsReport } from "./check-rows.ts";
 
 /** A part of the directory that is not as it was written. */
 export interface Finding {
@@ -34,12 +43,9 @@ export interface Finding {
   readonly kind: string;
 }
 
-/** A segment as it was found. `index` is built from its store. */
-export interface ScannedSegment {
-  readonly meta: SegmentMeta;
-  readonly index: ActiveIndex;
-  readonly scan: Scan;
-  readonly storeBytes: number;
+/** The named logs of a log that was read, by id. */
+export interface FoundLogs extends Iterable<LogRow> {
+  row(id: LogId): LogRow | undefined;
 }
 
 export interface VerifyReport extends Bounds {
@@ -49,9 +55,11 @@ export interface VerifyReport extends Bounds {
   readonly findings: readonly Finding[];
   /** A write group that a crash tore. It has no receipt, and opening cuts it. */
   readonly torn: Finding | undefined;
-  readonly segments: readonly ScannedSegment[];
-  /** The named logs. */
-  readonly logs: readonly LogRow[];
+  readonly logs: FoundLogs;
+  /** How the database of named logs differs from the frames; undefined if it was not compared. */
+  readonly rows: RowsReport | undefined;
+  /** Removes what did not fit into memory. `logs` cannot be read any more. */
+  [Symbol.dispose](): void;
 }
 
 /** A data directory that holds a log. */
@@ -59,6 +67,18 @@ export interface LogDirectory {
   readonly directory: string;
   readonly disk: Disk;
   readonly store: StableStore;
+  /** The databases of rows. Without it they are not compared. */
+  readonly rowStore?: RowStore;
+  /** Opens an empty place for rows that do not fit into memory. Without it all rows are in memory. */
+  readonly scratch?: () => ScratchRows;
+}
+
+/** A place for rows that is thrown away. */
+export interface ScratchRows {
+  readonly create: CreateDatabase;
+  /** Rows that stay in memory. Default 65,536, about 32 MiB. */
+  readonly rowsMax?: number;
+  remove(): void;
 }
 
 /**
@@ -74,7 +94,10 @@ class Verification {
   readonly #logDirectory: string;
   readonly #see: ((bytes: Uint8Array, at: number) => void) | undefined;
   readonly #findings: Finding[] = [];
-  readonly #segments: ScannedSegment[] = [];
+  readonly #find: Find = (file, position, kind) => void this.#findings.push({ file, position, kind });
+  readonly #scratch: ScratchRows | undefined;
+  readonly #held: HeldRows;
+  #rowsCheck: RowsCheck | undefined;
   #torn: Finding | undefined;
   #bytes = 0;
   #state = LogState.from(emptyCheckpoint);
@@ -85,9 +108,20 @@ class Verification {
     this.#place = place;
     this.#logDirectory = `${place.directory}/log`;
     this.#see = see;
+    this.#scratch = place.scratch?.();
+    this.#held = heldIn(this.#scratch);
   }
 
   run(): VerifyReport {
+    try {
+      return this.#run();
+    } catch (reason) {
+      this.#scratch?.remove();
+      throw reason;
+    }
+  }
+
+  #run(): VerifyReport {
     const { disk, store, directory } = this.#place;
     if (!isDirectory(disk, this.#logDirectory)) {
       throw new Fault("not-found", { message: `there is no log in ${directory}`, facts: { directory } });
@@ -105,16 +139,19 @@ class Verification {
         ? start?.checkpoint
         : this.#guard("checkpoint", () => catalog.checkpoint(firstOf(first)));
     const place = { disk, directory: this.#logDirectory };
-    const rows = this.#guardRows(catalog, () => rowsAtStart(catalog, place, first));
+    const rows = this.#guardRows(catalog, () => rowsAtStart(catalog, place, first, this.#held));
     this.#state = LogState.from(
       checkpoint ?? LogState.blank(first?.before.index ?? 0, first?.before.nextOffset ?? 0),
       rows,
     );
     this.#areRowsKnown = rows !== undefined;
+    this.#rowsCheck = this.#openRows(id, catalog);
     const end = this.#checkSegments(metas, id, catalog) ?? first?.before ?? start?.end;
     const state = this.#state;
-    if (end !== undefined && end.index < commit) this.#find("meta", 0, "committed-index-is-missing");
     state.commitTo(end?.index ?? 0);
+    if (end !== undefined) this.#compareRows(end);
+    this.#rowsCheck?.end((first?.before ?? start?.end ?? chainStart).index, this.#areRowsKnown);
+    if (end !== undefined && end.index < commit) this.#find("meta", 0, "committed-index-is-missing");
     const next = end?.nextOffset ?? 0;
     const lowest = Math.min(next, Math.max(state.lowest, first?.before.nextOffset ?? next));
     return {
@@ -124,9 +161,29 @@ class Verification {
       next,
       findings: this.#findings,
       torn: this.#torn,
-      segments: this.#segments,
-      logs: [...state.logs.rows()],
+      logs: this.#logs(end),
+      rows: this.#rowsCheck?.report,
+      [Symbol.dispose]: () => this.#scratch?.remove(),
     };
+  }
+
+  #logs(end: ChainEnd = chainStart): FoundLogs {
+    const { logs } = this.#state;
+    if (this.#areRowsKnown) this.#held.settle({ ...end, head: logs.head });
+    return { row: (id) => logs.row(id), [Symbol.iterator]: () => logs.rows()[Symbol.iterator]() };
+  }
+
+  #openRows(id: Uint8Array | undefined, catalog: Catalog): RowsCheck | undefined {
+    const { rowStore } = this.#place;
+    const { generation } = this.#guard("catalog", () => catalog.rowFiles()) ?? noRowFiles;
+    if (rowStore === undefined || id === undefined || generation === 0 || !this.#areRowsKnown)
+      return undefined;
+    return RowsCheck.open(rowStore, id, generation, this.#find);
+  }
+
+  /** All frames up to `end` are folded. */
+  #compareRows(end: ChainEnd): void {
+    if (this.#areRowsKnown) this.#rowsCheck?.reached(end, this.#state.logs);
   }
 
   /** Checks that the stable store holds what the log needs, and that it is whole. */
@@ -179,9 +236,13 @@ class Verification {
       this.#state = LogState.from(checkpoint);
       return;
     }
-    this.#state.commitTo(meta.before.index);
-    const { head } = this.#state.logs;
+    const state = this.#state;
+    state.commitTo(meta.before.index);
+    const { head } = state.logs;
     if (!isDeepStrictEqual(head, checkpoint.logs ?? emptyHead)) this.#findOnce("meta", 0, "checkpoint");
+    const isOfDefault = state.lowest === checkpoint.lowest && hasProducers(state, checkpoint);
+    if (!isOfDefault) this.#findOnce("meta", 0, "checkpoint");
+    this.#compareRows(meta.before);
   }
 
   /** Reads the base. Damage of it is a finding. */
@@ -210,11 +271,12 @@ class Verification {
       this.#find(name, 0, "missing");
       return undefined;
     }
-    const file = this.#orUnreadable(name, () => disk.open(path, "read"));
+    const file = orUnreadable({ find: this.#find }, name, () => disk.open(path, "read"));
     if (file === undefined) return undefined;
     const index = new ActiveIndex(baseOf(meta));
     const logs = new ActiveLogIndex();
     const state = this.#state;
+    const place = { disk, logDirectory: this.#logDirectory, directoryId: id, find: this.#find };
     try {
       const storeBytes = file.size();
       const scan = scanStore(file, storeBytes, meta.before, (bytes, at, position, before) => {
@@ -224,13 +286,14 @@ class Verification {
         if (flaw !== undefined) return flaw;
         enterNamed(logs, index.length - 1, bytes, at, (logId, index) => state.logs.lastBatch(logId, index));
         this.#see?.(bytes, at);
+        if (index.length % commitEvery === 0) this.#commitTo(linkOfFrame(bytes, at));
         return undefined;
       });
       this.#bytes += scan.position;
-      this.#segments.push({ meta, index, scan, storeBytes });
-      const receipts = this.#checkIndex(meta, index, id, scan, last);
+      this.#commitTo(scan.end);
+      const receipts = checkIndex(place, { meta, index, scan, isLast: last });
       const isIndexKnown = scan.flaw === undefined && this.#areRowsKnown;
-      if (isIndexKnown && id !== undefined) this.#checkLogIndex(meta, logs, id, catalog);
+      if (isIndexKnown) checkLogIndex(place, meta, logs, firstOf(catalog.segments()[0] ?? meta));
       this.#report(name, meta, index, scan, storeBytes, last ? receipts : undefined, catalog);
       return scan.end;
     } catch (reason) {
@@ -240,6 +303,12 @@ class Verification {
     } finally {
       file.close();
     }
+  }
+
+  /** Folds the frames up to `end`. */
+  #commitTo({ index, crc }: Pick<ChainEnd, "index" | "crc">): void {
+    this.#state.commitTo(index);
+    if (this.#areRowsKnown) this.#held.keep({ index, crc, head: this.#state.logs.head });
   }
 
   /** Reports what the scan found. `receipts` is given for the last segment, which may be torn behind them. */
@@ -266,69 +335,6 @@ class Verification {
     }
   }
 
-  /** Compares an index file with the index built from the store. Returns its number of receipts. */
-  #checkIndex(
-    meta: SegmentMeta,
-    index: ActiveIndex,
-    id: Uint8Array | undefined,
-    scan: Scan,
-    last: boolean,
-  ): number {
-    const name = indexName(firstOf(meta));
-    const path = `${this.#logDirectory}/${name}`;
-    if (!this.#place.disk.exists(path)) {
-      this.#find(name, 0, "missing");
-      return 0;
-    }
-    const file = this.#orUnreadable(name, () => heapMapper(this.#place.disk)(path));
-    if (file === undefined) return 0;
-    const footer = decodeFooter(file);
-    const receipts = footer?.entries ?? Math.max(0, Math.floor((file.bytes - indexHeaderBytes) / entryBytes));
-    const body = file.copy(0, Math.min(file.bytes, indexHeaderBytes + entryBytes * receipts));
-    const header = decodeIndexHeader(body);
-    if (header === undefined || (id !== undefined && toHex(header.directoryId) !== toHex(id))) {
-      this.#find(name, 0, "header");
-    } else if (header.previousCrc !== meta.before.crc || header.base.index !== firstOf(meta)) {
-      this.#find(name, 0, "header");
-    }
-    const both = Math.min(receipts, index.length);
-    const expected = index.bytes(0, both);
-    for (let at = 0; at < expected.length; at++) {
-      if (expected[at] === body[indexHeaderBytes + at]) continue;
-      this.#find(name, indexHeaderBytes + at, "entry");
-      break;
-    }
-    if (!last && footer === undefined) this.#find(name, file.bytes, "footer");
-    // After damage in the store the footer cannot be checked: the entries are unknown.
-    const ends = footer === undefined || (footer.lastCrc === scan.end.crc && footer.entries === index.length);
-    if (footer !== undefined && !ends && scan.flaw === undefined) {
-      this.#find(name, indexHeaderBytes + entryBytes * footer.entries, "footer");
-    }
-    if (last && footer === undefined && scan.flaw === undefined && receipts > index.length) {
-      this.#find(storeName(firstOf(meta)), scan.position, "short");
-    }
-    return receipts;
-  }
-
-  /** Checks the log index of a sealed segment that holds named logs. */
-  #checkLogIndex(meta: SegmentMeta, expected: ActiveLogIndex, id: Uint8Array, catalog: Catalog): void {
-    const { seal, namedBatches = 0 } = meta;
-    if (seal === undefined || (namedBatches === 0 && expected.entries === 0)) return;
-    const name = logsName(firstOf(meta));
-    const path = `${this.#logDirectory}/${name}`;
-    if (namedBatches === expected.entries && !this.#place.disk.exists(path)) {
-      this.#find(name, 0, "missing");
-      return;
-    }
-    const found = this.#orUnreadable(name, () => {
-      const file = heapMapper(this.#place.disk)(path);
-      return SealedLogIndex.open(file, id, firstOf(meta), expected.entries) ?? "wrong";
-    });
-    const [first = meta] = catalog.segments();
-    const isRight = namedBatches === expected.entries && found !== undefined && found !== "wrong";
-    if (!isRight || !sameLogs(found, expected, firstOf(first))) this.#findOnce(name, 0, "entry");
-  }
-
   /** Finds stores that are not in the catalog. An empty one is what an interrupted roll leaves. */
   #checkUnlisted(
     metas: readonly SegmentMeta[],
@@ -340,26 +346,13 @@ class Verification {
     for (const name of disk.list(this.#logDirectory)) {
       const first = firstIndexOf(name, "store");
       if (first === undefined || known.has(first)) continue;
-      const file = this.#orUnreadable(name, () => disk.open(`${this.#logDirectory}/${name}`, "read"));
+      const file = orUnreadable({ find: this.#find }, name, () =>
+        disk.open(`${this.#logDirectory}/${name}`, "read"),
+      );
       if (file === undefined) continue;
       if (file.size() > 0) this.#find(name, 0, id === undefined ? "no-catalog" : "not-in-the-catalog");
       file.close();
     }
-  }
-
-  /** Opens a file. One that is not a regular file is a finding. */
-  #orUnreadable<T>(name: string, open: () => T): T | undefined {
-    try {
-      return open();
-    } catch (reason) {
-      if (!(reason instanceof NotRegularFile)) throw reason;
-      this.#find(name, 0, "unreadable");
-      return undefined;
-    }
-  }
-
-  #find(file: string, position: number, kind: string): void {
-    this.#findings.push({ file, position, kind });
   }
 
   #findOnce(file: string, position: number, kind: string): void {
@@ -377,6 +370,19 @@ class Verification {
       return undefined;
     }
   }
+}
+
+/** Frames that are staged before they are folded. */
+export const commitEvery = 4096;
+
+/** Rows that may go to a place that is thrown away. */
+export const heldIn = (scratch: ScratchRows | undefined): HeldRows =>
+  new HeldRows(scratch?.create, scratch?.rowsMax);
+
+/** Compares the producers, which are in the order of their last use, with those of a checkpoint. */
+function hasProducers({ producers }: LogState, checkpoint: StateCheckpoint): boolean {
+  const found = new ProducerTable(checkpoint.producers);
+  return isDeepStrictEqual(producers.rows(), found.rows());
 }
 
 function isDirectory(disk: Disk, path: string): boolean {

@@ -4,25 +4,26 @@
  */
 import { type Catalog, type CatalogChanges, catalogChange } from "../segment/catalog.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
-import { CommittedRows } from "../state/committed-rows.ts";
+import type { CommittedRows } from "../state/committed-rows.ts";
 import { emptyHead } from "../state/row-codec.ts";
-import { type BasePlace, loadBase, rowsOfStart, writeBase } from "./base-files.ts";
+import { type BasePlace, rowsOfStart, writeBase } from "./base-files.ts";
+import type { HeldRows } from "./held-rows.ts";
 
 /**
- * Returns the rows at the start of a log that no node serves, in memory. `first` is its first segment.
+ * Takes the rows at the start of a log that no node serves. `first` is its first segment. Returns them.
  * @throws Fault "corrupt"
  */
 export function rowsAtStart(
   catalog: Catalog,
   place: BasePlace,
   first: SegmentMeta | undefined,
+  held: HeldRows,
 ): CommittedRows {
   if (catalog.holdsInlineRows())
     return rowsOfStart({ ...catalog.firstStart(first), rows: catalog.inlineRows(first) });
-  const rows = new CommittedRows();
   const { size } = catalog.firstStart(first).checkpoint.logs ?? emptyHead;
-  loadBase(place, catalog.rowFiles().base, size, rows);
-  return rows;
+  held.load(place, catalog.rowFiles().base, size);
+  return held.rows;
 }
 
 /** The base is durable before the one transaction that names it. A crash before leaves a file that is written again. */

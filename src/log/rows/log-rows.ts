@@ -277,7 +277,7 @@ export class LogRows {
       if (isNew && !isShown) await database.close();
     }
     this.#pending = undefined;
-    if (isNew) this.#removeOthers(generation);
+    this.#removeOthers(generation);
   }
 
   #create(generation: number): Promise<RowDatabase> {

@@ -6,6 +6,7 @@ import type { RowDatabase, RowStore } from "../../rows/mod.ts";
 import { CommittedRows } from "../state/committed-rows.ts";
 import { decodeHead, type RowsAt } from "../state/row-codec.ts";
 import type { BasePlace } from "./base-files.ts";
+import type { HeldRows } from "./held-rows.ts";
 
 /**
  * When the database of rows is written at the end of a segment: after so many changed rows, creates and deletes, frames about
@@ -46,6 +47,8 @@ export interface RowPlace extends BasePlace {
 export interface StoredRows {
   readonly rows: CommittedRows;
   readonly at: Pick<RowsAt, "index" | "head">;
+  /** Given if the database is built again: the rows are moved there while they are folded. */
+  readonly held?: HeldRows;
 }
 
 export const builtAgain = "the database of named logs cannot be used: it is built again from the frames";

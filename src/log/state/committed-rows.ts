@@ -11,7 +11,7 @@
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import { compareNames } from "../../lib/name-order.ts";
-import type { DueRow, RowChange, RowDatabase } from "../../rows/mod.ts";
+import type { DueRow, RowChange, RowDatabase, RowsHead } from "../../rows/mod.ts";
 import type { LogId } from "../../types.ts";
 import type { LogRow } from "./log-row.ts";
 import { Overlay } from "./overlay.ts";
@@ -169,11 +169,7 @@ export class CommittedRows {
 
   /** What the checkpoint changes in the database, by id. */
   *changes(): Generator<RowChange> {
-    const rows = this.#frozen?.rows ?? new Map<LogId, LogRow | undefined>();
-    for (const id of Uint32Array.from(rows.keys()).sort()) {
-      const row = rows.get(id);
-      yield { id, row: row === undefined ? undefined : encodeRow(row) };
-    }
+    if (this.#frozen !== undefined) yield* changesIn(this.#frozen);
   }
 
   /** The database shows the checkpoint here. Its rows are probably in use: the newest stay in memory. */
@@ -189,24 +185,38 @@ export class CommittedRows {
     }
   }
 
-  /** All rows, in no order. For tests and for work on a log that no node serves. */
+  /**
+   * Moves the rows that changed into a database at once, which is used from then on. For work on a log that no node serves yet.
+   * If it fails, they stay here.
+   */
+  moveTo(database: RowDatabase, head: RowsHead): void {
+    assert(this.#frozen === undefined, "a checkpoint is under way");
+    database.writeNow(changesIn(this.#dirty), head);
+    this.#database = database;
+    this.#dirty = new Overlay();
+  }
+
+  /** All rows, by id. For tests and for work on a log that no node serves. */
   *all(): Generator<LogRow> {
-    let after = "";
-    for (;;) {
-      const page = this.#database?.namesFrom("", after, pageMax) ?? [];
-      for (const name of page) {
-        const id = this.#database!.named(name)!.id;
-        if (!this.#overlays().some(({ rows }) => rows.has(id))) yield this.row(id)!;
+    const changed = [...new Set(this.#overlays().flatMap(({ rows }) => [...rows.keys()]))];
+    const ids = Uint32Array.from(changed).sort();
+    let next = 0;
+    for (let afterId = -1; ; ) {
+      const page = this.#read((database) => database.rowsAfter(afterId, pageMax)) ?? [];
+      for (const { id, row: stored } of page) {
+        while (next < ids.length && ids[next]! < id) yield* this.#changed(ids[next++]!);
+        if (ids[next] === id) yield* this.#changed(ids[next++]!);
+        else yield stored === undefined ? this.row(id)! : decodeRow(stored);
       }
       if (page.length < pageMax) break;
-      after = page[page.length - 1]!;
+      afterId = page[page.length - 1]!.id;
     }
-    for (const overlay of this.#overlays()) {
-      for (const [id, row] of overlay.rows) {
-        const isOlder = overlay !== this.#dirty && this.#dirty.rows.has(id);
-        if (row !== undefined && !isOlder) yield row;
-      }
-    }
+    while (next < ids.length) yield* this.#changed(ids[next++]!);
+  }
+
+  *#changed(id: LogId): Generator<LogRow> {
+    const row = this.row(id);
+    if (row !== undefined) yield row;
   }
 
   /** @throws Fault "corrupt" */
@@ -235,5 +245,12 @@ export class CommittedRows {
   #keepName(name: string, id: LogId): void {
     this.#storedIds.set(name, id);
     if (this.#storedIds.size > namesMax) this.#storedIds.delete(this.#storedIds.keys().next().value!);
+  }
+}
+
+function* changesIn({ rows }: Overlay): Generator<RowChange> {
+  for (const id of Uint32Array.from(rows.keys()).sort()) {
+    const row = rows.get(id);
+    yield { id, row: row === undefined ? undefined : encodeRow(row) };
   }
 }

@@ -131,7 +131,7 @@ export class LogTable {
     return this.stored.due(ms);
   }
 
-  /** The committed rows, in no order. For tests and for work on a log that no node serves. */
+  /** The committed rows, by id. For tests and for work on a log that no node serves. */
   rows(): Iterable<LogRow> {
     return this.stored.all();
   }

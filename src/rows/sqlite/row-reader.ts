@@ -5,8 +5,9 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { assert } from "../../lib/assert.ts";
 import type { Disk } from "../../lib/disk/disk.ts";
-import { type DueRow, pageRowsMax, type StoredRow } from "../rows.ts";
+import { type DueRow, type FoundRow, pageRowsMax, type StoredRow } from "../rows.ts";
 import { decodeHead, type HeadRecord } from "./head-record.ts";
+import { RowScrub } from "./row-scrub.ts";
 import { connect, damagedRows, hasSchema, rowOf, withSqlite } from "./schema.ts";
 
 const cacheKiB = 4096;
@@ -19,8 +20,9 @@ export class RowReader {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #database: DatabaseSync;
-  readonly #get: Record<"head" | "row" | "idAgain" | "name" | "nameAgain", StatementSync>;
+  readonly #get: Record<"head" | "row" | "rowsAfter" | "idAgain" | "name" | "nameAgain", StatementSync>;
   readonly #pages: Record<"from" | "after" | "dueAt" | "dueAfter", Pages>;
+  #scrub: RowScrub | undefined;
 
   /** @throws Fault "corrupt", the error of the disk */
   constructor(disk: Disk, path: string) {
@@ -59,6 +61,25 @@ export class RowReader {
     const row = typeof id === "number" ? this.row(id) : undefined;
     if (row?.name !== name) throw damagedRows(this.#path, "row");
     return row;
+  }
+
+  rowsAfter(afterId: number, limit: number): readonly FoundRow[] {
+    assert(limit <= pageRowsMax, "a page has a limit");
+    return this.#try(() =>
+      this.#get.rowsAfter.all(afterId, limit).map((columns) => {
+        const id = Number(columns["id"]);
+        return { id, row: rowOf(id, columns) };
+      }),
+    );
+  }
+
+  /** See RowDatabase.scrubNow(). */
+  scrub(afterId: number): number | undefined {
+    const { head } = this.head();
+    return this.#try(() => {
+      this.#scrub ??= new RowScrub(this.#database, this.#path);
+      return this.#scrub.check(afterId, head);
+    });
   }
 
   namesFrom(prefix: string, after: string, limit: number): readonly string[] {
@@ -106,6 +127,9 @@ export class RowReader {
 const getsOf = (database: DatabaseSync) => ({
   head: database.prepare("SELECT value FROM head WHERE id = 0"),
   row: database.prepare("SELECT name, due, value FROM rows NOT INDEXED WHERE id = ?"),
+  rowsAfter: database.prepare(
+    "SELECT id, name, due, value FROM rows NOT INDEXED WHERE id > ? ORDER BY id LIMIT ?",
+  ),
   idAgain: database.prepare("SELECT 1 FROM rows INDEXED BY ids_again WHERE id = ?"),
   name: database.prepare("SELECT id FROM rows INDEXED BY names WHERE name = ?"),
   nameAgain: database.prepare("SELECT id FROM rows INDEXED BY names_again WHERE name = ?"),

@@ -3,7 +3,7 @@ import { assert } from "../../lib/assert.ts";
 import { systemDisk } from "../../lib/disk/system-disk.ts";
 import { type Clock, systemClock } from "../../lib/time/clock.ts";
 import type { RowChange, RowDatabase, RowStore, RowsHead, RowsIdentity } from "../rows.ts";
-import { removeDatabase } from "./build-database.ts";
+import { buildDatabase, removeDatabase } from "./build-database.ts";
 import { SqliteRows } from "./sqlite-rows.ts";
 import { WorkerLink } from "./worker-link.ts";
 
@@ -54,6 +54,12 @@ class SqliteRowStore implements RowStore {
   async build(identity: RowsIdentity, from: string | RowsHead): Promise<RowDatabase> {
     assert(!this.#open.has(identity.generation), "the database to replace is closed");
     await this.#worker.run({ kind: "build", path: this.#pathOf(identity.generation), identity, from });
+    return this.open(identity, 0);
+  }
+
+  buildNow(identity: RowsIdentity, from: string | RowsHead): RowDatabase {
+    assert(!this.#open.has(identity.generation), "the database to replace is closed");
+    buildDatabase(systemDisk, this.#pathOf(identity.generation), identity, from);
     return this.open(identity, 0);
   }
 

@@ -5,9 +5,10 @@
 import { assert } from "../../lib/assert.ts";
 import { type Disk, type DiskFile, DiskUncertain, syncFileAside } from "../../lib/disk/disk.ts";
 import { type Clock, within } from "../../lib/time/clock.ts";
-import type { DueRow, RowChange, RowDatabase, RowsHead, RowsIdentity, StoredRow } from "../rows.ts";
+import type { DueRow, FoundRow, RowChange, RowDatabase, RowsHead, RowsIdentity, StoredRow } from "../rows.ts";
 import { checkFiles } from "./check-files.ts";
 import { RowReader } from "./row-reader.ts";
+import { RowWriter } from "./row-writer.ts";
 import { damagedRows } from "./schema.ts";
 import type { WorkerLink } from "./worker-link.ts";
 
@@ -73,6 +74,26 @@ export class SqliteRows implements RowDatabase {
 
   due(ms: number, after: DueRow | undefined, limit: number): readonly DueRow[] {
     return this.#reader.due(ms, after, limit);
+  }
+
+  rowsAfter(afterId: number, limit: number): readonly FoundRow[] {
+    return this.#reader.rowsAfter(afterId, limit);
+  }
+
+  writeNow(changes: Iterable<RowChange>, head: RowsHead): void {
+    const { disk, path, identity } = this.#options;
+    const writer = new RowWriter(disk, path);
+    try {
+      writer.write(identity, changes, head);
+      this.#head = this.#reader.head().head;
+      writer.checkpoint();
+    } finally {
+      writer.close();
+    }
+  }
+
+  scrubNow(afterId: number): number | undefined {
+    return this.#reader.scrub(afterId);
   }
 
   write(changes: Iterable<RowChange>, head: RowsHead): Promise<void> {

@@ -4,13 +4,31 @@
 import assert from "node:assert/strict";
 import { Fault } from "../../../src/fault.ts";
 import { frameBytes, type LogDirectory } from "../../../src/log/mod.ts";
+import { MemoryRowStore } from "../rows/memory-row-store.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine, valueAt } from "./logs.ts";
 
 export const corrupt = (reason: unknown): boolean => reason instanceof Fault && reason.kind === "corrupt";
-export const directoryOf = ({ disk, store }: SimMachine): LogDirectory => ({
+export const directoryOf = ({ disk, store, rowStore }: SimMachine): LogDirectory => ({
   directory: simDirectory,
   disk,
   store,
+  rowStore,
+});
+
+/** The same, with a limit on the rows that are in memory. `used` is called once for each database that is created. */
+export const withFewRows = (machine: SimMachine, rowsMax: number, used: () => void): LogDirectory => ({
+  ...directoryOf(machine),
+  scratch: () => {
+    const store = new MemoryRowStore(machine.disk);
+    return {
+      create: (from) => {
+        used();
+        return store.buildNow({ directoryId: new Uint8Array(16), generation: 1 }, from);
+      },
+      rowsMax,
+      remove: () => store.remove(1),
+    };
+  },
 });
 export const settings = { segmentStoreBytesMax: 700 };
 

@@ -5,6 +5,7 @@
 import { Fault } from "../../../src/fault.ts";
 import {
   type DueRow,
+  type FoundRow,
   mergeBase,
   openBase,
   type RowChange,
@@ -46,7 +47,11 @@ export class MemoryRowStore implements RowStore {
     if (found === undefined) throw damaged(generation, "missing");
     if (Buffer.compare(found.directoryId, directoryId) !== 0) throw damaged(generation, "foreign");
     if (found.head.index < indexMin) throw damaged(generation, "rolled-back");
-    return new MemoryRows(found, (content) => this.#commit(content), this.#alive());
+    return new MemoryRows(found, {
+      commit: (content) => this.#commit(content),
+      apply: (content) => this.#apply(content),
+      check: this.#alive(),
+    });
   }
 
   async build(identity: RowsIdentity, from: string | RowsHead): Promise<RowDatabase> {
@@ -56,6 +61,14 @@ export class MemoryRowStore implements RowStore {
     if (names.size !== rows.length) throw damaged(identity.generation, "name");
     check();
     await this.#commit({ ...identity, head, rows: new Map(rows.map((row) => [row.id, row])) });
+    return this.open(identity, 0);
+  }
+
+  buildNow(identity: RowsIdentity, from: string | RowsHead): RowDatabase {
+    const { head, rows } = typeof from === "string" ? this.#readBase(from) : { head: from, rows: [] };
+    const names = new Set(rows.map(({ name }) => name));
+    if (names.size !== rows.length) throw damaged(identity.generation, "name");
+    this.#apply({ ...identity, head, rows: new Map(rows.map((row) => [row.id, row])) });
     return this.open(identity, 0);
   }
 
@@ -80,6 +93,17 @@ export class MemoryRowStore implements RowStore {
   }
 
   async close(): Promise<void> {}
+
+  /** Changes rows and the head of a database without a write, with right checksums. A program with a bug could do that. */
+  alter(generation: number, changes: readonly RowChange[], head: Partial<RowsHead> = {}): void {
+    const content = this.#contents.get(generation)!;
+    const rows = new Map(content.rows);
+    for (const { id, row } of changes) {
+      if (row === undefined) rows.delete(id);
+      else rows.set(id, row);
+    }
+    this.#contents.set(generation, { ...content, head: { ...content.head, ...head }, rows });
+  }
 
   /** Replaces the content of a database without a write, as damage or a copy of a file does. */
   replace(generation: number, by: number): void {
@@ -107,6 +131,10 @@ export class MemoryRowStore implements RowStore {
     const check = this.#alive();
     await this.#delay();
     check();
+    this.#apply(content);
+  }
+
+  #apply(content: Content): void {
     this.#failIfAsked();
     const apply = (): void => {
       this.#contents.set(content.generation, content);
@@ -130,17 +158,23 @@ export class MemoryRowStore implements RowStore {
   }
 }
 
+interface MemoryRowsParts {
+  readonly commit: (content: Content) => Promise<void>;
+  readonly apply: (content: Content) => void;
+  readonly check: () => void;
+}
+
 class MemoryRows implements RowDatabase {
-  readonly #commit: (content: Content) => Promise<void>;
+  readonly #parts: MemoryRowsParts;
   readonly #check: () => void;
   #content: Content;
   #names: { readonly names: readonly string[]; readonly ids: ReadonlyMap<string, number> } | undefined;
   #writes: Promise<unknown> = Promise.resolve();
 
-  constructor(content: Content, commit: (content: Content) => Promise<void>, check: () => void) {
+  constructor(content: Content, parts: MemoryRowsParts) {
     this.#content = content;
-    this.#commit = commit;
-    this.#check = check;
+    this.#parts = parts;
+    this.#check = parts.check;
   }
 
   get head(): RowsHead {
@@ -180,7 +214,26 @@ class MemoryRows implements RowDatabase {
     return done;
   }
 
+  rowsAfter(afterId: number, limit: number): readonly FoundRow[] {
+    this.#check();
+    return [...this.#content.rows.keys()]
+      .filter((id) => id > afterId)
+      .sort((one, other) => one - other)
+      .slice(0, limit)
+      .map((id) => ({ id, row: this.row(id) }));
+  }
+
+  writeNow(changes: Iterable<RowChange>, head: RowsHead): void {
+    const content = this.#after(changes, head);
+    this.#parts.apply(content);
+    this.#show(content);
+  }
+
   async scrub(): Promise<undefined> {
+    this.#check();
+  }
+
+  scrubNow(): undefined {
     this.#check();
   }
 
@@ -189,6 +242,12 @@ class MemoryRows implements RowDatabase {
   }
 
   async #write(changes: Iterable<RowChange>, head: RowsHead): Promise<void> {
+    const content = this.#after(changes, head);
+    await this.#parts.commit(content);
+    this.#show(content);
+  }
+
+  #after(changes: Iterable<RowChange>, head: RowsHead): Content {
     this.#check();
     const rows = new Map(this.#content.rows);
     for (const { id, row } of changes) {
@@ -199,8 +258,10 @@ class MemoryRows implements RowDatabase {
     if (new Set([...rows.values()].map(({ name }) => name)).size !== rows.size) {
       throw damaged(this.#content.generation, "name");
     }
-    const content = { ...this.#content, head: { ...head, value: head.value.slice() }, rows };
-    await this.#commit(content);
+    return { ...this.#content, head: { ...head, value: head.value.slice() }, rows };
+  }
+
+  #show(content: Content): void {
     this.#content = content;
     this.#names = undefined;
   }

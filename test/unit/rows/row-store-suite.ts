@@ -164,6 +164,36 @@ export function rowStoreSuite(name: string, openStore: OpenStore): void {
     await store.close();
   });
 
+  test(`${name}: work at once on this thread does the same, and rows come in pages by id`, async (t) => {
+    const { store, path } = openStore(t);
+    const all = sampleRows(1, 2000);
+    await store.mergeBase(undefined, path("1"), all.map(put), headOf(4, all.length));
+    const rows = store.buildNow(identityOf(1), path("1"));
+    assert.deepEqual(rows.head, headOf(4, all.length));
+    rows.writeNow([deleted(7), put(sampleRow(8, 1))], headOf(5, 1999));
+    assert.throws(() => rows.writeNow([deleted(9)], headOf(6, 1999)), isDamage("count"));
+    assert.deepEqual(rows.head, headOf(5, 1999));
+    const expected = all.filter(({ id }) => id !== 7).map((row) => (row.id === 8 ? sampleRow(8, 1) : row));
+    const found: (StoredRow | undefined)[] = [];
+    for (let afterId = -1; ; ) {
+      const page = rows.rowsAfter(afterId, 300);
+      found.push(...page.map(({ row }) => row));
+      if (page.length < 300) break;
+      afterId = page.at(-1)!.id;
+    }
+    assert.deepEqual(found, expected);
+    let scrubbed: number | undefined = -1;
+    while (scrubbed !== undefined) scrubbed = rows.scrubNow(scrubbed);
+    await rows.close();
+    const empty = store.buildNow(identityOf(1), headOf(9, 0));
+    assert.deepEqual(empty.rowsAfter(-1, 10), []);
+    await empty.write([put(sampleRow(1))], headOf(10, 1));
+    empty.writeNow([put(sampleRow(2))], headOf(11, 2));
+    assert.deepEqual(empty.row(2), sampleRow(2));
+    await empty.close();
+    await store.close();
+  });
+
   test(`${name}: writes run one after the other`, async (t) => {
     const { store } = openStore(t);
     const rows = await store.build(identityOf(1), headOf(0, 0));

@@ -52,16 +52,14 @@ export function register(program: Command): void {
           needed: (current: Uint8Array) => isCountedOn(store, peerIdOf(current)),
           changes: newIdentityChanges(store),
         };
-        const { actions, next, lost, lostLogs } = repairLog(opened.logDirectory, yes, {
+        const { actions, next, lost, lostLogs, moreLostLogs } = repairLog(opened.logDirectory, yes, {
           ...(options.keepIdentity === true ? {} : { identity }),
           refused: isDisowned(store),
           unchanged: newLifeChanges(store),
         });
+        const more = moreLostLogs + Math.max(0, lostLogs.length - logsMax);
         if (options.json) {
-          const named = {
-            lostLogs: lostLogs.slice(0, logsMax),
-            moreLostLogs: Math.max(0, lostLogs.length - logsMax),
-          };
+          const named = { lostLogs: lostLogs.slice(0, logsMax), moreLostLogs: more };
           process.stdout.write(
             `${JSON.stringify({ done: yes && actions.length > 0, actions, next, lost, ...named })}\n`,
           );
@@ -76,8 +74,7 @@ export function register(program: Command): void {
           process.stdout.write(
             `log ${name} number=${id} lost=${records}${isGone ? " and the log itself" : ""}\n`,
           );
-        if (lostLogs.length > logsMax)
-          process.stdout.write(`${lostLogs.length - logsMax} more logs lose records\n`);
+        if (more > 0) process.stdout.write(`${more} more logs lose records\n`);
         if (actions.some(({ action }) => action === "new-identity")) process.stderr.write(newIdentityText);
         if (actions.length > 0 && !yes) process.stderr.write("nothing was changed; --yes makes the repair\n");
         return exitStatus.done;

@@ -32,12 +32,13 @@ async function verify(directories: readonly string[], { json }: Options): Promis
   let status: number = exitStatus.done;
   for (const directory of directories) {
     const report = (await isBackup(directory)) ? await backupReport(directory) : await logReport(directory);
-    const { records, lowest, next, bytes, findings, torn } = report;
+    const { records, lowest, next, bytes, findings, torn, rows } = report;
     const ok = findings.length === 0;
     if (!ok) status = exitStatus.corrupt;
     if (json) {
       const found = torn === undefined ? {} : { torn };
-      print(JSON.stringify({ ok, records, lowest, next, bytes, findings, ...found }));
+      const differ = rows === undefined || rows.different === 0 ? {} : { rows: shown(rows) };
+      print(JSON.stringify({ ok, records, lowest, next, bytes, findings, ...found, ...differ }));
       continue;
     }
     if (torn !== undefined) {
@@ -45,13 +46,34 @@ async function verify(directories: readonly string[], { json }: Options): Promis
       process.stderr.write(`a torn write group in ${where}: the next start cuts it off and keeps a copy\n`);
     }
     for (const { file, position, kind } of findings) print(`${file} ${position} ${kind}`);
+    if (rows !== undefined) printRows(rows);
     if (ok) print(`ok records=${records} lowest=${lowest} next=${next} bytes=${bytes}`);
     else process.stderr.write(`damaged; ${report.advice}\n`);
   }
   return status;
 }
 
-type Report = Pick<VerifyReport, "records" | "lowest" | "next" | "bytes" | "findings" | "torn"> & {
+type Rows = NonNullable<VerifyReport["rows"]>;
+
+const shown = ({ differences, ...rows }: Rows): Rows => ({
+  ...rows,
+  differences: differences.slice(0, logsMax),
+});
+
+/** Prints which logs have another row in the database than in the frames. */
+function printRows({ different, differences }: Rows): void {
+  for (const { kind, id, name = "?", fields } of differences.slice(0, logsMax)) {
+    const values = fields.map(
+      ({ field, expected, found }) =>
+        ` ${field}=${JSON.stringify(found)} expected=${JSON.stringify(expected)}`,
+    );
+    print(`log ${name} number=${id} ${kind}${values.join("")}`);
+  }
+  const more = different - Math.min(differences.length, logsMax);
+  if (more > 0) print(`${more} more logs differ`);
+}
+
+type Report = Pick<VerifyReport, "records" | "lowest" | "next" | "bytes" | "findings" | "torn" | "rows"> & {
   /** What to do about findings. */
   readonly advice: string;
 };
@@ -61,7 +83,9 @@ async function logReport(directory: string): Promise<Report> {
   const { verifyLog } = await import("../../../log/mod.ts");
   await using opened = await openDataDirectory(directory, true);
   const advice = `print what a repair would cut with: tailrace repair ${directory}`;
-  return { ...verifyLog(opened.logDirectory), advice };
+  using report = verifyLog(opened.logDirectory);
+  const { records, lowest, next, bytes, findings, torn, rows } = report;
+  return { records, lowest, next, bytes, findings, torn, rows, advice };
 }
 
 /** A backup has a snapshot and no log. */
@@ -79,12 +103,12 @@ async function backupReport(directory: string): Promise<Report> {
   const advice = "restore rejects this backup; create another with tailrace backup";
   const source = BackupDirectory.open(directory);
   try {
-    return { ...verifyBackup(source.snapshot(), source), torn: undefined, advice };
+    return { ...verifyBackup(source.snapshot(), source), torn: undefined, rows: undefined, advice };
   } catch (reason) {
     if (!(reason instanceof Fault) || reason.kind !== "corrupt") throw reason;
     process.stderr.write(`${reason.message}\n`);
     const findings = [{ file: "snapshot", position: 0, kind: "unreadable" }];
-    return { records: 0, lowest: 0, next: 0, bytes: 0, findings, torn: undefined, advice };
+    return { records: 0, lowest: 0, next: 0, bytes: 0, findings, torn: undefined, rows: undefined, advice };
   }
 }
 

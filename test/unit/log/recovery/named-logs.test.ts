@@ -56,7 +56,7 @@ test("a closed log has no findings, and verify counts its named logs", async () 
     const machine = await closed({ trim });
     const { findings, torn, logs } = verifyLog(directoryOf(machine));
     assert.deepEqual([findings, torn], [[], undefined]);
-    const found = logs.map(({ id, name, lowest, next }) => [id, name, lowest, next]);
+    const found = [...logs].map(({ id, name, lowest, next }) => [id, name, lowest, next]);
     assert.deepEqual(found, [
       [1, "a", 2 * trim, 24],
       [3, "b", Math.ceil(trim / 3), 4],
@@ -172,7 +172,7 @@ test("compare covers the records that named logs have in common", async () => {
 test("repair says which named logs lose records, and how many, and which are gone", async () => {
   for (let segment = 0; ; segment++) {
     const machine = await closed({ records: 30 });
-    const before = new Map(verifyLog(directoryOf(machine)).logs.map((row) => [row.name, row]));
+    const before = new Map([...verifyLog(directoryOf(machine)).logs].map((row) => [row.name, row]));
     const store = filesOf(machine, ".store")[segment];
     if (store === undefined) break;
     // Near the beginning of the file, or at its last frame.
@@ -183,7 +183,7 @@ test("repair says which named logs lose records, and how many, and which are gon
       plan.actions.some(({ action }) => action === "cut"),
       store,
     );
-    const after = new Map(verifyLog(directoryOf(machine)).logs.map((row) => [row.name, row]));
+    const after = new Map([...verifyLog(directoryOf(machine)).logs].map((row) => [row.name, row]));
     const expected = [...before.values()].flatMap(({ id, name, next }) => {
       const row = after.get(name);
       const records = next - (row?.next ?? 0);

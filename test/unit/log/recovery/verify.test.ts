@@ -55,9 +55,10 @@ test("a file of the log that is a directory or a pipe is a finding, and the othe
       if (file === path) throw new NotRegularFile(path, false);
       return open(file, mode);
     });
-    const { findings, segments } = verifyLog(directoryOf(machine));
+    let frames = 0;
+    const { findings } = verifyLog(directoryOf(machine), () => frames++);
     const file = path.slice(path.lastIndexOf("/") + 1);
     assert.deepEqual(findings, [{ file, position: 0, kind: "unreadable" }]);
-    assert.equal(segments.length, at === 0 ? 3 : 2);
+    assert.equal(frames > 15, at === 0, "an index cannot be read, and its store can");
   }
 });

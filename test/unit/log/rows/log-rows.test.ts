@@ -26,7 +26,7 @@ async function fill(log: OneNodeLog, from = 0, to = 12): Promise<void> {
 }
 
 /** The generation and the index of the database that a log was opened with. */
-const databaseOf = ({ storedLog }: OneNodeLog): number | undefined =>
+const databaseOf = ({ storedLog }: Pick<OneNodeLog, "storedLog">): number | undefined =>
   storedLog.state.logs.stored.database?.head.index;
 
 const basesOf = (machine: SimMachine): string[] =>
@@ -97,8 +97,40 @@ test("a database from the future: it is not used after a directory was rolled ba
   machine.disk.restoreImage(older.disk);
   machine.store.restoreImage(older.store);
   const rolledBack = await machine.open(settings);
-  assert.equal(databaseOf(rolledBack), undefined);
   assert.deepEqual(rowsOf(rolledBack), rows);
+  const { index } = rolledBack.storedLog.end;
+  assert.ok((databaseOf(rolledBack) ?? 0) <= index, "the rows may have been moved into another database");
+});
+
+test("a database that is built again from many rows: it is used by the next start, also after a kill, and not on a full disk", async () => {
+  const machine = simMachine("many");
+  const log = await machine.open(settings);
+  await fill(log, 0, 30);
+  await log.storedLog.rows.settled();
+  const rows = rowsOf(log);
+  machine.disk.kill();
+  const image = { disk: machine.disk.image(), store: machine.store.image() };
+  const [generation] = machine.rowStore.generations();
+  machine.rowStore.remove(generation!);
+  const rebuilt = machine.openStored();
+  const index = databaseOf({ storedLog: rebuilt });
+  assert.ok(index! > 30);
+  assert.ok(rebuilt.state.logs.stored.dirty < 12);
+  machine.disk.kill();
+  const again = machine.openStored();
+  assert.equal(databaseOf({ storedLog: again }), index);
+  again.commitTo(again.durableIndex);
+  assert.deepEqual(rowsOf({ storedLog: again }), rows);
+  machine.disk.kill();
+  machine.disk.restoreImage(image.disk);
+  machine.store.restoreImage(image.store);
+  machine.rowStore.remove(generation! + 1);
+  machine.rowStore.failNext = Object.assign(new Error("full"), { code: "ENOSPC" });
+  const full = machine.openStored();
+  assert.equal(databaseOf({ storedLog: full }), undefined);
+  full.commitTo(full.durableIndex);
+  assert.deepEqual(rowsOf({ storedLog: full }), rows);
+  full.close();
 });
 
 test("a database older than the first segment: it is not used, and the base and the frames give all rows", async () => {

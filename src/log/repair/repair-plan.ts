@@ -17,6 +17,7 @@ export interface RepairAction {
     | "cut"
     | "set-aside"
     | "build-index"
+    | "build-rows"
     | "build-catalog"
     | "forget-commit"
     | "forget-value"
@@ -37,8 +38,10 @@ export interface RepairPlan {
   readonly next: Offset;
   /** How many records of `default` that exist now are not in the log afterwards. */
   readonly lost: number;
-  /** The same of named logs, the largest losses first. */
+  /** The same of named logs, the largest losses first: at most 1,000 logs. */
   readonly lostLogs: readonly LostLog[];
+  /** How many more logs lose records. */
+  readonly moreLostLogs: number;
 }
 
 /** What a repair takes from a named log. */

@@ -10,25 +10,34 @@
 
 import { Fault } from "../../fault.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
-import type { LogId } from "../../types.ts";
-import { chainStart, scanStore } from "../frame/chain.ts";
+import { type ChainEnd, chainStart, linkOfFrame, scanStore } from "../frame/chain.ts";
 import { frameLogId } from "../frame/frame.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed } from "../index/segment-index.ts";
+import { isRowsFile } from "../recovery/check-rows.ts";
+import {
+  commitEvery,
+  heldIn,
+  type LogDirectory,
+  type ScratchRows,
+  type VerifyReport,
+  verifyLog,
+} from "../recovery/verify.ts";
+import type { HeldRows } from "../rows/held-rows.ts";
 import { convertInlineRows, rowsAtStart } from "../rows/inline-rows.ts";
-import { Catalog } from "../segment/catalog.ts";
+import { Catalog, catalogChange, nextGeneration } from "../segment/catalog.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, indexName, logsName, SegmentFiles, storeName } from "../segment/segment-files.ts";
 import type { CommittedRows } from "../state/committed-rows.ts";
 import { LogState } from "../state/log-state.ts";
 import type { LogTable } from "../state/log-table.ts";
 import { applyRepair } from "./apply-repair.ts";
-import { addKnownEnds, type KnownEnd, knownNext } from "./known-ends.ts";
+import { addKnownEnds, type KnownEnds, knownNext } from "./known-ends.ts";
+import { lossesOf } from "./lost-logs.ts";
 import { metasFromFiles } from "./rebuild-catalog.ts";
 import {
   type KeptSegment,
-  type LostLog,
   type NewIdentity,
   orIfCorrupt,
   type RepairAction,
@@ -36,7 +45,6 @@ import {
   type RepairPlan,
   unreadableKeys,
 } from "./repair-plan.ts";
-import { type LogDirectory, type VerifyReport, verifyLog } from "./verify.ts";
 
 /**
  * Returns what a repair would do. With `yes` it does it.
@@ -59,6 +67,8 @@ class Repair {
   #base = 0;
   /** The named logs of the log that stays. */
   #keptLogs: LogTable | undefined;
+  #held: HeldRows | undefined;
+  #scratch: ScratchRows | undefined;
 
   constructor(place: LogDirectory, options: RepairOptions) {
     this.#place = place;
@@ -68,10 +78,23 @@ class Repair {
   }
 
   run(yes: boolean): RepairPlan {
-    const report = verifyLog(this.#place);
+    using report = verifyLog(this.#place);
+    this.#scratch = this.#place.scratch?.();
+    try {
+      return this.#run(report, yes);
+    } finally {
+      this.#scratch?.remove();
+    }
+  }
+
+  #run(report: VerifyReport, yes: boolean): RepairPlan {
     const { refused = false, unchanged = {} } = this.#options;
-    if (report.findings.length === 0 && !refused)
-      return { actions: [], next: report.next, lost: 0, lostLogs: [] };
+    const sound = { actions: this.#actions, next: report.next, lost: 0, lostLogs: [], moreLostLogs: 0 };
+    if (report.findings.length === 0 && !refused) return sound;
+    if (!refused && report.findings.every(({ file }) => isRowsFile(file))) {
+      this.#buildRows(report, yes);
+      return sound;
+    }
     const lostCatalog = this.#isCatalogLost(report);
     if (yes && !lostCatalog) this.#convert();
     const metas = lostCatalog ? metasFromFiles(this.#files) : this.#catalog.segments();
@@ -90,7 +113,8 @@ class Repair {
     else if (refused) this.#plan("keep-identity", "meta");
     const next = last?.end.nextOffset ?? metas[0]?.before.nextOffset ?? 0;
     const known = metas.reduce((most, meta) => Math.max(most, knownNext(this.#files, meta)), report.next);
-    const lostLogs = this.#lostLogs(metas, kept, report);
+    const losses = this.#lostLogs(metas, kept, report);
+    this.#planRows(report);
     if (yes) {
       const keys = store.keys("log/");
       const work = {
@@ -105,7 +129,18 @@ class Repair {
       };
       applyRepair({ files: this.#files, catalog: this.#catalog, actions: this.#actions, ...work });
     }
-    return { actions: this.#actions, next, lost: Math.max(0, known - next), lostLogs };
+    return { actions: this.#actions, next, lost: Math.max(0, known - next), ...losses };
+  }
+
+  /** Only the database of rows is damaged. Nothing is lost: the next start builds it again from the base and the frames. */
+  #buildRows(report: VerifyReport, yes: boolean): void {
+    this.#planRows(report);
+    if (yes) this.#catalog.write(catalogChange.rowFiles(nextGeneration(this.#catalog.rowFiles())));
+  }
+
+  #planRows({ findings }: VerifyReport): void {
+    const found = findings.find(({ file }) => isRowsFile(file));
+    if (found !== undefined) this.#plan("build-rows", found.file);
   }
 
   #convert(): void {
@@ -151,10 +186,11 @@ class Repair {
         const flaw = state.stage(bytes, at) ?? enterFrame(index, bytes, at, position, last);
         if (flaw !== undefined) return flaw;
         enterNamed(logs, index.length - 1, bytes, at, (id, index) => state.logs.lastBatch(id, index));
+        if (index.length % commitEvery === 0) this.#commitTo(state, linkOfFrame(bytes, at));
         return undefined;
       });
       store.close();
-      state.commitTo(scan.end.index);
+      this.#commitTo(state, scan.end);
       this.#hasNamedLogs = state.logs.level > 0;
       const built = { index, logs, checkpoint };
       kept.push({ meta: { ...meta, before: end }, ...built, end: scan.end, bytes: scan.position });
@@ -171,6 +207,11 @@ class Repair {
     return kept;
   }
 
+  #commitTo(state: LogState, { index, crc }: Pick<ChainEnd, "index" | "crc">): void {
+    state.commitTo(index);
+    this.#held?.keep({ index, crc, head: state.logs.head });
+  }
+
   /** The state before the first segment. It is whole unless the log begins later and its checkpoint is lost. */
   #stateBefore(
     meta: SegmentMeta | undefined,
@@ -181,13 +222,15 @@ class Repair {
     const stored = () =>
       meta === undefined ? this.#catalog.start().checkpoint : this.#catalog.checkpoint(first);
     const found = lostCatalog ? undefined : orIfCorrupt(stored, undefined);
-    const readRows = (): CommittedRows => rowsAtStart(this.#catalog, this.#files, meta);
+    const held = heldIn(this.#scratch);
+    const readRows = (): CommittedRows => rowsAtStart(this.#catalog, this.#files, meta, held);
     const rows = lostCatalog ? undefined : orIfCorrupt(readRows, undefined);
     if (rows !== undefined) this.#base = this.#catalog.rowFiles().base;
     else if ((found?.logs?.size ?? 0) > 0) throw rowsAreLost(this.#place.directory);
     const state = LogState.from(found ?? LogState.blank(before.index, before.nextOffset), rows);
     this.#keptLogs = state.logs;
     this.#hasNamedLogs = state.logs.level > 0;
+    this.#held = held;
     return { state, isWhole: found !== undefined || first === 1 };
   }
 
@@ -214,9 +257,13 @@ class Repair {
     }
   }
 
-  /** The records of named logs that exist now and are not in the log afterwards, the largest losses first. */
-  #lostLogs(metas: readonly SegmentMeta[], kept: readonly KeptSegment[], { logs }: VerifyReport): LostLog[] {
-    const ends = new Map<LogId, KnownEnd>(logs.map(({ id, next, name }) => [id, { next, name }]));
+  /** The records of named logs that exist now and are not in the log afterwards. */
+  #lostLogs(
+    metas: readonly SegmentMeta[],
+    kept: readonly KeptSegment[],
+    { logs }: VerifyReport,
+  ): Pick<RepairPlan, "lostLogs" | "moreLostLogs"> {
+    const ends: KnownEnds = new Map();
     const stays = new Map(kept.map((segment) => [firstOf(segment.meta), segment]));
     for (const meta of metas) {
       const segment = stays.get(firstOf(meta));
@@ -225,13 +272,7 @@ class Repair {
       );
       if (segment === undefined || isCut) addKnownEnds(ends, this.#files, meta);
     }
-    const lost: LostLog[] = [];
-    for (const [id, { next, name }] of ends) {
-      const row = this.#keptLogs?.row(id);
-      if (row !== undefined && row.next >= next) continue;
-      lost.push({ id, name: row?.name ?? name, records: next - (row?.next ?? 0), isGone: row === undefined });
-    }
-    return lost.sort((one, other) => other.records - one.records || one.id - other.id);
+    return lossesOf(logs, ends, this.#keptLogs?.rows() ?? []);
   }
 
   #plan(action: RepairAction["action"], file: string, position = 0, bytes = 0): void {

@@ -22,6 +22,9 @@ import { entryBytes } from "../index/offset-index.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
 
+/** The ends of named logs after segments, by id; undefined: the log is deleted. */
+export type KnownEnds = Map<LogId, KnownEnd | undefined>;
+
 /** The end of a named log. Its name is known here if its create is. */
 export interface KnownEnd {
   readonly next: Offset;
@@ -46,14 +49,14 @@ export function knownNext(files: SegmentFiles, meta: SegmentMeta): Offset {
 }
 
 /** Adds the ends of the named logs after a segment. */
-export function addKnownEnds(ends: Map<LogId, KnownEnd>, files: SegmentFiles, meta: SegmentMeta): void {
+export function addKnownEnds(ends: KnownEnds, files: SegmentFiles, meta: SegmentMeta): void {
   for (const { bytes, position, isSound } of listedFrames(files, meta, "from the first one")) {
     const id = frameLogId(bytes, position);
     if (id === 0) continue;
     const { kind } = frameHeader(bytes, position);
     const isCreate = kind === batchKind.createLog && isSound;
     const name = isCreate ? decodeCreate(frameCommand(bytes, position)).name : ends.get(id)?.name;
-    if (kind === batchKind.deleteLog) ends.delete(id);
+    if (kind === batchKind.deleteLog) ends.set(id, undefined);
     else ends.set(id, { next: frameNextOffset(bytes, position), name });
   }
 }
