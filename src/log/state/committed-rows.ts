@@ -3,7 +3,8 @@
  *
  *   dirty      changed after the last checkpoint began
  *   frozen     changed before, and being written to the database
- *   clean      the rows that were looked at or written last, as they are in the database
+ *   written    the rows of the last checkpoint, as they are in the database
+ *   clean      the rows that were looked at last, as they are in the database
  *   database   all rows as of an index
  *
  * A row is looked up in this order. Rows that are frozen stay in memory until the database shows them here.
@@ -19,12 +20,16 @@ import { decodeRow, encodeRow } from "./row-codec.ts";
 
 /** Rows of the database that are kept in memory. */
 const cleanMax = 16_384;
+/** Rows of a checkpoint that are kept in memory after it. More are probably creates. */
+const writtenMax = 32_768;
 /** Names of the database that are kept in memory, with their ids. */
 const namesMax = 65_536;
 /** Names and due rows that are read from the database at once. */
 const pageMax = 257;
 /** Names of the database that one page of names looks at. */
 const looksMax = 1024;
+
+const noRows: ReadonlyMap<LogId, LogRow | undefined> = new Map();
 
 /** Names in the order of their bytes. */
 export interface NamesPage {
@@ -37,6 +42,7 @@ export class CommittedRows {
   #dirty = new Overlay();
   #frozen: Overlay | undefined;
   #database: RowDatabase | undefined;
+  #written = noRows;
   /** The least recently used one comes first. */
   readonly #clean = new Map<LogId, LogRow>();
   /** Names as they are in the database, also of logs whose rows changed. The one that was looked up first comes first. */
@@ -70,6 +76,8 @@ export class CommittedRows {
   row(id: LogId): LogRow | undefined {
     if (this.#dirty.rows.has(id)) return this.#dirty.rows.get(id);
     if (this.#frozen?.rows.has(id)) return this.#frozen.rows.get(id);
+    const written = this.#written.get(id);
+    if (written !== undefined) return written;
     const clean = this.#clean.get(id);
     if (clean !== undefined) return this.#used(clean);
     return this.#read((database) => {
@@ -172,17 +180,12 @@ export class CommittedRows {
     if (this.#frozen !== undefined) yield* changesIn(this.#frozen);
   }
 
-  /** The database shows the checkpoint here. Its rows are probably in use: the newest stay in memory. */
+  /** The database shows the checkpoint here. Its rows are probably in use: they stay in memory, unless they are many. */
   thaw(database: RowDatabase): void {
-    const written = this.#frozen?.rows ?? new Map<LogId, LogRow | undefined>();
+    const written = this.#frozen?.rows ?? noRows;
+    this.#written = written.size > writtenMax ? noRows : written;
     this.#database = database;
     this.#frozen = undefined;
-    let older = written.size - cleanMax;
-    for (const [id, row] of written) {
-      if (older-- > 0 || row === undefined || this.#dirty.rows.has(id)) continue;
-      this.#used(row);
-      this.#keepName(row.name, id);
-    }
   }
 
   /**
