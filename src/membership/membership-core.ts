@@ -125,12 +125,12 @@ export class MembershipCore {
   /**
    * Joins the cluster of the member at this address. `done` gets undefined, or a Fault, also if another member has our
    * name or if the member there is not admitted.
-   * @param ignoreOld do not deliver events and queries from before the join
+   * Events and queries from before the join are not delivered.
    */
-  join(nowMs: number, to: Endpoint, ignoreOld: boolean, done: (fault: Fault | undefined) => void): void {
+  join(nowMs: number, to: Endpoint, done: (fault: Fault | undefined) => void): void {
     this.#context.schedule.observe(nowMs);
     const conflicts = this.#context.counters.conflicts;
-    this.#serf.ignoreOld(ignoreOld);
+    this.#serf.ignoreOld(true);
     this.#swim.sync.exchange(to, true, (exchangeFault) => {
       this.#serf.ignoreOld(false);
       const fault = exchangeFault ?? this.#gate.refusalAt(to) ?? this.#nameConflict(conflicts);

@@ -6,7 +6,7 @@ import { Fault } from "../fault.ts";
 import type { Clock, Timer } from "../lib/time/clock.ts";
 import { type Endpoint, sameEndpoint } from "./codec/address.ts";
 import { MembershipCore } from "./membership-core.ts";
-import { defaults, type MembershipOptions } from "./options.ts";
+import { defaults, type MembershipOptions, packetBytesMax } from "./options.ts";
 import { QueryResponses } from "./query-responses.ts";
 import type { QueryOptions } from "./serf/queries.ts";
 import type { IncomingQuery, MemberView, SerfEvent } from "./serf/serf-event.ts";
@@ -67,7 +67,7 @@ export class Membership {
       tags: options.tags ?? {},
       timing: { ...lanTiming, ...options.timing },
       prng: options.prng ?? randomPrng(),
-      packetBytes: (options.packetBytesMax ?? defaults.packetBytesMax) - overheadBytes,
+      packetBytes: packetBytesMax - overheadBytes,
       membersMax: options.membersMax ?? defaults.membersMax,
       nowMs: clock.monotonicMs(),
       ...(options.admission === undefined ? {} : { admission: options.admission }),
@@ -95,10 +95,10 @@ export class Membership {
   /**
    * Joins the clusters of these members, `host:port` each. The own address is skipped. Returns the number of members
    * that were reached.
-   * @param options.replayEvents deliver user events from before the join; default false
+   * User events from before the join are not delivered.
    * @throws Fault of the last attempt if all of them failed
    */
-  async join(addrs: readonly string[], options: { readonly replayEvents?: boolean } = {}): Promise<number> {
+  async join(addrs: readonly string[]): Promise<number> {
     let joined = 0;
     let tried = 0;
     let last: Fault | undefined;
@@ -107,7 +107,7 @@ export class Membership {
         const to = await resolveEndpoint(addr, this.at.port);
         if (sameEndpoint(to, this.at)) continue;
         tried++;
-        await this.#join(to, options.replayEvents !== true);
+        await this.#join(to);
         joined++;
       } catch (reason) {
         last = Fault.from(reason);
@@ -130,7 +130,7 @@ export class Membership {
   async rejoin(): Promise<boolean> {
     for (const at of this.#snapshot?.previous.alive.values() ?? []) {
       try {
-        await this.#join(at, true);
+        await this.#join(at);
         return true;
       } catch (reason) {
         this.#reportProblem(Fault.from(reason), at);
@@ -213,11 +213,11 @@ export class Membership {
     await this.#transport.close();
   }
 
-  #join(to: Endpoint, ignoreOld: boolean): Promise<void> {
+  #join(to: Endpoint): Promise<void> {
     this.#checkOpen();
     return new Promise((resolve, reject) => {
       this.#drive((now) =>
-        this.#core.join(now, to, ignoreOld, (fault) => (fault === undefined ? resolve() : reject(fault))),
+        this.#core.join(now, to, (fault) => (fault === undefined ? resolve() : reject(fault))),
       );
     });
   }

@@ -33,8 +33,6 @@ export interface MembershipOptions {
   readonly timing?: Partial<Timing>;
   /** Most members that are known, left and failed ones included. Default 4,096. */
   readonly membersMax?: number;
-  /** Largest datagram in bytes, all layers included. Default 1,400. */
-  readonly packetBytesMax?: number;
   readonly streams?: Partial<StreamLimits>;
   /** Default: the system's clock. */
   readonly clock?: Clock;
@@ -44,9 +42,11 @@ export interface MembershipOptions {
   readonly openTransport?: (options: TransportOptions) => Promise<Transport>;
 }
 
+/** Largest datagram in bytes, all layers included. */
+export const packetBytesMax = 1_400;
+
 export const defaults = {
   membersMax: 4_096,
-  packetBytesMax: 1_400,
   /** Longest time that setTags waits for the broadcast. */
   tagsBroadcastMs: 5_000,
   streams: {

@@ -18,6 +18,7 @@ export interface AppendContext {
   readonly traffic: Traffic;
   readonly tracer: Tracer;
   readonly recordLimits: RecordLimits;
+  /** Largest message that is accepted, in bytes. */
   readonly requestBytesMax: number;
 }
 

@@ -38,10 +38,6 @@ export class WorkerLink {
     this.#clock = clock;
   }
 
-  get isStarted(): boolean {
-    return this.#worker !== undefined;
-  }
-
   /** Sends the changes, then the work. Jobs run one after the other. `changes` is read when the job's turn comes. */
   run(work: Work, changes: Iterable<RowChange> = []): Promise<number | undefined> {
     const done = this.#last.then(() => this.#run(work, changes));

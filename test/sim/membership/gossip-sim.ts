@@ -117,7 +117,7 @@ export class GossipSim {
   }
 
   join(member: SimMember, to: SimMember): void {
-    this.call(member, (now) => member.core.join(now, to.at, true, () => {}));
+    this.call(member, (now) => member.core.join(now, to.at, () => {}));
   }
 
   /** Calls a member's core with its time, and does what it asks for. */
