@@ -76,7 +76,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     memory: memory.budget,
     opsAddress: ops.address,
   });
-  addHealthChecks({ ops, tls, cluster, readiness, sync: config.sync });
+  addHealthChecks({ ops, tls, cluster, readiness, sync: config.sync, metrics: telemetry.metrics });
   startInitLogs(opening, parts, specs, clock);
   const rights = opening.use(new PeerRights(access.access, logger));
   const handlers: PortHandlers = {

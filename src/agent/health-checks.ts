@@ -1,5 +1,6 @@
-/** The checks of `/readyz` on the ops port. */
+/** The checks of `/readyz` on the ops port, and the metric of the last of them. */
 import { reasonsNotReady } from "../api/mod.ts";
+import type { Metrics } from "../lib/telemetry.ts";
 import type { NodeTls } from "../server/mod.ts";
 import type { OpenedCluster } from "./cluster/open-cluster.ts";
 import type { NodeReadiness } from "./node-readiness.ts";
@@ -12,9 +13,11 @@ export interface HealthChecksOptions {
   readonly readiness: NodeReadiness;
   /** The value of --sync. */
   readonly sync: string;
+  readonly metrics: Metrics;
 }
 
-export function addHealthChecks({ ops, tls, cluster, readiness, sync }: HealthChecksOptions): void {
+export function addHealthChecks(options: HealthChecksOptions): void {
+  const { ops, tls, cluster, readiness, sync, metrics } = options;
   const { replica, view } = cluster;
   if (tls !== undefined) ops.addCheck({ name: "certificates", check: () => tls.problem ?? true });
   ops.addCheck({ name: "stored", check: () => replica.storedLog.damage?.message ?? true });
@@ -28,5 +31,9 @@ export function addHealthChecks({ ops, tls, cluster, readiness, sync }: HealthCh
     check: () => (time.status().successors.length === 0 ? true : (time.problem ?? true)),
     note: () => time.problem,
   });
-  ops.addCheck({ name: "serving", check: () => reasonsNotReady(view, readiness).join("; ") || true });
+  const reasons = (): readonly string[] => reasonsNotReady(view, readiness);
+  ops.addCheck({ name: "serving", check: () => reasons().join("; ") || true });
+  metrics.gauge("tailrace.ready", { description: "1 if the node serves requests, else 0", unit: "1" }, () =>
+    reasons().length === 0 ? 1 : 0,
+  );
 }

@@ -8,6 +8,7 @@ import {
   descriptorReserve,
   Listener,
   type NodeTls,
+  observeDescriptors,
   openOps,
 } from "../server/mod.ts";
 import type { NodeTelemetry } from "../telemetry/mod.ts";
@@ -33,6 +34,7 @@ export async function openPorts(options: OpenPortsOptions): Promise<OpenedPorts>
   const { log } = telemetry;
   await using opening = new AsyncDisposableStack();
   const descriptors = descriptorLimit();
+  observeDescriptors(telemetry.metrics, descriptors);
   const connections = connectionLimits({
     connectionsMax: config.connectionsMax,
     perClientMax: config.connectionsPerClientMax,

@@ -12,7 +12,7 @@ import type { Telemetry } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { parseDuration } from "../lib/value-kind.ts";
 import { defaultSettings, type LogSettings, type SyncMode } from "../log/mod.ts";
-import { Replica, type ReplicaOptions, StableState } from "../replication/mod.ts";
+import { observeLogs, Replica, type ReplicaOptions, StableState } from "../replication/mod.ts";
 import { openRowStore } from "../rows/mod.ts";
 import type { Config } from "./config/settings.ts";
 import { type DataDirectory, withRepair } from "./data-directory.ts";
@@ -40,7 +40,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
         message: `the directory belongs to cluster ${clusterId}, not ${config.clusterId}`,
       });
     }
-    return Replica.open({
+    const replica = Replica.open({
       directory: directory.path,
       disk: systemDisk,
       store: directory.store,
@@ -66,6 +66,8 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       logger,
       telemetry: { metrics, tracer, clock },
     });
+    observeLogs(metrics, () => replica.storedLog.state.logs, replica.quotas);
+    return replica;
   } catch (reason) {
     throw withMemberAdvice(withRepair(reason, directory.path), directory);
   }

@@ -4,7 +4,7 @@
  */
 import type { Counter, Metrics } from "../lib/telemetry.ts";
 import type { ChannelName } from "./handshake/introduction.ts";
-import type { RefusalReason } from "./handshake/refusal.ts";
+import { type RefusalReason, refusalReasons } from "./handshake/refusal.ts";
 
 interface MeteredPeer {
   readonly name: string;
@@ -39,6 +39,8 @@ export class PeerMeter {
       "{message}",
     );
     this.#opened = perChannel("tailrace.peer.opened", "Channels to peers opened", "{link}");
+    // Each series begins at 0, so that the first refusal counts as an increase.
+    for (const reason of refusalReasons) this.#refused(reason);
     this.#gauges = [
       metrics.gauge(
         "tailrace.peer.connected",
@@ -69,13 +71,15 @@ export class PeerMeter {
   }
 
   refused(reason: RefusalReason): void {
-    this.#metrics
-      .counter("tailrace.peer.refused", {
-        description: "Connections of peers that were refused",
-        unit: "{connection}",
-        attributes: { reason },
-      })
-      .add(1);
+    this.#refused(reason).add(1);
+  }
+
+  #refused(reason: RefusalReason): Counter {
+    return this.#metrics.counter("tailrace.peer.refused", {
+      description: "Connections of peers that were refused",
+      unit: "{connection}",
+      attributes: { reason },
+    });
   }
 
   [Symbol.dispose](): void {

@@ -26,6 +26,7 @@ export { directoryText, peerIdOf } from "./identity/node-identity.ts";
 export { noLeaderMessage } from "./leader-watch.ts";
 export { logsMost } from "./logs/log-quotas.ts";
 export { oldMembers } from "./logs/log-refusals.ts";
+export { observeLogs } from "./logs/observe-logs.ts";
 export { Replica } from "./replica.ts";
 export type { ReplicaOptions } from "./replica-options.ts";
 export type { Forwarder } from "./replicated-log.ts";

@@ -19,6 +19,7 @@ import { directoryText, type NodeIdentity, peerIdOf } from "./identity/node-iden
 import { startBoot } from "./identity/start-boot.ts";
 import { LeaderWatch } from "./leader-watch.ts";
 import { beginLife } from "./logs/cluster-life.ts";
+import type { LogQuotas } from "./logs/log-quotas.ts";
 import { Maintenance } from "./maintenance.ts";
 import { PeerFaultLog } from "./peer-fault-log.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
@@ -177,6 +178,11 @@ export class Replica implements AsyncDisposable {
   set membershipFault(fault: Fault | undefined) {
     this.#membershipFault = fault;
     this.storedLog.committed.notifyAll();
+  }
+
+  /** The quotas of named logs, as this node decides them while it leads. */
+  get quotas(): LogQuotas {
+    return this.#appender.admission.quotas;
   }
 
   /** Fault "disk-full" or "disk-busy" while this node's disk refuses records. Each read checks the disk again. */

@@ -2,6 +2,7 @@
 export { checkFree } from "./bind.ts";
 export { connectionLimits, descriptorReserve } from "./connections/connection-limits.ts";
 export { descriptorLimit } from "./connections/descriptor-limit.ts";
+export { observeDescriptors } from "./connections/observe-descriptors.ts";
 export { raftMarker } from "./connections/protocol-detection.ts";
 export { Listener, type PortHandlers } from "./listener.ts";
 export { openOps } from "./ops/ops-address.ts";

@@ -25,6 +25,7 @@ const reasons = {
 } as const satisfies Record<string, FaultKind>;
 
 export type RefusalReason = keyof typeof reasons;
+export const refusalReasons = Object.keys(reasons) as RefusalReason[];
 
 export interface Refusal {
   readonly reason: RefusalReason;

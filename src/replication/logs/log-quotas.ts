@@ -31,12 +31,22 @@ const minuteMs = 60_000;
 /** Minutes of subjects are kept up to this number before those that are over are removed. */
 const minutesKept = 1_024;
 
+/** What a refusal was about: all logs, or of one subject its logs, their bytes or its creates in a minute. */
+export type QuotaName = "logs" | "subject-logs" | "subject-bytes" | "subject-creates";
+
 interface Minute {
   readonly sinceMs: number;
   readonly creates: number;
 }
 
 export class LogQuotas {
+  /** Creates and appends that were refused since the start, by quota. */
+  readonly refused: Record<QuotaName, number> = {
+    logs: 0,
+    "subject-logs": 0,
+    "subject-bytes": 0,
+    "subject-creates": 0,
+  };
   readonly #limits: QuotaLimits;
   readonly #unlimited: ReadonlySet<string>;
   readonly #table: () => Pick<LogTable, "size" | "usageOf">;
@@ -59,21 +69,27 @@ export class LogQuotas {
     this.#unlimited = new Set(limits.unlimitedSubjects);
   }
 
+  /** The limit of the cluster. */
+  get logsMax(): number {
+    return this.#limits.logsMax ?? logsMost;
+  }
+
   /**
    * Checks whether a log more may be created. Without a subject, only the limit of the cluster counts.
    * @throws Fault "quota-exceeded"; "overloaded" for too many creates in a minute
    */
   checkCreate(subject: string | undefined): void {
-    const { logsMax = logsMost, subjectLogsMax = 0, subjectCreatesPerMinute = 0 } = this.#limits;
+    const { subjectLogsMax = 0, subjectCreatesPerMinute = 0 } = this.#limits;
     const logs = this.#table().size + this.#creating;
-    if (logs >= logsMax) throw tooManyLogs(logs, logsMax);
+    if (logs >= this.logsMax) throw this.#refuse("logs", tooManyLogs(logs, this.logsMax));
     const limited = this.#limited(subject);
     if (limited === undefined) return;
     const own = this.#table().usageOf(limited).logs + (this.#creatingBy.get(limited) ?? 0);
-    if (subjectLogsMax > 0 && own >= subjectLogsMax) throw tooManyOwnLogs(limited, own, subjectLogsMax);
+    if (subjectLogsMax > 0 && own >= subjectLogsMax)
+      throw this.#refuse("subject-logs", tooManyOwnLogs(limited, own, subjectLogsMax));
     const created = this.#minuteOf(limited).creates;
     if (subjectCreatesPerMinute > 0 && created >= subjectCreatesPerMinute)
-      throw tooFast(limited, created, subjectCreatesPerMinute);
+      throw this.#refuse("subject-creates", tooFast(limited, created, subjectCreatesPerMinute));
   }
 
   /** A create begins. Returns the function that ends it, once its log is in the table or it has failed. */
@@ -100,7 +116,7 @@ export class LogQuotas {
     const limited = this.#limited(owner);
     if (limited === undefined) return;
     const found = this.#table().usageOf(limited).bytes + (this.#appending.get(limited) ?? 0);
-    if (found + bytes > limit) throw tooManyBytes(name, limited, found, limit);
+    if (found + bytes > limit) throw this.#refuse("subject-bytes", tooManyBytes(name, limited, found, limit));
   }
 
   /** An append was accepted. Its bytes count until its group is in the table or has failed. */
@@ -110,6 +126,11 @@ export class LogQuotas {
     if (limited === undefined) return;
     add(this.#appending, limited, bytes);
     group.barriers.push(() => add(this.#appending, limited, -bytes));
+  }
+
+  #refuse(quota: QuotaName, fault: Fault): Fault {
+    this.refused[quota]++;
+    return fault;
   }
 
   #limited(subject: string | undefined): string | undefined {

@@ -8,14 +8,16 @@ import type { X509Certificate } from "node:crypto";
 import { anonymousSubject, type Identity, localSubject, nodeNamesOf } from "../../access/mod.ts";
 
 /** Why a certificate was refused. It is `reason` in the log and in the metric. */
-export type CertificateRefusal =
-  | "missing"
-  | "expired"
-  | "not yet valid"
-  | "wrong CA"
-  | "wrong purpose"
-  | "bad name"
-  | "invalid";
+export const certificateRefusals = [
+  "missing",
+  "expired",
+  "not yet valid",
+  "wrong CA",
+  "wrong purpose",
+  "bad name",
+  "invalid",
+] as const;
+export type CertificateRefusal = (typeof certificateRefusals)[number];
 
 const subjectCharsMax = 256;
 /**

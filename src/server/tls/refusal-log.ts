@@ -1,10 +1,10 @@
 /** Counts refused client certificates, and logs them at a limited rate with the client's address. */
 import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
-import type { Logger, Metrics } from "../../lib/telemetry.ts";
+import type { Counter, Logger, Metrics } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { RateGate } from "../../lib/time/rate-gate.ts";
-import { type CertificateRefusal, refusalOfCode } from "./certificate-identity.ts";
+import { type CertificateRefusal, certificateRefusals, refusalOfCode } from "./certificate-identity.ts";
 
 const linesPerSecond = 10;
 
@@ -35,6 +35,8 @@ export class RefusalLog {
     this.#log = log;
     this.#metrics = metrics;
     this.#clock = clock;
+    // Each series begins at 0, so that the first refusal counts as an increase.
+    for (const reason of certificateRefusals) this.#counter(reason);
   }
 
   /** Logs the failed handshakes of a server. */
@@ -55,13 +57,7 @@ export class RefusalLog {
 
   /** Counts a refusal, and logs it if the rate allows. */
   refused(reason: CertificateRefusal, code: string, socket: TLSSocket): void {
-    this.#metrics
-      .counter("tailrace.tls.refused", {
-        description: "Client certificates refused",
-        unit: "{connection}",
-        attributes: { reason },
-      })
-      .add(1);
+    this.#counter(reason).add(1);
     if (!this.#gate.pass(this.#clock.monotonicMs())) return;
     const leaf = socket.getPeerX509Certificate?.();
     const unlogged = this.#gate.takeDropped();
@@ -75,6 +71,14 @@ export class RefusalLog {
       },
       `client certificate refused: ${reason}`,
     );
+  }
+
+  #counter(reason: CertificateRefusal): Counter {
+    return this.#metrics.counter("tailrace.tls.refused", {
+      description: "Client certificates refused",
+      unit: "{connection}",
+      attributes: { reason },
+    });
   }
 
   #addressOf(socket: TLSSocket): string {

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { LogQuotas, logsMost, type QuotaLimits } from "../../../../src/replication/logs/log-quotas.ts";
+import { observeLogs } from "../../../../src/replication/logs/observe-logs.ts";
+import { Instruments } from "../../../../src/telemetry/instruments.ts";
 import type { LogChange } from "../../../../src/types.ts";
 import { run, StillClock, simMachine } from "../../../support/log/logs.ts";
 
@@ -205,6 +207,33 @@ test("appends at the same time to several logs of a subject do not exceed its by
   ]);
   await log.trim(1, { log: { name: "a" } });
   assert.equal(await append("b", "x".repeat(1_200)), "appended");
+});
+
+test("refusals are counted by quota, and shown beside the number of logs and its limit", () => {
+  const { quotas } = quotasOf(
+    { logsMax: 4, subjectLogsMax: 2, subjectLogBytesMax: 100, subjectCreatesPerMinute: 1 },
+    { ann: [0, 90], bob: [0] },
+  );
+  refusal(() => quotas.checkCreate("ann"));
+  refusal(() => quotas.checkAppend({ name: "a", owner: "ann" }, 20));
+  refusal(() => quotas.checkAppend({ name: "a", owner: "ann" }, 20));
+  quotas.creates("bob")();
+  refusal(() => quotas.checkCreate("bob"));
+  const end = quotas.creates("carl");
+  refusal(() => quotas.checkCreate("dora"));
+  end();
+  const instruments = new Instruments();
+  observeLogs(instruments, () => ({ size: 3 }), quotas);
+  const shown = instruments.collect().map(({ name, points }) => [name, points]);
+  const total = (quota: string, value: number) => ({ attributes: { quota }, value });
+  assert.deepEqual(shown, [
+    ["tailrace.logs", [{ attributes: {}, value: 3 }]],
+    ["tailrace.logs.limit", [{ attributes: {}, value: 4 }]],
+    [
+      "tailrace.logs.refused",
+      [total("logs", 1), total("subject-logs", 1), total("subject-bytes", 2), total("subject-creates", 1)],
+    ],
+  ]);
 });
 
 test("a subject that is longer than that of an append creates nothing", async () => {

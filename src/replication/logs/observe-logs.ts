@@ -1,0 +1,27 @@
+/** The metrics of the named logs: how many there are, how many there may be, and what the quotas refused. */
+import type { Metrics } from "../../lib/telemetry.ts";
+import type { LogTable } from "../../log/mod.ts";
+import type { LogQuotas } from "./log-quotas.ts";
+
+/** Registers the metrics. The leader alone refuses, so the refusals of a cluster are the sum over its nodes. */
+export function observeLogs(
+  metrics: Metrics,
+  table: () => Pick<LogTable, "size">,
+  quotas: Pick<LogQuotas, "logsMax" | "refused">,
+): void {
+  metrics.gauge(
+    "tailrace.logs",
+    { description: "Named logs, as this node has applied them", unit: "{log}" },
+    () => table().size,
+  );
+  metrics.gauge(
+    "tailrace.logs.limit",
+    { description: "Named logs that the cluster may have (--logs-max)", unit: "{log}" },
+    () => quotas.logsMax,
+  );
+  metrics.total(
+    "tailrace.logs.refused",
+    { description: "Creates and appends that a quota of named logs refused", unit: "{request}" },
+    () => Object.entries(quotas.refused).map(([quota, value]) => ({ value, attributes: { quota } })),
+  );
+}
