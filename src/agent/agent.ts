@@ -28,6 +28,7 @@ import { openService } from "./open-service.ts";
 import { openTls } from "./open-tls.ts";
 import { PeerRights } from "./peer-rights.ts";
 import { reloader } from "./reload.ts";
+import { openServiceManager } from "./service-manager/open-service-manager.ts";
 import { version } from "./version.ts";
 
 /** How long a leader that stops waits for another one to take over. */
@@ -78,6 +79,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   });
   addHealthChecks({ ops, tls, cluster, readiness, sync: config.sync, metrics: telemetry.metrics });
   startInitLogs(opening, parts, specs, clock);
+  const manager = opening.use(openServiceManager({ environment, cluster, readiness, clock, logger }));
   const rights = opening.use(new PeerRights(access.access, logger));
   const handlers: PortHandlers = {
     ...gossip.portHandlers,
@@ -89,11 +91,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   readiness.set("node", undefined);
 
   const ready = readiness.ready();
+  void ready.then(() => manager.ready());
   logReady(ready, parts, config);
   const owned = opening.move();
   const { promise: stopped, resolve: resolveStopped } = Promise.withResolvers<void>();
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
+    manager.stopping();
     stopping ??= stopParts(parts, service, config.shutdownTimeout)
       .then(() => owned.disposeAsync())
       .then(resolveStopped);

@@ -1,0 +1,111 @@
+/**
+ * Tells the service manager (systemd, `Type=notify`) what the node does, as sd_notify(3) describes:
+ *
+ *   STATUS=…      why the node is not ready yet, or not ready any more; `systemctl status` shows it
+ *   READY=1       once, when the node is ready for the first time
+ *   WATCHDOG=1    every half of WATCHDOG_USEC, from a timer of the event loop: it stops when the loop is stuck
+ *   STOPPING=1    when the node begins to stop
+ *
+ * A notification that could not be sent is sent again after a pause, with later ones in the same datagram.
+ */
+import type { Clock, Timer } from "../../lib/time/clock.ts";
+import type { SendDatagram } from "./notify-socket.ts";
+
+export interface ServiceManagerOptions {
+  /** NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are read. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly pid: number;
+  /** Opens the socket at this address; undefined if that is not possible. */
+  readonly open: (address: string) => SendDatagram | undefined;
+  readonly clock: Pick<Clock, "after">;
+  /** Why the node is not ready; empty if it is. */
+  readonly reasons: () => readonly string[];
+  /** Calls back when the reasons may have changed. The returned function ends that. */
+  readonly onChange: (listener: () => void) => () => void;
+}
+
+const retryMs = 100;
+/** systemd shows one line. */
+const statusLengthMax = 200;
+
+export class ServiceManager implements Disposable {
+  readonly #options: ServiceManagerOptions;
+  readonly #send: SendDatagram | undefined;
+  readonly #watchdogMs: number | undefined;
+  /** Lines that have not been sent, by their name. */
+  readonly #unsent = new Map<string, string>();
+  #stopListening: () => void = () => undefined;
+  #status = "";
+  #isStopping = false;
+  #retry: Timer | undefined;
+  #watchdog: Timer | undefined;
+
+  /** Sends the status from now on. Does nothing if no service manager listens. */
+  constructor(options: ServiceManagerOptions) {
+    this.#options = options;
+    const address = options.environment["NOTIFY_SOCKET"];
+    this.#send = address === undefined ? undefined : options.open(address);
+    this.#watchdogMs = watchdogMs(options);
+    if (this.#send === undefined) return;
+    this.#stopListening = options.onChange(() => this.#showReasons());
+    this.#showReasons();
+  }
+
+  /** The node is ready for the first time. The watchdog counts from now on. */
+  ready(): void {
+    if (this.#isStopping) return;
+    this.#notify("READY", "1");
+    this.#beat();
+  }
+
+  /** The node begins to stop. */
+  stopping(): void {
+    this.#isStopping = true;
+    this.#notify("STOPPING", "1");
+    this.#show("stopping");
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopListening();
+    this.#retry?.cancel();
+    this.#watchdog?.cancel();
+  }
+
+  #beat(): void {
+    if (this.#watchdogMs === undefined) return;
+    this.#notify("WATCHDOG", "1");
+    this.#watchdog?.cancel();
+    this.#watchdog = this.#options.clock.after(this.#watchdogMs / 2, () => this.#beat());
+  }
+
+  #showReasons(): void {
+    if (!this.#isStopping) this.#show(this.#options.reasons().join("; ") || "ready");
+  }
+
+  #show(status: string): void {
+    const line = status.replace(/\p{Cc}+/gu, " ").slice(0, statusLengthMax);
+    if (line === this.#status) return;
+    this.#status = line;
+    this.#notify("STATUS", line);
+  }
+
+  #notify(name: string, value: string): void {
+    if (this.#send === undefined) return;
+    this.#unsent.set(name, value);
+    this.#flush(this.#send);
+  }
+
+  #flush(send: SendDatagram): void {
+    this.#retry?.cancel();
+    const lines = [...this.#unsent].map(([name, value]) => `${name}=${value}`);
+    if (send(lines.join("\n"))) this.#unsent.clear();
+    else this.#retry = this.#options.clock.after(retryMs, () => this.#flush(send));
+  }
+}
+
+/** How long systemd waits for WATCHDOG=1, milliseconds; undefined if it does not wait for this process. */
+function watchdogMs({ environment, pid }: Pick<ServiceManagerOptions, "environment" | "pid">) {
+  const { WATCHDOG_USEC: micros = "", WATCHDOG_PID: watched } = environment;
+  if (watched !== undefined && watched !== String(pid)) return undefined;
+  return /^[1-9]\d{0,15}$/.test(micros) ? Number(micros) / 1_000 : undefined;
+}
