@@ -172,9 +172,10 @@ test("every source file begins with a comment that describes it", () => {
   assert.deepEqual(wrong, []);
 });
 
+const pages = globSync("{*.md,src/**/*.md,test/**/*.md,web/*.md,certs/*.md,deploy/*.md}", { cwd: root });
+
 test("links in Markdown resolve", () => {
   const wrong: string[] = [];
-  const pages = globSync("{*.md,src/**/*.md,test/**/*.md,web/*.md,certs/*.md}", { cwd: root });
   for (const page of pages) {
     for (const [, target] of read(page).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
       if (target === undefined || /^[a-z]+:/.test(target)) continue;
@@ -188,12 +189,12 @@ test("links in Markdown resolve", () => {
 const exampleNames = ["src/a/b.ts", "test/unit/a/b.test.ts"];
 
 test("files that Markdown names with a path exist", () => {
-  const files = globSync("{.ci,certs,proto,src,test,web}/**/*.*", {
+  const files = globSync("{.ci,certs,deploy,proto,src,test,web}/**/*.*", {
     cwd: root,
     exclude: (name) => /(^|\/)(node_modules|dist)$/.test(name.replaceAll("\\", "/")),
   }).map((file) => `/${file.replaceAll("\\", "/")}`);
   const wrong: string[] = [];
-  for (const page of globSync("{*.md,src/**/*.md,test/**/*.md,web/*.md,certs/*.md}", { cwd: root })) {
+  for (const page of pages) {
     for (const [, name = ""] of read(page).matchAll(
       /`([\w@.*-]+(?:\/[\w@.*-]+)+\.(?:[cm]?[jt]s|tsx|md|proto|sh))`/g,
     )) {
@@ -229,7 +230,7 @@ test("the subject of a commit names its module and has at most 72 characters", (
 test("commands that Markdown names exist", () => {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
   const wrong: string[] = [];
-  for (const page of globSync("{*.md,src/**/*.md,test/**/*.md,web/*.md,certs/*.md}", { cwd: root })) {
+  for (const page of pages) {
     for (const [command, name = ""] of read(page).matchAll(/\bnpm run ([\w:]+)/g)) {
       if (!(name in scripts)) wrong.push(`${page} names ${command}, which is not a script`);
     }
