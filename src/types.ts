@@ -293,7 +293,10 @@ export interface SegmentDescription {
 }
 
 export interface LogDescription extends Bounds {
+  /** All that is stored, of every log. */
   readonly bytes: number;
+  /** Without the records of named logs. Undefined if that is not known. */
+  readonly defaultBytes?: number;
   readonly segments: readonly SegmentDescription[];
   /** `always`, `interval=…` or `never`. */
   readonly sync: string;

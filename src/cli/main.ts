@@ -42,10 +42,18 @@ export async function main(args: readonly string[]): Promise<void> {
 /** Makes commander throw for wrong usage, with a message that starts like those of all faults. */
 function prepare(command: Command, above = "tailrace"): void {
   const words = `${above} ${command.name()}`;
-  command.exitOverride().configureOutput(prefixed(words)).showHelpAfterError(`(${words} --help)`);
+  command.exitOverride().configureOutput(prefixed(words, command)).showHelpAfterError(`(${words} --help)`);
   for (const inner of command.commands) prepare(inner, words);
 }
 
-const prefixed = (words: string): OutputConfiguration => ({
-  outputError: (text, write) => write(text.replace(/^error: /, `${words}: `)),
+const prefixed = (words: string, command?: Command): OutputConfiguration => ({
+  outputError: (text, write) =>
+    write(`${text.replace(/^error: /, `${words}: `)}${logHint(words, text, command)}`),
 });
+
+/** What is meant by an argument of a command that takes none, or not this one: mostly the name of a log. */
+function logHint(words: string, text: string, command: Command | undefined): string {
+  const isArgument = /^error: (too many arguments|command-argument value)/.test(text);
+  if (!isArgument || command?.options.every(({ long }) => long !== "--log") !== false) return "";
+  return `(A log is named by a flag: ${words} --log NAME)\n`;
+}

@@ -13,6 +13,7 @@ import type { Clock } from "../lib/time/clock.ts";
 import {
   batchKind,
   checkSettings,
+  defaultBytesOf,
   encodeSettings,
   type LogSettings,
   type SegmentedLog,
@@ -241,12 +242,12 @@ export class ReplicatedLog implements CommitLog {
 
   async describe(): Promise<LogDescription> {
     const segments = this.log.describeSegments();
-    let bytes = 0;
-    for (const segment of segments) bytes += segment.bytes;
+    const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
     const { disk, directory, sync } = this.#options;
     return {
       ...this.log.bounds,
       bytes,
+      defaultBytes: defaultBytesOf(this.log.retained),
       segments,
       sync: syncModeText(sync),
       diskFreeBytes: disk.freeBytes(directory),

@@ -106,5 +106,8 @@ export class EnvelopeReader {
 
 /** The fault for a message above the size limit. */
 export function messageTooLarge(limit: number): Fault {
-  return new Fault("too-large", { message: `a message of more than ${limit} bytes`, facts: { limit } });
+  return new Fault("too-large", {
+    message: `a message of more than ${limit} bytes, the limit of a request (--request-bytes-max)`,
+    facts: { limit },
+  });
 }

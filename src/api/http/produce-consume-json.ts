@@ -7,9 +7,11 @@
  * Unknown fields are ignored, and so are the offset, term and type that a client can send. Values are not coerced: a
  * string is not a number, and 1.0 is not an offset. Depth and number of values are checked before the body is parsed.
  */
+
 import { Fault } from "../../fault.ts";
 import type { Offset, RecordHeader, RecordParts } from "../../types.ts";
 import { jsonLimits, scanJson } from "../request-limits/json-scan.ts";
+import { quoted } from "./exchange/exchange.ts";
 import { parseBase64 } from "./record-json.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -85,7 +87,11 @@ export function recordsOf(body: JsonBody): {
   readonly isList: boolean;
 } {
   const { record, records } = body.tree;
-  if (records === undefined || records === null) return { records: [recordOf(body)], isList: false };
+  if (records === undefined || records === null) {
+    if (record === undefined || record === null)
+      return reject('the body must be {"record":{…}} or {"records":[{…}, …]}', "record");
+    return { records: [recordOf(body)], isList: false };
+  }
   if (record !== undefined && record !== null)
     return reject("the body has both record and records", "records");
   if (!Array.isArray(records)) return reject("records must be a list", "records");
@@ -128,7 +134,8 @@ function shown(value: unknown): string {
 export function parseOffset(text: string): Offset {
   const offset = /^(0|[1-9]\d*)$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(offset)) return offset;
-  return reject(`offset must be a whole number in 0 to ${Number.MAX_SAFE_INTEGER}`, "offset");
+  const found = quoted(text);
+  return reject(`offset must be a whole number in 0 to ${Number.MAX_SAFE_INTEGER}, not "${found}"`, "offset");
 }
 
 function bytesOf(value: unknown, field: string): Uint8Array {

@@ -2,10 +2,10 @@
  * Runs one workload and counts the calls that were acknowledged in the measured time. Calls of the warm-up and calls that
  * return later are not counted.
  */
-import { Fault, type TailraceClient } from "../../client/mod.ts";
+import { Fault } from "../../client/mod.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { LatencyHistogram } from "./histogram.ts";
-import type { LoadSettings, Workload } from "./workloads.ts";
+import type { BenchTarget, LoadSettings, Workload } from "./workloads.ts";
 
 export interface Measured {
   readonly seconds: number;
@@ -30,7 +30,7 @@ export interface BenchTiming {
  * @throws Fault "deadline" if nothing was acknowledged
  */
 export async function measure(
-  client: TailraceClient,
+  target: BenchTarget,
   workload: Workload,
   settings: LoadSettings,
   timing: BenchTiming,
@@ -57,7 +57,7 @@ export async function measure(
     true,
   );
   try {
-    await workload(client, settings, {
+    await workload(target, settings, {
       signal: stop.signal,
       now: () => clock.monotonicMs(),
       done(beganMs, count, size) {

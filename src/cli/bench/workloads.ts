@@ -1,5 +1,5 @@
 /** The workloads of `tailrace bench`. Each one runs until its signal is aborted, and reports every call. */
-import { encodeRun, Fault, faultOf, type TailraceClient } from "../../client/mod.ts";
+import { encodeRun, Fault, faultOf, type LogClient, type TailraceClient } from "../../client/mod.ts";
 
 export interface LoadSettings {
   readonly recordBytes: number;
@@ -18,25 +18,27 @@ export interface CallRecorder {
   failed(fault: Fault): void;
 }
 
-export type Workload = (
-  client: TailraceClient,
-  settings: LoadSettings,
-  recorder: CallRecorder,
-) => Promise<void>;
+/** The log under load. `rpc` is that of its client. */
+export interface BenchTarget {
+  readonly rpc: TailraceClient["rpc"];
+  readonly log: LogClient;
+}
+
+export type Workload = (target: BenchTarget, settings: LoadSettings, recorder: CallRecorder) => Promise<void>;
 
 /** One record per call, many calls in flight. */
-const unary: Workload = (client, { recordBytes, inFlight }, recorder) => {
-  const record = { value: valueBytes(recordBytes) };
-  return runWorkers(inFlight, recorder, async () => {
-    await client.rpc.log.produce({ record });
+const unary: Workload = async ({ rpc, log }, { recordBytes, inFlight }, recorder) => {
+  const request = { ...(await log.pinned()), record: { value: valueBytes(recordBytes) } };
+  await runWorkers(inFlight, recorder, async () => {
+    await rpc.log.produce(request);
     return { records: 1, bytes: recordBytes };
   });
 };
 
 /** Many records per call. Each call is atomic. */
-const batch: Workload = async (client, { recordBytes, batch: count, inFlight }, recorder) => {
+const batch: Workload = async ({ log }, { recordBytes, batch: count, inFlight }, recorder) => {
   const run = encodeRun(Array.from({ length: count }, () => ({ value: valueBytes(recordBytes) })));
-  const producer = client.producer({
+  const producer = log.producer({
     idempotent: false,
     lingerMs: 0,
     batchRecordsMax: count,
@@ -54,7 +56,7 @@ const batch: Workload = async (client, { recordBytes, batch: count, inFlight }, 
 };
 
 /** One stream with one record per message and up to `inFlight` unacknowledged records. */
-const stream: Workload = async (client, { recordBytes, inFlight }, recorder) => {
+const stream: Workload = async ({ log }, { recordBytes, inFlight }, recorder) => {
   const began: number[] = [];
   const records = function* () {
     const record = { value: valueBytes(recordBytes) };
@@ -63,14 +65,13 @@ const stream: Workload = async (client, { recordBytes, inFlight }, recorder) => 
       yield record;
     }
   };
-  for await (const _ of client.produceStream(records(), { window: inFlight })) {
+  for await (const _ of log.produceStream(records(), { window: inFlight })) {
     recorder.done(began.shift() ?? recorder.now(), 1, recordBytes);
   }
 };
 
 /** Reads from the lowest offset to the end, repeatedly, and checks each batch. A call is one batch. */
-const consume: Workload = async (client, _settings, recorder) => {
-  const log = client.commitLog;
+const consume: Workload = async ({ log }, _settings, recorder) => {
   const { lowest, next } = await log.bounds({ mode: "any" });
   if (next === lowest)
     throw new Fault("failed-precondition", { message: "the log is empty, there is nothing to read" });

@@ -6,7 +6,10 @@ import { printable } from "./terminal.ts";
 const hiddenFacts = ["unreachable", "usage", "field", "code", "address", "records_before", "batches_before"];
 
 /** Facts that are hidden if the message contains them. */
-const repeatedFacts = ["members", "directory", "pid", "path"];
+const repeatedFacts = [
+  ...["members", "directory", "pid", "path", "file", "line", "name"],
+  ...["found", "expected", "nowMs", "foundBytes", "bytesMax", "needed"],
+];
 
 /** Returns one line: the command, the message, its facts, and for a write whether it happened. */
 export function faultLine(command: string, fault: Fault, effect: "read" | "write" = "read"): string {

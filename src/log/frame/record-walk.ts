@@ -71,7 +71,7 @@ export function walkElements(
       throw bad("its length passes the end", at - start, count);
     if (length > limits.recordBytesMax) {
       throw new Fault("too-large", {
-        message: `record ${count} has ${length} bytes, the limit is ${limits.recordBytesMax}`,
+        message: `record ${count} has ${length} bytes with its key and headers, the limit is ${limits.recordBytesMax} (--record-bytes-max)`,
         facts: { record: count, bytes: length, limit: limits.recordBytesMax },
       });
     }

@@ -26,12 +26,18 @@ export interface RetainedLog {
   readonly lowest: Offset;
 }
 
+/** The bytes of the segments that hold records of `default`, without the records of named logs. */
+export function defaultBytesOf(log: RetainedLog): number {
+  let bytes = log.active?.defaultBytes ?? 0;
+  for (const segment of readableSegments(log)) if (segment !== log.active) bytes += segment.defaultBytes;
+  return bytes;
+}
+
 /** Returns the offset before which everything is trimmed; `lowest` if nothing is. */
 export function retentionOffset(log: RetainedLog, settings: LogSettings, nowMs: number): Offset {
   const { retentionBytes, retentionAgeMs } = settings;
   const readable = readableSegments(log);
-  let bytes = log.active?.defaultBytes ?? 0;
-  for (const segment of readable) if (segment !== log.active) bytes += segment.defaultBytes;
+  let bytes = defaultBytesOf(log);
   let before = log.lowest;
   for (const segment of readable) {
     const tooMuch = retentionBytes > 0 && bytes > retentionBytes && segment !== log.active;

@@ -19,7 +19,11 @@ export const producerFenced = (epoch: number): Fault =>
 
 /** The producer may have appended the records before it expired. */
 export const unknownProducer = (sequence: number): Fault =>
-  new Fault("unknown-producer", { facts: { sequence }, written: "unknown" });
+  new Fault("unknown-producer", {
+    message: `the producer is not known, or its state has expired: its first sequence must be 0, not ${sequence}`,
+    facts: { sequence },
+    written: "unknown",
+  });
 
 /** The records are in the log, but their batch is not in the table any more. */
 export function sequenceTooOld(

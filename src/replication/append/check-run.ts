@@ -11,7 +11,7 @@ export function checkRun(run: RecordRun, subject: string | undefined): void {
   if (run.count === 0) throw new Fault("bad-request", { message: "nothing to append" });
   if (run.bytes.length > runBytesMax || run.count > batchRecordsMax) {
     throw new Fault("too-large", {
-      message: `one append takes at most ${batchRecordsMax} records and ${runBytesMax} bytes`,
+      message: `one append takes at most ${batchRecordsMax} records and ${runBytesMax} bytes, this one has ${run.count} records and ${run.bytes.length} bytes`,
       facts: {
         records: run.count,
         bytes: run.bytes.length,

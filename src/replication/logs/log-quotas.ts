@@ -178,12 +178,12 @@ const tooManyOwnLogs = (subject: string, found: number, limit: number): Fault =>
 
 const tooManyBytes = (name: string, subject: string, found: number, limit: number): Fault =>
   new Fault("quota-exceeded", {
-    message: `log "${name}" takes no more records now: the logs that "${subject}" created hold ${found} bytes, and may hold at most ${limit} (--subject-log-bytes-max)`,
+    message: `log "${name}" takes no more records now: the logs that "${subject}" created hold ${found} bytes, and may hold at most ${limit} (--subject-log-bytes-max). Trim or delete one of them first`,
     facts: { reason: "TOO_MANY_BYTES_OF_SUBJECT", name, subject, limit, found },
   });
 
 const tooFast = (subject: string, found: number, limit: number): Fault =>
   new Fault("overloaded", {
-    message: `"${subject}" has created ${found} logs in this minute, and may create at most ${limit} (--subject-creates-per-minute)`,
+    message: `"${subject}" has created ${found} logs in this minute, and may create at most ${limit} (--subject-creates-per-minute). Try again in a minute`,
     facts: { reason: "TOO_MANY_CREATES", subject, limit, found },
   });

@@ -1,17 +1,17 @@
 /** The refusals of requests about named logs: what was expected, what was found, and what to do. */
 import { Fault } from "../../fault.ts";
-import { type LogRow, settingDifferences } from "../../log/mod.ts";
+import { createCommand, type LogRow, settingDifferences, updateCommand } from "../../log/mod.ts";
 import type { NamedLogSettings, RaftIndex } from "../../types.ts";
 
 export const noSuchLog = (name: string): Fault =>
   new Fault("not-found", {
-    message: `there is no log "${name}". To create it: tailrace logs create '${name}'`,
+    message: `there is no log "${name}". To create it: ${createCommand(name)}, or PUT /logs/NAME`,
     facts: { name, reason: "NO_SUCH_LOG" },
   });
 
 export const anotherLog = (name: string): Fault =>
   new Fault("failed-precondition", {
-    message: `the name "${name}" now means another log: the stated one was deleted`,
+    message: `the name "${name}" now means another log: the stated one was deleted. Read its id again, or state none`,
     facts: { name, reason: "ANOTHER_LOG" },
   });
 
@@ -28,7 +28,7 @@ export const anotherLife = (name: string, stated: number, life: number): Fault =
 /** A create found a log with settings that differ from the stated ones. */
 export const alreadyExists = ({ name, settings }: LogRow, stated: NamedLogSettings): Fault =>
   new Fault("already-exists", {
-    message: `there is a log "${name}" with other settings: ${settingDifferences(stated, settings)}. To change them: tailrace logs update '${name}'`,
+    message: `there is a log "${name}" with other settings: ${settingDifferences(stated, settings)}. To change them: ${updateCommand(name)}`,
     facts: { name },
   });
 

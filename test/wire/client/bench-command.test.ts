@@ -47,6 +47,20 @@ test("bench counts acknowledged records, and they are in the log", async (t) => 
   const next = Number((JSON.parse(described.out) as { next_offset: number }).next_offset);
   assert.ok(next >= appended, `${appended} were counted, ${next} are there`);
 
+  await tailrace(["logs", "create", "orders", "--addr", node.addr]);
+  const named = ["--log", "orders", ...quick, "--duration", "0.5"];
+  const all = await tailrace(["bench", "unary", "batch", "stream", "consume", "--json", ...named]);
+  assert.equal(all.status, 0, all.err);
+  for (const line of all.out.trim().split("\n"))
+    assert.equal((JSON.parse(line) as { log: string }).log, "orders");
+  const orders = JSON.parse(
+    (await tailrace(["describe", "--log", "orders", "--json", "--addr", node.addr])).out,
+  ) as { next_offset: number; settings: object; closed: boolean };
+  assert.ok(orders.next_offset > 0);
+  assert.deepEqual([orders.settings, orders.closed], [{}, false]);
+  const after = await tailrace(["describe", "--json", "--addr", node.addr]);
+  assert.equal((JSON.parse(after.out) as { next_offset: number }).next_offset, next, "default got nothing");
+
   const shown = await tailrace(["bench", "consume", ...quick]);
   assert.match(shown.out, /^workload +in flight +records\/s.*\nconsume +- +\d+ /);
   assert.match(shown.err, /stay in the log/);

@@ -96,7 +96,10 @@ test("produce, consume, describe and trim use the log of --log, and default stay
   const described = await json(["describe", ...orders, "--json"]);
   assert.deepEqual([described["lowest_offset"], described["next_offset"]], [2, 4]);
   const text = (await run(["describe", ...orders])).out;
-  assert.match(text, /^log +"orders" \(id \d+-\d+\), offsets 2 to 4 \(the next\), .* free\nnode +[^\n]*\n$/);
+  assert.match(
+    text,
+    /^log +"orders" \(id \d+-\d+\), offsets 2 to 4 \(the next\), .* free\nnode +[^\n]*\nstate +open, .*\nsettings -\n$/,
+  );
   assert.match((await run(["describe"])).out, /^log +offsets 0 to 1 .*\nnode .*\n\nbase +next/);
 });
 
@@ -148,6 +151,30 @@ test("consume and tail print a range of a log: the last N, and since and up to a
     assert.equal(far.status, 1);
     assert.match(far.err, /^tailrace consume: offset 99 is not in the log/);
   }
+});
+
+test("a name without its flag is explained, and describe shows the settings of a log", async () => {
+  for (const args of [["tail"], ["consume"], ["describe"], ["bench"], ["trim", "--before", "0"]]) {
+    const { status, err } = await run([...args, "orders"]);
+    assert.equal(status, 2);
+    assert.match(err, new RegExp(`\\(A log is named by a flag: tailrace ${args[0]} --log NAME\\)`));
+  }
+  const files = await run(["produce", "orders"]);
+  assert.match(files.err, /cannot read orders: .*Arguments are files; --log names a log/);
+  assert.doesNotMatch((await run(["servers", "orders"])).err, /--log/);
+  const past = await run(["logs", "create", "gone", "--expires-at", "2020-01-01T00:00:00Z"]);
+  assert.equal(past.status, 1);
+  assert.match(
+    past.err,
+    /^tailrace logs create: expires_at_ms must be later than now: .* \(reason EXPIRED\)\n$/,
+  );
+  await run(["logs", "create", "it's", "--ttl", "24h"]);
+  const again = await run(["logs", "create", "it's", "--ttl", "24h"]);
+  assert.match(again.err, /there is a log "it's" already, with these settings. if_not_exists accepts it\n$/);
+  const other = await run(["logs", "create", "it's", "--if-not-exists", "--max-bytes", "1KiB"]);
+  assert.match(other.err, /other settings: max_bytes is not set, stated was 1024. .* update 'it'\\''s'\n$/);
+  const shown = await run(["describe", "--log", "it's"]);
+  assert.match(shown.out, /\nstate +open, created 20.*Z, last record -\nsettings ttl=24h\n$/);
 });
 
 test("a log that is not there fails every command with the command that creates it", async () => {

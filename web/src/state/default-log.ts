@@ -1,4 +1,7 @@
-/** The log `default` as a row of the list: ListLogs does not return it, and Describe has what a row shows. */
+/**
+ * The log `default` as a row of the list: ListLogs does not return it. Describe has its extent. The size and the last time that
+ * Describe has are those of all logs, so the row shows none.
+ */
 import { signal } from "@preact/signals";
 import { type LogRow, rowOf } from "../core/log-rows.ts";
 import { monotonicMs } from "../io/timing.ts";
@@ -11,15 +14,15 @@ export class DefaultLog {
   readonly row = signal<LogRow | undefined>(undefined);
 
   /** Takes what the node reported last. `end` is one past the last committed record. */
-  note({ lowest, next, bytes, segments }: LogExtent, end: number): void {
+  note({ lowest, next }: Pick<LogExtent, "lowest" | "next">, end: number): void {
     const seen = {
       name: defaultName,
       id: "",
       lowest,
       next: Math.max(next, end),
-      bytes,
+      bytes: 0,
       createdMs: 0,
-      lastMs: segments.findLast(({ lastTimestampMs }) => lastTimestampMs > 0)?.lastTimestampMs ?? 0,
+      lastMs: 0,
       closed: false,
       settings: noSettings,
       lifetime: undefined,

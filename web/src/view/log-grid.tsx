@@ -170,7 +170,7 @@ function drawRow({ row, index, last, selected, described: isDescribed }: RowProp
         {closed && <span class="badge">closed</span>}
       </span>
       <span class="num" role="gridcell">
-        {size(bytes)}
+        {isDefault ? "—" : size(bytes)}
       </span>
       <span class="num" role="gridcell">
         {grouped(next)}

@@ -12,9 +12,13 @@ import { type Exchange, headerOf } from "./exchange.ts";
  * full; "canceled" if the client disconnects
  */
 export async function readBody(exchange: Exchange, bytesMax: number, memory: MemoryBudget): Promise<Buffer> {
-  const tooLarge = (): Fault =>
-    new Fault("too-large", { message: `the body exceeds ${bytesMax} bytes`, facts: { limit: bytesMax } });
-  if (Number(headerOf(exchange, "content-length") ?? 0) > bytesMax) throw tooLarge();
+  const length = Number(headerOf(exchange, "content-length") ?? 0);
+  const tooLarge = (): Fault => {
+    const found = length > bytesMax ? `${length}` : `more than ${bytesMax}`;
+    const message = `the body has ${found} bytes, the limit is ${bytesMax}`;
+    return new Fault("too-large", { message, facts: { limit: bytesMax } });
+  };
+  if (length > bytesMax) throw tooLarge();
   const share = memory.share("in", () => exchange.failBody(stalledFault()));
   const gathered = new GatheredBytes();
   try {

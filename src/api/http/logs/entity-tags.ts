@@ -6,6 +6,7 @@
  */
 import { Fault } from "../../../fault.ts";
 import type { LogInfo, Offset, RaftIndex } from "../../../types.ts";
+import { quoted } from "../exchange/exchange.ts";
 
 export const tagOfLog = ({ version }: Pick<LogInfo, "version">): string => `"${version}"`;
 
@@ -32,7 +33,7 @@ export function requiredVersion(ifMatch: string | undefined): RaftIndex | undefi
   const version = /^"\d{1,16}"$/.test(text) ? Number(text.slice(1, -1)) : Number.NaN;
   if (Number.isSafeInteger(version)) return version;
   throw new Fault("bad-request", {
-    message: "If-Match must be * or one ETag of the log",
+    message: `If-Match must be * or one ETag of the log with its quotes, such as "7", not ${quoted(text)}`,
     facts: { field: "If-Match" },
   });
 }

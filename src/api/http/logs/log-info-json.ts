@@ -104,7 +104,7 @@ export function descriptionOf(info: LogInfo): object {
 }
 
 /** The log `default` has no row. */
-export const defaultDescriptionOf = ({ lowest, next, bytes }: LogDescription): object => ({
+export const defaultDescriptionOf = ({ lowest, next, defaultBytes: bytes }: LogDescription): object => ({
   name: "default",
   settings: {},
   lowest_offset: lowest,

@@ -6,6 +6,7 @@ import type {
   CreateLogResponseSchema,
   UpdateLogRequest,
 } from "../../../gen/log/v1/log_pb.js";
+import { settingDifferences, updateCommand } from "../../../log/mod.ts";
 import type { Freshness, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../../types.ts";
 import type { Call } from "../../calls/call-tracker.ts";
 import { appendOptionsOf } from "../append.ts";
@@ -44,7 +45,6 @@ export async function createLog(
   } catch (reason) {
     if (!ifNotExists || !(reason instanceof Fault) || reason.kind !== "already-exists") throw reason;
     const known = await sameAsStated(logs, checked, wanted, freshnessOfCall(call, signal()));
-    if (known === undefined) throw reason;
     return { log: shownTo(logs, call, known), created: false };
   }
 }
@@ -72,17 +72,25 @@ export function requiredName(name: string): string {
   throw new Fault("bad-request", { message: "the name of the log is missing", facts: { field: "name" } });
 }
 
-/** Returns the log that a create found, if every stated setting is so already. */
+/** Returns the log that a create found, if every stated setting is so already. @throws Fault "already-exists" otherwise */
 async function sameAsStated(
   logs: LogDirectory,
   name: string,
   stated: NamedLogSettings,
   freshness: Freshness,
-): Promise<LogInfo | undefined> {
+): Promise<LogInfo> {
   const known = await logs.named.open({ name }).info({ ...freshness, mode: "linearizable" });
   const keys = Object.keys(stated) as (keyof NamedLogSettings)[];
-  return keys.every((key) => known.settings[key] === stated[key]) ? known : undefined;
+  const differences = settingDifferences(stated, known.settings, keys);
+  if (differences === "") return known;
+  throw new Fault("already-exists", {
+    message: `there is a log "${name}" with other settings: ${differences}. To change them: ${updateCommand(name)}`,
+    facts: { name },
+  });
 }
 
 const alreadyExists = (name: string): Fault =>
-  new Fault("already-exists", { message: `there is a log "${name}"`, facts: { name } });
+  new Fault("already-exists", {
+    message: `there is a log "${name}" already, with these settings. if_not_exists accepts it`,
+    facts: { name },
+  });

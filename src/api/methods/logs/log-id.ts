@@ -23,7 +23,7 @@ export function parseLogId(text: string, field = "log_id"): StatedId {
   const stated = { life: Number(life), id: Number(id) };
   if (stated.life <= partMax && stated.id <= partMax) return stated;
   throw new Fault("bad-request", {
-    message: `${field} is not the id of a log, expected "<life>-<number>"`,
+    message: `${field} must be the id of a log, "<life>-<number>", not "${text.slice(0, 64)}"`,
     facts: { field },
   });
 }

@@ -94,7 +94,7 @@ async function defaultInfo(
   freshness: Freshness,
 ): Promise<MessageInitShape<typeof LogInfoSchema>> {
   await log.bounds(freshness);
-  const { lowest, next, bytes } = await log.describe();
+  const { lowest, next, defaultBytes: bytes = 0 } = await log.describe();
   return {
     name: defaultLog,
     settings: {},

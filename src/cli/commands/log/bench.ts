@@ -11,11 +11,13 @@ import { type Measured, measure } from "../../bench/measure.ts";
 import { type LoadSettings, type WorkloadName, workloads } from "../../bench/workloads.ts";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { argumentFault, exitStatus } from "../../exit-status.ts";
+import { type LogFlag, logOf, logOption } from "../../log-names.ts";
 import { print } from "../../output/standard-output.ts";
 import { bytesText, table } from "../../output/table.ts";
+import { printable } from "../../output/terminal.ts";
 import { runCommand } from "../../run-command.ts";
 
-interface Flags extends ConnectFlags {
+interface Flags extends ConnectFlags, LogFlag {
   readonly duration: string;
   readonly warmUp: string;
   readonly size: string;
@@ -26,16 +28,15 @@ interface Flags extends ConnectFlags {
 const names = Object.keys(workloads) as readonly WorkloadName[];
 
 export function register(program: Command): void {
-  connectOptions(
-    program
-      .command("bench")
-      .description("append and read at full speed and print the rates; the records stay in the log")
-      .addArgument(
-        new Argument("[workloads...]", "the workloads, run one after the other")
-          .choices(names)
-          .default(["unary", "batch", "consume"]),
-      ),
-  )
+  const command = program
+    .command("bench")
+    .description("append and read at full speed and print the rates; the records stay in the log")
+    .addArgument(
+      new Argument("[workloads...]", "the workloads, run one after the other")
+        .choices(names)
+        .default(["unary", "batch", "consume"]),
+    );
+  connectOptions(logOption(command))
     .option("--duration <seconds>", "measured time of each workload", "5")
     .option("--warm-up <seconds>", "warm-up of each workload", "1")
     .option("--size <bytes>", "size of the value of each record", "100")
@@ -60,12 +61,14 @@ async function bench(asked: readonly WorkloadName[], flags: Flags): Promise<numb
     batch: number("--batch", flags.batch, 1, 10_000),
     inFlight: number("--in-flight", flags.inFlight, 1, 4_096),
   };
+  const log = logOf(flags);
   using client = await connect(flags);
-  const { sync, version, nodeId } = await client.rpc.log.describe({});
-  const about = { addr: flags.addr, node: nodeId, version, protocol: flags.protocol ?? "grpc", sync };
+  const target = { rpc: client.rpc, log: client.log(log) };
+  const { sync, version, nodeId } = await client.rpc.log.describe({ log });
+  const about = { addr: flags.addr, log, node: nodeId, version, protocol: flags.protocol ?? "grpc", sync };
   if (!flags.json) {
     console.error(
-      `node ${nodeId} ${version} at ${flags.addr}, acknowledged after sync ${sync}; ` +
+      `log "${printable(log)}" on node ${nodeId} ${version} at ${flags.addr}, acknowledged after sync ${sync}; ` +
         `values of ${settings.recordBytes} B; the appended records stay in the log`,
     );
   }
@@ -73,7 +76,7 @@ async function bench(asked: readonly WorkloadName[], flags: Flags): Promise<numb
   for (const name of asked) {
     const inFlight = name === "batch" ? Math.min(settings.inFlight, batchesInFlightMax) : settings.inFlight;
     const load = { ...settings, inFlight };
-    const measured = await measure(client, workloads[name], load, { warmUpMs, measureMs }, systemClock);
+    const measured = await measure(target, workloads[name], load, { warmUpMs, measureMs }, systemClock);
     if (flags.json)
       await print(`${JSON.stringify({ workload: name, ...about, ...resultJson(name, measured, load) })}\n`);
     else rows.push(row(name, measured, load));

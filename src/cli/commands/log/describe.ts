@@ -1,8 +1,13 @@
-/** `tailrace describe`: the offsets and the segments of a log on one node. Segments hold many logs, so only `default` has some. */
+/**
+ * `tailrace describe`: the offsets of a log on one node, and the settings of a named log. Segments hold many logs, so only
+ * `default` has some.
+ */
 import type { Command } from "commander";
-import { DescribeResponseSchema } from "../../../gen/log/v1/log_pb.js";
+import type { TailraceClient } from "../../../client/mod.ts";
+import { DescribeResponseSchema, type LogInfo, LogInfoSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { type LogFlag, logOf, logOption } from "../../log-names.ts";
+import { settingsText } from "../../log-settings.ts";
 import { print } from "../../output/standard-output.ts";
 import { bytesText, table, timeText } from "../../output/table.ts";
 import { jsonLine, printable } from "../../output/terminal.ts";
@@ -12,7 +17,9 @@ import { runCommand } from "../../run-command.ts";
 interface Flags extends ConnectFlags, LogFlag {}
 
 export function register(program: Command): void {
-  const command = program.command("describe").description("print the offsets and the segments of a log");
+  const command = program
+    .command("describe")
+    .description("print the offsets of a log, and its settings or segments");
   connectOptions(logOption(command)).action((flags: Flags) => runCommand("describe", () => describe(flags)));
 }
 
@@ -20,8 +27,9 @@ async function describe(flags: Flags): Promise<undefined> {
   const log = logOf(flags);
   using client = await connect(flags);
   const found = await client.rpc.log.describe({ log });
+  const info = found.logId === undefined ? undefined : await infoOf(client, log, found.logId);
   if (flags.json) {
-    await print(jsonLine(toPlainJson(DescribeResponseSchema, found)));
+    await print(jsonLine({ ...toPlainJson(DescribeResponseSchema, found), ...jsonOf(info) }));
     return;
   }
   const { lowestOffset, nextOffset, bytes, diskFreeBytes } = found;
@@ -30,6 +38,14 @@ async function describe(flags: Flags): Promise<undefined> {
     `log      ${named}offsets ${lowestOffset} to ${nextOffset} (the next), ${bytesText(Number(bytes))}, ${bytesText(Number(diskFreeBytes))} free\n` +
       `node     ${found.nodeId} of cluster ${found.clusterId}, version ${found.version}, sync ${found.sync}\n`,
   );
+  if (info !== undefined) {
+    const last = timeText(Number(info.lastTimestampMs));
+    const state = info.closed ? "closed" : "open";
+    await print(
+      `state    ${state}, created ${timeText(Number(info.createdMs))}, last record ${last}\n` +
+        `settings ${settingsText(info)}\n`,
+    );
+  }
   if (found.segments.length === 0) return;
   const rows = found.segments.map((segment) => [
     Number(segment.baseOffset),
@@ -42,4 +58,15 @@ async function describe(flags: Flags): Promise<undefined> {
   ]);
   await print("\n");
   await print(table(["base", "next", "size", "batches", "state", "first", "last"], rows));
+}
+
+async function infoOf(client: TailraceClient, name: string, logId: string): Promise<LogInfo | undefined> {
+  return (await client.rpc.logs.getLog({ name, logId })).log;
+}
+
+/** What Describe does not say of a log. `version` is that of the program there, and left out here. */
+function jsonOf(info: LogInfo | undefined): Record<string, unknown> {
+  if (info === undefined) return {};
+  const { settings, created_ms, last_timestamp_ms, closed, owner } = toPlainJson(LogInfoSchema, info);
+  return { settings, created_ms, last_timestamp_ms, closed, owner };
 }

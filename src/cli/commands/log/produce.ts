@@ -95,7 +95,8 @@ function readWhole(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new Fault("config", { message: `cannot read ${path}: ${errorText(cause)}`, cause });
+    const why = `cannot read ${path}: ${errorText(cause)}. Arguments are files; --log names a log`;
+    throw new Fault("config", { message: why, cause });
   }
 }
 

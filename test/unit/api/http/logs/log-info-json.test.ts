@@ -72,8 +72,10 @@ test("a description has id, settings and extent; that of default has only its ex
     closed: false,
     version: 7,
   });
+  const stored = { lowest: 0, next: 2, bytes: 9, segments: [], sync: "always", diskFreeBytes: 1 };
   assert.deepEqual(
-    defaultDescriptionOf({ lowest: 0, next: 2, bytes: 9, segments: [], sync: "always", diskFreeBytes: 1 }),
-    { name: "default", settings: {}, lowest_offset: 0, next_offset: 2, bytes: 9 },
+    defaultDescriptionOf({ ...stored, defaultBytes: 7 }),
+    { name: "default", settings: {}, lowest_offset: 0, next_offset: 2, bytes: 7 },
+    "without the bytes of named logs",
   );
 });
