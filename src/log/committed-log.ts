@@ -15,7 +15,7 @@ import { TailWatch } from "./read/tail-watch.ts";
 import { type Catalog, catalogChange, type LogStart } from "./segment/catalog.ts";
 import type { Segment } from "./segment/segment.ts";
 import type { SegmentSet } from "./segment/segment-set.ts";
-import type { CommittedRows } from "./state/committed-rows.ts";
+import type { CommittedRows, NamesPage } from "./state/committed-rows.ts";
 import type { LogRow } from "./state/log-row.ts";
 import { LogState } from "./state/log-state.ts";
 import type { DiskHealth } from "./write/disk-health.ts";
@@ -225,6 +225,14 @@ export class CommittedLog implements ReadableLog, FollowedLog {
 
   row(id: LogId): LogRow | undefined {
     return this.#state.logs.row(id);
+  }
+
+  named(name: string): LogRow | undefined {
+    return this.#state.logs.named(name);
+  }
+
+  namesFrom(prefix: string, after: string, limit: number): NamesPage {
+    return this.#state.logs.namesFrom(prefix, after, limit);
   }
 
   get closed(): boolean {

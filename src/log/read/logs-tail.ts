@@ -22,14 +22,14 @@ import type {
 import { frameBaseOffset, frameBytes, frameNextOffset } from "../frame/frame.ts";
 import { segmentOfIndex } from "../segment/find-segment.ts";
 import type { Segment } from "../segment/segment.ts";
-import type { LogRow } from "../state/log-row.ts";
 import type { FrameCache } from "./frame-cache.ts";
 import { type BatchPlan, planBatches, type ReadBatches, readPlanned } from "./member-batches.ts";
 import { partOf } from "./reader.ts";
+import { findMembers, type MemberRows, type Members, membersOf } from "./segment-members.ts";
 import type { TailWatch, WatchingTail } from "./tail-watch.ts";
 
 /** What a tail needs of the stored log. */
-export interface FollowedLog {
+export interface FollowedLog extends MemberRows {
   readonly segments: readonly Segment[];
   readonly frameCache: FrameCache;
   readonly commitIndex: RaftIndex;
@@ -40,7 +40,8 @@ export interface FollowedLog {
   /** Grows when the log is replaced. */
   readonly resets: number;
   readonly tails: TailWatch;
-  row(id: LogId): LogRow | undefined;
+  /** Of the monotonic clock; undefined without a clock. */
+  readonly nowMs?: (() => number) | undefined;
 }
 
 /** The logs of a tail: resolved names, or a prefix. */
@@ -63,6 +64,8 @@ export interface LogsTailOptions {
 const takeBytesDefault = 256 * 1024;
 /** What one step looks at: frames in memory, or logs of a segment. */
 const looksMax = 1_024;
+/** A take() begins no further step after so many milliseconds. */
+const takeMsMax = 5;
 
 export class LogsTail implements MultiTail, WatchingTail {
   readonly #log: FollowedLog;
@@ -86,6 +89,8 @@ export class LogsTail implements MultiTail, WatchingTail {
   #read: ReadBatches[] = [];
   #plan: { readonly segment: Segment; readonly plan: BatchPlan; at: number } | undefined;
   #planning: { readonly segment: Segment; readonly steps: Generator<void, BatchPlan, void> } | undefined;
+  /** The logs of the prefix that a segment holds, which does not grow any more. */
+  #members: { readonly segment: Segment; readonly members: Members } | undefined;
   /** This take() has read from a disk. */
   #hasRead = false;
   #disposed = false;
@@ -141,8 +146,9 @@ export class LogsTail implements MultiTail, WatchingTail {
     const firstIndex = this.#log.segments[0]?.first ?? this.#log.commitIndex + 1;
     if (this.#index < firstIndex) this.#goTo(firstIndex);
     this.#hasRead = false;
+    const untilMs = (this.#log.nowMs?.() ?? 0) + takeMsMax;
     for (let looks = 0; this.#index <= this.#log.commitIndex; looks++) {
-      if (looks >= this.#looksMax) return "later";
+      if (looks >= this.#looksMax || (looks > 0 && (this.#log.nowMs?.() ?? 0) >= untilMs)) return "later";
       const found = this.#next(maxBytes);
       if (found !== undefined) return found;
     }
@@ -274,15 +280,35 @@ export class LogsTail implements MultiTail, WatchingTail {
       const from = this.#index - segment.first;
       const stored = segment.lookup(({ length }) => length);
       const last = Math.min(stored, this.#log.commitIndex - segment.first + 1) - 1;
-      const ids = this.#prefix === undefined ? [...this.#named.keys()] : [...segment.logIds()];
-      const steps = planBatches(segment, { from, last }, ids, this.#isWanted, this.#looksMax);
-      this.#planning = { segment, steps };
+      this.#planning = { segment, steps: this.#plans(segment, from, last) };
     }
     const { done, value } = this.#planning.steps.next();
     if (done !== true) return undefined;
     this.#planning = undefined;
     this.#plan = { segment, plan: value, at: 0 };
     return this.#plan;
+  }
+
+  *#plans(segment: Segment, from: number, last: number): Generator<void, BatchPlan, void> {
+    const members = yield* this.#membersIn(segment);
+    return yield* planBatches(segment, { from, last }, members, this.#isWanted, this.#looksMax);
+  }
+
+  *#membersIn(segment: Segment): Generator<void, Members, void> {
+    if (this.#prefix === undefined) return membersOf([...this.#named.keys()]);
+    if (this.#members?.segment === segment) return this.#members.members;
+    const isWhole = this.#isWhole(segment);
+    const members = yield* findMembers(this.#log, segment, this.#prefix.prefix);
+    this.#members = isWhole ? { segment, members } : undefined;
+    return members;
+  }
+
+  /** Returns true if the segment gets no more logs: it is sealed, and all of it is committed. */
+  #isWhole(segment: Segment): boolean {
+    const { segments, commitIndex } = this.#log;
+    return (
+      segments.at(-1) !== segment && segment.first + segment.lookup(({ length }) => length) <= commitIndex + 1
+    );
   }
 
   readonly #isWanted = (id: LogId): boolean => {

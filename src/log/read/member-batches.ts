@@ -8,6 +8,7 @@ import type { LogBatches } from "../index/log-index.ts";
 import { lastAtOrBefore } from "../index/offset-index.ts";
 import type { Segment } from "../segment/segment.ts";
 import { readChunk } from "../segment/stored-frame.ts";
+import type { Members } from "./segment-members.ts";
 
 /** A batch of one of the logs. */
 export interface PlannedBatch {
@@ -34,48 +35,65 @@ export interface ReadBatches {
 
 /** A plan looks at so many batches of the segment at most, unless none of them is of the logs. */
 const windowBatches = 4_096;
+/** Logs of which a plan asks in one turn whether they are wanted: each needs its row. */
+const asksAtOnce = 256;
+/** No further batch. */
+const none = 0xffff_ffff;
 /** Bytes of other logs that are read between two batches, because one read costs more. */
 const gapBytesMax = 16 * 1024;
 
 /**
- * Plans the batches of the logs `ids` from ordinal `from` up to `last`. It yields after each `idsAtOnce` logs.
+ * Plans the batches of the members from ordinal `from` up to `last`. It yields after each `idsAtOnce` logs, of which it asks for
+ * those with a batch there whether they are wanted.
  * @throws Fault "corrupt" if an index and the store are damaged
  */
 export function* planBatches(
   segment: Segment,
   { from, last }: { readonly from: number; readonly last: number },
-  ids: readonly LogId[],
+  members: Members,
   isWanted: (id: LogId) => boolean,
   idsAtOnce: number,
 ): Generator<void, BatchPlan, void> {
   const end = Math.min(last, from + windowBatches - 1);
   const batches: PlannedBatch[] = [];
   let next = last + 1;
-  let looked = 0;
-  for (const id of ids) {
-    if (looked++ % idsAtOnce === idsAtOnce - 1) yield;
-    if (!isWanted(id)) continue;
-    const found =
-      id === 0 ? addDefault(segment, from, end, batches) : addNamed(segment, id, from, end, batches);
-    if (found !== undefined) next = Math.min(next, found);
+  let [looked, asked] = [0, 0];
+  const asksMax = Math.min(asksAtOnce, idsAtOnce);
+  const ask = (id: LogId): boolean => ++asked > 0 && isWanted(id);
+  for (const [k, id] of members.ids.entries()) {
+    const before = members.from[k]!;
+    if (before <= end) {
+      if (looked++ % idsAtOnce === idsAtOnce - 1 || asked >= asksMax) {
+        asked = 0;
+        yield;
+      }
+      const found =
+        id === 0 ? addDefault(segment, from, end, batches) : addNamed(segment, id, from, end, batches, ask);
+      members.from[k] = found ?? none;
+    }
+    next = Math.min(next, members.from[k]!);
   }
   batches.sort((one, other) => one.ordinal - other.ordinal);
   return { batches, next };
 }
 
-/** Adds the batches of a named log in `from … end`. Returns the ordinal of the next one after them. */
+/** Adds the batches of a named log in `from … end`, if it is wanted. Returns the ordinal of the next one after them. */
 function addNamed(
   segment: Segment,
   id: LogId,
   from: number,
   end: number,
   batches: PlannedBatch[],
+  isWanted: (id: LogId) => boolean,
 ): number | undefined {
   const all = segment.batchesOf(id);
   if (all === undefined) return undefined;
   let i = firstFrom(all, from);
-  for (; i < all.length && all.ordinal(i) <= end; i++)
-    batches.push({ ordinal: all.ordinal(i), id, offset: all.offset(i) });
+  if (i < all.length && all.ordinal(i) <= end) {
+    if (!isWanted(id)) i = firstFrom(all, end + 1);
+    for (; i < all.length && all.ordinal(i) <= end; i++)
+      batches.push({ ordinal: all.ordinal(i), id, offset: all.offset(i) });
+  }
   return i < all.length ? all.ordinal(i) : undefined;
 }
 
