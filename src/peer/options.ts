@@ -5,7 +5,7 @@ import type { Prng } from "../lib/prng.ts";
 import type { Logger, Metrics } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import type { RaftNode } from "../raft/mod.ts";
-import type { BootRecords } from "../replication/mod.ts";
+import type { BootRecords, RowsTransfer } from "../replication/mod.ts";
 import type { PeerHello } from "./handshake/introduction.ts";
 import type {
   ForwardedAction,
@@ -57,6 +57,8 @@ export interface PeerReplica {
   readonly log: ForwardTarget;
   /** Boot numbers of this node and of the other members. */
   readonly boots?: BootRecords;
+  /** The rows of named logs, which a snapshot names and does not contain. */
+  readonly rows?: Pick<RowsTransfer, "fetch" | "read">;
 }
 
 export interface PeerLimits extends LinkLimits {

@@ -13,12 +13,12 @@ import { type Logger, noLogger, noMetrics } from "../lib/telemetry.ts";
 import type { Timer } from "../lib/time/clock.ts";
 import { namedLogsLevel } from "../log/mod.ts";
 import type { ConfState, Member, Message, PeerId, RaftTransport } from "../raft/mod.ts";
-import { type Forwarder, LogTime, noPosition, oldMembers } from "../replication/mod.ts";
+import { type Forwarder, LogTime, noPosition, oldMembers, type RowsRange } from "../replication/mod.ts";
 import type { Appended, AppendOptions, ChangedLog, LogChange, Offset, RecordRun } from "../types.ts";
 import { type PeerHello, peerIdOfHello } from "./handshake/introduction.ts";
 import { IdentityCheck } from "./identity/identity-check.ts";
 import type { BootConnection } from "./identity/identity-context.ts";
-import { PeerAcceptor } from "./incoming/acceptor.ts";
+import { PeerAcceptor, rowsVerb } from "./incoming/acceptor.ts";
 import { linkEvents } from "./link/link-events.ts";
 import { PeerLink } from "./link/peer-link.ts";
 import { PeerLinks } from "./link/peer-links.ts";
@@ -98,6 +98,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
       self: () => this.#peer,
       identity: this.#identity,
       isolated: () => this.#isolated,
+      askForRows: (peer, range) => this.#askForRows(peer, range),
       onConnected: (hello) => this.#peerConnected(hello),
       onDisconnected: (peer, hello) => this.#peerDisconnected(peer, hello),
       onRefused: (reason) => this.#meter.refused(reason),
@@ -353,6 +354,15 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
       message: `${name} is not in the configuration of this node`,
       facts: { leader: name },
     });
+  }
+
+  async #askForRows(peer: PeerId, range: RowsRange): Promise<Uint8Array> {
+    const link = this.#links.get(peer);
+    if (link === undefined) throw new Fault("unavailable", { message: "the leader is not connected" });
+    const deadlineMs = this.#options.clock.monotonicMs() + this.#limits.requestMs;
+    const answer = await link.ask(valueRequest(rowsVerb, { ...range }), deadlineMs, true);
+    if (answer instanceof Uint8Array) return answer;
+    throw new Fault("bad-request", { message: "the leader's answer is not a part of its rows" });
   }
 
   #forwardDeadline({ deadlineMs }: AppendOptions): number {

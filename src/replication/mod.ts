@@ -1,5 +1,6 @@
 /** The replication module: Raft over the segmented log. See DESIGN.md. */
 export {
+  type BackupFile,
   type BackupSnapshot,
   backupParts,
   readSnapshot,
@@ -33,6 +34,7 @@ export type { Forwarder } from "./replicated-log.ts";
 export { isConfiguration, isWhole } from "./storage/configuration-check.ts";
 export { entryOf } from "./storage/entries.ts";
 export { isAllowedMsgpack, pack, unpackChecked } from "./storage/msgpack.ts";
+export type { RowsRange, RowsTransfer } from "./storage/rows-transfer.ts";
 export {
   type Disowned,
   isCountedOn,

@@ -26,6 +26,7 @@ import type { ReplicaOptions } from "./replica-options.ts";
 import { ReplicatedLog } from "./replicated-log.ts";
 import { logRecovery } from "./storage/log-recovery.ts";
 import { openReserve } from "./storage/open-reserve.ts";
+import { RowsTransfer } from "./storage/rows-transfer.ts";
 import { SegmentStorage } from "./storage/segment-storage.ts";
 import { StableState } from "./storage/stable-state.ts";
 import { LogTime } from "./time/log-time.ts";
@@ -36,6 +37,8 @@ export class Replica implements AsyncDisposable {
   readonly log: ReplicatedLog;
   readonly state: StableState;
   readonly boots: BootRecords;
+  /** The rows of named logs on their way between nodes. */
+  readonly rows: RowsTransfer;
   readonly watch: LeaderWatch;
   readonly time: LogTime;
   /** Resolves when the log has failed. The process should then exit with a code other than 0. */
@@ -75,6 +78,7 @@ export class Replica implements AsyncDisposable {
     });
     this.time = options.time ?? new LogTime(clock, logger);
     this.storedLog = log;
+    this.rows = new RowsTransfer(log);
     [this.#peerFaults, this.state] = [new PeerFaultLog(logger), new StableState(store)];
     this.time.begin(log.end.timestampMs, this.state);
     const text = directoryText(log.directoryId);

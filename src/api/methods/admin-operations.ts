@@ -4,6 +4,7 @@
  */
 import type { Principal } from "../../access/mod.ts";
 import { crc32 } from "../../lib/checksum.ts";
+import { systemClock } from "../../lib/time/clock.ts";
 import { faultOfAbort, signalOf, unlessAborted } from "../calls/abort.ts";
 import { callOf } from "../calls/call-context.ts";
 import type { ClusterOperations } from "./cluster-service.ts";
@@ -23,8 +24,8 @@ export interface ClusterAdmin {
   remove(id: string, caller: Principal): Promise<void>;
   /** Makes node `to` the leader. Empty: the node with the longest log. Returns the name of the new leader. */
   transfer(to: string, caller: Principal): Promise<string>;
-  /** Yields the log as it is committed now, without the files named in `have`. */
-  backup(have: readonly string[]): Iterable<BackupPart>;
+  /** Yields the log as it is committed now, without the files named in `have`; undefined where other work may run. */
+  backup(have: readonly string[]): Iterable<BackupPart | undefined>;
 }
 
 export function adminOperations(
@@ -55,8 +56,13 @@ export function adminOperations(
 
     async *backup({ have }, context) {
       const signal = signalOf(callOf(context), context.signal);
-      for (const { file, position, fileBytes, data } of admin.backup(have)) {
+      for (const part of admin.backup(have)) {
         if (signal.aborted) throw faultOfAbort(signal);
+        if (part === undefined) {
+          await new Promise<void>((resolve) => systemClock.soon(resolve));
+          continue;
+        }
+        const { file, position, fileBytes, data } = part;
         yield { file, position: BigInt(position), fileBytes: BigInt(fileBytes), data, crc32: crc32(data) };
       }
     },

@@ -24,9 +24,9 @@ import { basename, join } from "node:path";
 import { Fault } from "../../fault.ts";
 import { errorCode, errorText } from "../../lib/disk/disk.ts";
 import { ownerFile, systemDisk } from "../../lib/disk/system-disk.ts";
-import { type BackupSnapshot, readSnapshot, snapshotFile } from "../../replication/mod.ts";
+import { type BackupFile, type BackupSnapshot, readSnapshot, snapshotFile } from "../../replication/mod.ts";
 
-const validName = /^(snapshot|\d{20}-\d{20}\.frames)(\.part)?$/;
+const validName = /^(snapshot|\d{20}-\d{20}\.frames|\d{20}-[\da-f]{8}\.rows)(\.part)?$/;
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 /** A limit above the state of a million producers. */
 const snapshotBytesMax = 1024 * 1024 * 1024;
@@ -76,8 +76,8 @@ export class BackupDirectory {
   /** Returns the names of the files that are complete. */
   completeFiles(): string[] {
     if (!BackupDirectory.isIn(this.#path)) return [];
-    return this.snapshot()
-      .files.filter(({ file, bytes }) => this.size(file) === bytes)
+    return filesIn(this.snapshot())
+      .filter(({ file, bytes }) => this.size(file) === bytes)
       .map(({ file }) => file);
   }
 
@@ -177,6 +177,10 @@ export class BackupDirectory {
     return join(this.#path, file);
   }
 }
+
+/** All files that a snapshot names. */
+export const filesIn = ({ files, base }: BackupSnapshot): readonly Pick<BackupFile, "file" | "bytes">[] =>
+  base === undefined ? files : [base, ...files];
 
 const notAFile = (file: string): Fault =>
   new Fault("corrupt", { message: `${file} of the backup is not a regular file`, facts: { file } });

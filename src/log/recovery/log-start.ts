@@ -10,14 +10,16 @@ import type { ChainEnd } from "../frame/chain.ts";
 import { checkSettings, type LogSettings } from "../frame/command.ts";
 import { subjectBytesMax, termMax } from "../frame/frame.ts";
 import { checkedSettings, isOwner, logNameBytesMax } from "../frame/log-command.ts";
-import { bytesOf } from "../rows/base-files.ts";
-import type { LogStart, StartRows } from "../segment/catalog.ts";
+import { sourceOf } from "../rows/base-files.ts";
+import type { BaseRef, LogStart, StartRows } from "../segment/catalog.ts";
 import type { LogRow } from "../state/log-row.ts";
 import type { StateCheckpoint, StoredConfiguration } from "../state/log-state.ts";
 import { RowSums } from "../state/log-table.ts";
 import { batchesPerProducerMax, type ProducerRow } from "../state/produced-batch.ts";
 import { decodeHead, decodeRow, emptyHead, type TableHead } from "../state/row-codec.ts";
 
+/** More than the rows of all ids with the longest names take in practice. */
+const baseBytesMax = 2 ** 36;
 /** Ids of producers have 64 bits. */
 const producerIdMax = 2n ** 64n - 1n;
 
@@ -31,8 +33,11 @@ export function checkLogStart(value: unknown): LogStart {
   return start;
 }
 
-/** Does the same without a look at the rows in a base file: there can be many. */
-export function checkStartFields(value: unknown): LogStart {
+/**
+ * Does the same without a look at the rows in a base file: there can be many. `elsewhere`: the base file is not in the value, and
+ * is given to checkStartRows() later.
+ */
+export function checkStartFields(value: unknown, elsewhere = false): LogStart {
   const start = fieldsOf<LogStart>(value, "start");
   const end = fieldsOf<ChainEnd>(start.end, "end");
   for (const field of ["index", "nextOffset", "timestampMs"] as const) demand(isWhole(end[field]), field);
@@ -52,13 +57,17 @@ export function checkStartFields(value: unknown): LogStart {
   demand(Array.isArray(producers) && producers.every(isProducerRow), "producers");
   const checked = value as LogStart;
   if (logs === undefined) return { end: checked.end, checkpoint: checked.checkpoint };
-  const table = checkTable(logs, start.rows);
+  const table = checkTable(logs, start.rows, elsewhere);
   const checkpoint = { ...checked.checkpoint, logs: table.logs };
   return { end: checked.end, checkpoint, ...(table.rows === undefined ? {} : { rows: table.rows }) };
 }
 
 /** The rows of a start are in its base file, or in its table, as an earlier version has them, or stand elsewhere. */
-function checkTable(value: unknown, rows: unknown): { logs: TableHead; rows?: StartRows } {
+function checkTable(
+  value: unknown,
+  rows: unknown,
+  elsewhere: boolean,
+): { logs: TableHead; rows?: StartRows } {
   const found = fieldsOf<TableHead & { rows: unknown }>(value, "logs");
   const { level, life, nextId } = found;
   demand(isWhole(level) && isWhole(life) && isWhole(nextId, 0x1_0000_0000), "logs");
@@ -71,9 +80,11 @@ function checkTable(value: unknown, rows: unknown): { logs: TableHead; rows?: St
   demand(isWhole(size) && size < nextId, "logs");
   demand(usage === undefined || (Array.isArray(usage) && usage.every(isUsage)), "usage");
   const logs = { level, life, nextId, size, ...(usage === undefined ? {} : { usage }) };
-  if (size === 0) return { logs };
-  demand(rows instanceof Uint8Array, "rows");
-  return { logs, rows };
+  if (size === 0 || elsewhere) return { logs };
+  if (rows instanceof Uint8Array) return { logs, rows };
+  const { index, bytes } = fieldsOf<BaseRef>(rows, "rows");
+  demand(isWhole(index) && index > 0 && isWhole(bytes, baseBytesMax), "rows");
+  return { logs, rows: { index, bytes } };
 }
 
 const isUsage = (value: unknown): value is NonNullable<TableHead["usage"]>[number] =>
@@ -81,8 +92,9 @@ const isUsage = (value: unknown): value is NonNullable<TableHead["usage"]>[numbe
 
 /** Checks the rows of a start in steps, if they are in a base file. @throws Fault "corrupt" */
 export function* checkStartRows({ end, checkpoint, rows }: LogStart): Generator<void, void> {
-  if (!(rows instanceof Uint8Array)) return;
-  const base = readBase(bytesOf(rows));
+  const source = sourceOf(rows);
+  if (source === undefined) return;
+  const base = readBase(source);
   const found = decodeHead(base.head);
   const { usage, ...head } = checkpoint.logs ?? emptyHead;
   const { nextId, size } = head;

@@ -13,7 +13,7 @@ import {
   readBase,
 } from "../../rows/mod.ts";
 import type { RaftIndex } from "../../types.ts";
-import type { LogStart, StartRows } from "../segment/catalog.ts";
+import type { BaseRef, LogStart, StartRows } from "../segment/catalog.ts";
 import { CommittedRows } from "../state/committed-rows.ts";
 import type { LogRow } from "../state/log-row.ts";
 import { decodeRow, encodeHead, encodeRow, type RowsAt } from "../state/row-codec.ts";
@@ -31,11 +31,26 @@ export const basePath = ({ directory }: BasePlace, index: RaftIndex): string =>
   `${directory}/${rowsName(index)}`;
 
 /** Writes the base file of a start, durably. Returns its index, which can be lower than that of the start. */
-export async function placeBase(place: BasePlace, at: RowsAt, rows: StartRows): Promise<RaftIndex> {
-  if (rows instanceof Uint8Array) return copyBase(place, rows);
-  writeBase(place, at, rows);
+export async function placeBase(
+  place: BasePlace,
+  at: RowsAt,
+  rows: Exclude<StartRows, BaseRef>,
+): Promise<RaftIndex> {
+  const source = sourceOf(rows);
+  if (source !== undefined) return copyBase(place, source);
+  writeBase(place, at, rows as readonly LogRow[]);
   return at.index;
 }
+
+/** The base file that holds rows; undefined if they are not in one. */
+export function sourceOf(rows: StartRows | undefined): BaseSource | undefined {
+  if (rows instanceof Uint8Array) return bytesOf(rows);
+  return rows === undefined || Array.isArray(rows) || isBaseRef(rows) ? undefined : (rows as BaseSource);
+}
+
+/** Returns true for the rows of a start that are in a base file on the leader. */
+export const isBaseRef = (rows: StartRows | undefined): rows is BaseRef =>
+  typeof rows === "object" && "index" in rows && typeof rows.index === "number";
 
 /** Writes rows as a base file, durably. */
 export function writeBase(place: BasePlace, at: RowsAt, rows: readonly LogRow[]): void {
@@ -47,15 +62,16 @@ export function writeBase(place: BasePlace, at: RowsAt, rows: readonly LogRow[])
 
 const copyBytes = 1024 * 1024;
 
-async function copyBase({ disk, directory }: BasePlace, bytes: Uint8Array): Promise<RaftIndex> {
-  const { index } = readBase(bytesOf(bytes)).head;
+async function copyBase({ disk, directory }: BasePlace, source: BaseSource): Promise<RaftIndex> {
+  const { index } = readBase(source).head;
   const path = basePath({ disk, directory }, index);
   const unfinished = `${path}.new`;
   if (disk.exists(unfinished)) disk.remove(unfinished);
   const file = disk.open(unfinished, "create");
   try {
-    for (let at = 0; at < bytes.length; at += copyBytes)
-      await file.writeAsync(bytes.subarray(at, at + copyBytes), at);
+    const piece = new Uint8Array(copyBytes);
+    for (let at = 0; at < source.size(); at += copyBytes)
+      await file.writeAsync(piece.subarray(0, source.read(piece, at)), at);
     await syncFileAside(file);
   } finally {
     file.close();
@@ -66,7 +82,7 @@ async function copyBase({ disk, directory }: BasePlace, bytes: Uint8Array): Prom
 }
 
 /** The content of a base file that is in memory. */
-export const bytesOf = (bytes: Uint8Array): BaseSource => ({
+const bytesOf = (bytes: Uint8Array): BaseSource => ({
   path: "the start of a log",
   size: () => bytes.length,
   read: (target, position) => {
@@ -108,8 +124,9 @@ export function loadBase(place: BasePlace, index: RaftIndex, size: number, into:
 /** Returns the rows of a start that came from outside, in memory. @throws Fault "corrupt" */
 export function rowsOfStart({ rows = [] }: LogStart): CommittedRows {
   const loaded = new CommittedRows();
-  if (rows instanceof Uint8Array) loadRows(readBase(bytesOf(rows)), loaded);
-  else for (const row of rows) loaded.put(row.id, undefined, row);
+  const source = sourceOf(rows);
+  if (source !== undefined) loadRows(readBase(source), loaded);
+  else for (const row of rows as readonly LogRow[]) loaded.put(row.id, undefined, row);
   return loaded;
 }
 
@@ -124,10 +141,14 @@ function baseDamaged(path: string, why: string): Fault {
   });
 }
 
-/** Removes base files that are not in use, and those that are unfinished. The caller syncs the directory. */
-export function removeOtherBases({ disk, directory }: BasePlace, index: RaftIndex): void {
+/**
+ * Removes base files that are not in use, and those that are unfinished. The caller syncs the directory. `keepsPart`: one may be
+ * arriving from the leader.
+ */
+export function removeOtherBases({ disk, directory }: BasePlace, index: RaftIndex, keepsPart = false): void {
   for (const name of disk.list(directory)) {
-    if (/^\d{20}\.rows(\.new)?$/.test(name) && (index === 0 || name !== rowsName(index)))
+    if (keepsPart && name.endsWith(".part")) continue;
+    if (/^\d{20}\.rows(\.new|\.part)?$/.test(name) && (index === 0 || name !== rowsName(index)))
       disk.remove(`${directory}/${name}`);
   }
 }

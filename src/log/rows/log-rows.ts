@@ -10,17 +10,24 @@
  * later frame is committed. So the database is never ahead of what is committed and synced here.
  */
 import { Fault } from "../../fault.ts";
-import { type Disk, readWhole, troubleOf } from "../../lib/disk/disk.ts";
+import { type Disk, troubleOf } from "../../lib/disk/disk.ts";
 import { noLogger } from "../../lib/telemetry.ts";
-import { mergeBase, type RowDatabase, type RowStore, type RowsIdentity } from "../../rows/mod.ts";
+import {
+  type BaseSource,
+  mergeBase,
+  type RowDatabase,
+  type RowStore,
+  type RowsIdentity,
+} from "../../rows/mod.ts";
 import type { RaftIndex } from "../../types.ts";
-import type { LogStart } from "../segment/catalog.ts";
+import type { BaseRef, LogStart } from "../segment/catalog.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
 import type { SegmentSet } from "../segment/segment-set.ts";
 import { CommittedRows } from "../state/committed-rows.ts";
 import type { LogTable } from "../state/log-table.ts";
 import { emptyHead, encodeHead, type RowsAt, type TableHead } from "../state/row-codec.ts";
-import { basePath, loadBase, placeBase, removeOtherBases } from "./base-files.ts";
+import { BaseDownload } from "./base-download.ts";
+import { basePath, isBaseRef, loadBase, placeBase, removeOtherBases } from "./base-files.ts";
 import { changesOf, foldBase } from "./base-fold.ts";
 import { RemovalPace } from "./removal-pace.ts";
 import type { RowPlace } from "./row-place.ts";
@@ -70,12 +77,15 @@ export class LogRows {
   /** The database of a log that was replaced is being closed. */
   #dropping: Promise<void> | undefined;
   readonly #scrub: RowScrub | undefined;
+  /** Fetches the base file of a leader. */
+  readonly download: BaseDownload;
   #closed = false;
   #closing: Promise<void> | undefined;
 
   constructor(parts: LogRowsParts) {
     this.#parts = parts;
     this.#pace = new RemovalPace(parts.place.clock);
+    this.download = new BaseDownload(parts.place, parts.place.clock);
     this.#watch(parts.table().stored);
     const { clock, logger, store } = parts.place;
     if (!parts.scrubs || clock === undefined || store === undefined) return;
@@ -185,7 +195,7 @@ export class LogRows {
     this.#prepared = undefined;
     if (head.size === 0 || rows === undefined) return;
     const at = { index: end.index, crc: end.crc, head };
-    const base = await placeBase(place, at, rows);
+    const base = isBaseRef(rows) ? this.download.place(rows) : await placeBase(place, at, rows);
     const generation = set.rowFiles.generation + 1;
     const identity: RowsIdentity = { directoryId: place.directoryId, generation };
     const database = await place.store?.build(identity, basePath(place, base));
@@ -211,11 +221,20 @@ export class LogRows {
     return { rows, files };
   }
 
-  /** The content of the base file; undefined if there is none. */
-  baseBytes(): Uint8Array | undefined {
+  /** The base file of this log; undefined if there is none. */
+  get base(): BaseRef | undefined {
+    const file = this.openBase();
+    if (file === undefined) return undefined;
+    const bytes = file.size();
+    file.close();
+    return { index: this.#parts.set.rowFiles.base, bytes };
+  }
+
+  /** Opens the base file; undefined if there is none. The caller closes it. It stays readable when the log goes on. */
+  openBase(): BaseSource | undefined {
     const { place, set } = this.#parts;
     const { base } = set.rowFiles;
-    return base === 0 ? undefined : readWhole(place.disk, basePath(place, base));
+    return base === 0 ? undefined : place.disk.open(basePath(place, base), "read");
   }
 
   /** The log was reset. `before` are the rows of the log before. */
@@ -230,7 +249,7 @@ export class LogRows {
   /** A file that cannot be removed now is removed by a later removal, or when the log is opened. */
   #removeBases(place: RowPlace, base: RaftIndex): void {
     try {
-      removeOtherBases(place, base);
+      removeOtherBases(place, base, true);
     } catch (reason) {
       if (troubleOf(reason) === "lost") this.#parts.faultOf(reason);
     }

@@ -13,6 +13,7 @@
  *   log/unsynced             true while a node runs that does not sync every group
  */
 import { Fault } from "../../fault.ts";
+import type { BaseSource } from "../../rows/mod.ts";
 import type { StableStore } from "../../store/mod.ts";
 import type { RaftIndex } from "../../types.ts";
 import { type ChainEnd, chainStart } from "../frame/chain.ts";
@@ -53,8 +54,14 @@ export interface LogStart {
   readonly rows?: StartRows;
 }
 
-/** Rows, or the content of a base file. */
-export type StartRows = readonly LogRow[] | Uint8Array;
+/** Rows, or the content of a base file: in memory, where it can be read, or on the leader, which sends it. */
+export type StartRows = readonly LogRow[] | Uint8Array | BaseSource | BaseRef;
+
+/** A base file on a leader. */
+export interface BaseRef {
+  readonly index: RaftIndex;
+  readonly bytes: number;
+}
 
 /** Keys and values for one atomic write. Undefined removes a key. */
 export type CatalogChanges = Record<string, unknown>;

@@ -7,8 +7,8 @@
 import type { Duplex } from "node:stream";
 import { Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
-import type { Member, Message, PeerId } from "../../raft/mod.ts";
-import type { ClockReading } from "../../replication/mod.ts";
+import type { Member, Message, PeerId, Snapshot } from "../../raft/mod.ts";
+import type { ClockReading, RowsRange } from "../../replication/mod.ts";
 import { checkCaller } from "../handshake/handshake-check.ts";
 import { encodeIntroduction } from "../handshake/handshake-codec.ts";
 import type { Introduction, PeerHello } from "../handshake/introduction.ts";
@@ -19,6 +19,9 @@ import type { BootConnection } from "../identity/identity-context.ts";
 import type { PeerLimits, PeerNetworkOptions, PeerReplica } from "../options.ts";
 import { IncomingConnection } from "./incoming-connection.ts";
 import { RequestServer } from "./request-server.ts";
+
+/** A request for a part of the base file of the rows of named logs. */
+export const rowsVerb = "rows";
 
 export interface AcceptorOptions {
   readonly network: PeerNetworkOptions;
@@ -34,6 +37,8 @@ export interface AcceptorOptions {
   readonly identity: IdentityCheck;
   /** True while the other members refuse this node: it accepts no channels. */
   readonly isolated: () => boolean;
+  /** Asks a peer for a part of its rows. */
+  readonly askForRows: (peer: PeerId, range: RowsRange) => Promise<Uint8Array>;
   /** A peer has opened a channel. */
   readonly onConnected: (hello: PeerHello) => void;
   /** A channel of a peer has ended. */
@@ -162,8 +167,11 @@ export class PeerAcceptor {
       from: hello,
       log: () => (replica()?.started === true ? replica()?.log : undefined),
       service: {
-        ask: async (verb, body, from, signal) =>
-          verb === reportVerb ? identity.reports.receive(body, from) : serve.ask(verb, body, from, signal),
+        ask: async (verb, body, from, signal) => {
+          if (verb === reportVerb) return identity.reports.receive(body, from);
+          if (verb === rowsVerb && connection.peer !== undefined) return this.#readRows(hello, body);
+          return serve.ask(verb, body, from, signal);
+        },
       },
       isMember: () => this.#isMember(hello),
       authorize,
@@ -186,12 +194,40 @@ export class PeerAcceptor {
     if (accepted === undefined || replica?.started !== true || message.to !== self()) return;
     if (message.from === peer) {
       identity.promised.messageReceived(accepted.hello, message);
-      const fault = replica.node.receive(message, accepted.hello.directory);
-      if (fault !== undefined) throw fault;
+      if (message.snapshot !== undefined) this.#fetchRows(message, message.snapshot, accepted.hello);
+      else this.#pass(replica, message, accepted.hello);
     }
     // A follower forwards requests of other nodes to the leader: for a read, or for a change of leader.
     else if (isForwardable(message) && roster().some((member) => member.peer === peer))
       replica.node.receive(message);
+  }
+
+  #pass(replica: PeerReplica, message: Message, { directory }: PeerHello): void {
+    const fault = replica.node.receive(message, directory);
+    if (fault !== undefined) throw fault;
+  }
+
+  /** Raft gets a snapshot once the rows that it names are here. If that fails, the leader sends it again. */
+  #fetchRows(message: Message, snapshot: Snapshot, hello: PeerHello): void {
+    const { replica, askForRows, warn } = this.#options;
+    const { rows } = replica()!;
+    const fetched =
+      rows?.fetch(snapshot, (range) => askForRows(message.from, range)) ?? Promise.resolve(true);
+    fetched
+      .then((isHere) => {
+        const current = replica();
+        if (isHere && current?.started === true && !this.#closed) this.#pass(current, message, hello);
+      })
+      .catch((reason: unknown) => {
+        if (!this.#closed)
+          warn({ peer: hello.name }, Fault.from(reason), "the rows of a snapshot could not be fetched");
+      });
+  }
+
+  #readRows(hello: PeerHello, range: unknown): Uint8Array {
+    const rows = this.#options.replica()?.rows;
+    if (rows !== undefined && this.#isMember(hello)) return rows.read(range);
+    throw new Fault("failed-precondition", { message: `${hello.name} is not a member of this cluster` });
   }
 
   #connectionClosed(connection: IncomingConnection, fault: Fault): void {

@@ -169,10 +169,12 @@ export class PeerLink {
     return changedFromValue(await this.#control.requester.ask(request, deadlineMs, signal));
   }
 
-  /** Sends a request over the channel for its size. See Requester.ask() for deadline and faults. */
-  ask(request: PeerRequest, deadlineMs: number): Promise<unknown> {
+  /**
+   * Sends a request over the channel for its size. `isLarge`: its response is large. See Requester.ask() for deadline and faults.
+   */
+  ask(request: PeerRequest, deadlineMs: number, isLarge = false): Promise<unknown> {
     const bytes = request.body.reduce((sum, piece) => sum + piece.length, 0);
-    const { requester } = bytes > smallBytesMax ? this.#bulk : this.#control;
+    const { requester } = isLarge || bytes > smallBytesMax ? this.#bulk : this.#control;
     return requester.ask(request, deadlineMs);
   }
 

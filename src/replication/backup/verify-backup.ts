@@ -2,6 +2,7 @@
  * Verifies a backup: every frame of every file that its snapshot lists, along the chain. Reads only, and continues with
  * the next file after a finding.
  */
+import { Fault } from "../../fault.ts";
 import {
   batchKind,
   type ChainEnd,
@@ -13,6 +14,7 @@ import {
   framePreviousCrc,
   frameRecordCount,
   headerBytes,
+  type LogStart,
   LogState,
   rowsOfStart,
   scanStore,
@@ -20,7 +22,7 @@ import {
 } from "../../log/mod.ts";
 import type { Bounds } from "../../types.ts";
 import { decodeChange } from "../storage/entries.ts";
-import type { BackupFile, BackupSnapshot } from "./backup.ts";
+import { type BackupFile, type BackupSnapshot, baseSourceOf, checkBackupBase } from "./backup.ts";
 
 /** Reads the files of a backup. */
 export interface BackupSource {
@@ -39,10 +41,11 @@ export interface BackupReport extends Bounds {
 
 export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): BackupReport {
   const findings: Finding[] = [];
-  const state = LogState.from(snapshot.start.checkpoint, rowsOfStart(snapshot.start));
+  const start = startWithRows(snapshot, source, findings);
+  const state = LogState.from(snapshot.start.checkpoint, rowsOfStart(start ?? snapshot.start));
   let end: ChainEnd | undefined = snapshot.start.end;
   /** The state up to `end`; undefined after damage. */
-  let folded: LogState | undefined = state;
+  let folded: LogState | undefined = start === undefined ? undefined : state;
   let next = end.nextOffset;
   let bytes = 0;
   for (const listed of snapshot.files) {
@@ -67,6 +70,36 @@ export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): Ba
   }
   const lowest = Math.min(next, Math.max(state.lowest, snapshot.start.end.nextOffset));
   return { records: next - lowest, bytes, lowest, next, findings };
+}
+
+/** The start with the rows in the base file. Undefined, and a finding, if it is damaged. */
+function startWithRows(
+  snapshot: BackupSnapshot,
+  source: BackupSource,
+  findings: Finding[],
+): LogStart | undefined {
+  const { start, base } = snapshot;
+  const rows = baseSourceOf(snapshot, (...range) => source.read(...range));
+  if (base === undefined || rows === undefined) return start;
+  const { file, bytes } = base;
+  const size = source.size(file);
+  if (size === undefined || size !== bytes) {
+    const kind = size === undefined ? "missing" : "length";
+    findings.push({ file, position: Math.min(size ?? 0, bytes), kind });
+    return undefined;
+  }
+  try {
+    for (const _ of checkBackupBase(snapshot, rows));
+    return { ...start, rows };
+  } catch (reason) {
+    if (!(reason instanceof Fault) || reason.kind !== "corrupt") throw reason;
+    findings.push({
+      file,
+      position: Number(reason.facts.position ?? 0),
+      kind: String(reason.facts.why ?? "rows"),
+    });
+    return undefined;
+  }
 }
 
 /** Scans one file. `before` is undefined after damage: the chain then starts at what the file's first frame says. */

@@ -79,7 +79,7 @@ export class SegmentStorage implements RaftStorage {
     const { start } = this.#log;
     const { index, term } = start.end;
     if (index === 0) return undefined;
-    const rows = this.#log.rows.baseBytes();
+    const rows = this.#log.rows.base;
     const data = pack(rows === undefined ? start : { ...start, rows });
     return { index, term, configuration: this.#state.configurationAt(index), data };
   }

@@ -5,7 +5,9 @@
 
 import { Fault } from "../../../src/fault.ts";
 import { assert } from "../../../src/lib/assert.ts";
+import { DiskUncertain, errorCode } from "../../../src/lib/disk/disk.ts";
 import { type Prng, prng } from "../../../src/lib/prng.ts";
+import type { RowsRange } from "../../../src/replication/mod.ts";
 import { SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { type VirtualClock, VirtualTime } from "../../support/time/virtual-clock.ts";
 import { History } from "../checks/history.ts";
@@ -16,7 +18,14 @@ import { Trace } from "../checks/trace.ts";
 import { Violation } from "../checks/violation.ts";
 import { isCritical } from "../faults/critical-events.ts";
 import { drawSwarm, type Swarm } from "../faults/swarm.ts";
-import { type ConfState, type CoreEvent, emptyConfState, type Message, type PeerId } from "../raft.ts";
+import {
+  type ConfState,
+  type CoreEvent,
+  emptyConfState,
+  type Message,
+  type PeerId,
+  type Snapshot,
+} from "../raft.ts";
 import { MemoryReplica } from "../replicas/memory-replica.ts";
 import { newMachine, RealReplica } from "../replicas/real-replica.ts";
 import type { Applied, ProcessContext, SimReplica } from "../replicas/sim-replica.ts";
@@ -218,6 +227,37 @@ export class SimCluster implements ClusterContext {
         `${message.commit > 0 ? ` commit ${message.commit}` : ""}`,
     );
     if (!this.identity.accepts(target, message)) return;
+    if (message.snapshot !== undefined && target.replica.rows !== undefined)
+      this.#fetchRows(target, message, message.snapshot);
+    else this.#pass(target, message);
+  }
+
+  /** Passes a snapshot on once the rows that it names have arrived. A process that ends meanwhile gets nothing. */
+  #fetchRows(target: SimServer, message: Message, snapshot: Snapshot): void {
+    const { node, clock } = target;
+    const ask = async (range: RowsRange): Promise<Uint8Array> => {
+      await new Promise<void>((resolve) => clock.after(1, resolve));
+      const leader = this.servers.get(message.from);
+      if (leader?.node === undefined) throw new Fault("unavailable");
+      return leader.replica.rows!.read(range);
+    };
+    target.replica.rows!.fetch(snapshot, ask).then(
+      (isHere) => {
+        if (isHere && target.node === node) this.guard(() => this.#pass(target, message));
+      },
+      (reason: unknown) => {
+        if (target.node !== node || (reason instanceof Fault && reason.kind !== "disk-failed")) return;
+        if (errorCode(reason) !== "" || reason instanceof DiskUncertain) return;
+        this.guard(() =>
+          this.runInProcess(target, () => {
+            throw reason;
+          }),
+        );
+      },
+    );
+  }
+
+  #pass(target: SimServer, message: Message): void {
     // A follower reads the entry before a new one. The power can fail during that read.
     this.runInProcess(target, () => {
       const fault = target.node?.receive(message, memberOf(message.from).directory);

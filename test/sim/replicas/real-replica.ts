@@ -143,6 +143,10 @@ export class RealReplica implements SimReplica {
     this.#reportCommitted(context.recovered);
   }
 
+  get rows(): Replica["rows"] {
+    return this.#replica.rows;
+  }
+
   get boots(): BootRecords {
     return this.#replica.boots;
   }

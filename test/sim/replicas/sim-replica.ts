@@ -6,6 +6,7 @@
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { Clock } from "../../../src/lib/time/clock.ts";
 import type { BootRecords } from "../../../src/replication/identity/boot-records.ts";
+import type { Replica } from "../../../src/replication/mod.ts";
 import type { ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import type { LogTime } from "../../../src/replication/time/log-time.ts";
 import type { LogId, ProducerStamp } from "../../../src/types.ts";
@@ -87,6 +88,9 @@ export interface SimReplica {
   /** Copies the directory, or restores it while the process is down. Only for a real replica. */
   copy?(): DirectoryCopy;
   rollBack?(copy: DirectoryCopy): void;
+
+  /** The rows of named logs on their way between nodes. Only a real replica has them. */
+  readonly rows?: Replica["rows"];
 
   /** Starts to take part in the cluster. */
   start(): RaftNode;

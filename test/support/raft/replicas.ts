@@ -133,9 +133,14 @@ export class MemoryCluster implements AsyncDisposable {
         systemClock.soon(() => {
           const to = this.nodes.find(({ replica }) => replica?.identity.peer === message.to);
           const replica = to === undefined ? undefined : this.#reachable(from, to.name);
-          replica?.node.receive(message);
+          const sender = this.nodes.find(({ name }) => name === from)?.replica;
+          if (message.snapshot === undefined) replica?.node.receive(message);
+          else
+            void replica?.rows
+              .fetch(message.snapshot, async (range) => sender!.rows.read(range))
+              .then((isHere) => isHere && replica.node.receive(message))
+              .catch(() => undefined);
           if (message.type === "snapshot") {
-            const sender = this.nodes.find(({ name }) => name === from)?.replica;
             sender?.node.reportSnapshot(message.to, replica !== undefined);
           }
         });

@@ -21,7 +21,7 @@ export function register(program: Command): void {
 }
 
 async function backup(directory: string, flags: ConnectFlags): Promise<number> {
-  const { BackupDirectory } = await import("../../storage/backup-directory.ts");
+  const { BackupDirectory, filesIn } = await import("../../storage/backup-directory.ts");
   const { readSnapshot, snapshotFile } = await import("../../../replication/mod.ts");
   const { crc32 } = await import("../../../lib/checksum.ts");
   const { Fault } = await import("../../../fault.ts");
@@ -42,7 +42,9 @@ async function backup(directory: string, flags: ConnectFlags): Promise<number> {
     bytes += part.data.length;
   }
   const snapshotBytes = Buffer.concat(snapshot);
-  const { index, files } = readSnapshot(snapshotBytes);
+  const received = readSnapshot(snapshotBytes);
+  const { index } = received;
+  const files = filesIn(received);
   target.finish(
     snapshotBytes,
     files.map(({ file }) => file),

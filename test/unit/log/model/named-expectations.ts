@@ -64,7 +64,7 @@ export class NamedExpectations {
   /** The rows are those that the stored frames make of the state before the first one. */
   #checkRows({ storedLog }: OneNodeLog): void {
     const { commitIndex } = storedLog;
-    const rows = storedLog.rows.baseBytes();
+    const rows = storedLog.rows.openBase();
     const start = rows === undefined ? storedLog.start : { ...storedLog.start, rows };
     const state = LogState.from(start.checkpoint, rowsOfStart(start));
     let at = storedLog.firstIndex;

@@ -330,7 +330,7 @@ async function removable(name: string): Promise<{ machine: SimMachine; log: OneN
 test("a snapshot that arrives during a removal: its base stays, and the next start has its rows", async () => {
   const source = (await removable("source")).log.storedLog;
   await compact(source);
-  const start = { ...source.start, rows: source.rows.baseBytes()! };
+  const start = { ...source.start, rows: source.rows.openBase()! };
   const { machine, log } = await removable("follower");
   const { rowStore } = machine;
   await log.storedLog.rows.settled();
@@ -360,7 +360,7 @@ test("a snapshot that arrives during a removal: its base stays, and the next sta
 test("snapshots that arrive one after another: the last one counts, and the databases before it are removed", async () => {
   const source = (await removable("source")).log.storedLog;
   await compact(source);
-  const start = { ...source.start, rows: source.rows.baseBytes()! };
+  const start = { ...source.start, rows: source.rows.openBase()! };
   const { machine, log } = await removable("follower");
   const { storedLog } = log;
   const { rowStore } = machine;
@@ -400,7 +400,7 @@ function rowsBefore(machine: SimMachine, first: number): LogRow[] {
   const image = { disk: machine.disk.image(), store: machine.store.image() };
   const log = machine.openStored();
   try {
-    const rows = log.rows.baseBytes();
+    const rows = log.rows.openBase();
     const start = rows === undefined ? log.start : { ...log.start, rows };
     const state = LogState.from(start.checkpoint, rowsOfStart(start));
     for (let at = log.firstIndex; at < first; ) {

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { checkLogStart, type LogStart, rowsOfStart } from "../../../../src/log/mod.ts";
 import type { LogRow } from "../../../../src/log/state/log-row.ts";
+import type { BaseSource } from "../../../../src/rows/mod.ts";
 import { compact, run, simMachine } from "../../../support/log/logs.ts";
 
 /** The start of a log of which segments with named logs were removed. */
@@ -19,7 +20,14 @@ async function startWithRows(): Promise<LogStart & { readonly rows: Uint8Array }
   await log.trim(9);
   await log.append(run("last"));
   assert.ok((await compact(log.storedLog)) > 0);
-  return { ...log.storedLog.start, rows: log.storedLog.rows.baseBytes()! };
+  return { ...log.storedLog.start, rows: contentOf(log.storedLog.rows.openBase()!) };
+}
+
+function contentOf(file: BaseSource): Uint8Array {
+  const bytes = new Uint8Array(file.size());
+  file.read(bytes, 0);
+  file.close();
+  return bytes;
 }
 
 const rowsIn = (start: LogStart): LogRow[] =>

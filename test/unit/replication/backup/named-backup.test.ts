@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
 import { compareLogs, verifyLog } from "../../../../src/log/mod.ts";
 import { backupParts, readSnapshot, restoreFrames, verifyBackup } from "../../../../src/replication/mod.ts";
-import { unpackChecked } from "../../../../src/replication/storage/msgpack.ts";
+import { pack, unpackChecked } from "../../../../src/replication/storage/msgpack.ts";
 import { directoryOf } from "../../../support/log/closed-log.ts";
 import { compact, run, simDirectory, simMachine, valuesOf } from "../../../support/log/logs.ts";
 import { MemoryCluster } from "../../../support/raft/replicas.ts";
@@ -25,8 +26,11 @@ async function copied({ trims = true } = {}) {
     assert.ok((await compact(storedLog)) > 0);
   }
   const files = new Map<string, Uint8Array>();
-  for (const { file, data } of backupParts(storedLog, state, []))
+  for (const part of backupParts(storedLog, state, [])) {
+    if (part === undefined) continue;
+    const { file, data } = part;
     files.set(file, Buffer.concat([files.get(file) ?? Buffer.alloc(0), data]));
+  }
   const checkpoint = storedLog.state.checkpointAt(storedLog.commitIndex);
   return { files, snapshot: readSnapshot(files.get("snapshot")!), node, checkpoint };
 }
@@ -40,7 +44,7 @@ test("a backup carries the rows and records of named logs", async () => {
   const { findings, lowest, next } = verifyBackup(snapshot, source);
   assert.deepEqual([findings, lowest, next], [[], 10, 20]);
   const { value } = unpackChecked(files.get("snapshot")!);
-  assert.equal((value as { format: number }).format, 3, "a version without named logs refuses it");
+  assert.equal((value as { format: number }).format, 4, "a version without named logs refuses it");
   const machine = simMachine("restored");
   const restored = machine.openStored();
   await restoreFrames(restored, snapshot, reader(files));
@@ -73,6 +77,50 @@ test("after damage in a backup, the files after it are not blamed for rows that 
     assert.deepEqual(
       findings.map(({ file }) => file),
       [second],
+    );
+  }
+});
+
+test("the rows at the start are a file of the backup: damage of it is found by verify, and refused by a restore", async () => {
+  const { files, snapshot } = await copied();
+  const { file, bytes } = snapshot.base!;
+  assert.match(file, /^\d{20}-[0-9a-f]{8}\.rows$/);
+  assert.equal(files.get(file)?.length, bytes);
+  const whole = files.get(file)!;
+  for (let at = 0; at < bytes; at += 3) {
+    const damaged = Uint8Array.from(whole);
+    damaged[at]! ^= 1;
+    const copy = new Map(files).set(file, damaged);
+    const source = { size: (name: string) => copy.get(name)?.length, read: reader(copy) };
+    const found = verifyBackup(snapshot, source).findings;
+    assert.deepEqual(found, [{ file, position: 0, kind: "checksum" }]);
+    if (at % 60 === 0)
+      await assert.rejects(restoreFrames(simMachine("x").openStored(), snapshot, reader(copy)));
+  }
+  const without = new Map(files);
+  without.delete(file);
+  const source = { size: (name: string) => without.get(name)?.length, read: reader(without) };
+  assert.deepEqual(verifyBackup(snapshot, source).findings, [{ file, position: 0, kind: "missing" }]);
+  const short = new Map(files).set(file, whole.subarray(1));
+  const ofShort = { size: (name: string) => short.get(name)?.length, read: reader(short) };
+  assert.deepEqual(verifyBackup(snapshot, ofShort).findings, [{ file, position: bytes - 1, kind: "length" }]);
+});
+
+test("a manifest that names another base file, or none although there are named logs, is refused", async () => {
+  const { files } = await copied();
+  const { value } = unpackChecked(files.get("snapshot")!);
+  const manifest = value as { base: object };
+  for (const base of [
+    undefined,
+    null,
+    7,
+    { ...manifest.base, file: "../x.rows" },
+    { ...manifest.base, crc: 5 },
+    { ...manifest.base, bytes: -1 },
+  ]) {
+    assert.throws(
+      () => readSnapshot(pack({ ...manifest, base })),
+      (reason) => reason instanceof Fault && reason.kind === "corrupt",
     );
   }
 });

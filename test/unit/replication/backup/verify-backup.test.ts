@@ -16,7 +16,9 @@ async function copied(): Promise<{
   for (let n = 0; n < 30; n++) await replica.log.append(run(`value ${n}`, "x".repeat(100)));
   await replica.log.trim(7);
   const files = new Map<string, Uint8Array>();
-  for (const { file, data } of backupParts(replica.storedLog, replica.state, [])) {
+  for (const part of backupParts(replica.storedLog, replica.state, [])) {
+    if (part === undefined) continue;
+    const { file, data } = part;
     files.set(file, Buffer.concat([files.get(file) ?? Buffer.alloc(0), data]));
   }
   return { files, snapshot: readSnapshot(files.get("snapshot")!) };

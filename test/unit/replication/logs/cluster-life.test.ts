@@ -59,7 +59,8 @@ async function withLateLog() {
   const { replica } = await cluster.leader();
   await create(replica!, "early");
   const files = new Map<string, Uint8Array>();
-  for (const { file, data } of backupParts(replica!.storedLog, replica!.state, [])) files.set(file, data);
+  for (const part of backupParts(replica!.storedLog, replica!.state, []))
+    if (part !== undefined) files.set(part.file, part.data);
   const late = await create(replica!, "late");
   const node = cluster.nodes[0]!;
   const place: Place = { directory: simDirectory, disk: node.disk, store: node.store };
