@@ -4,6 +4,7 @@ export { mergeBase } from "./base-writer.ts";
 export type {
   DueRow,
   FoundRow,
+  OwnerChange,
   RowChange,
   RowDatabase,
   RowStore,

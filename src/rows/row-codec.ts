@@ -3,10 +3,12 @@
  *
  *   change := id:varint tag:varint [name-bytes:varint name value-bytes:varint value]
  *   tag    := 0 deleted, nothing follows; 1 never due; n + 2: due at n ms
+ *
+ * On the way to the worker, the row of id 2^32 is an owner: its name, and its value; an empty one if it is removed.
  */
 import { readVarint, varintEnd, writeVarint } from "../lib/bytes.ts";
 import { crc32 } from "../lib/checksum.ts";
-import { type RowChange, type StoredRow, valueBytesMax } from "./rows.ts";
+import { type OwnerChange, type RowChange, type StoredRow, valueBytesMax } from "./rows.ts";
 
 const [deletedTag, neverTag, dueTag] = [0, 1, 2];
 /** Space for the name, the numbers and the lengths of a row. */
@@ -43,7 +45,12 @@ export class RowPacker {
     return new Uint8Array(taken);
   }
 
-  push({ id, row }: RowChange): void {
+  push(change: RowChange | OwnerChange): void {
+    if ("owner" in change) {
+      this.pushRow(ownerRow(change));
+      return;
+    }
+    const { id, row } = change;
     if (row !== undefined) {
       this.pushRow(row);
       return;
@@ -74,6 +81,18 @@ export class RowPacker {
   }
 }
 
+/** Above the id of any log. */
+export const ownerId = idMax + 1;
+const noValue = new Uint8Array(0);
+
+/** How an owner is packed and stored. */
+export const ownerRow = ({ owner, value = noValue }: OwnerChange): StoredRow => ({
+  id: ownerId,
+  name: owner,
+  dueMs: undefined,
+  value,
+});
+
 const scratch = new RowPacker();
 
 /** Returns the checksum of everything in a row. */
@@ -93,11 +112,16 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Reads the change at `at`, which must end at or before `end`. Returns undefined for bytes that are not one. The value is a view
- * of `bytes`.
+ * of `bytes`. A higher id than `highest` is refused.
  */
-export function readChange(bytes: Uint8Array, at: number, end: number): FoundChange | undefined {
+export function readChange(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  highest = idMax,
+): FoundChange | undefined {
   const id = readVarint(bytes, at, end);
-  if (id < 0 || id > idMax) return undefined;
+  if (id < 0 || id > highest) return undefined;
   const tagAt = varintEnd(bytes, at, end);
   const tag = readVarint(bytes, tagAt, end);
   if (tag < 0) return undefined;

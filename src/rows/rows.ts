@@ -39,6 +39,13 @@ export interface FoundRow {
   readonly row: StoredRow | undefined;
 }
 
+/** What the logs of one owner use, packed by the log module; undefined if it has none any more. */
+export interface OwnerChange {
+  /** 1 to 255 bytes in UTF-8. */
+  readonly owner: string;
+  readonly value: Uint8Array | undefined;
+}
+
 /** A place in the order of due rows: by time, then by id. */
 export interface DueRow {
   readonly dueMs: number;
@@ -67,31 +74,33 @@ export interface RowDatabase {
   named(name: string): StoredRow | undefined;
   /** At most `limit` names that begin with `prefix` and come after `after`, in the order of their bytes. */
   namesFrom(prefix: string, after: string, limit: number): readonly string[];
+  /** What was written of this owner last. */
+  owner(owner: string): Uint8Array | undefined;
   /** At most `limit` rows with dueMs ≤ `ms` after the place `after`, in the order of DueRow. Undefined: from the first one. */
   due(ms: number, after: DueRow | undefined, limit: number): readonly DueRow[];
   /** At most `limit` rows whose ids are above `afterId`, in the order of ids. */
   rowsAfter(afterId: LogId, limit: number): readonly FoundRow[];
   /**
-   * Makes the changes and the head durable, in one transaction. An id occurs once; the order does not matter.
+   * Makes the changes and the head durable, in one transaction. An id or owner occurs once; the order does not matter.
    * `changes` is read in slices of 2 ms, so the caller must not change what it iterates over. Resolves once the new rows are
    * durable and visible here. Calls run one after the other.
    * @throws the error of the disk: nothing was changed, the same call works once there is space (ENOSPC, Fault "disk-full" of
    *   the caller); DiskUncertain: nothing may be acknowledged any more; Fault "corrupt"
    */
-  write(changes: Iterable<RowChange>, head: RowsHead): Promise<void>;
+  write(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): Promise<void>;
   /**
-   * Does the same at once, on this thread: for work on a log that no node serves yet. `changes` ascend by id. No write() may be
-   * under way.
+   * Does the same at once, on this thread: for work on a log that no node serves yet. Rows ascend by id. No write() may be under
+   * way.
    */
-  writeNow(changes: Iterable<RowChange>, head: RowsHead): void;
+  writeNow(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): void;
   /**
-   * Checks the next rows after this id (−1: the first ones) off the main thread. Resolves to the last id that it checked;
-   * undefined after the last row. The caller waits between the calls: writes wait while one runs.
+   * Checks the next rows and owners after this place (−1: the first ones) off the main thread. Resolves to the last place that it
+   * checked; undefined at the end. The caller waits between the calls: writes wait while one runs.
    * @throws Fault "corrupt", the error of the disk
    */
-  scrub(afterId: LogId): Promise<LogId | undefined>;
+  scrub(after: number): Promise<number | undefined>;
   /** Does the same at once, on this thread. It changes nothing. */
-  scrubNow(afterId: LogId): LogId | undefined;
+  scrubNow(after: number): number | undefined;
   /** Waits for the writes that have begun. No call may follow. */
   close(): Promise<void>;
 }
@@ -107,8 +116,8 @@ export interface RowStore {
    */
   open(identity: RowsIdentity, indexMin: RaftIndex): RowDatabase;
   /**
-   * Creates a database. It replaces one of this generation, which must not be open. `from`: the path of a base file, whose
-   * rows and head it gets, or the head of a database without rows.
+   * Creates a database without owners. It replaces one of this generation, which must not be open. `from`: the path of a base
+   * file, whose rows and head it gets, or the head of a database without rows.
    * @throws Fault "corrupt" if the base file is damaged or two of its rows have one name; the error of the disk
    */
   build(identity: RowsIdentity, from: string | RowsHead): Promise<RowDatabase>;

@@ -8,7 +8,7 @@ import type { LogId, RaftIndex } from "../../types.ts";
 import type { ChainEnd } from "../frame/chain.ts";
 import type { LogRow } from "../state/log-row.ts";
 import type { LogTable } from "../state/log-table.ts";
-import { decodeHead, decodeRow, dueMsOf, type RowsAt, type TableHead } from "../state/row-codec.ts";
+import { decodeHead, decodeRow, dueMsOf, type RowsAt } from "../state/row-codec.ts";
 import type { Find } from "./check-index.ts";
 
 /**
@@ -100,9 +100,7 @@ export class RowsCheck {
   reached(end: Pick<ChainEnd, "index" | "crc">, table: Pick<LogTable, "head" | "rows">): void {
     const { index, crc, head } = this.#at;
     if (end.index !== index || this.#report !== undefined) return;
-    const { usage: _, ...expected } = table.head;
-    if (crc !== end.crc || !isDeepStrictEqual(head, expected satisfies TableHead))
-      this.#find(this.file, 0, "head");
+    if (crc !== end.crc || !isDeepStrictEqual(head, table.head)) this.#find(this.file, 0, "head");
     const report = this.#compare(table.rows());
     this.#report = report;
     if (report.different > 0) this.#find(this.file, 0, "rows");

@@ -3,7 +3,6 @@
  *
  * A start comes without frames that could contradict it, so every number in it is checked here.
  */
-import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../../fault.ts";
 import { readBase } from "../../rows/mod.ts";
 import type { ChainEnd } from "../frame/chain.ts";
@@ -14,7 +13,6 @@ import { sourceOf } from "../rows/base-files.ts";
 import type { BaseRef, LogStart, StartRows } from "../segment/catalog.ts";
 import type { LogRow } from "../state/log-row.ts";
 import type { StateCheckpoint, StoredConfiguration } from "../state/log-state.ts";
-import { RowSums } from "../state/log-table.ts";
 import { batchesPerProducerMax, type ProducerRow } from "../state/produced-batch.ts";
 import { decodeHead, decodeRow, emptyHead, type TableHead } from "../state/row-codec.ts";
 
@@ -73,13 +71,11 @@ function checkTable(
   demand(isWhole(level) && isWhole(life) && isWhole(nextId, 0x1_0000_0000), "logs");
   if (found.rows !== undefined) {
     checkRows(found.rows, nextId);
-    const logs = new RowSums(found.rows).in({ level, life, nextId, size: found.rows.length });
-    return { logs, rows: found.rows };
+    return { logs: { level, life, nextId, size: found.rows.length }, rows: found.rows };
   }
-  const { size, usage } = found;
+  const { size } = found;
   demand(isWhole(size) && size < nextId, "logs");
-  demand(usage === undefined || (Array.isArray(usage) && usage.every(isUsage)), "usage");
-  const logs = { level, life, nextId, size, ...(usage === undefined ? {} : { usage }) };
+  const logs = { level, life, nextId, size };
   if (size === 0 || elsewhere) return { logs };
   if (rows instanceof Uint8Array) return { logs, rows };
   const { index, bytes } = fieldsOf<BaseRef>(rows, "rows");
@@ -87,32 +83,25 @@ function checkTable(
   return { logs, rows: { index, bytes } };
 }
 
-const isUsage = (value: unknown): value is NonNullable<TableHead["usage"]>[number] =>
-  Array.isArray(value) && value.length === 3 && isOwner(value[0]) && isWhole(value[1]) && isWhole(value[2]);
-
 /** Checks the rows of a start in steps, if they are in a base file. @throws Fault "corrupt" */
 export function* checkStartRows({ end, checkpoint, rows }: LogStart): Generator<void, void> {
   const source = sourceOf(rows);
   if (source === undefined) return;
   const base = readBase(source);
   const found = decodeHead(base.head);
-  const { usage, ...head } = checkpoint.logs ?? emptyHead;
-  const { nextId, size } = head;
+  const { nextId, size } = checkpoint.logs ?? emptyHead;
   // Segments that name no log may have been removed after the base was written.
   demand(found.index < end.index || (found.index === end.index && found.crc === end.crc), "rows");
   demand(found.head.nextId === nextId && found.head.size === size, "rows");
   const names = new Set<string>();
-  const sums = new RowSums();
   for (const block of base.blocks()) {
     for (const stored of block) {
       const row = decodeRow(stored);
       demand(row.id < nextId && !names.has(row.name), "log name");
       names.add(row.name);
-      sums.add(row);
     }
     yield;
   }
-  demand(isDeepStrictEqual(sums.in(head).usage, usage), "usage");
 }
 
 function checkRows(rows: unknown, nextId: number): asserts rows is readonly LogRow[] {

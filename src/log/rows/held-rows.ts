@@ -8,9 +8,21 @@ import type { RaftIndex } from "../../types.ts";
 import { CommittedRows } from "../state/committed-rows.ts";
 import { encodeHead, type RowsAt } from "../state/row-codec.ts";
 import { type BasePlace, basePath, loadBase, openBaseAt } from "./base-files.ts";
+import { writeOwnersNow } from "./owner-usage.ts";
 
 /** Creates the database, with the rows of the base file at this path, or empty with this head. */
 export type CreateDatabase = (from: string | RowsHead) => RowDatabase;
+
+function buildWithOwners(place: BasePlace, index: RaftIndex, create: CreateDatabase): RowDatabase {
+  const database = create(basePath(place, index));
+  try {
+    writeOwnersNow(place, index, database);
+    return database;
+  } catch (reason) {
+    void database.close();
+    throw reason;
+  }
+}
 
 /** Rows in memory: about 32 MiB. */
 const heldMax = 65_536;
@@ -41,7 +53,7 @@ export class HeldRows {
   load(place: BasePlace, index: RaftIndex, size: number): void {
     if (index !== 0 && size > this.#max) {
       openBaseAt(place, index).close();
-      this.#database = this.#ifSpace((create) => create(basePath(place, index)));
+      this.#database = this.#ifSpace((create) => buildWithOwners(place, index, create));
     }
     if (this.#database?.head.count === size) this.#rows = new CommittedRows(this.#database);
     else loadBase(place, index, size, this.#rows);

@@ -29,6 +29,7 @@ import { emptyHead, encodeHead, type RowsAt, type TableHead } from "../state/row
 import { BaseDownload } from "./base-download.ts";
 import { basePath, isBaseRef, loadBase, placeBase, removeOtherBases } from "./base-files.ts";
 import { changesOf, foldBase } from "./base-fold.ts";
+import { writeOwners } from "./owner-usage.ts";
 import { RemovalPace } from "./removal-pace.ts";
 import type { RowPlace } from "./row-place.ts";
 import { RowScrub } from "./row-scrub.ts";
@@ -199,8 +200,11 @@ export class LogRows {
     const generation = set.rowFiles.generation + 1;
     const identity: RowsIdentity = { directoryId: place.directoryId, generation };
     const database = await place.store?.build(identity, basePath(place, base));
-    // The base can be older than the start, with the same rows.
-    await database?.write([], encodeHead(at));
+    if (database !== undefined) {
+      await writeOwners(place, base, database, (steps) => this.#inSlices(steps));
+      // The base can be older than the start, with the same rows.
+      await database.write([], encodeHead(at));
+    }
     this.#prepared = { index: end.index, base, generation, database };
   }
 

@@ -19,7 +19,6 @@ import type { RaftIndex } from "../../types.ts";
 import { type ChainEnd, chainStart } from "../frame/chain.ts";
 import type { LogRow } from "../state/log-row.ts";
 import { emptyCheckpoint, type StateCheckpoint } from "../state/log-state.ts";
-import { RowSums } from "../state/log-table.ts";
 import type { TableHead } from "../state/row-codec.ts";
 import type { SavedDamage } from "./damage.ts";
 import { firstOf, type SegmentMeta } from "./segment.ts";
@@ -189,7 +188,7 @@ interface StoredCheckpoint extends StateCheckpoint {
 function withoutRows(checkpoint: StoredCheckpoint): StateCheckpoint {
   if (checkpoint.logs?.rows === undefined) return checkpoint;
   const { level, life, nextId, rows } = checkpoint.logs;
-  return { ...checkpoint, logs: new RowSums(rows).in({ level, life, nextId, size: rows.length }) };
+  return { ...checkpoint, logs: { level, life, nextId, size: rows.length } };
 }
 
 export const catalogChange = {

@@ -12,11 +12,11 @@
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import { compareNames } from "../../lib/name-order.ts";
-import type { DueRow, RowChange, RowDatabase, RowsHead } from "../../rows/mod.ts";
+import type { DueRow, OwnerChange, RowChange, RowDatabase, RowsHead } from "../../rows/mod.ts";
 import type { LogId } from "../../types.ts";
 import type { LogRow } from "./log-row.ts";
 import { Overlay } from "./overlay.ts";
-import { decodeRow, encodeRow } from "./row-codec.ts";
+import { decodeRow, decodeUsage, encodeRow, encodeUsage, type LogUsage } from "./row-codec.ts";
 
 /** Rows of the database that are kept in memory. */
 const cleanMax = 16_384;
@@ -26,6 +26,9 @@ const writtenMax = 32_768;
 const namesMax = 65_536;
 /** Names and due rows that are read from the database at once. */
 const pageMax = 257;
+/** Owners of the database that are kept in memory. */
+const ownersMax = 4_096;
+const noUsage: LogUsage = { logs: 0, bytes: 0 };
 /** Names of the database that one page of names looks at. */
 const looksMax = 1024;
 
@@ -47,6 +50,8 @@ export class CommittedRows {
   readonly #clean = new Map<LogId, LogRow>();
   /** Names as they are in the database, also of logs whose rows changed. The one that was looked up first comes first. */
   readonly #storedIds = new Map<string, LogId>();
+  /** The oldest one comes first. */
+  readonly #cleanOwners = new Map<string, LogUsage>();
   /** Called when the database turns out to be damaged. It can be built again. */
   onDamage: (() => void) | undefined;
 
@@ -89,6 +94,34 @@ export class CommittedRows {
   named(name: string): LogRow | undefined {
     const id = this.idOf(name);
     return id === undefined ? undefined : this.row(id);
+  }
+
+  /** What the logs that this subject created use. */
+  usageOf(owner: string): LogUsage {
+    const known =
+      this.#dirty.owners.get(owner) ?? this.#frozen?.owners.get(owner) ?? this.#cleanOwners.get(owner);
+    if (known !== undefined) return known;
+    const stored = this.#read((database) => database.owner(owner));
+    const found = stored === undefined ? noUsage : decodeUsage(stored);
+    this.#keepOwner(owner, found);
+    return found;
+  }
+
+  #keepOwner(owner: string, usage: LogUsage): void {
+    this.#cleanOwners.set(owner, usage);
+    if (this.#cleanOwners.size > ownersMax) this.#cleanOwners.delete(this.#cleanOwners.keys().next().value!);
+  }
+
+  /** Counts a row in place of the one before it. */
+  #count(before: LogRow | undefined, after: LogRow | undefined): void {
+    const owner = (after ?? before)?.owner;
+    if (owner === undefined) return;
+    const { logs, bytes } = this.usageOf(owner);
+    this.#cleanOwners.delete(owner);
+    this.#dirty.owners.set(owner, {
+      logs: logs + Number(after !== undefined) - Number(before !== undefined),
+      bytes: bytes + (after?.bytes ?? 0) - (before?.bytes ?? 0),
+    });
   }
 
   /** The id of the committed log of this name. */
@@ -160,6 +193,7 @@ export class CommittedRows {
     // The lookup of the name may have made the row before a clean one.
     this.#clean.delete(id);
     this.#dirty.put(id, after);
+    this.#count(before, after);
   }
 
   #setName(name: string, id: LogId | undefined): void {
@@ -175,17 +209,19 @@ export class CommittedRows {
     this.#dirty = new Overlay();
   }
 
-  /** What the checkpoint changes in the database, by id. */
-  *changes(): Generator<RowChange> {
+  /** What the checkpoint changes in the database: owners, then rows by id. */
+  *changes(): Generator<RowChange | OwnerChange> {
     if (this.#frozen !== undefined) yield* changesIn(this.#frozen);
   }
 
   /** The database shows the checkpoint here. Its rows are probably in use: they stay in memory, unless they are many. */
   thaw(database: RowDatabase): void {
-    const written = this.#frozen?.rows ?? noRows;
+    const { rows: written, owners } = this.#frozen ?? new Overlay();
     this.#written = written.size > writtenMax ? noRows : written;
     this.#database = database;
     this.#frozen = undefined;
+    for (const [owner, usage] of [...owners].slice(-ownersMax))
+      if (!this.#dirty.owners.has(owner)) this.#keepOwner(owner, usage);
   }
 
   /**
@@ -251,7 +287,8 @@ export class CommittedRows {
   }
 }
 
-function* changesIn({ rows }: Overlay): Generator<RowChange> {
+function* changesIn({ rows, owners }: Overlay): Generator<RowChange | OwnerChange> {
+  for (const [owner, usage] of owners) yield { owner, value: encodeUsage(usage) };
   for (const id of Uint32Array.from(rows.keys()).sort()) {
     const row = rows.get(id);
     yield { id, row: row === undefined ? undefined : encodeRow(row) };

@@ -4,14 +4,13 @@
  * Invariant: the table is a function of the frames alone. An id is never used again, so a row that is deleted stays away.
  */
 import { assert } from "../../lib/assert.ts";
-import { compareNames } from "../../lib/name-order.ts";
 import type { LogId, RaftIndex } from "../../types.ts";
 import type { LogFlaw } from "../frame/chain.ts";
 import { batchKind, frameCommand, frameIndex, frameKind, frameLogId } from "../frame/frame.ts";
 import { decodeLevel } from "../frame/log-command.ts";
 import { CommittedRows, type NamesPage } from "./committed-rows.ts";
 import { type LogRow, rowAfter } from "./log-row.ts";
-import { emptyHead, type TableHead } from "./row-codec.ts";
+import { emptyHead, type LogUsage, type TableHead } from "./row-codec.ts";
 
 /** What one frame changes. */
 interface Change {
@@ -30,20 +29,9 @@ interface Freeze {
 /** Rows that may change while a checkpoint is being written: about 64 MiB. */
 const lagMax = 131_072;
 
-/** What the logs that a subject created use. */
-export interface LogUsage {
-  readonly logs: number;
-  /** Bytes of the frames that hold their records. */
-  readonly bytes: number;
-}
-
-const noUsage: LogUsage = { logs: 0, bytes: 0 };
-
 export class LogTable {
   /** The committed rows. */
   readonly stored: CommittedRows;
-  /** The sums over the committed rows, by owner. */
-  readonly #usage: Map<string, LogUsage>;
   /** The uncommitted changes in the order of the common log, and those of each log. */
   #changes: Change[] = [];
   readonly #changesOf = new Map<LogId, Change[]>();
@@ -58,14 +46,13 @@ export class LogTable {
   #size: number;
   #freeze: Freeze | undefined;
 
-  constructor({ level, life, nextId, size, usage = [] }: TableHead = emptyHead, rows = new CommittedRows()) {
+  constructor({ level, life, nextId, size }: TableHead = emptyHead, rows = new CommittedRows()) {
     this.#level = level;
     this.#life = life;
     this.#nextId = nextId;
     this.#stagedNextId = nextId;
     this.#size = size;
     this.stored = rows;
-    this.#usage = new Map(usage.map(([owner, logs, bytes]) => [owner, { logs, bytes }]));
   }
 
   /** The features that all members have, as committed. 0 before the first level. */
@@ -95,15 +82,12 @@ export class LogTable {
 
   /** What the committed logs use that this subject created. */
   usageOf(owner: string): LogUsage {
-    return this.#usage.get(owner) ?? noUsage;
+    return this.stored.usageOf(owner);
   }
 
   /** The committed table without its rows. */
   get head(): TableHead {
-    return headOf(
-      { level: this.#level, life: this.#life, nextId: this.#nextId, size: this.#size },
-      this.#usage,
-    );
+    return { level: this.#level, life: this.#life, nextId: this.#nextId, size: this.#size };
   }
 
   /** The id that the next create gets, staged ones considered. */
@@ -249,15 +233,13 @@ export class LogTable {
   /** The table without its rows after the frame at `index`, which is not below the committed index. */
   headAt(index: RaftIndex): TableHead {
     let { level, life, nextId, size } = this.head;
-    const usage = new Map(this.#usage);
     for (const staged of this.#levels) if (staged.index <= index) ({ level, life } = staged);
     for (const { id, before, after, index: at } of this.#changes) {
       if (at > index) break;
       if (before === undefined) nextId = Math.max(nextId, id + 1);
       size += Number(after !== undefined) - Number(before !== undefined);
-      count(usage, before, after);
     }
-    return headOf({ level, life, nextId, size }, usage);
+    return { level, life, nextId, size };
   }
 
   /** The logs that the uncommitted frames up to `index` delete. */
@@ -281,49 +263,11 @@ export class LogTable {
 
   #commit({ id, before, after }: Change): void {
     this.stored.put(id, before, after);
-    count(this.#usage, before, after);
     if (before !== undefined && after !== undefined) return;
     const name = (after ?? before)?.name ?? "";
     this.#size += Number(after !== undefined) - Number(before !== undefined);
     if (after !== undefined) this.#nextId = Math.max(this.#nextId, id + 1);
     if (this.#stagedNames.has(name) && this.#stagedNames.get(name) === this.named(name)?.id)
       this.#stagedNames.delete(name);
-  }
-}
-
-/** Counts a row in place of the one before it. */
-function count(usage: Map<string, LogUsage>, before: LogRow | undefined, after: LogRow | undefined): void {
-  const owner = (after ?? before)?.owner;
-  if (owner === undefined) return;
-  const { logs, bytes } = usage.get(owner) ?? noUsage;
-  const now = {
-    logs: logs + Number(after !== undefined) - Number(before !== undefined),
-    bytes: bytes + (after?.bytes ?? 0) - (before?.bytes ?? 0),
-  };
-  if (now.logs === 0) usage.delete(owner);
-  else usage.set(owner, now);
-}
-
-function headOf(head: TableHead, usage: ReadonlyMap<string, LogUsage>): TableHead {
-  if (usage.size === 0) return head;
-  const sums = [...usage].map(([owner, { logs, bytes }]) => [owner, logs, bytes] as const);
-  return { ...head, usage: sums.sort(([one], [other]) => compareNames(one, other)) };
-}
-
-/** The sums over rows, as the head of their table has them. */
-export class RowSums {
-  readonly #usage = new Map<string, LogUsage>();
-
-  constructor(rows: Iterable<LogRow> = []) {
-    for (const row of rows) this.add(row);
-  }
-
-  add(row: LogRow): void {
-    count(this.#usage, undefined, row);
-  }
-
-  /** Returns the head with the sums. */
-  in(head: TableHead): TableHead {
-    return headOf(head, this.#usage);
   }
 }

@@ -6,7 +6,7 @@
  */
 import type { LogId } from "../../types.ts";
 import type { LogRow } from "./log-row.ts";
-import { dueMsOf } from "./row-codec.ts";
+import { dueMsOf, type LogUsage } from "./row-codec.ts";
 import { SortedNames } from "./sorted-names.ts";
 
 export class Overlay {
@@ -16,6 +16,8 @@ export class Overlay {
   readonly limited = new Set<LogId>();
   /** The names of logs that are there, for lists. */
   readonly sorted = new SortedNames();
+  /** What the logs of each owner use whose logs changed. No logs: it has none any more. */
+  readonly owners = new Map<string, LogUsage>();
   /** How many frames made these changes. */
   frames = 0;
 

@@ -3,6 +3,7 @@
  *
  *   row  := 1 flags created lowest next bytes last-ms last-index version rest      varints; rest: JSON [settings, owner], or nothing
  *   head := 1 level life next-id crc                                                     varints
+ *   owner := 1 logs bytes                                                                varints; what the logs of an owner use
  *
  * Flag 1: closed. `crc` is that of the last frame that the rows include: it tells of which log they are. Id and name of a
  * row stand beside its bytes (src/rows).
@@ -25,8 +26,13 @@ export interface TableHead {
   readonly nextId: LogId;
   /** How many rows there are. */
   readonly size: number;
-  /** The logs and their bytes of each owner, by name; absent if no log has one. Only checkpoints hold it. */
-  readonly usage?: readonly (readonly [owner: string, logs: number, bytes: number])[];
+}
+
+/** What the logs that a subject created use. */
+export interface LogUsage {
+  readonly logs: number;
+  /** Bytes of the frames that hold their records. */
+  readonly bytes: number;
 }
 
 export const emptyHead: TableHead = { level: 0, life: 0, nextId: 1, size: 0 };
@@ -82,6 +88,19 @@ export function decodeHead({ index, count, value }: RowsHead): RowsAt {
   const crc = numbers.next();
   demand(numbers.at === value.length && count < nextId && nextId <= 2 ** 32 && crc < 2 ** 32, "head");
   return { index, crc, head: { level, life, nextId, size: count } };
+}
+
+/** Undefined for an owner that has no log any more. */
+export const encodeUsage = ({ logs, bytes }: LogUsage): Uint8Array | undefined =>
+  logs === 0 ? undefined : packed([version, logs, bytes], new Uint8Array(0));
+
+/** @throws Fault "corrupt" */
+export function decodeUsage(value: Uint8Array): LogUsage {
+  const numbers = new Numbers(value, "owner");
+  demand(numbers.next() === version, "owner");
+  const [logs, bytes] = [numbers.next(), numbers.next()];
+  demand(numbers.at === value.length && logs > 0, "owner");
+  return { logs, bytes };
 }
 
 /** When the settings of a log may ask for something, in ms since 1970; 0: always; undefined: never, as the row is. */

@@ -3,8 +3,8 @@
 import { assert } from "../../lib/assert.ts";
 import type { Disk } from "../../lib/disk/disk.ts";
 import { mergeBase } from "../base-writer.ts";
-import { readChange } from "../row-codec.ts";
-import type { RowChange } from "../rows.ts";
+import { ownerId, readChange } from "../row-codec.ts";
+import type { RowChange, StoredRow } from "../rows.ts";
 import { buildDatabase } from "./build-database.ts";
 import { RowWriter } from "./row-writer.ts";
 import type { Work } from "./worker-messages.ts";
@@ -19,6 +19,7 @@ export class RowJobs {
   readonly #disk: Disk;
   readonly #writers = new Map<string, RowWriter>();
   #places: Place[] = [];
+  #owners: Place[] = [];
 
   constructor(disk: Disk) {
     this.#disk = disk;
@@ -27,19 +28,23 @@ export class RowJobs {
   /** Takes changes that RowPacker has packed. */
   take(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
-      const { change, end } = readChange(bytes, at, bytes.length)!;
-      this.#places.push({ id: change.id, bytes, at });
+      const { change, end } = readChange(bytes, at, bytes.length, ownerId)!;
+      (change.id === ownerId ? this.#owners : this.#places).push({ id: change.id, bytes, at });
       at = end;
     }
   }
 
   /** Only "scrub" has a result. @throws the errors of RowDatabase and RowStore */
   run(work: Work): number | undefined {
-    const places = this.#places;
-    this.#places = [];
+    const [places, owners] = [this.#places, this.#owners];
+    [this.#places, this.#owners] = [[], []];
     switch (work.kind) {
       case "write":
-        this.#writer(work.path).write(work.identity, sorted(places), work.head);
+        this.#writer(work.path).write(
+          work.identity,
+          { rows: sorted(places), owners: rowsAt(owners) },
+          work.head,
+        );
         break;
       case "checkpoint":
         this.#writer(work.path).checkpoint();
@@ -55,7 +60,7 @@ export class RowJobs {
         for (const _ of mergeBase(this.#disk, work.from, work.to, sorted(places), work.head));
         break;
       case "scrub":
-        return this.#writer(work.path).scrub(work.identity, work.afterId);
+        return this.#writer(work.path).scrub(work.identity, work.after);
       case "forget":
         break;
     }
@@ -72,12 +77,19 @@ export class RowJobs {
   }
 }
 
+function* rowsAt(places: readonly Place[]): Generator<StoredRow, void> {
+  for (const { bytes, at } of places) {
+    const { row } = readChange(bytes, at, bytes.length, ownerId)!.change;
+    if (row !== undefined) yield row;
+  }
+}
+
 function* sorted(places: Place[]): Generator<RowChange, void> {
   places.sort((one, other) => one.id - other.id);
   let lastId = -1;
   for (const { id, bytes, at } of places) {
     assert(id > lastId, "an id occurs once");
     lastId = id;
-    yield readChange(bytes, at, bytes.length)!.change;
+    yield readChange(bytes, at, bytes.length, ownerId)!.change;
   }
 }

@@ -5,6 +5,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { assert } from "../../lib/assert.ts";
 import type { Disk } from "../../lib/disk/disk.ts";
+import { ownerId } from "../row-codec.ts";
 import { type DueRow, type FoundRow, pageRowsMax, type StoredRow } from "../rows.ts";
 import { decodeHead, type HeadRecord } from "./head-record.ts";
 import { RowScrub } from "./row-scrub.ts";
@@ -20,7 +21,10 @@ export class RowReader {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #database: DatabaseSync;
-  readonly #get: Record<"head" | "row" | "rowsAfter" | "idAgain" | "name" | "nameAgain", StatementSync>;
+  readonly #get: Record<
+    "head" | "row" | "rowsAfter" | "idAgain" | "name" | "nameAgain" | "owner" | "ownerAgain",
+    StatementSync
+  >;
   readonly #pages: Record<"from" | "after" | "dueAt" | "dueAfter", Pages>;
   #scrub: RowScrub | undefined;
 
@@ -74,11 +78,21 @@ export class RowReader {
   }
 
   /** See RowDatabase.scrubNow(). */
-  scrub(afterId: number): number | undefined {
+  scrub(after: number): number | undefined {
     const { head } = this.head();
     return this.#try(() => {
       this.#scrub ??= new RowScrub(this.#database, this.#path);
-      return this.#scrub.check(afterId, head);
+      return this.#scrub.check(after, head);
+    });
+  }
+
+  owner(owner: string): Uint8Array | undefined {
+    return this.#try(() => {
+      const found = this.#get.owner.get(owner);
+      if (found === undefined && this.#get.ownerAgain.get(owner) === undefined) return undefined;
+      const row = found === undefined ? undefined : rowOf(ownerId, { ...found, due: null });
+      if (row?.name !== owner) throw damagedRows(this.#path, "row");
+      return row.value;
     });
   }
 
@@ -133,6 +147,8 @@ const getsOf = (database: DatabaseSync) => ({
   idAgain: database.prepare("SELECT 1 FROM rows INDEXED BY ids_again WHERE id = ?"),
   name: database.prepare("SELECT id FROM rows INDEXED BY names WHERE name = ?"),
   nameAgain: database.prepare("SELECT id FROM rows INDEXED BY names_again WHERE name = ?"),
+  owner: database.prepare("SELECT name, value FROM owners INDEXED BY owner_names WHERE name = ?"),
+  ownerAgain: database.prepare("SELECT 1 FROM owners INDEXED BY owner_names_again WHERE name = ?"),
 });
 
 function pagesOf(database: DatabaseSync) {

@@ -1,13 +1,18 @@
 /**
- * Checks all rows of a database, in the worker, a piece at a time: the checksum of each row, that every tree leads to it, and in
- * the end that no tree has more entries than there are rows.
+ * Checks all rows and owners of a database, in the worker, a piece at a time: the checksum of each, that every tree leads to it,
+ * and in the end that no tree has more entries than there are.
+ *
+ *   place := id of a row | 2^32 + number of an owner
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { ownerId } from "../row-codec.ts";
 import type { RowsHead } from "../rows.ts";
 import { damagedRows, rowOf } from "./schema.ts";
 
 /** Rows of one piece. Writes wait for a piece, so it is small. */
 const pieceRows = 1000;
+/** The place before the first owner. */
+const rowsEnd = 2 ** 32;
 
 export class RowScrub {
   readonly #path: string;
@@ -18,6 +23,9 @@ export class RowScrub {
   readonly #byDue: readonly StatementSync[];
   readonly #counts: readonly StatementSync[];
   readonly #dueCounts: readonly StatementSync[];
+  readonly #owners: StatementSync;
+  readonly #byOwner: readonly StatementSync[];
+  readonly #ownerCounts: readonly StatementSync[];
 
   constructor(database: DatabaseSync, path: string) {
     this.#path = path;
@@ -38,12 +46,22 @@ export class RowScrub {
       ["NOT INDEXED", ...[...names, "ids_again"].map((tree) => `INDEXED BY ${tree}`)],
       counted,
     );
+    const ownerTrees = ["owner_names", "owner_names_again"];
+    this.#owners = database.prepare(
+      "SELECT id, name, value FROM owners NOT INDEXED WHERE id > ? ORDER BY id LIMIT ?",
+    );
+    this.#byOwner = each(ownerTrees, (tree) => `SELECT id FROM owners INDEXED BY ${tree} WHERE name = ?`);
+    this.#ownerCounts = each(
+      ["NOT INDEXED", ...ownerTrees.map((tree) => `INDEXED BY ${tree}`)],
+      (tree) => `SELECT count(*) AS count FROM owners ${tree}`,
+    );
     this.#dueCounts = each(due, (tree) => `${counted(`INDEXED BY ${tree}`)} WHERE due IS NOT NULL`);
   }
 
   /** See RowDatabase.scrub(). @throws Fault "corrupt", errors of SQLite */
-  check(afterId: number, head: RowsHead): number | undefined {
-    const rows = this.#page.all(afterId, pieceRows);
+  check(after: number, head: RowsHead): number | undefined {
+    if (after >= rowsEnd) return this.#checkOwners(after - rowsEnd);
+    const rows = this.#page.all(after, pieceRows);
     for (const columns of rows) this.#checkRow(columns);
     if (rows.length === pieceRows) return Number(rows.at(-1)!["id"]);
     const counts = this.#counts.map((count) => count.get()?.["count"]);
@@ -51,6 +69,20 @@ export class RowScrub {
     if (counts.some((count) => count !== head.count) || due !== dueAgain) {
       throw damagedRows(this.#path, "count");
     }
+    return rowsEnd;
+  }
+
+  #checkOwners(afterNumber: number): number | undefined {
+    const owners = this.#owners.all(afterNumber, pieceRows);
+    for (const columns of owners) {
+      const row = rowOf(ownerId, { ...columns, due: null });
+      const { id } = columns;
+      if (row === undefined || !this.#byOwner.every((tree) => tree.get(row.name)?.["id"] === id))
+        throw damagedRows(this.#path, "row");
+    }
+    if (owners.length === pieceRows) return rowsEnd + Number(owners.at(-1)!["id"]);
+    const [count, ...others] = this.#ownerCounts.map((tree) => tree.get()?.["count"]);
+    if (others.some((other) => other !== count)) throw damagedRows(this.#path, "count");
     return undefined;
   }
 

@@ -16,6 +16,12 @@ const syncBytes = 4 * 1024 * 1024;
 /** Changes between two looks at the length of the log. */
 const lookEvery = 64;
 
+/** `rows` ascend by id. An owner without a value is removed. */
+export interface WriterChanges {
+  readonly rows: Iterable<RowChange>;
+  readonly owners: Iterable<StoredRow>;
+}
+
 export class RowWriter {
   readonly #disk: Disk;
   readonly #path: string;
@@ -38,8 +44,8 @@ export class RowWriter {
     }
   }
 
-  /** `changes` ascend by id. @throws the errors of RowDatabase.write() */
-  write(identity: RowsIdentity, changes: Iterable<RowChange>, head: RowsHead): void {
+  /** @throws the errors of RowDatabase.write() */
+  write(identity: RowsIdentity, changes: WriterChanges, head: RowsHead): void {
     this.#try(() => {
       this.#database.exec("BEGIN IMMEDIATE");
       try {
@@ -58,10 +64,10 @@ export class RowWriter {
   }
 
   /** See RowDatabase.scrub(). */
-  scrub(identity: RowsIdentity, afterId: number): number | undefined {
+  scrub(identity: RowsIdentity, after: number): number | undefined {
     return this.#try(() => {
       this.#scrub ??= new RowScrub(this.#database, this.#path);
-      return this.#scrub.check(afterId, this.#head(identity).head);
+      return this.#scrub.check(after, this.#head(identity).head);
     });
   }
 
@@ -78,13 +84,17 @@ export class RowWriter {
     }
   }
 
-  #change(identity: RowsIdentity, changes: Iterable<RowChange>, head: RowsHead): void {
+  #change(identity: RowsIdentity, { rows, owners }: WriterChanges, head: RowsHead): void {
     const { head: old } = this.#head(identity);
     let count = old.count;
     let seen = 0;
     const pace = new LogPace(this.#disk, walOf(this.#path));
     try {
-      for (const change of changes) {
+      for (const owner of owners) {
+        this.#putOwner(owner);
+        if (++seen % lookEvery === 0) pace.look();
+      }
+      for (const change of rows) {
         count += change.row === undefined ? this.#delete(change.id) : this.#put(change.row);
         if (++seen % lookEvery === 0) pace.look();
       }
@@ -110,6 +120,11 @@ export class RowWriter {
     return 1 + removed;
   }
 
+  #putOwner(owner: StoredRow): void {
+    if (owner.value.length === 0) this.#statements.removeOwner.run(owner.name);
+    else this.#statements.owner.run(owner.name, storedValue(owner));
+  }
+
   #head({ directoryId, generation }: RowsIdentity): HeadRecord {
     const stored = this.#statements.readHead.get()?.["value"];
     const record = stored instanceof Uint8Array ? decodeHead(stored) : undefined;
@@ -133,6 +148,10 @@ const statementsOf = (database: DatabaseSync) =>
     value: database.prepare("UPDATE rows NOT INDEXED SET value = ? WHERE id = ? AND name = ? AND due IS ?"),
     remove: database.prepare("DELETE FROM rows NOT INDEXED WHERE id = ?"),
     insert: database.prepare("INSERT INTO rows(id, name, due, value) VALUES (?, ?, ?, ?)"),
+    owner: database.prepare(
+      "INSERT INTO owners(name, value) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+    ),
+    removeOwner: database.prepare("DELETE FROM owners WHERE name = ?"),
   }) satisfies Record<string, StatementSync>;
 
 /** Syncs the write-ahead log each time that it has grown. SQLite holds no lock on this file, so it can be opened again. */

@@ -17,6 +17,7 @@ export const pageBytes = 4096;
 export const tables: readonly string[] = [
   "CREATE TABLE head(id INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT",
   "CREATE TABLE rows(id INTEGER PRIMARY KEY, name TEXT NOT NULL, due INTEGER, value BLOB NOT NULL) STRICT",
+  "CREATE TABLE owners(id INTEGER PRIMARY KEY, name TEXT NOT NULL, value BLOB NOT NULL) STRICT",
 ];
 /** Created after the rows of a new database: that takes a fraction of the time. */
 export const indexes: readonly string[] = [
@@ -25,6 +26,8 @@ export const indexes: readonly string[] = [
   "CREATE INDEX ids_again ON rows(id)",
   "CREATE INDEX due ON rows(due) WHERE due IS NOT NULL",
   "CREATE INDEX due_again ON rows(due) WHERE due IS NOT NULL",
+  "CREATE UNIQUE INDEX owner_names ON owners(name)",
+  "CREATE INDEX owner_names_again ON owners(name)",
 ];
 const uniqueViolation = 2067;
 const crcBytes = 4;
@@ -48,7 +51,7 @@ export function connect(path: string, readOnly: boolean, cacheKiB: number): Data
 
 /** Returns true if the database has these tables and no others. */
 export function hasSchema(database: DatabaseSync): boolean {
-  const found = database.prepare("SELECT sql FROM sqlite_schema ORDER BY rowid LIMIT 10").all();
+  const found = database.prepare("SELECT sql FROM sqlite_schema ORDER BY rowid LIMIT 12").all();
   const wanted = [...tables, ...indexes];
   return found.length === wanted.length && found.every(({ sql }, at) => sql === wanted[at]);
 }

@@ -5,7 +5,17 @@
 import { assert } from "../../lib/assert.ts";
 import { type Disk, type DiskFile, DiskUncertain, syncFileAside } from "../../lib/disk/disk.ts";
 import { type Clock, within } from "../../lib/time/clock.ts";
-import type { DueRow, FoundRow, RowChange, RowDatabase, RowsHead, RowsIdentity, StoredRow } from "../rows.ts";
+import { ownerRow } from "../row-codec.ts";
+import type {
+  DueRow,
+  FoundRow,
+  OwnerChange,
+  RowChange,
+  RowDatabase,
+  RowsHead,
+  RowsIdentity,
+  StoredRow,
+} from "../rows.ts";
 import { checkFiles } from "./check-files.ts";
 import { RowReader } from "./row-reader.ts";
 import { RowWriter } from "./row-writer.ts";
@@ -72,6 +82,10 @@ export class SqliteRows implements RowDatabase {
     return this.#reader.namesFrom(prefix, after, limit);
   }
 
+  owner(owner: string): Uint8Array | undefined {
+    return this.#reader.owner(owner);
+  }
+
   due(ms: number, after: DueRow | undefined, limit: number): readonly DueRow[] {
     return this.#reader.due(ms, after, limit);
   }
@@ -80,11 +94,16 @@ export class SqliteRows implements RowDatabase {
     return this.#reader.rowsAfter(afterId, limit);
   }
 
-  writeNow(changes: Iterable<RowChange>, head: RowsHead): void {
+  writeNow(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): void {
     const { disk, path, identity } = this.#options;
+    const [rows, owners]: [RowChange[], StoredRow[]] = [[], []];
+    for (const change of changes) {
+      if ("owner" in change) owners.push(ownerRow(change));
+      else rows.push(change);
+    }
     const writer = new RowWriter(disk, path);
     try {
-      writer.write(identity, changes, head);
+      writer.write(identity, { rows, owners }, head);
       this.#head = this.#reader.head().head;
       writer.checkpoint();
     } finally {
@@ -92,21 +111,21 @@ export class SqliteRows implements RowDatabase {
     }
   }
 
-  scrubNow(afterId: number): number | undefined {
-    return this.#reader.scrub(afterId);
+  scrubNow(after: number): number | undefined {
+    return this.#reader.scrub(after);
   }
 
-  write(changes: Iterable<RowChange>, head: RowsHead): Promise<void> {
+  write(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): Promise<void> {
     const written = this.#writes.then(() => this.#write(changes, head));
     // Also after a failure: what the transaction wrote to the log would occupy the space of a full disk.
     this.#writes = written.catch(() => {}).then(() => this.#checkpoint());
     return written;
   }
 
-  async scrub(afterId: number): Promise<number | undefined> {
+  async scrub(after: number): Promise<number | undefined> {
     const { worker, path, identity } = this.#options;
     this.#usesWorker = true;
-    return worker.run({ kind: "scrub", path, identity, afterId });
+    return worker.run({ kind: "scrub", path, identity, after });
   }
 
   async close(): Promise<void> {
@@ -118,7 +137,7 @@ export class SqliteRows implements RowDatabase {
     this.#options.closed();
   }
 
-  async #write(changes: Iterable<RowChange>, head: RowsHead): Promise<void> {
+  async #write(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): Promise<void> {
     if (this.#failed !== undefined) throw this.#failed;
     assert(head.index >= this.#head.index, "the index of the rows does not decrease");
     const { worker, path, identity } = this.#options;

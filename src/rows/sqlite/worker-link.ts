@@ -6,7 +6,7 @@ import { Worker } from "node:worker_threads";
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { RowPacker } from "../row-codec.ts";
-import type { RowChange } from "../rows.ts";
+import type { OwnerChange, RowChange } from "../rows.ts";
 import { errorOf, type FromWorker, type ToWorker, type Work } from "./worker-messages.ts";
 
 /** How long changes are packed in one turn of the event loop. */
@@ -39,7 +39,7 @@ export class WorkerLink {
   }
 
   /** Sends the changes, then the work. Jobs run one after the other. `changes` is read when the job's turn comes. */
-  run(work: Work, changes: Iterable<RowChange> = []): Promise<number | undefined> {
+  run(work: Work, changes: Iterable<RowChange | OwnerChange> = []): Promise<number | undefined> {
     const done = this.#last.then(() => this.#run(work, changes));
     this.#last = done.catch(() => {});
     return done;
@@ -54,7 +54,7 @@ export class WorkerLink {
     await worker?.terminate();
   }
 
-  async #run(work: Work, changes: Iterable<RowChange>): Promise<number | undefined> {
+  async #run(work: Work, changes: Iterable<RowChange | OwnerChange>): Promise<number | undefined> {
     const worker = this.#started();
     worker.ref();
     try {
@@ -66,7 +66,7 @@ export class WorkerLink {
     return this.#job(worker, work);
   }
 
-  async #sendAll(worker: Worker, changes: Iterable<RowChange>): Promise<void> {
+  async #sendAll(worker: Worker, changes: Iterable<RowChange | OwnerChange>): Promise<void> {
     const packer = new RowPacker(messageBytes);
     const send = (): void => {
       const packed = packer.take();

@@ -19,7 +19,7 @@ export type Work =
       readonly kind: "scrub";
       readonly path: string;
       readonly identity: RowsIdentity;
-      readonly afterId: number;
+      readonly after: number;
     }
   /** Closes the connection to a database. */
   | { readonly kind: "close"; readonly path: string }

@@ -7,6 +7,7 @@ import {
   type DueRow,
   type FoundRow,
   mergeBase,
+  type OwnerChange,
   openBase,
   type RowChange,
   type RowDatabase,
@@ -23,6 +24,7 @@ interface Content {
   readonly generation: number;
   readonly head: RowsHead;
   readonly rows: ReadonlyMap<number, StoredRow>;
+  readonly owners: ReadonlyMap<string, Uint8Array>;
 }
 
 export class MemoryRowStore implements RowStore {
@@ -60,7 +62,12 @@ export class MemoryRowStore implements RowStore {
     const names = new Set(rows.map(({ name }) => name));
     if (names.size !== rows.length) throw damaged(identity.generation, "name");
     check();
-    await this.#commit({ ...identity, head, rows: new Map(rows.map((row) => [row.id, row])) });
+    await this.#commit({
+      ...identity,
+      head,
+      rows: new Map(rows.map((row) => [row.id, row])),
+      owners: new Map(),
+    });
     return this.open(identity, 0);
   }
 
@@ -68,7 +75,7 @@ export class MemoryRowStore implements RowStore {
     const { head, rows } = typeof from === "string" ? this.#readBase(from) : { head: from, rows: [] };
     const names = new Set(rows.map(({ name }) => name));
     if (names.size !== rows.length) throw damaged(identity.generation, "name");
-    this.#apply({ ...identity, head, rows: new Map(rows.map((row) => [row.id, row])) });
+    this.#apply({ ...identity, head, rows: new Map(rows.map((row) => [row.id, row])), owners: new Map() });
     return this.open(identity, 0);
   }
 
@@ -199,6 +206,11 @@ class MemoryRows implements RowDatabase {
       .slice(0, limit);
   }
 
+  owner(owner: string): Uint8Array | undefined {
+    this.#check();
+    return this.#content.owners.get(owner)?.slice();
+  }
+
   due(ms: number, after: DueRow | undefined, limit: number): readonly DueRow[] {
     this.#check();
     return [...this.#content.rows.values()]
@@ -208,7 +220,7 @@ class MemoryRows implements RowDatabase {
       .slice(0, limit);
   }
 
-  write(changes: Iterable<RowChange>, head: RowsHead): Promise<void> {
+  write(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): Promise<void> {
     const done = this.#writes.then(() => this.#write(changes, head));
     this.#writes = done.catch(() => {});
     return done;
@@ -223,7 +235,7 @@ class MemoryRows implements RowDatabase {
       .map((id) => ({ id, row: this.row(id) }));
   }
 
-  writeNow(changes: Iterable<RowChange>, head: RowsHead): void {
+  writeNow(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): void {
     const content = this.#after(changes, head);
     this.#parts.apply(content);
     this.#show(content);
@@ -241,16 +253,24 @@ class MemoryRows implements RowDatabase {
     await this.#writes;
   }
 
-  async #write(changes: Iterable<RowChange>, head: RowsHead): Promise<void> {
+  async #write(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): Promise<void> {
     const content = this.#after(changes, head);
     await this.#parts.commit(content);
     this.#show(content);
   }
 
-  #after(changes: Iterable<RowChange>, head: RowsHead): Content {
+  #after(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): Content {
     this.#check();
     const rows = new Map(this.#content.rows);
-    for (const { id, row } of changes) {
+    const owners = new Map(this.#content.owners);
+    for (const change of changes) {
+      if ("owner" in change) {
+        const { owner, value } = change;
+        if (value === undefined) owners.delete(owner);
+        else owners.set(owner, value.slice());
+        continue;
+      }
+      const { id, row } = change;
       if (row === undefined) rows.delete(id);
       else rows.set(id, copyOfRow(row));
     }
@@ -258,7 +278,7 @@ class MemoryRows implements RowDatabase {
     if (new Set([...rows.values()].map(({ name }) => name)).size !== rows.size) {
       throw damaged(this.#content.generation, "name");
     }
-    return { ...this.#content, head: { ...head, value: head.value.slice() }, rows };
+    return { ...this.#content, head: { ...head, value: head.value.slice() }, rows, owners };
   }
 
   #show(content: Content): void {

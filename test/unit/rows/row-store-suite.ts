@@ -49,6 +49,42 @@ export function rowStoreSuite(name: string, openStore: OpenStore): void {
     await store.close();
   });
 
+  test(`${name}: owners are those of the last write, also after it is opened again`, async (t) => {
+    const { store } = openStore(t);
+    const rows = await store.build(identityOf(1), headOf(0, 0));
+    const value = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
+    const owner = (one: string, text?: string) => ({
+      owner: one,
+      value: text === undefined ? undefined : value(text),
+    });
+    assert.equal(rows.owner("ann"), undefined);
+    await rows.write(
+      [owner("ann", "1"), put(sampleRow(1)), owner("bob", "2"), owner("\u{1f600}", "3")],
+      headOf(1, 1),
+    );
+    await rows.write([owner("ann", "10"), owner("bob"), owner("absent"), put(sampleRow(2))], headOf(2, 2));
+    const check = (found: RowDatabase): void => {
+      assert.deepEqual(found.owner("ann"), value("10"));
+      assert.equal(found.owner("bob"), undefined);
+      assert.deepEqual(found.owner("\u{1f600}"), value("3"));
+      assert.deepEqual(found.row(1), sampleRow(1));
+      assert.equal(found.named("ann"), undefined, "an owner is not a log");
+    };
+    check(rows);
+    await rows.write(
+      Array.from({ length: 2_500 }, (_, n) => owner(`owner ${n}`, `${n}`)),
+      headOf(3, 2),
+    );
+    await rows.close();
+    const again = store.open(identityOf(1), 3);
+    check(again);
+    for (const n of [0, 999, 2_499]) assert.deepEqual(again.owner(`owner ${n}`), value(`${n}`));
+    let scrubbed: number | undefined = -1;
+    while (scrubbed !== undefined) scrubbed = await again.scrub(scrubbed);
+    await again.close();
+    await store.close();
+  });
+
   test(`${name}: a page of names is in the order of their bytes, and ends with the prefix`, async (t) => {
     const { store } = openStore(t);
     const rows = await store.build(identityOf(1), headOf(0, 0));

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { prng } from "../../../../src/lib/prng.ts";
 import { CommittedRows, type NamesPage } from "../../../../src/log/state/committed-rows.ts";
 import type { LogRow } from "../../../../src/log/state/log-row.ts";
+import { LogTable } from "../../../../src/log/state/log-table.ts";
 import { emptyHead, encodeHead } from "../../../../src/log/state/row-codec.ts";
 import { SimDisk } from "../../../support/disk/sim-disk.ts";
 import { MemoryRowStore } from "../../../support/rows/memory-row-store.ts";
@@ -177,4 +178,73 @@ test("a step over the due rows reads at most one page, however many changed sinc
     if (step.value !== undefined) found.push(step.value);
   }
   assert.deepEqual(found, [2_000]);
+});
+
+test("what the logs of each owner use agrees with the rows, across checkpoints, and no checkpoint of the table holds it", async () => {
+  const random = prng("owners");
+  const store = new MemoryRowStore(new SimDisk(prng("disk")));
+  const headAt = (index: number, size: number) => encodeHead({ index, crc: 0, head: { ...emptyHead, size } });
+  const database = await store.build({ directoryId: new Uint8Array(16), generation: 1 }, headAt(0, 0));
+  const rows = new CommittedRows(database);
+  const known = new Map<number, LogRow>();
+  const owners = ["ann", "bob", "cat", undefined];
+  const check = (found: CommittedRows): void => {
+    for (const owner of owners) {
+      if (owner === undefined) continue;
+      const own = [...known.values()].filter((one) => one.owner === owner);
+      const bytes = own.reduce((sum, one) => sum + one.bytes, 0);
+      assert.deepEqual(found.usageOf(owner), { logs: own.length, bytes });
+    }
+  };
+  let frozen: number | undefined;
+  for (let step = 1; step < 600; step++) {
+    const id = random.between(1, 12);
+    const before = known.get(id);
+    const owner = before === undefined ? random.pick(owners) : before.owner;
+    const gone = before !== undefined && random.chance(0.4);
+    const after = gone
+      ? undefined
+      : {
+          ...named(id, `log ${id}`),
+          ...(owner === undefined ? {} : { owner }),
+          bytes: random.between(0, 99),
+        };
+    rows.put(id, before, after);
+    if (after === undefined) known.delete(id);
+    else known.set(id, after);
+    if (step % 40 === 0) {
+      rows.freeze();
+      frozen = known.size;
+    } else if (step % 40 === 20 && frozen !== undefined) {
+      await database.write(rows.changes(), headAt(step, frozen));
+      rows.thaw(database);
+    }
+    check(rows);
+  }
+  assert.deepEqual(Object.keys(new LogTable({ ...emptyHead, size: known.size }, rows).headAt(0)).sort(), [
+    "level",
+    "life",
+    "nextId",
+    "size",
+  ]);
+});
+
+test("many owners: only those that were looked at last stay in memory", async () => {
+  const owned = Array.from({ length: 10_000 }, (_, n) => ({
+    ...named(n + 1, `log ${n}`),
+    owner: `owner ${n}`,
+  }));
+  const { rows } = await storedRows(owned);
+  let reads = 0;
+  const { database } = rows;
+  const owner = database!.owner.bind(database);
+  database!.owner = (one) => {
+    reads++;
+    return owner(one);
+  };
+  for (let round = 0; round < 2; round++)
+    for (const one of owned) assert.equal(rows.usageOf(one.owner).logs, 1);
+  assert.equal(reads, 20_000);
+  for (let round = 0; round < 3; round++) rows.usageOf("owner 9999");
+  assert.equal(reads, 20_000);
 });

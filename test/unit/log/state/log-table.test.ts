@@ -184,7 +184,7 @@ test("a boundary: rows are frozen only once a frame after it is committed, and n
   table.commitTo(4);
   assert.deepEqual([heads, table.stored.isFrozen, table.stored.dirty], [[3], true, 1]);
   assert.deepEqual(
-    [...table.stored.changes()].map(({ id }) => id),
+    [...table.stored.changes()].map((change) => ("id" in change ? change.id : change.owner)),
     [1, 2, 3],
   );
 });

@@ -45,7 +45,7 @@ function writeLog(whole: string, to: string, rows: readonly StoredRow[]): Stored
   for (let index = 6; index <= 11; index++) {
     const changed = [0, 150, 299].map((at) => sampleRow(rows[at + (at === 0 ? index : -index)]!.id, index));
     for (const row of changed) after[row.id - 1] = row;
-    writer.write(identity, changed.map(put), headOf(index, rows.length));
+    writer.write(identity, { rows: changed.map(put), owners: [] }, headOf(index, rows.length));
   }
   for (const ending of ["", "-wal"]) copyFileSync(`${whole}/${name}${ending}`, `${to}/${name}${ending}`);
   writer.close();
