@@ -2,6 +2,7 @@
 import type { Prng } from "../../src/lib/prng.ts";
 import { startClient } from "./clients/clients.ts";
 import { startLogClients } from "./clients/log-clients.ts";
+import { startMultiClients } from "./clients/multi-clients.ts";
 import { startNamedClients } from "./clients/named-clients.ts";
 import { startStreams } from "./clients/stream-clients.ts";
 import type { SimCluster } from "./cluster/sim-cluster.ts";
@@ -24,7 +25,10 @@ export function startWorkload(cluster: SimCluster): void {
   for (let client = 1; client <= swarm.clients; client++)
     startClient(cluster, client, random.stream(`client/${client}`));
   if (swarm.realLog) startLogClients(cluster, random.stream("log-clients"));
-  if (swarm.realLog && swarm.namedLogs) startNamedClients(cluster, random.stream("named"));
+  if (swarm.realLog && swarm.namedLogs) {
+    startNamedClients(cluster, random.stream("named"));
+    startMultiClients(cluster, random.stream("multi"));
+  }
   if (swarm.realLog && swarm.streams) {
     for (let id = 1; id <= 2; id++) startStreams(cluster, id, random.stream(`streams/${id}`));
   }

@@ -20,6 +20,14 @@ export interface NamedFrame {
   readonly values: readonly string[];
 }
 
+/** A committed batch with records. */
+export interface NamedBatch {
+  readonly index: RaftIndex;
+  readonly id: LogId;
+  readonly base: Offset;
+  readonly count: number;
+}
+
 export interface NamedWrite {
   readonly value: string;
   readonly name: string;
@@ -62,6 +70,7 @@ const never = Number.POSITIVE_INFINITY;
 
 export class NamedHistory {
   readonly logs = new Map<LogId, ModelLog>();
+  readonly #batches: NamedBatch[] = [];
   readonly #names = new Map<string, ModelLog>();
   readonly #writes = new Map<string, NamedWrite>();
   readonly #told = new Map<LogId, Told>();
@@ -77,7 +86,7 @@ export class NamedHistory {
   }
 
   /** A frame was committed. Each one is given once, in the order of the common log. */
-  committed({ id, kind, base, name, owner, trim, bytes, values }: NamedFrame): void {
+  committed({ id, kind, base, name, owner, trim, bytes, values }: NamedFrame, index: RaftIndex): void {
     const log = this.logs.get(id);
     if (kind === batchKind.createLog) {
       if (log !== undefined) fail("id-reused", `${id} for ${name}, it was ${log.name}`);
@@ -103,6 +112,7 @@ export class NamedHistory {
       fail("offsets-not-dense", `${id} ends at ${log.values.length}, not ${base}`);
     if (kind === batchKind.data && log.closed) fail("append-to-closed", `${id} gets ${values.join()}`);
     if (kind === batchKind.data) {
+      this.#batches.push({ index, id, base, count: values.length });
       log.values.push(...values);
       log.bytes += bytes;
       this.#checkQuotas(log.owner);
@@ -115,6 +125,17 @@ export class NamedHistory {
     if (kind !== batchKind.deleteLog) return;
     log.deleted = true;
     this.#names.delete(log.name);
+  }
+
+  /** The committed batches with records from an index on, in order. */
+  batchesFrom(index: RaftIndex): readonly NamedBatch[] {
+    let [low, high] = [0, this.#batches.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#batches[middle]!.index < index) low = middle + 1;
+      else high = middle;
+    }
+    return this.#batches.slice(low);
   }
 
   #checkQuotas(owner: string | undefined): void {

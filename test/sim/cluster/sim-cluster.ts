@@ -180,7 +180,7 @@ export class SimCluster implements ClusterContext {
 
   /** Gives each committed frame of a named log to its history once. */
   #committed({ index, named }: Applied): void {
-    if (named !== undefined && !this.checker.applied.has(index)) this.named.committed(named);
+    if (named !== undefined && !this.checker.applied.has(index)) this.named.committed(named, index);
   }
 
   #start(server: SimServer): void {
