@@ -14,6 +14,8 @@ export default {
   entry: [
     "src/cli/main.ts!",
     "src/rows/sqlite/rows-worker.ts!",
+    // Without --production knip finds it in the scripts of package.json.
+    ...(isProduction ? ["src/cli/trim-node.cjs!"] : []),
     "web/src/io/filter-worker.ts!",
     "web/binary-only.js",
     "web/proto2-defaults.js",
@@ -28,14 +30,14 @@ export default {
   ],
   project: [
     "src/**/*.{ts,mjs,cjs}!",
-    "!src/{gen/**,build.mjs}!",
+    "!src/{gen/**,build.mjs,bundled.mjs}!",
     "web/src/**/*.{ts,tsx}!",
     "web/*.{js,mjs,ts}",
     "test/**/*.{ts,mjs}",
   ],
   ignoreExportsUsedInFile: isProduction || { interface: true, type: true },
-  // Loaded by require from bin.cjs and build.mjs.
-  ignoreIssues: { "src/cli/stamp.cjs": ["exports"] },
+  // Loaded by require.
+  ignoreIssues: { "src/cli/{stamp,own-node,elf-symbols}.cjs": ["exports"] },
   // Loaded by createRequire or by Vite from a name that knip does not follow.
   ignoreDependencies: ["axe-core"],
   // Programs of the machine; a test that needs one is skipped without it (test/support/process/require-program.ts).

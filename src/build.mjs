@@ -1,6 +1,6 @@
 /**
- * Builds `dist/`, which an installed package runs: the command as a few JavaScript files that include its libraries (it
- * starts in a third less time and with 15 MB less memory), and the client as modules with their types.
+ * Builds `dist/`, which an installed package runs: the command and `tailrace/server` as a few JavaScript files that include
+ * their libraries (they start in a third less time and with 15 MB less memory), and the client with its types.
  *
  *   node src/build.mjs             into dist/
  *   node src/build.mjs OUT         into another folder next to package.json
@@ -10,10 +10,12 @@
  * The stamp is computed before the build and written last, so an incomplete `dist/` never counts as fresh.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundled } from "./bundled.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const preparing = process.argv.includes("--prepare");
@@ -21,77 +23,98 @@ const packing = process.env.npm_command === "pack" || process.env.npm_command ==
 const out = join(root, process.argv.slice(2).find((arg) => !arg.startsWith("-")) ?? "dist");
 const { stampOf } = createRequire(import.meta.url)("./cli/stamp.cjs");
 
-/** Not bundled: native code, packages that load their own files, rarely used ones, and those that clients share. */
+/** Not bundled: native code, a library that loads its own files, and what is loaded by name or installed only when wanted. */
 const external = [
-  "casbin",
   "koffi",
-  "msgpackr",
-  "reflect-metadata",
-  "@peculiar/x509",
+  "yaml",
+  "@opentelemetry/api",
   "@opentelemetry/exporter-metrics-otlp-grpc",
   "@opentelemetry/exporter-metrics-otlp-http",
   "@opentelemetry/exporter-metrics-otlp-proto",
-  "@opentelemetry/exporter-prometheus",
-  "@opentelemetry/sdk-metrics",
   "@opentelemetry/sdk-node",
-  "@opentelemetry/api",
 ];
+/** The client shares these with the program that uses it, because its types name them. */
+const shared = ["@bufbuild/protobuf", "@connectrpc/connect", "@opentelemetry/api"];
 
-/** Writes the licenses of the bundled libraries into LICENSES.txt. */
-const licenses = {
-  name: "licenses",
-  generateBundle(_options, bundle) {
-    const folders = new Set();
-    for (const { moduleIds = [] } of Object.values(bundle)) {
-      for (const id of moduleIds) {
-        const found = /^\0?(.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/.exec(id);
-        if (found !== null) folders.add(found[1]);
-      }
-    }
-    const texts = [...folders].sort().map((folder) => {
-      const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-      const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-      const text = file === undefined ? "" : readFileSync(join(folder, file), "utf8");
-      return `${name} ${version} (${license})\n\n${text}`;
-    });
-    this.emitFile({ type: "asset", fileName: "LICENSES.txt", source: texts.join(`\n${"-".repeat(78)}\n`) });
+/** Leaves the generated code out of the client: `tailrace/gen` is the same code for the client and the program. */
+const sharedGen = {
+  name: "shared-gen",
+  enforce: "pre",
+  resolveId(source) {
+    const [, path] = /\/(gen\/.+_pb\.js)$/.exec(source) ?? [];
+    return path === undefined ? undefined : { id: `../${path}`, external: true };
   },
 };
 
-async function bundleCommand() {
+async function bundle(folder, input, ssr, plugins = []) {
   const { build } = await import("vite");
   await build({
     configFile: false,
     root,
     publicDir: false,
     logLevel: "error",
-    plugins: [licenses],
-    ssr: { noExternal: true, external },
+    plugins: [bundled(), ...plugins],
+    ssr,
     build: {
       ssr: true,
-      outDir: join(out, "cli"),
+      outDir: join(out, folder),
       target: "node24",
       minify: false,
       reportCompressedSize: false,
       rollupOptions: {
-        // The worker is a program of its own, beside the chunk that starts it (src/rows/sqlite/worker-link.ts).
-        input: { main: "src/cli/main.ts", "rows-worker": "src/rows/sqlite/rows-worker.ts" },
+        input,
         output: { entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },
       },
     },
   });
 }
 
-/** Compiles the client and the modules that it imports. */
-function compileClient() {
+const bundleCommand = () =>
+  bundle(
+    "cli",
+    {
+      main: "src/cli/main.ts",
+      server: "src/agent/embedded/start-server.ts",
+      // The worker is a program of its own, beside the chunk that starts it (src/rows/sqlite/worker-link.ts).
+      "rows-worker": "src/rows/sqlite/rows-worker.ts",
+    },
+    { noExternal: true, external },
+  );
+
+const bundleClient = () =>
+  bundle(
+    "client",
+    {
+      mod: "src/client/mod.ts",
+      browser: "src/client/browser.ts",
+      telemetry: "src/telemetry/client-interceptor.ts",
+    },
+    { noExternal: /^@connectrpc\/connect-/, external: shared },
+    [sharedGen],
+  );
+
+/** Writes the types of the client and of `tailrace/server`, and the generated code. */
+function writeTypes() {
+  declare("src/client/tsconfig.json", out);
+  // The file imports the whole node, its types import nothing.
+  const all = mkdtempSync(join(tmpdir(), "tailrace-types-"));
+  try {
+    declare("src/agent/embedded/tsconfig.json", all);
+    cpSync(join(all, "agent/embedded/start-server.d.ts"), join(out, "cli/server.d.ts"));
+  } finally {
+    rmSync(all, { recursive: true, force: true });
+  }
+  const generated = (path) => !path.endsWith(".ts") || path.endsWith(".d.ts");
+  cpSync(join(root, "src/gen"), join(out, "gen"), { recursive: true, filter: generated });
+}
+
+function declare(project, folder) {
   const tsc = join(root, "node_modules/.bin", process.platform === "win32" ? "tsc.cmd" : "tsc");
-  const { status, error } = spawnSync(tsc, ["-p", "src/client/tsconfig.json", "--outDir", out], {
+  const { status, error } = spawnSync(tsc, ["-p", project, "--outDir", folder], {
     cwd: root,
     stdio: "inherit",
   });
   if (status !== 0) throw error ?? new Error(`tsc exited with ${status}`);
-  const generated = (path) => !path.endsWith(".ts") || path.endsWith(".d.ts");
-  cpSync(join(root, "src/gen"), join(out, "gen"), { recursive: true, filter: generated });
 }
 
 try {
@@ -107,7 +130,8 @@ try {
     process.exit();
   rmSync(out, { recursive: true, force: true });
   await bundleCommand();
-  compileClient();
+  await bundleClient();
+  writeTypes();
   writeFileSync(stampFile, stamp);
 } catch (error) {
   const line = "!".repeat(78);

@@ -271,9 +271,11 @@ test("the lockfile names no registry and has the packages of every platform", ()
 
 test("dependencies are pinned to exact versions", () => {
   const manifest = JSON.parse(read("package.json")) as Record<string, Record<string, string>>;
-  const all = { ...manifest["dependencies"], ...manifest["devDependencies"] };
+  const kinds = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
   assert.deepEqual(
-    Object.entries(all).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version)),
+    kinds
+      .flatMap((kind) => Object.entries(manifest[kind] ?? {}))
+      .filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version)),
     [],
   );
 });

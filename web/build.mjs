@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundled } from "../src/bundled.mjs";
 
 const web = dirname(fileURLToPath(import.meta.url));
 const lenient = process.argv.includes("--prepare");
@@ -13,7 +14,11 @@ try {
   if (!existsSync(join(web, "../node_modules/vite")))
     throw new Error("vite is not installed (dev dependencies left out)");
   const { build } = await import("vite");
-  await build({ configFile: join(web, "vite.config.ts"), logLevel: lenient ? "error" : "info" });
+  await build({
+    configFile: join(web, "vite.config.ts"),
+    logLevel: lenient ? "error" : "info",
+    plugins: [bundled()],
+  });
 } catch (error) {
   const line = "!".repeat(78);
   console.error(`${line}\nThe dashboard was NOT built: ${error instanceof Error ? error.message : error}`);

@@ -47,6 +47,10 @@ export interface Agent {
   /** Lines for a person: the address of the dashboard, and a command to try. */
   readonly nextSteps: string;
   readonly url: string;
+  /** `host:port` of the port. */
+  readonly addr: string;
+  /** `host:port` of the ops port. */
+  readonly opsAddr: string;
   /** Resolves when the node is ready for the first time. It may have to wait for other nodes. */
   readonly ready: Promise<void>;
   /** Resolves when the node has stopped. process.exitCode is set if it failed. */
@@ -113,6 +117,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     readyLine: `tailrace ready addr=${addr} ops=${ops.address} data=${directory.path} pid=${process.pid} url=${url}`,
     nextSteps: nextSteps(url, config),
     url,
+    addr,
+    opsAddr: ops.address,
     ready,
     stopped,
     stop,

@@ -11,8 +11,9 @@ import { crc32 } from "../lib/checksum.ts";
 import { isHostPort } from "../lib/host-port.ts";
 import { systemSeed } from "../lib/prng.ts";
 import type { Connection } from "./calls/connections.ts";
-import { defaultSessionSettings, Http2Sessions, type SessionSettings } from "./calls/http2-sessions.ts";
+import { Http2Sessions } from "./calls/http2-sessions.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
+import { defaultSessionSettings, type SessionSettings } from "./http2-settings.ts";
 import { messageBytesMax } from "./limits.ts";
 
 /** TLS settings, as PEM texts. An empty object means TLS with the CAs of Node.js and without a client certificate. */

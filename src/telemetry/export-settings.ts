@@ -1,7 +1,10 @@
 /**
- * The settings of the OTEL_* variables. Unlike in the SDK's default, no variable means no exporter, so that nothing is
- * loaded.
+ * The settings of the OTEL_* variables, and the packages that exporting needs. Unlike in the SDK's default, no variable means
+ * no exporter, so that nothing is loaded. The packages are optional peer dependencies: they are not there if nobody wanted
+ * them.
  */
+import { Fault } from "../fault.ts";
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ExportSettings {
@@ -10,7 +13,12 @@ export interface ExportSettings {
   readonly metrics: readonly ("otlp" | "console")[];
   readonly metricsProtocol: "grpc" | "http/json" | "http/protobuf";
   readonly metricsEveryMs: number;
+  /** The variables that ask for an exporter, for messages. */
+  readonly wantedBy: string;
 }
+
+const wanting =
+  /^OTEL_(TRACES_EXPORTER|METRICS_EXPORTER|CONFIG_FILE|EXPORTER_OTLP_(TRACES_|METRICS_)?ENDPOINT)$/;
 
 /** Returns the settings of an environment. */
 export function exportSettings(env: Environment): ExportSettings {
@@ -24,6 +32,9 @@ export function exportSettings(env: Environment): ExportSettings {
     metrics: exporters.filter((name) => name === "otlp" || name === "console"),
     metricsProtocol: protocol === "grpc" || protocol === "http/json" ? protocol : "http/protobuf",
     metricsEveryMs: every > 0 ? every : 60_000,
+    wantedBy: Object.keys(env)
+      .filter((name) => wanting.test(name) && filled(env[name]))
+      .join(", "),
   };
 }
 
@@ -37,4 +48,27 @@ function exportersOf(env: Environment, signal: "TRACES" | "METRICS"): string[] {
   }
   const endpoint = env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? env[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`];
   return filled(endpoint) ? ["otlp"] : [];
+}
+
+/** The version of these packages that package.json names. */
+const version = "0.301.0";
+const missing = /^Cannot find package '(@opentelemetry\/(?:sdk-node|exporter-metrics-otlp-\w+))'/;
+
+/**
+ * Loads a module that needs one of them.
+ * @param wantedBy the flag or variable that asks for it
+ * @throws Fault "config" that names the package and the command that installs it
+ */
+export async function optionalPackage<T>(load: () => Promise<T>, wantedBy: string): Promise<T> {
+  try {
+    return await load();
+  } catch (reason) {
+    const { code, message } = reason as NodeJS.ErrnoException;
+    const name = code === "ERR_MODULE_NOT_FOUND" ? missing.exec(message)?.[1] : undefined;
+    if (name === undefined) throw reason;
+    throw new Fault("config", {
+      message: `${wantedBy} needs a package that is not installed: npm install ${name}@${version}`,
+      cause: reason,
+    });
+  }
 }

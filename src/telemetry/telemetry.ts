@@ -18,7 +18,7 @@ import {
 import { type Clock, systemClock } from "../lib/time/clock.ts";
 import { Calls } from "./calls.ts";
 import { type DebugFiles, openDebugFiles } from "./debug-files.ts";
-import { type Environment, exportSettings } from "./export-settings.ts";
+import { type Environment, exportSettings, optionalPackage } from "./export-settings.ts";
 import { Instruments } from "./instruments.ts";
 import { createLogger, type LoggerOptions, type NodeLogger } from "./logger.ts";
 import { registerProcessMetrics } from "./process-metrics.ts";
@@ -55,16 +55,16 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
     ...(options.nodeName === undefined ? {} : { "service.instance.id": options.nodeName }),
   };
 
-  let debug: DebugFiles | undefined;
-  if (debugDirectory !== undefined) debug = openDebugFiles(debugDirectory, instruments, clock, log);
   const settings = exportSettings(env);
-  const traced = settings.traces || debug !== undefined;
-  let stopSdk = async (): Promise<void> => {};
+  const traced = settings.traces || debugDirectory !== undefined;
   let tracer: InstanceType<typeof import("./otel-tracer.ts").OtelTracer> | undefined;
+  let stopSdk = async (): Promise<void> => {};
   if (traced || settings.metrics.length > 0) {
-    const { startSdk } = await import("./sdk.ts");
-    stopSdk = await startSdk({ settings, instruments, clock, resource, log });
+    const wantedBy = debugDirectory === undefined ? settings.wantedBy : "--debug-telemetry";
+    const sdkOptions = { settings, instruments, clock, resource, log };
+    stopSdk = await optionalPackage(async () => (await import("./sdk.ts")).startSdk(sdkOptions), wantedBy);
   }
+  const debug = await openOrStop(debugDirectory, instruments, clock, log, stopSdk);
   if (traced) {
     const { OtelTracer } = await import("./otel-tracer.ts");
     tracer = new OtelTracer(version, debug?.span);
@@ -98,4 +98,20 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
       debug?.[Symbol.dispose]();
     },
   };
+}
+
+/** Opens the files of `--debug-telemetry`, if there is a directory. If that fails, the SDK is stopped. */
+async function openOrStop(
+  directory: string | undefined,
+  instruments: Instruments,
+  clock: Clock,
+  log: NodeLogger,
+  stopSdk: () => Promise<void>,
+): Promise<DebugFiles | undefined> {
+  try {
+    return directory === undefined ? undefined : openDebugFiles(directory, instruments, clock, log);
+  } catch (reason) {
+    await stopSdk();
+    throw reason;
+  }
 }

@@ -7,21 +7,7 @@ import type { ClientHttp2Session, ClientHttp2Stream, SecureClientSessionOptions 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Http2SessionManager } from "@connectrpc/connect-node";
 import { systemClock } from "../../lib/time/clock.ts";
-
-export interface SessionSettings {
-  /** Timeout for a connection, TLS handshake included, in milliseconds. Default 5,000. */
-  readonly connectMs: number;
-  /** Interval of the HTTP/2 pings on a connection with open streams, in milliseconds. Default 10,000. */
-  readonly pingIntervalMs: number;
-  /** A connection is closed if a ping has no answer for this long, in milliseconds. Default 5,000. */
-  readonly pingTimeoutMs: number;
-}
-
-export const defaultSessionSettings: SessionSettings = {
-  connectMs: 5_000,
-  pingIntervalMs: 10_000,
-  pingTimeoutMs: 5_000,
-};
+import type { SessionSettings } from "../http2-settings.ts";
 
 /** The bytes that a node may send before they are read: on one stream, and on all streams of a connection. */
 const streamWindowBytes = 1024 * 1024;

@@ -2,8 +2,10 @@
  * The settings of OTEL_*.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { type Environment, exportSettings } from "../../../src/telemetry/export-settings.ts";
+import { Fault } from "../../../src/fault.ts";
+import { type Environment, exportSettings, optionalPackage } from "../../../src/telemetry/export-settings.ts";
 
 const brief = (env: Environment): string => {
   const { traces, metrics } = exportSettings(env);
@@ -43,4 +45,33 @@ test("protocol and interval are read, with defaults", () => {
   );
   assert.equal(asked({}).metricsEveryMs, 60_000);
   assert.equal(asked({ OTEL_METRIC_EXPORT_INTERVAL: "250" }).metricsEveryMs, 250);
+});
+
+const manifest = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as {
+  peerDependencies: Record<string, string>;
+};
+
+const notFound = (name: string) => async () => {
+  throw Object.assign(new Error(`Cannot find package '${name}' imported from /x/sdk.js`), {
+    code: "ERR_MODULE_NOT_FOUND",
+  });
+};
+
+test("a package that is not installed is named, with what wants it and the command that installs it", async () => {
+  for (const [name, version] of Object.entries(manifest.peerDependencies)) {
+    await assert.rejects(optionalPackage(notFound(name), "--debug-telemetry"), (reason) => {
+      assert.ok(reason instanceof Fault);
+      assert.equal(reason.kind, "config");
+      const command = `npm install ${name}@${version}`;
+      assert.equal(reason.message, `--debug-telemetry needs a package that is not installed: ${command}`);
+      return true;
+    });
+  }
+});
+
+test("any other failure stays as it is", async () => {
+  for (const load of [notFound("@opentelemetry/core"), () => Promise.reject(new Error("broken"))]) {
+    await assert.rejects(optionalPackage(load, "x"), (reason) => !(reason instanceof Fault));
+  }
+  assert.equal(await optionalPackage(async () => 1, "x"), 1);
 });

@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { defaultSessionSettings, Http2Sessions } from "../../../src/client/calls/http2-sessions.ts";
+import { Http2Sessions } from "../../../src/client/calls/http2-sessions.ts";
+import { defaultSessionSettings } from "../../../src/client/http2-settings.ts";
 
 test("a connection that a node closes between two calls is replaced, whenever the next call is made", async (t) => {
   const server = createServer();

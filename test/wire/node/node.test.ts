@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
@@ -263,16 +263,40 @@ test("a second signal ends the node at once, unless it comes within half a secon
   socket.destroy();
 });
 
-test("a wrong version of Node is reported in one line", async (t) => {
-  const shim = join(scratch(t), "old.cjs");
+/** The command as an older Node.js sees it. `ownNode` is the text of the function that finds the package's own. */
+function oldCommand(folder: string, ownNode: string): string {
   const bin = readFileSync(new URL("../../../src/cli/bin.cjs", import.meta.url), "utf8");
+  const shim = join(folder, "bin.cjs");
   writeFileSync(shim, bin.replace("process.versions.node", '"20.20.2"'));
+  writeFileSync(join(folder, "own-node.cjs"), `exports.ownNode = ${ownNode};\n`);
+  return shim;
+}
+
+test("a wrong version of Node is reported in one line if the package's own is not installed", async (t) => {
+  const shim = oldCommand(scratch(t), "() => undefined");
   const old = await ended(spawn(process.execPath, [shim, "serve"]));
   assert.equal(old.status, 1);
   assert.equal(
     old.err,
-    "tailrace needs Node.js 24 or newer, this is 20.20.2; npm start and npx tailrace use their own Node.js\n",
+    "tailrace needs Node.js 24 or newer, this is 20.20.2; its own Node.js is not installed (npm install --include=optional)\n",
   );
+});
+
+test("a wrong version of Node runs the command on the package's own, with its arguments, signals and status", async (t) => {
+  const folder = scratch(t);
+  const own = join(folder, "own-node");
+  writeFileSync(
+    own,
+    `#!/bin/sh\nshift\ntrap "echo stopped; exit 3" TERM\necho "$*"\n[ "$1" = wait ] || exit 7\nwhile :; do sleep 0.1; done\n`,
+  );
+  chmodSync(own, 0o755);
+  const shim = oldCommand(folder, `() => ({ program: ${JSON.stringify(own)} })`);
+  const done = await ended(spawn(process.execPath, [shim, "produce", "a b"]));
+  assert.deepEqual([done.out, done.err, done.status], ["produce a b\n", "", 7]);
+  const waiting = spawn(process.execPath, [shim, "wait"]);
+  waiting.stdout.once("data", () => waiting.kill("SIGTERM"));
+  const stopped = await ended(waiting);
+  assert.deepEqual([stopped.out, stopped.status], ["wait\nstopped\n", 3]);
 });
 
 test("a node with an expired certificate starts only with --allow-expired-certificates", async (t) => {

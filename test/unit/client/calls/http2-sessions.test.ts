@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { type AddressInfo, createServer, Socket } from "node:net";
 import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { defaultSessionSettings, Http2Sessions } from "../../../../src/client/calls/http2-sessions.ts";
+import { Http2Sessions } from "../../../../src/client/calls/http2-sessions.ts";
+import { defaultSessionSettings } from "../../../../src/client/http2-settings.ts";
 
 async function closedPort(): Promise<number> {
   const server = createServer();
