@@ -69,6 +69,7 @@ export const valueBytesMax = 1024 * 1024;
  * and the error of the disk.
  */
 export interface RowDatabase {
+  readonly generation: number;
   readonly head: RowsHead;
   row(id: LogId): StoredRow | undefined;
   named(name: string): StoredRow | undefined;

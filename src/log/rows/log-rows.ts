@@ -315,10 +315,14 @@ export class LogRows {
     this.#removeOthers(this.#parts.set.rowFiles.generation);
   }
 
-  /** Removes the databases of other generations. One that cannot be removed is removed later. */
+  /**
+   * Removes the databases of other generations. One that cannot be removed is removed later. A damaged one is in use until the
+   * next start, although the catalog has the next generation.
+   */
   #removeOthers(generation: number): void {
-    const { store } = this.#parts.place;
-    const used = [generation, this.#prepared?.generation];
+    const { place, table } = this.#parts;
+    const { store } = place;
+    const used = [generation, this.#prepared?.generation, table().stored.database?.generation];
     try {
       for (const other of store?.generations() ?? []) if (!used.includes(other)) store?.remove(other);
     } catch (reason) {

@@ -11,9 +11,11 @@
  */
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
+import { errorCode, troubleOf } from "../../lib/disk/disk.ts";
 import { compareNames } from "../../lib/name-order.ts";
 import type { DueRow, OwnerChange, RowChange, RowDatabase, RowsHead } from "../../rows/mod.ts";
 import type { LogId } from "../../types.ts";
+import { diskFault } from "../segment/disk-fault.ts";
 import type { LogRow } from "./log-row.ts";
 import { Overlay } from "./overlay.ts";
 import { decodeRow, decodeUsage, encodeRow, encodeUsage, type LogUsage } from "./row-codec.ts";
@@ -258,14 +260,15 @@ export class CommittedRows {
     if (row !== undefined) yield row;
   }
 
-  /** @throws Fault "corrupt" */
+  /** @throws Fault "corrupt"; "disk-busy" if it could not be read now */
   #read<T>(look: (database: RowDatabase) => T): T | undefined {
     if (this.#database === undefined) return undefined;
     try {
       return look(this.#database);
     } catch (reason) {
-      if (reason instanceof Fault && reason.kind === "corrupt") this.onDamage?.();
-      throw reason;
+      const fault = notRead(reason);
+      if (fault instanceof Fault && fault.kind === "corrupt") this.onDamage?.();
+      throw fault;
     }
   }
 
@@ -285,6 +288,18 @@ export class CommittedRows {
     this.#storedIds.set(name, id);
     if (this.#storedIds.size > namesMax) this.#storedIds.delete(this.#storedIds.keys().next().value!);
   }
+}
+
+/** Returns what to throw if the disk does not read. Bytes that cannot be read are damage, like wrong bytes. */
+function notRead(reason: unknown): unknown {
+  const code = errorCode(reason);
+  if (reason instanceof Fault || !/^E[A-Z]+$/.test(code)) return reason;
+  if (troubleOf(reason) === "busy") return diskFault(reason);
+  return new Fault("corrupt", {
+    message: `the database of named logs cannot be read (${code}); the next start builds it again`,
+    facts: { why: "unreadable" },
+    cause: reason,
+  });
 }
 
 function* changesIn({ rows, owners }: Overlay): Generator<RowChange | OwnerChange> {

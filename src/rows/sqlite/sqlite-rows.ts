@@ -66,6 +66,10 @@ export class SqliteRows implements RowDatabase {
     }
   }
 
+  get generation(): number {
+    return this.#options.identity.generation;
+  }
+
   get head(): RowsHead {
     return this.#head;
   }

@@ -3,6 +3,7 @@
  * the last write that completed, or the one that was in progress. Databases that were opened before fail then.
  */
 import { Fault } from "../../../src/fault.ts";
+import { assert } from "../../../src/lib/assert.ts";
 import {
   type DueRow,
   type FoundRow,
@@ -31,6 +32,8 @@ export class MemoryRowStore implements RowStore {
   readonly #disk: SimDisk;
   readonly #delay: () => Promise<void>;
   readonly #contents = new Map<number, Content>();
+  /** Generation of each open database → the process that opened it, as the number of ends before it. */
+  readonly #open = new Map<number, number>();
   /** The next write, build or merge fails with this error, and changes nothing. */
   failNext: unknown;
 
@@ -49,7 +52,9 @@ export class MemoryRowStore implements RowStore {
     if (found === undefined) throw damaged(generation, "missing");
     if (Buffer.compare(found.directoryId, directoryId) !== 0) throw damaged(generation, "foreign");
     if (found.head.index < indexMin) throw damaged(generation, "rolled-back");
+    this.#open.set(generation, this.#disk.ends);
     return new MemoryRows(found, {
+      closed: () => this.#open.delete(generation),
       commit: (content) => this.#commit(content),
       apply: (content) => this.#apply(content),
       check: this.#alive(),
@@ -80,6 +85,7 @@ export class MemoryRowStore implements RowStore {
   }
 
   remove(generation: number): void {
+    assert(this.#open.get(generation) !== this.#disk.ends, "the database to remove is closed");
     this.#disk.operation(() => this.#contents.delete(generation));
     this.#contents.delete(generation);
   }
@@ -166,6 +172,7 @@ export class MemoryRowStore implements RowStore {
 }
 
 interface MemoryRowsParts {
+  readonly closed: () => void;
   readonly commit: (content: Content) => Promise<void>;
   readonly apply: (content: Content) => void;
   readonly check: () => void;
@@ -182,6 +189,10 @@ class MemoryRows implements RowDatabase {
     this.#content = content;
     this.#parts = parts;
     this.#check = parts.check;
+  }
+
+  get generation(): number {
+    return this.#content.generation;
   }
 
   get head(): RowsHead {
@@ -251,6 +262,7 @@ class MemoryRows implements RowDatabase {
 
   async close(): Promise<void> {
     await this.#writes;
+    this.#parts.closed();
   }
 
   async #write(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): Promise<void> {

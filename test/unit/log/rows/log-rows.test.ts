@@ -205,6 +205,27 @@ test("a failed checkpoint: it is written again, and the rows stay known meanwhil
   assert.deepEqual(rowsOf(log), rows);
 });
 
+test("a database that turns out to be damaged: it is used until the next start, which builds another one", async () => {
+  const machine = simMachine("damaged database");
+  const log = await machine.open(settings);
+  await fill(log, 0, 6);
+  await log.storedLog.rows.settled();
+  const [generation] = machine.rowStore.generations();
+  log.storedLog.state.logs.stored.onDamage?.();
+  await fill(log, 6, 12);
+  await log.storedLog.rows.settled();
+  assert.equal(log.storedLog.failure, undefined);
+  assert.deepEqual(machine.rowStore.generations(), [generation!]);
+  const rows = rowsOf(log);
+  machine.disk.kill();
+  const again = await machine.open(settings);
+  assert.notEqual(again.storedLog.state.logs.stored.database?.generation, generation);
+  assert.deepEqual(rowsOf(again), rows);
+  await fill(again, 12, 16);
+  await again.storedLog.rows.settled();
+  assert.deepEqual(machine.rowStore.generations(), [again.storedLog.state.logs.stored.database?.generation]);
+});
+
 test("a removal of segments: it moves the base with the start, also if it stops at any operation of the disk", async () => {
   const machine = simMachine("base");
   const log = await machine.open(settings);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import { CommittedRows, type NamesPage } from "../../../../src/log/state/committed-rows.ts";
 import type { LogRow } from "../../../../src/log/state/log-row.ts";
@@ -42,6 +43,29 @@ test("a log that is deleted without a look at its row before is gone, also after
 });
 
 const named = (id: number, name: string): LogRow => ({ ...row, id, name });
+
+test("a database that the disk does not read: a fault, and it is built again unless the disk is only busy", async () => {
+  const store = new MemoryRowStore(new SimDisk(prng("disk")));
+  const head = encodeHead({ index: 0, crc: 0, head: emptyHead });
+  const database = await store.build({ directoryId: new Uint8Array(16), generation: 1 }, head);
+  let code = "EIO";
+  database.row = () => {
+    throw Object.assign(new Error("read"), { code });
+  };
+  const rows = new CommittedRows(database);
+  let damages = 0;
+  rows.onDamage = () => void damages++;
+  const failsAs = (kind: string) =>
+    assert.throws(
+      () => rows.row(1),
+      (reason) => reason instanceof Fault && reason.kind === kind && reason.written === "no",
+    );
+  failsAs("corrupt");
+  assert.equal(damages, 1);
+  code = "ENOMEM";
+  failsAs("disk-busy");
+  assert.equal(damages, 1);
+});
 
 /** Rows with a database of these logs, which counts the names and due rows that are read. */
 async function storedRows(stored: readonly LogRow[]) {
