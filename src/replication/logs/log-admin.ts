@@ -134,10 +134,18 @@ export class LogAdmin {
   }
 
   /** Deletes a log unless a batch about it has a higher index than `version`, also one that is not committed yet. */
-  async expire(ref: LogRef, version: RaftIndex): Promise<void> {
+  async deleteIdle(ref: LogRef, version: RaftIndex): Promise<void> {
     await this.#withRow(ref, undefined, undefined, (row) =>
       this.#command(batchKind.deleteLog, row, encodeLogCommand({ version })),
     );
+  }
+
+  /** Deletes a log, whatever was appended to it, if its time of expiry is not after `nowMs` once it is its turn. */
+  async deleteExpired(ref: LogRef, nowMs: number): Promise<void> {
+    await this.#withRow(ref, undefined, undefined, async (row) => {
+      const { expiresAtMs = Number.POSITIVE_INFINITY } = row.settings;
+      if (expiresAtMs <= nowMs) await this.#command(batchKind.deleteLog, row, new Uint8Array(0));
+    });
   }
 
   /**

@@ -2,7 +2,8 @@
  * Deletes named logs that expire, and trims their records beyond their retention. Only the leader decides, and only by a
  * clock that is trusted. It looks at a limited number of logs at once.
  *
- * A log that expires is deleted only if nothing happened to it since: a record that was appended in the meantime keeps it.
+ * A log that was idle for its ttl_ms is deleted only if nothing happened to it since: a record that was appended in the meantime
+ * keeps it. At its expires_at_ms a log is deleted also while records are appended.
  */
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import { dueMsOf, type LogRow, type LogTable } from "../../log/mod.ts";
@@ -12,7 +13,7 @@ import type { LogAdmin } from "./log-admin.ts";
 export interface LogRetentionPorts {
   readonly clock: Clock;
   readonly table: () => Pick<LogTable, "due" | "row">;
-  readonly admin: Pick<LogAdmin, "expire" | "trim">;
+  readonly admin: Pick<LogAdmin, "deleteIdle" | "deleteExpired" | "trim">;
   readonly leads: () => boolean;
   /** The time for expiry, in milliseconds since 1970; undefined while no clock is trusted. */
   readonly expiryMs: () => number | undefined;
@@ -26,7 +27,9 @@ const rowsMax = 256;
 /** Logs that are passed over in one turn, because nothing is due yet. */
 const passedMax = 4096;
 
-export type RetentionDecision = { readonly kind: "delete" } | { readonly kind: "trim"; readonly to: Offset };
+export type RetentionDecision =
+  | { readonly kind: "expired" | "idle" }
+  | { readonly kind: "trim"; readonly to: Offset };
 
 /** What the settings of a log ask for at `nowMs`. Pure but for `seekTime`. */
 export function decideRetention(
@@ -35,8 +38,8 @@ export function decideRetention(
   seekTime: (timestampMs: number) => Offset,
 ): RetentionDecision | undefined {
   const { expiresAtMs, ttlMs, retentionAgeMs, retentionBytes } = row.settings;
-  if (expiresAtMs !== undefined && expiresAtMs <= nowMs) return { kind: "delete" };
-  if (ttlMs !== undefined && Math.max(row.createdMs, row.lastMs) + ttlMs <= nowMs) return { kind: "delete" };
+  if (expiresAtMs !== undefined && expiresAtMs <= nowMs) return { kind: "expired" };
+  if (ttlMs !== undefined && Math.max(row.createdMs, row.lastMs) + ttlMs <= nowMs) return { kind: "idle" };
   const records = row.next - row.lowest;
   if (records === 0) return undefined;
   let to = row.lowest;
@@ -106,7 +109,8 @@ export class LogRetention {
     const { admin, seekTime } = this.#ports;
     const { name, id, version } = row;
     const decision = decideRetention(row, nowMs, (timestampMs) => seekTime(row, timestampMs));
-    if (decision?.kind === "delete") await admin.expire({ name, id }, version);
+    if (decision?.kind === "idle") await admin.deleteIdle({ name, id }, version);
+    else if (decision?.kind === "expired") await admin.deleteExpired({ name, id }, nowMs);
     else if (decision?.kind === "trim") await admin.trim({ name, id }, decision.to);
   }
 }

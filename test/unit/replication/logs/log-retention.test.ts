@@ -26,12 +26,12 @@ const never = (): number => assert.fail("the time was asked for");
 test("a log is deleted at its time, or so long after its last append", () => {
   const expires = rowWith({ expiresAtMs: 7_000 });
   assert.equal(decideRetention(expires, 6_999, never), undefined);
-  assert.deepEqual(decideRetention(expires, 7_000, never), { kind: "delete" });
+  assert.deepEqual(decideRetention(expires, 7_000, never), { kind: "expired" });
   const idle = rowWith({ ttlMs: 2_000 });
   assert.equal(decideRetention(idle, 6_999, never), undefined);
-  assert.deepEqual(decideRetention(idle, 7_000, never), { kind: "delete" });
+  assert.deepEqual(decideRetention(idle, 7_000, never), { kind: "idle" });
   const unused = rowWith({ ttlMs: 2_000 }, { lastMs: 0, next: 10 });
-  assert.deepEqual(decideRetention(unused, 3_000, never), { kind: "delete" });
+  assert.deepEqual(decideRetention(unused, 3_000, never), { kind: "idle" });
 });
 
 test("records beyond the age or the size are trimmed, by whichever takes more", () => {
@@ -77,6 +77,45 @@ test("a node deletes logs that expire and trims those beyond their settings, and
   assert.deepEqual(await named.open({ name: "plain" }).bounds(), { lowest: 0, next: 10 });
 });
 
+test("a log expires at its time while records are appended; one with a time to live does not", async () => {
+  const machine = simMachine("busy");
+  await using log = await machine.open();
+  const { named } = log.replica.log;
+  const expiresAtMs = machine.clock.wallMs() + 60_000;
+  await named.change({ kind: "create", name: "dated", settings: { expiresAtMs } });
+  await named.change({ kind: "create", name: "lasting", settings: { ttlMs: 1 } });
+  const appends: Promise<unknown>[] = [];
+  await until("the dated log is deleted", () => {
+    for (const name of ["dated", "lasting"]) appends.push(named.open({ name }).append(run("more")));
+    machine.clock.advance(1_000);
+    return named.list("", "", 10).logs.every(({ name }) => name !== "dated");
+  });
+  const outcomes = await Promise.allSettled(appends);
+  assert.ok(outcomes.some(({ status }) => status === "fulfilled"));
+  assert.ok(machine.clock.wallMs() >= expiresAtMs);
+  assert.deepEqual(
+    named.list("", "", 10).logs.map(({ name }) => name),
+    ["lasting"],
+  );
+});
+
+test("a time of expiry that was moved before the delete had its turn keeps the log", async () => {
+  const machine = simMachine("moved");
+  await using log = await machine.open();
+  const { named } = log.replica.log;
+  const expiresAtMs = machine.clock.wallMs() + 60_000;
+  const { log: made } = await named.change({ kind: "create", name: "dated", settings: { expiresAtMs } });
+  const ref = { name: "dated", id: made!.id };
+  const settings = { expiresAtMs: expiresAtMs + 60_000 };
+  await Promise.all([
+    named.change({ kind: "update", log: ref, settings }),
+    named.admin.deleteExpired(ref, expiresAtMs),
+  ]);
+  assert.equal((await named.open(ref).info()).settings.expiresAtMs, settings.expiresAtMs);
+  await named.admin.deleteExpired(ref, settings.expiresAtMs);
+  assert.deepEqual(named.list("", "", 10).logs, []);
+});
+
 test("a database that cannot be read ends a round, and the next one begins from the start", async () => {
   const { clock } = simMachine("unreadable");
   let rounds = 0;
@@ -90,7 +129,11 @@ test("a database that cannot be read ends a round, and the next one begins from 
       },
       row: () => undefined,
     }),
-    admin: { expire: () => assert.fail("expired"), trim: () => assert.fail("trimmed") },
+    admin: {
+      deleteIdle: () => assert.fail("deleted"),
+      deleteExpired: () => assert.fail("deleted"),
+      trim: () => assert.fail("trimmed"),
+    },
     leads: () => true,
     expiryMs: () => 1,
     seekTime: never,
