@@ -7,7 +7,7 @@ const hiddenFacts = ["unreachable", "usage", "field", "code", "address", "record
 
 /** Facts that are hidden if the message contains them. */
 const repeatedFacts = [
-  ...["members", "directory", "pid", "path", "file", "line", "name"],
+  ...["members", "directory", "pid", "path", "line", "name"],
   ...["found", "expected", "nowMs", "foundBytes", "bytesMax", "needed"],
 ];
 

@@ -204,7 +204,10 @@ test("an input that fails ends produce after the offsets of the records before i
   writeFileSync(path, "x");
   const found = await run(["produce", path, `${path}.missing`]);
   assert.deepEqual([found.status, found.out], [1, '{"offset":0}\n']);
-  assert.equal(found.err, `tailrace produce: cannot read ${path}.missing: no such file or directory\n`);
+  assert.equal(
+    found.err,
+    `tailrace produce: cannot read ${path}.missing: no such file or directory. Arguments are files; --log names a log\n`,
+  );
 });
 
 test("help, version and completion need no node", async () => {
