@@ -1,5 +1,6 @@
 /** The reads of one log, `default` or a named one, each as fresh as it was asked for. */
-import { LogTail, outOfRange, type RecordReader, type TailedLog } from "../log/mod.ts";
+import type { Fault } from "../fault.ts";
+import { LogTail, outOfRange, type RecordReader, type SegmentedLog, type TailedLog } from "../log/mod.ts";
 import type { BatchSlice, Bounds, Freshness, Offset, ReadStart, Tail } from "../types.ts";
 import type { FreshnessGate } from "./freshness-gate.ts";
 
@@ -41,4 +42,21 @@ export class LogReads {
   follow(offset: Offset): Tail {
     return new LogTail(this.#log, offset);
   }
+}
+
+/** The log `default` as its tails see it. */
+export function tailedLog(log: SegmentedLog, cutOff: () => Fault | undefined): TailedLog {
+  return {
+    reader: log.reader,
+    changed: log.changed,
+    get bounds() {
+      return log.bounds;
+    },
+    get closed() {
+      return log.closed;
+    },
+    get cutOff() {
+      return cutOff();
+    },
+  };
 }

@@ -20,7 +20,6 @@ import {
   type SyncMode,
   sameSettings,
   syncModeText,
-  type TailedLog,
 } from "../log/mod.ts";
 import type { RaftNode } from "../raft/mod.ts";
 import type {
@@ -44,12 +43,13 @@ import type {
 import { AppendStream, type AppendStreamPorts, leaderWaitMs } from "./append/append-stream.ts";
 import type { Appender } from "./append/appender.ts";
 import { checkRun } from "./append/check-run.ts";
+import { CheckedOrder } from "./append/checked-order.ts";
 import { ForwardLimiter } from "./append/forward-limiter.ts";
 import { ForwardedAppends } from "./append/forwarded-appends.ts";
 import { ProducedRunWatch } from "./append/produced-run-watch.ts";
 import { FreshnessGate, type FreshnessPorts } from "./freshness-gate.ts";
 import { type LeaderWatch, noLeaderMessage } from "./leader-watch.ts";
-import { LogReads } from "./log-reads.ts";
+import { LogReads, tailedLog } from "./log-reads.ts";
 import { NamedLogs } from "./logs/named-logs.ts";
 import { Trimmer } from "./trimmer.ts";
 
@@ -102,6 +102,7 @@ export class ReplicatedLog implements CommitLog {
   /** Appends that other nodes have forwarded to this one. */
   readonly #forwarded: ForwardedAppends;
   readonly #trimmer: Trimmer;
+  readonly #checked = new CheckedOrder();
   readonly #streams = new WeakMap<AppendOrder, AppendStream>();
   readonly #streamPorts: AppendStreamPorts;
   readonly #reads: LogReads;
@@ -176,13 +177,24 @@ export class ReplicatedLog implements CommitLog {
   }
 
   append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
-    const { log, order, producer, forward } = options;
+    const { log, order, producer } = options;
+    const isSentNow = log === undefined ? !this.#checked.isWaiting(order) : log.id !== 0;
+    if (isSentNow) return this.#append(run, options);
     try {
-      if (log?.id === 0) {
-        checkRun(run, producer?.subject);
-        const copy = { bytes: new Uint8Array(run.bytes), count: run.count };
-        return this.#ofDefault(log, options, (rest) => this.append(copy, rest));
-      }
+      checkRun(run, producer?.subject);
+    } catch (fault) {
+      return Promise.reject(fault as Error);
+    }
+    const copy = { bytes: new Uint8Array(run.bytes), count: run.count };
+    const { log: _, ...rest } = options;
+    const check = (): Promise<void> => this.#checkLife(log, options);
+    return this.#checked.append(order, check, () => this.#append(copy, rest));
+  }
+
+  /** Appends without a look at the stated life of `default`. */
+  #append(run: RecordRun, options: AppendOptions): Promise<Appended> {
+    const { order, producer, forward } = options;
+    try {
       if (order === undefined && this.#appender.ready) return this.#appendHere(run, options);
       checkRun(run, producer?.subject);
       const fault = this.#unusable();
@@ -233,8 +245,11 @@ export class ReplicatedLog implements CommitLog {
   async trim(before: Offset, options: AppendOptions = {}): Promise<Offset> {
     const fault = this.#unusable();
     if (fault !== undefined) throw fault;
-    const { log, forward } = options;
-    if (log?.id === 0) return this.#ofDefault(log, options, (rest) => this.trim(before, rest));
+    const { log, forward, ...rest } = options;
+    if (log?.id === 0) {
+      await this.#checkLife(log, options);
+      return this.trim(before, forward === undefined ? rest : { ...rest, forward });
+    }
     if (this.#appender.ready) return this.#trimmer.trimHere(before, options);
     if (forward === false) return this.#onLeader(options, () => this.#trimmer.trimHere(before, options));
     return this.#trimmer.trimOnLeader(before, options, this.#waitUntilMs(options));
@@ -266,17 +281,12 @@ export class ReplicatedLog implements CommitLog {
   }
 
   /**
-   * Writes to `default`, of which the caller stated the life, once that is known to be the present one.
+   * Resolves once the stated life, if any, is known to be the present one.
    * @throws Fault "failed-precondition" for another life
    */
-  async #ofDefault<T>(
-    { life }: LogRef,
-    { log: _, ...rest }: AppendOptions,
-    write: (options: AppendOptions) => Promise<T>,
-  ): Promise<T> {
-    const deadline = rest.deadlineMs === undefined ? {} : { deadlineMs: rest.deadlineMs };
-    if (life !== undefined) await this.named.checkLife(life, deadline);
-    return write(rest);
+  async #checkLife(log: LogRef | undefined, { deadlineMs }: AppendOptions): Promise<void> {
+    if (log?.life === undefined) return;
+    await this.named.checkLife(log.life, deadlineMs === undefined ? {} : { deadlineMs });
   }
 
   /** Does the work on this node if it leads, otherwise on the leader. */
@@ -372,23 +382,6 @@ export class ReplicatedLog implements CommitLog {
     const message = `this node is not part of a cluster yet${why === undefined ? "" : `: ${why}`}`;
     return new Fault("unavailable", { message });
   }
-}
-
-/** The log as its tails see it. */
-function tailedLog(log: SegmentedLog, cutOff: () => Fault | undefined): TailedLog {
-  return {
-    reader: log.reader,
-    changed: log.changed,
-    get bounds() {
-      return log.bounds;
-    },
-    get closed() {
-      return log.closed;
-    },
-    get cutOff() {
-      return cutOff();
-    },
-  };
 }
 
 function notLeader(node: RaftNode | undefined): Fault {

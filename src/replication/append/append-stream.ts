@@ -18,7 +18,7 @@ import { type LeaderWatch, noLeaderMessage } from "../leader-watch.ts";
 import { AppendAttempts, type AppendTargets, leaderOf, targetOf } from "./append-attempts.ts";
 import { type OrderedGroup, OrderedRuns, type QueuedRun } from "./ordered-runs.ts";
 import type { ProducedRunWatch } from "./produced-run-watch.ts";
-import { finalFault, type RetryDecision, retryDecision } from "./retry-decision.ts";
+import { failedBefore, finalFault, type RetryDecision, retryDecision } from "./retry-decision.ts";
 
 export interface AppendStreamPorts extends AppendTargets {
   readonly watch: Pick<LeaderWatch, "target" | "known" | "listen">;
@@ -361,6 +361,3 @@ function watchedStamp({ producer, log }: AppendOptions): ProducerStamp | undefin
   if (producer === undefined || log === undefined) return producer;
   return log.id === undefined ? undefined : { ...producer, logId: log.id };
 }
-
-const failedBefore = (cause: Fault): Fault =>
-  new Fault("unavailable", { message: "an append before this one on the stream failed", cause });

@@ -74,3 +74,7 @@ export function finalFault(fault: Fault, undecided: Fault | undefined): Fault {
   if (fault.kind !== "not-leader") return fault;
   return new Fault("unavailable", { message: "the leader is changing", cause: fault });
 }
+
+/** Why an append of a stream is not written when one before it failed with `cause`. */
+export const failedBefore = (cause: unknown): Fault =>
+  new Fault("unavailable", { message: "an append before this one on the stream failed", cause });

@@ -148,12 +148,14 @@ export class LogQuotas {
     if ((this.#limits.subjectCreatesPerMinute ?? 0) === 0) return;
     const { sinceMs, creates } = this.#minuteOf(subject);
     // The minute that began first is the first in the map.
-    this.#minutes.delete(subject);
+    if (creates === 0) this.#minutes.delete(subject);
     this.#minutes.set(subject, { sinceMs, creates: creates + 1 });
     if (this.#minutes.size <= minutesKept) return;
     const nowMs = this.#clock.monotonicMs();
-    for (const [one, { sinceMs: since }] of this.#minutes)
-      if (nowMs - since >= minuteMs) this.#minutes.delete(one);
+    for (const [one, { sinceMs: since }] of this.#minutes) {
+      if (nowMs - since < minuteMs) return;
+      this.#minutes.delete(one);
+    }
   }
 }
 
