@@ -111,11 +111,21 @@ export class PeerLinks {
     this.#open({ ...link.target, peer, address });
   }
 
+  /** The configuration of a snapshot can have the address of a member before it moved. */
   #withCurrentAddress(member: Member): Member {
     const moved = this.#moved.get(member.peer);
     if (moved?.from === member.address) return { ...member, address: moved.to };
     this.#moved.delete(member.peer);
-    return member;
+    const link = this.#links.get(member.peer);
+    if (link === undefined || !this.#isWhereItSays(member.peer, link)) return member;
+    const { address } = link.target;
+    if (address !== member.address) this.#moved.set(member.peer, { from: member.address, to: address });
+    return { ...member, address };
+  }
+
+  /** Returns true while the peer and this node are linked both ways, and the peer says that it has the address of the link. */
+  #isWhereItSays(peer: PeerId, { connected, hello, target }: PeerLink): boolean {
+    return connected && hello?.address === target.address && this.#options.isConnected(peer);
   }
 
   #open(member: Member): void {

@@ -315,6 +315,20 @@ describe("the connections of a link to a peer", () => {
     await until("its channels are closed", () => a.network.movedMembers().length === 0);
   });
 
+  test("stays open when an older configuration is installed, with the address of the member before it moved", async () => {
+    await using a = await openPeer("a");
+    await using b = await openPeer("b");
+    b.setMembers(a.hello);
+    a.setMembers(b.hello);
+    await untilLinked(a);
+    await untilLinked(b);
+    a.setMembers({ ...b.hello, address: "127.0.0.1:1" });
+    const [link] = a.network.peers();
+    assert.deepEqual([link?.address, link?.connected], [b.address, true]);
+    a.setMembers(b.hello);
+    assert.equal(a.network.peers()[0]?.connected, true);
+  });
+
   test("is not opened to this node's own address, where a member was that this node replaces", async () => {
     await using a = await openPeer("a");
     const former = { ...helloOf("a", a.address), directory: "5c".repeat(16) };
