@@ -13,7 +13,7 @@ import type { Clock } from "../lib/time/clock.ts";
 import { parseDuration } from "../lib/value-kind.ts";
 import { defaultSettings, type LogSettings, type SyncMode } from "../log/mod.ts";
 import { observeLogs, Replica, type ReplicaOptions, StableState } from "../replication/mod.ts";
-import { openRowStore } from "../rows/mod.ts";
+import { openRowStore, removeUnfinished } from "../rows/mod.ts";
 import type { Config } from "./config/settings.ts";
 import { type DataDirectory, withRepair } from "./data-directory.ts";
 
@@ -40,11 +40,13 @@ export function openReplica(options: OpenReplicaOptions): Replica {
         message: `the directory belongs to cluster ${clusterId}, not ${config.clusterId}`,
       });
     }
+    const meta = join(directory.path, "meta");
+    removeUnfinished(meta);
     const replica = Replica.open({
       directory: directory.path,
       disk: systemDisk,
       store: directory.store,
-      rowStore: openRowStore(join(directory.path, "meta")),
+      rowStore: openRowStore(meta),
       mapper: (config.indexMmap === "on" ? systemMapper() : undefined) ?? heapMapper(systemDisk),
       newDirectoryId: randomBytes(16),
       // A node that was added to a cluster gets the start of its log from the leader.

@@ -12,4 +12,5 @@ export type {
   RowsIdentity,
   StoredRow,
 } from "./rows.ts";
+export { removeUnfinished } from "./sqlite/build-database.ts";
 export { openRowStore } from "./sqlite/sqlite-row-store.ts";

@@ -2,13 +2,14 @@
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { certain, type Disk, syncFile, syncNames } from "../../lib/disk/disk.ts";
+import { systemDisk } from "../../lib/disk/system-disk.ts";
 import { openBase } from "../base-reader.ts";
 import type { RowsHead, RowsIdentity, StoredRow } from "../rows.ts";
 import { encodeHead } from "./head-record.ts";
 import { indexes, pageBytes, storedValue, tables, walOf, withSqlite } from "./schema.ts";
 
-/** Nothing of an unfinished file is kept, so SQLite needs no journal and no syncs. */
-const settings = `PRAGMA page_size = ${pageBytes}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
+/** Nothing of an unfinished file is kept, so SQLite needs no journal file and no syncs. Node.js forbids the mode OFF. */
+const settings = `PRAGMA page_size = ${pageBytes}; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;
   PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384`;
 const sharedMemoryOf = (path: string): string => `${path}-shm`;
 
@@ -17,6 +18,13 @@ export function removeDatabase(disk: Disk, path: string): void {
   for (const file of [path, walOf(path), sharedMemoryOf(path), unfinishedOf(path)]) {
     if (disk.exists(file)) disk.remove(file);
   }
+}
+
+const unfinishedName = /^logs-\d+\.db\.new(-journal|-wal|-shm)?$/;
+
+/** Removes what builds left that a kill ended. No build may be under way. */
+export function removeUnfinished(directory: string, disk: Disk = systemDisk): void {
+  for (const name of disk.list(directory)) if (unfinishedName.test(name)) disk.remove(`${directory}/${name}`);
 }
 
 const unfinishedOf = (path: string): string => `${path}.new`;

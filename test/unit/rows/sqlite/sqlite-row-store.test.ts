@@ -1,8 +1,8 @@
 /** The store on the machine's disk. */
 import assert from "node:assert/strict";
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { openRowStore } from "../../../../src/rows/mod.ts";
+import { openRowStore, removeUnfinished } from "../../../../src/rows/mod.ts";
 import { scratch } from "../../../support/scratch.ts";
 import { headOf, put, sampleRow, sampleRows } from "../row-samples.ts";
 import { identityOf, rowStoreSuite } from "../row-store-suite.ts";
@@ -50,4 +50,30 @@ test("a large id, a large time and the longest name are stored", async (t) => {
   assert.deepEqual(rows.due(2 ** 53 - 1, undefined, 1), [{ dueMs: 2 ** 52, id: row.id }]);
   await rows.close();
   await store.close();
+});
+
+test("a build writes no journal, and a start removes what a killed build left", async (t) => {
+  const directory = scratch(t);
+  const store = openRowStore(directory);
+  const from = `${directory}/1.rows`;
+  await store.mergeBase(undefined, from, sampleRows(1, 20_000).map(put), headOf(1, 20_000));
+  const seen = new Set<string>();
+  const building = store.build(identityOf(1), from);
+  let isBuilding = true;
+  void building.finally(() => (isBuilding = false));
+  while (isBuilding) {
+    for (const file of readdirSync(directory)) seen.add(file);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await (await building).close();
+  await store.close();
+  assert.ok(seen.has("logs-1.db.new"));
+  assert.ok(!seen.has("logs-1.db.new-journal"));
+  for (const file of ["logs-2.db.new", "logs-2.db.new-journal"]) writeFileSync(`${directory}/${file}`, "");
+  removeUnfinished(directory);
+  assert.deepEqual(
+    readdirSync(directory).filter((file) => /new|logs-2/.test(file)),
+    [],
+  );
+  assert.deepEqual(openRowStore(directory).generations(), [1]);
 });
