@@ -135,7 +135,12 @@ function observe(metrics: Metrics, log: MeteredLog, freeBytes: () => number): vo
     const { stores, mappings } = log.openFiles;
     return stores + mappings;
   });
-  gauge("damaged", "{segment}", "Segments in which damage was found", () => log.damagedSegments);
+  gauge(
+    "damaged",
+    "{segment}",
+    "Segments and base files in which damage was found",
+    () => log.damagedSegments,
+  );
   metrics.total(
     "tailrace.log.scrubbed",
     { description: "Bytes of sealed segments read again to find damage", unit: "By" },

@@ -94,6 +94,7 @@ export class SegmentedLog {
       removed: () => this.committed.refreshBounds(),
       faultOf: (reason) => health.faultOf(reason),
       usable: () => health.usable,
+      damage: files.damage,
       scrubs: (options.scrubBytesPerSecond ?? 0) > 0,
     });
     const committed = new CommittedLog({

@@ -26,6 +26,7 @@ import type { SegmentSet } from "../segment/segment-set.ts";
 import { CommittedRows } from "../state/committed-rows.ts";
 import type { LogTable } from "../state/log-table.ts";
 import { emptyHead, encodeHead, type RowsAt, type TableHead } from "../state/row-codec.ts";
+import { BaseCheck, type BaseDamage } from "./base-check.ts";
 import { BaseDownload } from "./base-download.ts";
 import { basePath, isBaseRef, loadBase, placeBase, removeOtherBases } from "./base-files.ts";
 import { changesOf, foldBase } from "./base-fold.ts";
@@ -47,6 +48,7 @@ export interface LogRowsParts {
   /** Returns the fault of a failed operation of the disk. */
   readonly faultOf: (reason: unknown) => Fault;
   readonly usable: () => boolean;
+  readonly damage: BaseDamage;
   /** The database is checked in the background. It needs a clock. */
   readonly scrubs: boolean;
 }
@@ -80,15 +82,18 @@ export class LogRows {
   readonly #scrub: RowScrub | undefined;
   /** Fetches the base file of a leader. */
   readonly download: BaseDownload;
+  readonly baseCheck: BaseCheck;
   #closed = false;
   #closing: Promise<void> | undefined;
 
   constructor(parts: LogRowsParts) {
     this.#parts = parts;
-    this.#pace = new RemovalPace(parts.place.clock);
-    this.download = new BaseDownload(parts.place, parts.place.clock);
+    const { place, set, damage } = parts;
+    this.#pace = new RemovalPace(place.clock);
+    this.download = new BaseDownload(place, place.clock);
+    this.baseCheck = new BaseCheck({ place, clock: place.clock, damage, current: () => set.rowFiles.base });
     this.#watch(parts.table().stored);
-    const { clock, logger, store } = parts.place;
+    const { clock, logger, store } = place;
     if (!parts.scrubs || clock === undefined || store === undefined) return;
     this.#scrub = new RowScrub({ clock, logger, rows: () => parts.table().stored });
   }
@@ -149,13 +154,16 @@ export class LogRows {
     this.#wantFrom(segments.at(-1)!.end.index);
     if (!segments.some(({ meta }) => meta.namesLogs !== false)) return false;
     const isBusy = this.#removing !== undefined || this.#preparing || this.#closed;
-    if (!isBusy && this.#pace.isDue(segments, this.#baseBytes())) this.#beginRemoval(segments);
+    if (!isBusy && this.baseCheck.fault === undefined && this.#pace.isDue(segments, this.#baseBytes()))
+      this.#beginRemoval(segments);
     return true;
   }
 
   #beginRemoval(segments: readonly SealedSegment[]): void {
+    const { base } = this.#parts.set.rowFiles;
     const begun = this.#remove(this.#pace.together(segments)).catch((reason: unknown) => {
       // A refusal is temporary. Damage keeps the segments, like that of a segment that cannot be read.
+      this.baseCheck.failed(base, reason);
       if (!(reason instanceof Fault)) this.#parts.faultOf(reason);
     });
     this.#removing = begun.finally(() => (this.#removing = undefined));
@@ -246,6 +254,7 @@ export class LogRows {
     const { place, set } = this.#parts;
     this.#pending = undefined;
     this.#foldBytes = 0;
+    this.baseCheck.replaced();
     this.#dropping = this.#drop(before.database);
     this.#removeBases(place, set.rowFiles.base);
   }

@@ -40,6 +40,9 @@ export function damageRefusal({ path, position, why }: Damage): Fault {
   });
 }
 
+/** The key of the base file among the segments, which begin at 1 or later. */
+const baseKey = 0;
+
 /** Damage of a segment as the catalog holds it. */
 export interface SavedDamage {
   readonly position: number;
@@ -75,6 +78,21 @@ export class DamageRegistry {
     return fault;
   }
 
+  /** Registers damage of the base file of named logs. It is not saved: a start that needs the base finds it. */
+  reportBase(damage: Damage): void {
+    if (this.#found.has(baseKey)) return;
+    this.#found.set(baseKey, damage);
+    this.#logger?.error(
+      { ...damageFault(damage).facts, file: damage.path },
+      "the base file of named logs is damaged: it is not sent to other nodes, and no segments are removed",
+    );
+  }
+
+  /** The log has another base file. */
+  removeBase(): void {
+    this.#found.delete(baseKey);
+  }
+
   /** Logs that an index was rebuilt from its store. */
   rebuilt(path: string): void {
     this.#logger?.warn({ file: path }, "a damaged or missing index was rebuilt from its store");
@@ -85,7 +103,7 @@ export class DamageRegistry {
     for (const first of firsts) this.#found.delete(first);
   }
 
-  /** How many segments are known to be damaged. */
+  /** How many segments, and base files, are known to be damaged. */
   get count(): number {
     return this.#found.size;
   }

@@ -1,7 +1,7 @@
 /** A leader's sending of appends, snapshots and heartbeats, its own appends, and committing. */
 import { Fault } from "../../fault.ts";
 import type { Raft } from "./raft.ts";
-import { type Entry, message, type PeerId, payloadBytes, type RaftIndex } from "./types.ts";
+import { type Entry, message, type PeerId, payloadBytes, type RaftIndex, type Snapshot } from "./types.ts";
 
 /**
  * Sends `to` the entries that it lacks, or the commit index alone. Sends nothing while the peer's progress is paused, and no
@@ -53,6 +53,17 @@ function entriesFor(raft: Raft, to: PeerId, next: RaftIndex): readonly Entry[] |
   }
 }
 
+/** A damaged snapshot is not sent, either. */
+function soundSnapshot(raft: Raft, to: PeerId, next: RaftIndex): Snapshot | undefined {
+  try {
+    return raft.log.snapshot();
+  } catch (reason) {
+    if (!(reason instanceof Fault && reason.kind === "corrupt")) throw reason;
+    raft.emit({ kind: "entries-unreadable", peer: to, index: next });
+    return undefined;
+  }
+}
+
 function sendSnapshot(raft: Raft, to: PeerId): boolean {
   const progress = raft.tracker.progress.get(to);
   if (progress === undefined) return false;
@@ -60,7 +71,7 @@ function sendSnapshot(raft: Raft, to: PeerId): boolean {
     raft.emit({ kind: "snapshot-withheld", peer: to });
     return false;
   }
-  const snapshot = raft.log.snapshot();
+  const snapshot = soundSnapshot(raft, to, progress.next);
   if (snapshot === undefined || snapshot.index === 0) {
     raft.emit({ kind: "snapshot-unavailable", peer: to });
     return false;

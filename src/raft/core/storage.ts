@@ -16,7 +16,10 @@ export interface LogStorage {
    * entryBytes), but at least one. undefined when some of them are no longer there. By reference, no copies.
    */
   entries(low: RaftIndex, high: RaftIndex, bytesMax: number): readonly Entry[] | undefined;
-  /** The newest snapshot, at most at the applied index; undefined if there is none. */
+  /**
+   * The newest snapshot, at most at the applied index; undefined if there is none.
+   * @throws Fault "corrupt" if it is damaged
+   */
   snapshot(): Snapshot | undefined;
 }
 

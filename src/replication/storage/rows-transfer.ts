@@ -27,11 +27,14 @@ export class RowsTransfer {
 
   /**
    * Returns a part of the base file of this log.
-   * @throws Fault "bad-request" for a malformed range, "not-found" if the base is another one by now
+   * @throws Fault "bad-request" for a malformed range, "not-found" if the base is another one by now, "unavailable" if it is damaged
    */
   read(range: unknown): Uint8Array {
     const { index, position, bytes } = rangeOf(range);
     const { rows } = this.#log;
+    const { fault } = rows.baseCheck;
+    if (fault !== undefined) throw damagedBase(index, fault);
+    if (position === 0) void rows.baseCheck.begin();
     const file = rows.base?.index === index ? rows.openBase() : undefined;
     if (file === undefined) {
       throw new Fault("not-found", {
@@ -62,6 +65,14 @@ export class RowsTransfer {
     return this.#log.rows.download.fetch(start, (index, position, bytes) => ask({ index, position, bytes }));
   }
 }
+
+/** For the follower, which logs it. */
+const damagedBase = (index: RaftIndex, cause: Fault): Fault =>
+  new Fault("unavailable", {
+    message: `the base file ${index} of the leader is damaged: another node must lead`,
+    facts: { reason: "BASE_DAMAGED" },
+    cause,
+  });
 
 function rangeOf(value: unknown): RowsRange {
   const { index, position, bytes } = (

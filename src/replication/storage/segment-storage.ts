@@ -74,12 +74,16 @@ export class SegmentStorage implements RaftStorage {
     return this.#log.entries(low, Math.min(bytesMax, readBytesMax), high - 1).map(entryOf);
   }
 
-  /** The start of the log, for a node that lacks earlier entries: everything after it is sent as entries. */
+  /**
+   * The start of the log, for a node that lacks earlier entries: everything after it is sent as entries.
+   * @throws Fault "corrupt" if the rows of named logs at the start are damaged
+   */
   snapshot(): Snapshot | undefined {
     const { start } = this.#log;
     const { index, term } = start.end;
     if (index === 0) return undefined;
-    const rows = this.#log.rows.base;
+    const { base: rows, baseCheck } = this.#log.rows;
+    if (baseCheck.fault !== undefined) throw baseCheck.fault;
     const data = pack(rows === undefined ? start : { ...start, rows });
     return { index, term, configuration: this.#state.configurationAt(index), data };
   }

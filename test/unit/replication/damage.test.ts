@@ -29,6 +29,28 @@ test("a leader with a damaged segment transfers leadership, and a follower that 
   await until("the old leader follows", () => leader.replica!.storedLog.bounds.next === 42);
 });
 
+test("a leader with a damaged base file: it says so and transfers leadership, and a follower gets the snapshot of the new leader", async () => {
+  await using cluster = await MemoryCluster.open(3, { segmentStoreBytesMax: 500, retentionBytes: 500 });
+  const leader = await cluster.leader();
+  const [late, other] = cluster.followers(leader) as [(typeof cluster.nodes)[0], (typeof cluster.nodes)[0]];
+  await cluster.crash(late);
+  const { log, storedLog } = leader.replica!;
+  for (let n = 0; n < 30; n++) await log.named.change({ kind: "create", name: `log ${n}`, settings: {} });
+  for (let n = 0; n < 30; n++) await log.append(run(`v${n}`));
+  await until("both have a base file", () =>
+    [leader, other].every(({ replica }) => replica!.storedLog.rows.base !== undefined),
+  );
+  await storedLog.rows.settled();
+  const { path } = damageBase(leader);
+  cluster.reopen(late).start();
+  const end = other.replica!.storedLog.end.index;
+  await until("the late follower has all logs", () => late.replica!.storedLog.commitIndex >= end);
+  assert.equal([...late.replica!.storedLog.state.logs.rows()].length, 30);
+  assert.ok(!leader.replica!.node.isLeader);
+  assert.match(storedLog.damage?.message ?? "", /\.rows is damaged at byte/);
+  assert.equal(storedLog.damage?.facts["file"], path.split("/").at(-1));
+});
+
 test("one of two members rejoins after a repair while the other still leads and counts on the truncated entries", async () => {
   await using cluster = await MemoryCluster.open(2, { segmentStoreBytesMax: 500 });
   const leader = await cluster.leader();
@@ -48,3 +70,12 @@ test("one of two members rejoins after a repair while the other still leads and 
   assert.deepEqual(await allValues(hurt.replica!.log), values);
   assert.equal((await (await cluster.leader()).replica!.log.append(run("more"))).firstOffset, 40);
 });
+
+/** Flips a bit in the rows of the base file. */
+function damageBase({ disk, replica }: MemoryCluster["nodes"][0]): { readonly path: string } {
+  const base = replica!.storedLog.rows.openBase()!;
+  const { path } = base;
+  disk.flipBit(path, 8 * Math.floor(base.size() / 2));
+  base.close();
+  return { path };
+}

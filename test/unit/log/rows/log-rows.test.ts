@@ -284,6 +284,28 @@ test("a damaged base is found by verify, refused by opening, and not repaired", 
   assert.throws(() => repairLog(directoryOf(machine), true), /backup/);
 });
 
+test("a base that is damaged while the log runs: it is reported once, and no segment is removed after that", async () => {
+  const machine = simMachine("damaged base of a running log");
+  const log = await machine.open(settings);
+  const removeAll = async (from: number): Promise<number> => {
+    await fill(log, from, from + 6);
+    await log.trim((await log.bounds()).next);
+    for (const { name, next } of rowsOf(log)) await log.trim(next, { log: { name } });
+    await log.append(run("last"));
+    return compact(log.storedLog);
+  };
+  assert.ok((await removeAll(0)) > 0);
+  const [base] = basesOf(machine);
+  machine.disk.flipBit(`${simDirectory}/log/${base}`, 8 * 60);
+  await removeAll(6);
+  const first = log.storedLog.firstIndex;
+  const { damage } = log.storedLog;
+  assert.deepEqual([damage?.kind, damage?.facts["file"]], ["corrupt", base]);
+  assert.equal(await removeAll(12), 0);
+  assert.equal(log.storedLog.firstIndex, first);
+  assert.deepEqual([basesOf(machine), log.storedLog.damagedSegments], [[base], 1]);
+});
+
 test("a directory whose checkpoints hold the rows is converted, also if that stops at any operation", async () => {
   const machine = simMachine("converted");
   const log = await machine.open(settings);
