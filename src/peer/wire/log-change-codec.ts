@@ -54,18 +54,29 @@ export const changedToValue = ({ created, log }: ChangedLog): unknown => [create
 /** @throws Fault "unknown" if the value is not a result: the log may have been changed */
 export function changedFromValue(value: unknown): ChangedLog {
   const [created, log] = Array.isArray(value) ? (value as unknown[]) : [];
-  if (typeof created !== "boolean" || !(log === null || isInfo(log))) {
+  const info = infoFrom(log);
+  if (typeof created !== "boolean" || (log !== null && info === undefined)) {
     throw new Fault("unknown", { message: "the leader's response is invalid", written: "unknown" });
   }
-  return { created, log: log ?? undefined };
+  return { created, log: info };
 }
 
+/** Returns the description of a log; undefined for anything else. */
+function infoFrom(value: unknown): LogInfo | undefined {
+  if (!isInfo(value)) return undefined;
+  try {
+    return { ...value, settings: checkedSettings(value.settings) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Everything but the settings is checked. */
 function isInfo(value: unknown): value is LogInfo {
   if (typeof value !== "object" || value === null) return false;
-  const { name, settings, owner, closed, ...numbers } = value as Record<string, unknown>;
+  const { name, owner, closed, ...numbers } = value as Record<string, unknown>;
   return (
     typeof name === "string" &&
-    typeof settings === "object" &&
     typeof closed === "boolean" &&
     (owner === undefined || typeof owner === "string") &&
     infoNumbers.every((field) => isWhole(numbers[field]))

@@ -43,7 +43,11 @@ export function serveTailOfLogs(request: LogRequest): Promise<void> {
       const asked = parse(params, headerOf(exchange, "last-event-id") ?? "");
       const signal = signalOf(call, exchange.signal);
       const tail = await options.logs.followFor(call, asked, { signal });
-      return { headers: {}, send: (begun, during) => send(request, form, tail, asked, begun, during) };
+      return {
+        headers: {},
+        send: (begun, during) => send(request, form, tail, asked, begun, during),
+        close: () => tail[Symbol.dispose](),
+      };
     },
   });
 }

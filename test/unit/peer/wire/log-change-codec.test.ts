@@ -76,7 +76,10 @@ test("a malformed change is a bad request", () => {
 
 test("after a malformed result it is not known whether the log was changed", () => {
   const { id: _, ...noId } = info;
-  for (const value of [null, [], [1, null], [true, {}], [true, noId], [true, { ...info, next: "9" }]]) {
+  const wrong = [{}, noId, { ...info, next: "9" }].concat(
+    [null, [], { maxBytes: "9" }, { contentType: 1 }].map((settings) => ({ ...info, settings })),
+  );
+  for (const value of [null, [], [1, null], ...wrong.map((log) => [true, log])]) {
     assert.throws(
       () => changedFromValue(value),
       (fault) => fault instanceof Fault && fault.written === "unknown",
