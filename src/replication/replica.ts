@@ -191,8 +191,7 @@ export class Replica implements AsyncDisposable {
 
   /** Fault "disk-full" or "disk-busy" while this node's disk refuses records. Each read checks the disk again. */
   get diskRefusal(): Fault | undefined {
-    if (this.#reserve?.open === false) return this.#reserve.fault();
-    return this.storedLog.retryRefused();
+    return this.#appender.disk.refusal;
   }
 
   /** This node as a member of an initial configuration. */

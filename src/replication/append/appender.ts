@@ -39,6 +39,7 @@ import type { LogTime } from "../time/log-time.ts";
 import { AppendDeadlines } from "./append-deadlines.ts";
 import type { AppenderNode } from "./appender-node.ts";
 import { checkRun } from "./check-run.ts";
+import { DiskAdmission } from "./disk-admission.ts";
 import { ProposedGroup } from "./proposed-group.ts";
 
 export interface AppenderOptions {
@@ -64,7 +65,7 @@ const ownCommand: ShareOwner = { log: undefined, subject: undefined };
 export class Appender {
   readonly #log: SegmentedLog;
   readonly #time: AppenderOptions["time"];
-  readonly #reserve: Reserve | undefined;
+  readonly disk: DiskAdmission;
   readonly #queue: AppendQueue;
   readonly admission: LogAdmission;
   readonly turns: LogTurns;
@@ -75,7 +76,7 @@ export class Appender {
   constructor(options: AppenderOptions) {
     this.#log = options.log;
     this.#time = options.time;
-    this.#reserve = options.reserve;
+    this.disk = new DiskAdmission(options.reserve, options.log);
     this.#queue = new AppendQueue(options.limits ?? defaultLimits);
     const table = (): LogTable => options.log.state.logs;
     this.admission = new LogAdmission(table, new LogQuotas(table, options.clock, options.quotas));
@@ -151,10 +152,7 @@ export class Appender {
       return this.#refuse(this.#lastGroup(row?.id ?? 0), () => this.#offsetMismatch(expectedOffset, row));
     }
     checkOffsetsLeft(tail, run.count);
-    if (this.#reserve?.open === false) throw this.#reserve.fault();
-    // Accepted records wait for the disk already: further ones are refused instead of waiting behind them.
-    const refusal = this.#log.retryRefused();
-    if (refusal !== undefined) throw refusal;
+    this.disk.check();
     const target = row === undefined ? undefined : { logId: row.id, baseOffset: tail };
     const alone = expectedOffset !== undefined;
     const owner = ownerOf(options);
@@ -245,7 +243,7 @@ export class Appender {
     }
     const fault = this.#log.prepare(bytes, batches, this.#time.stampMs());
     if (fault === undefined) return true;
-    if (fault.kind === "disk-full") this.#reserve?.filled();
+    if (fault.kind === "disk-full") this.disk.filled();
     next.fail(fault);
     this.#queue.fail(fault);
     return false;

@@ -28,7 +28,7 @@ export interface LogAdminPorts {
   readonly table: () => LogTable;
   readonly appender: Pick<
     Appender,
-    "admission" | "turns" | "command" | "namedCommand" | "refuse" | "confirmed" | "presentTime"
+    "admission" | "disk" | "turns" | "command" | "namedCommand" | "refuse" | "confirmed" | "presentTime"
   >;
   /** The members that do not have this level, or are not connected. The level is not raised while there are any. */
   readonly membersWithout: (level: number) => readonly string[];
@@ -51,7 +51,7 @@ export class LogAdmin {
   /**
    * Creates a log for a subject. Without one it counts only for the cluster. Returns its row, and false if it existed with
    * the same settings.
-   * @throws Fault "already-exists"; "bad-request" for a subject that is too long, or a time of expiry that has passed; "failed-precondition" while a member has no named logs; "quota-exceeded", "overloaded"
+   * @throws Fault "already-exists"; "bad-request" for a subject that is too long, or a time of expiry that has passed; "failed-precondition" while a member has no named logs; "quota-exceeded", "overloaded"; "disk-full" or "disk-busy" while the disk of this node refuses records
    */
   async create(
     name: string,
@@ -76,6 +76,8 @@ export class LogAdmin {
       }
       const expired = this.#refusedExpiry(settings.expiresAtMs);
       if (expired !== undefined) return appender.refuse(() => expired);
+      // Whoever may create logs would fill the reserve, and the operator could neither trim nor delete.
+      appender.disk.check();
       appender.admission.checkRowsWritten();
       const { quotas } = appender.admission;
       try {

@@ -104,6 +104,33 @@ describe("a disk that refuses", () => {
     );
     assert.equal(replica.diskRefusal?.kind, "disk-full");
   });
+
+  test("a full disk refuses new logs, and takes a trim, a change and a delete with the reserve", async () => {
+    const sim = new SimDisk(prng("logs").stream("disk"), { capacityBytes: 100_000 });
+    await using cluster = await MemoryCluster.open(1, settings, {
+      disk: sim,
+      mapper: heapMapper(sim),
+      reserveBytes: 20_000,
+    });
+    const { replica } = await cluster.leader();
+    assert.ok(replica !== undefined);
+    const { named } = replica.log;
+    const create = (name: string) => named.change({ kind: "create", name, settings: {} });
+    for (const name of ["kept", "other"]) await create(name);
+    while (replica.diskRefusal === undefined) {
+      await replica.log.append(run(value(0)), { log: { name: "kept" } }).catch(() => undefined);
+    }
+    for (let n = 0; n < 50; n++) {
+      await assert.rejects(create(`new${n}`), { kind: "disk-full", written: "no" });
+    }
+    assert.equal(named.count, 2);
+    assert.equal((await create("kept")).created, false, "a log that is there needs no space");
+    await named.open({ name: "kept" }).trim(1);
+    const change = { kind: "update", log: { name: "kept" }, settings: { retentionBytes: 1_000 } } as const;
+    assert.equal((await named.change(change)).log?.settings.retentionBytes, 1_000);
+    await named.change({ kind: "delete", log: { name: "other" } });
+    assert.equal(named.count, 1);
+  });
 });
 
 test("with --sync interval, a configuration is durable in the log before it is stored as committed", async () => {
