@@ -136,6 +136,25 @@ test("PATCH changes settings, null removes one, and If-Match must name the versi
   assert.equal((await node.ask("DELETE", "/logs/a", undefined, { "if-match": "*" })).status, 204);
 });
 
+test("a write is refused for a condition that it does not compare", async () => {
+  await using node = await serveNode();
+  await node.ask("PUT", "/logs/a");
+  for (const [method, body, name, value] of [
+    ["POST", "x", "if-match", '"9999"'],
+    ["POST", "x", "if-none-match", "*"],
+    ["PATCH", '{"max_bytes":9}', "if-none-match", "*"],
+    ["PATCH", '{"closed":true}', "if-none-match", "*"],
+    ["DELETE", undefined, "if-none-match", "*"],
+    ["PUT", "", "if-match", '"9999"'],
+  ] as const) {
+    const refused = await node.ask(method, "/logs/a", body, { [name]: value });
+    assert.deepEqual([refused.status, refused.json["written"]], [400, "no"], `${method} ${name}`);
+    assert.equal(String(refused.json["field"]).toLowerCase(), name);
+  }
+  const { json } = await node.ask("GET", "/logs/a");
+  assert.deepEqual([json["next_offset"], json["settings"], json["closed"]], [0, {}, false]);
+});
+
 test("an unknown log is 404 with the command that creates it, on every method", async () => {
   await using node = await serveNode();
   for (const [method, path, body] of [

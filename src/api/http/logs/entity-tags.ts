@@ -6,7 +6,7 @@
  */
 import { Fault } from "../../../fault.ts";
 import type { LogInfo, Offset, RaftIndex } from "../../../types.ts";
-import { quoted } from "../exchange/exchange.ts";
+import { type Exchange, headerOf, quoted } from "../exchange/exchange.ts";
 
 export const tagOfLog = ({ version }: Pick<LogInfo, "version">): string => `"${version}"`;
 
@@ -36,4 +36,20 @@ export function requiredVersion(ifMatch: string | undefined): RaftIndex | undefi
     message: `If-Match must be * or one ETag of the log with its quotes, such as "7", not ${quoted(text)}`,
     facts: { field: "If-Match" },
   });
+}
+
+/**
+ * Refuses the conditions that a request does not compare: a write must not happen where its condition is false. `instead`
+ * says what the request takes.
+ * @throws Fault "bad-request"
+ */
+export function rejectConditions(
+  exchange: Pick<Exchange, "headers">,
+  names: readonly ("If-Match" | "If-None-Match")[],
+  instead: string,
+): void {
+  for (const name of names) {
+    if (headerOf(exchange, name.toLowerCase()) === undefined) continue;
+    throw new Fault("bad-request", { message: `${instead} and no ${name}`, facts: { field: name } });
+  }
 }

@@ -20,6 +20,7 @@ import { readBody } from "../exchange/read-body.ts";
 import { rejectEncoding } from "../http-produce-consume.ts";
 import { parseBody, recordsOf } from "../produce-consume-json.ts";
 import { expectedOffsetOf, keyOf, producerOf } from "./append-headers.ts";
+import { rejectConditions } from "./entity-tags.ts";
 import {
   answer,
   type BegunCall,
@@ -47,6 +48,7 @@ export function postToLog(request: OneLogRequest): Promise<void> {
     name,
     async () => {
       checkParams(params, ["create", "log_id"]);
+      rejectConditions(exchange, ["If-Match", "If-None-Match"], "an append takes Tailrace-Expected-Offset");
       rejectEncoding(exchange);
       const body = await readBody(exchange, options.requestBytesMax, options.memory);
       await workTurns(options.clock).next();

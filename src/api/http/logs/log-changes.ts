@@ -12,7 +12,7 @@ import { defaultLog } from "../../methods/logs/log-name.ts";
 import { headerOf } from "../exchange/exchange.ts";
 import { readBody } from "../exchange/read-body.ts";
 import { rejectEncoding } from "../http-produce-consume.ts";
-import { requiredVersion, tagOfLog } from "./entity-tags.ts";
+import { rejectConditions, requiredVersion, tagOfLog } from "./entity-tags.ts";
 import {
   answer,
   type BegunCall,
@@ -130,19 +130,18 @@ async function sameLog(
 
 /** Returns whether the request has `If-None-Match: *`. @throws Fault "bad-request" for another condition */
 function requiresNew({ exchange }: OneLogRequest): boolean {
-  const reject = (message: string, field: string): never => {
-    throw new Fault("bad-request", { message, facts: { field } });
-  };
-  if (headerOf(exchange, "if-match") !== undefined)
-    reject("PUT creates a log and takes no If-Match; PATCH changes one", "If-Match");
+  rejectConditions(exchange, ["If-Match"], "PUT creates a log and takes If-None-Match: *");
   const noneMatch = headerOf(exchange, "if-none-match")?.trim();
-  if (noneMatch !== undefined && noneMatch !== "*")
-    reject("If-None-Match of a PUT must be *", "If-None-Match");
-  return noneMatch === "*";
+  if (noneMatch === undefined || noneMatch === "*") return noneMatch === "*";
+  throw new Fault("bad-request", {
+    message: "If-None-Match of a PUT must be *",
+    facts: { field: "If-None-Match" },
+  });
 }
 
 /** The version that If-Match requires, as a part of a change. */
 function condition({ exchange }: OneLogRequest): Pick<Extract<LogChange, { kind: "update" }>, "version"> {
+  rejectConditions(exchange, ["If-None-Match"], "a change or a deletion of a log takes If-Match");
   const version = requiredVersion(headerOf(exchange, "if-match"));
   return version === undefined ? {} : { version };
 }
