@@ -69,6 +69,8 @@ test("dev starts a cluster, prints commands to try, and leaves no process behind
     assert.deepEqual([produced.status, produced.out], [0, '{"offset":0}\n'], produced.err);
     const consumed = await tailrace(["consume", "--from", "0", "--format", "%o %v", ...at(2)]);
     assert.match(consumed.out, /^0 hello/, consumed.err);
+    const created = await tailrace(["logs", "create", "orders/eu", ...at(1)]);
+    assert.equal(created.status, 0, created.err);
     assert.equal((await tailrace(["transfer", ...at(1)])).status, 0);
     const pid = /^n3 .* pid=(\d+) /m.exec(out)?.[1];
     process.kill(Number(pid), "SIGKILL");

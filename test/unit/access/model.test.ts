@@ -60,11 +60,15 @@ test("roles nest, objects are prefixes, and a star is any object or action", asy
   assert.deepEqual(access.allowedActions(namedIdentity("boss")), all);
 });
 
-test("certs/model.conf is the default model, and certs/policy.csv loads", async () => {
+test("certs/model.conf is the default model, and certs/policy.csv allows root everything", async () => {
   const certs = (name: string): string =>
     readFileSync(new URL(`../../../certs/${name}`, import.meta.url), "utf8");
   assert.equal(certs("model.conf"), defaultModel);
   const access = await AccessControl.open(policy(certs("policy.csv"), { model: certs("model.conf") }));
-  assert.equal(access.check(root, "*", "produce"), true);
+  assert.deepEqual(
+    access.allowedActions(root),
+    all.filter((action) => action !== "peer"),
+  );
+  assert.equal(access.check(root, "orders/eu", "create"), true);
   assert.equal(access.check(other, "*", "produce"), false);
 });

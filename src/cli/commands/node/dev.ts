@@ -77,8 +77,9 @@ async function makeCertificates(directory: string): Promise<void> {
   const { join } = await import("node:path");
   if (existsSync(join(directory, "policy.csv"))) return;
   const { makeCertificates } = await import("../../certs/files.ts");
+  const { actions } = await import("../../../access/mod.ts");
   await makeCertificates({ directory, hosts: [], force: false });
-  const rights = ["produce", "consume", "describe", "trim", "admin"];
+  const rights = actions.filter((action) => action !== "peer");
   writeFileSync(join(directory, "policy.csv"), rights.map((right) => `p, root, *, ${right}\n`).join(""));
 }
 
