@@ -140,11 +140,22 @@ export class AccessControl {
 
   /** @throws Fault "unauthenticated" or "permission-denied" unless the caller may do the action */
   authorize(caller: Principal, object: string, action: Action): void {
-    if (this.check(caller, object, action)) return;
+    if (!this.check(caller, object, action)) this.#deny(caller, object, action, `"${object}"`);
+  }
+
+  /**
+   * As authorize(), before the log of a request is known.
+   * @throws Fault "unauthenticated" or "permission-denied" if there is no log on which the caller may do the action
+   */
+  authorizeSome(caller: Principal, action: Action): void {
+    if (!this.mayOnSome(caller, action)) this.#deny(caller, logObject, action, "any log");
+  }
+
+  #deny(caller: Principal, object: string, action: Action, which: string): never {
     if (!this.isAuthenticated(caller)) throw new Fault("unauthenticated");
     const reason = this.#rules?.roleLine(caller.subject) === undefined ? "" : ", it is the name of a role";
     throw new Fault("permission-denied", {
-      message: `"${caller.subject}" may not ${phrases[action]} "${object}"${reason}`,
+      message: `"${caller.subject}" may not ${phrases[action]} ${which}${reason}`,
       facts: { subject: caller.subject, object, action },
     });
   }

@@ -48,7 +48,7 @@ export interface ServiceOptions {
   readonly cluster: ClusterView;
   readonly access: Pick<
     AccessControl,
-    "check" | "authorize" | "isAuthenticated" | "onReload" | "allowedActions" | "mayOnSome" | "patternsOf"
+    "check" | "authorize" | "isAuthenticated" | "onReload" | "allowedActions" | "authorizeSome" | "patternsOf"
   >;
   readonly readiness: Readiness;
   readonly clock: Clock;

@@ -105,7 +105,7 @@ export class Call implements Linked<Call> {
 export interface CallTrackerOptions {
   readonly access: Pick<
     AccessControl,
-    "check" | "authorize" | "isAuthenticated" | "onReload" | "mayOnSome" | "patternsOf"
+    "check" | "authorize" | "isAuthenticated" | "onReload" | "authorizeSome" | "patternsOf"
   >;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
@@ -258,7 +258,7 @@ export class CallTracker {
       for (const object of call.otherObjects) access.authorize(identity, object, action);
     } else if (access.check(identity, logObject, action)) call.object = logObject;
     // Before the log is known, only callers are refused that may use no log.
-    else if (!access.mayOnSome(identity, action)) access.authorize(identity, logObject, action);
+    else access.authorizeSome(identity, action);
   }
 
   /** Returns the milliseconds until the deadline, undefined without a deadline. */

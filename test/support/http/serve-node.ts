@@ -42,7 +42,7 @@ export async function accessAs(policy: string, as: () => string): Promise<Servic
     authorize: (_, object, action) => rules.authorize(caller(), object, action),
     isAuthenticated: () => true,
     onReload: (listener) => rules.onReload(listener),
-    mayOnSome: (_, action) => rules.mayOnSome(caller(), action),
+    authorizeSome: (_, action) => rules.authorizeSome(caller(), action),
     patternsOf: (_, action) => rules.patternsOf(caller(), action),
     allowedActions: (_, object) => rules.allowedActions(caller(), object),
   };

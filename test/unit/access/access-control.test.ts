@@ -196,6 +196,11 @@ test("the logs on which a caller may act are known, if the model compares names"
   assert.equal(access.mayOnSome(alice, "consume"), true);
   assert.equal(access.check(alice, "*", "consume"), false);
   assert.equal(access.mayOnSome(alice, "produce"), false);
+  access.authorizeSome(alice, "consume");
+  assert.throws(() => access.authorizeSome(alice, "produce"), {
+    kind: "permission-denied",
+    message: '"alice" may not produce to any log',
+  });
   assert.deepEqual(access.patternsOf(alice, "produce"), []);
   assert.deepEqual(access.patternsOf(namedIdentity("boss"), "trim"), ["*"]);
   assert.equal(access.mayOnSome(namedIdentity("readers"), "consume"), false, "a role is no caller");

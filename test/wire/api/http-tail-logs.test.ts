@@ -205,7 +205,7 @@ test("a change of the policy ends the tail of a named log, and takes logs out of
       authorize: (_, object, action) => access.authorize(caller, object, action),
       isAuthenticated: () => true,
       onReload: (listener) => access.onReload(listener),
-      mayOnSome: (_, action) => access.mayOnSome(caller, action),
+      authorizeSome: (_, action) => access.authorizeSome(caller, action),
       patternsOf: (_, action) => access.patternsOf(caller, action),
       allowedActions: (_, object) => access.allowedActions(caller, object),
     },

@@ -75,7 +75,8 @@ test("a subject with only delete deletes", async () => {
 
 test("whoami lists the logs on which a subject may do something, by RPC and on the command line", async () => {
   let subject = "alice";
-  const rules = "p, alice, orders/*, consume\np, alice, news, consume\np, alice, *, describe\n";
+  const rules =
+    "p, alice, orders/*, consume\np, alice, news, consume\np, alice, *, describe\np, carol, news, consume\n";
   await using node = await serveNode({ access: await accessAs(rules, () => subject) });
   const addr = `127.0.0.1:${node.served.port}`;
   await using client = openClient({ addr });
@@ -89,4 +90,7 @@ test("whoami lists the logs on which a subject may do something, by RPC and on t
   assert.match(out, /^[^\n]+\n {2}consume on news, orders\/\*\n$/);
   subject = "bob";
   assert.deepEqual(await listed(), []);
+  assert.equal((await tailrace(["whoami", "--addr", addr])).out, "local: nothing\n");
+  subject = "carol";
+  assert.equal((await tailrace(["whoami", "--addr", addr])).out, "local: only\n  consume on news\n");
 });

@@ -1,6 +1,6 @@
 /** `tailrace whoami`: the subject that the node sees in this client, and its permissions. */
 import type { Command } from "commander";
-import { type AllowedLogs, WhoAmIResponseSchema } from "../../../gen/log/v1/log_pb.js";
+import { type AllowedLogs, type WhoAmIResponse, WhoAmIResponseSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { print } from "../../output/standard-output.ts";
 import { jsonLine, printable } from "../../output/terminal.ts";
@@ -16,14 +16,16 @@ export function register(program: Command): void {
 async function whoami(flags: ConnectFlags): Promise<undefined> {
   using client = await connect(flags);
   const found = await client.rpc.cluster.whoAmI({});
-  await print(
-    flags.json
-      ? jsonLine(toPlainJson(WhoAmIResponseSchema, found))
-      : printable(`${found.subject}: ${found.actions.join(", ") || "nothing"}\n`) + logsText(found.logs),
-  );
+  await print(flags.json ? jsonLine(toPlainJson(WhoAmIResponseSchema, found)) : textOf(found));
 }
 
-/** A line for each action that is not about every log: `consume on orders/*, news`. */
+/** The actions on every log, and a line for each action on some: `  consume on orders/*, news`. */
+function textOf({ subject, actions, logs }: WhoAmIResponse): string {
+  const some = logsText(logs);
+  const none = some === "" ? "nothing" : "only";
+  return printable(`${subject}: ${actions.join(", ") || none}\n`) + some;
+}
+
 function logsText(allowed: readonly AllowedLogs[]): string {
   const lines = allowed.flatMap(({ action, logs, more, unknown }) => {
     if (logs[0] === "*") return [];
