@@ -50,6 +50,8 @@ export interface FoundLogs extends Iterable<LogRow> {
 
 export interface VerifyReport extends Bounds {
   readonly records: number;
+  /** Named logs at the end; undefined after damage. */
+  readonly namedLogs: number | undefined;
   /** Bytes of sound frames. */
   readonly bytes: number;
   readonly findings: readonly Finding[];
@@ -156,6 +158,7 @@ class Verification {
     const lowest = Math.min(next, Math.max(state.lowest, first?.before.nextOffset ?? next));
     return {
       records: next - lowest,
+      namedLogs: this.#areRowsKnown ? state.logs.size : undefined,
       bytes: this.#bytes,
       lowest,
       next,

@@ -34,6 +34,8 @@ export interface BackupSource {
 
 export interface BackupReport extends Bounds {
   readonly records: number;
+  /** Named logs at the end; undefined after damage. */
+  readonly namedLogs: number | undefined;
   /** Bytes of valid frames. */
   readonly bytes: number;
   readonly findings: readonly Finding[];
@@ -69,7 +71,7 @@ export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): Ba
     if (scan.end.nextOffset !== unknownOffset) next = scan.end.nextOffset;
   }
   const lowest = Math.min(next, Math.max(state.lowest, snapshot.start.end.nextOffset));
-  return { records: next - lowest, bytes, lowest, next, findings };
+  return { records: next - lowest, namedLogs: folded?.logs.size, bytes, lowest, next, findings };
 }
 
 /** The start with the rows in the base file. Undefined, and a finding, if it is damaged. */

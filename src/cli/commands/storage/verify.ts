@@ -16,7 +16,7 @@ export function register(program: Command): void {
   program
     .command("verify")
     .description(
-      "check every checksum, record, index entry and offset of a data directory or a backup, offline",
+      "check every checksum, record, index entry and offset of a data directory or a backup, offline; the records and offsets that it prints are those of the log default",
     )
     .argument("<directory...>", "a data directory or a backup; with --compare two or more data directories")
     .option("--json", "JSON on standard output")
@@ -32,13 +32,13 @@ async function verify(directories: readonly string[], { json }: Options): Promis
   let status: number = exitStatus.done;
   for (const directory of directories) {
     const report = (await isBackup(directory)) ? await backupReport(directory) : await logReport(directory);
-    const { records, lowest, next, bytes, findings, torn, rows } = report;
+    const { records, lowest, next, bytes, namedLogs, findings, torn, rows } = report;
     const ok = findings.length === 0;
     if (!ok) status = exitStatus.corrupt;
     if (json) {
       const found = torn === undefined ? {} : { torn };
       const differ = rows === undefined || rows.different === 0 ? {} : { rows: shown(rows) };
-      print(JSON.stringify({ ok, records, lowest, next, bytes, findings, ...found, ...differ }));
+      print(JSON.stringify({ ok, records, lowest, next, bytes, namedLogs, findings, ...found, ...differ }));
       continue;
     }
     if (torn !== undefined) {
@@ -47,7 +47,8 @@ async function verify(directories: readonly string[], { json }: Options): Promis
     }
     for (const { file, position, kind } of findings) print(`${file} ${position} ${kind}`);
     if (rows !== undefined) printRows(rows);
-    if (ok) print(`ok records=${records} lowest=${lowest} next=${next} bytes=${bytes}`);
+    const named = namedLogs === undefined ? "" : ` named-logs=${namedLogs}`;
+    if (ok) print(`ok records=${records} lowest=${lowest} next=${next} bytes=${bytes}${named}`);
     else process.stderr.write(`damaged; ${report.advice}\n`);
   }
   return status;
@@ -73,7 +74,7 @@ function printRows({ different, differences }: Rows): void {
   if (more > 0) print(`${more} more logs differ`);
 }
 
-type Report = Pick<VerifyReport, "records" | "lowest" | "next" | "bytes" | "findings" | "torn" | "rows"> & {
+type Report = Omit<VerifyReport, "logs" | typeof Symbol.dispose> & {
   /** What to do about findings. */
   readonly advice: string;
 };
@@ -84,8 +85,8 @@ async function logReport(directory: string): Promise<Report> {
   await using opened = await openDataDirectory(directory, true);
   const advice = `print what a repair would cut with: tailrace repair ${directory}`;
   using report = verifyLog(opened.logDirectory);
-  const { records, lowest, next, bytes, findings, torn, rows } = report;
-  return { records, lowest, next, bytes, findings, torn, rows, advice };
+  const { records, lowest, next, bytes, namedLogs, findings, torn, rows } = report;
+  return { records, lowest, next, bytes, namedLogs, findings, torn, rows, advice };
 }
 
 /** A backup has a snapshot and no log. */
@@ -108,7 +109,8 @@ async function backupReport(directory: string): Promise<Report> {
     if (!(reason instanceof Fault) || reason.kind !== "corrupt") throw reason;
     process.stderr.write(`${reason.message}\n`);
     const findings = [{ file: "snapshot", position: 0, kind: "unreadable" }];
-    return { records: 0, lowest: 0, next: 0, bytes: 0, findings, torn: undefined, rows: undefined, advice };
+    const nothing = { records: 0, lowest: 0, next: 0, bytes: 0, namedLogs: undefined };
+    return { ...nothing, findings, torn: undefined, rows: undefined, advice };
   }
 }
 

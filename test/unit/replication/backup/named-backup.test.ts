@@ -41,8 +41,8 @@ const reader = (files: ReadonlyMap<string, Uint8Array>) => (file: string, positi
 test("a backup carries the rows and records of named logs", async () => {
   const { files, snapshot, node, checkpoint } = await copied();
   const source = { size: (file: string) => files.get(file)?.length, read: reader(files) };
-  const { findings, lowest, next } = verifyBackup(snapshot, source);
-  assert.deepEqual([findings, lowest, next], [[], 10, 20]);
+  const { findings, lowest, next, namedLogs } = verifyBackup(snapshot, source);
+  assert.deepEqual([findings, lowest, next, namedLogs], [[], 10, 20, 2]);
   const { value } = unpackChecked(files.get("snapshot")!);
   assert.equal((value as { format: number }).format, 4, "a version without named logs refuses it");
   const machine = simMachine("restored");
@@ -56,7 +56,8 @@ test("a backup carries the rows and records of named logs", async () => {
     assert.equal(restored.view(id).bounds.lowest, 19);
   }
   restored.close();
-  assert.deepEqual(verifyLog(directoryOf(machine)).findings, []);
+  const verified = verifyLog(directoryOf(machine));
+  assert.deepEqual([verified.findings, verified.namedLogs], [[], 2]);
   const original = { directory: simDirectory, disk: node.disk, store: node.store };
   const { hashes } = compareLogs([directoryOf(machine), original]);
   assert.equal(new Set(hashes).size, 1);
