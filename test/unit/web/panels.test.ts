@@ -15,6 +15,7 @@ import {
   fullTime,
   grouped,
   milliseconds,
+  roughlyAgo,
   size,
   span,
   timeOfDay,
@@ -118,6 +119,10 @@ test("numbers, sizes, spans and times read as people write them", () => {
   assert.equal(fullTime(at, -210), "2026-11-21 20:00:05.007 −03:30");
   assert.equal(ago(at, at + 61_500), "1 min 1 s ago");
   assert.equal(ago(at + 50, at), "now");
+  assert.deepEqual(
+    [-50, 9000, 61_500, 7_260_000].map((past) => roughlyAgo(at, at + past)),
+    ["now", "9 s ago", "1 min ago", "2 h ago"],
+  );
   assert.equal(timeOfDay(Number.MAX_SAFE_INTEGER, 0), "—", "a time beyond the calendar is no crash");
 });
 

@@ -80,6 +80,12 @@ export function ago(atMs: number, nowMs: number): string {
   return `${span(Math.floor(past / 1000) * 1000)} ago`;
 }
 
+/** As ago(), in the largest unit alone, for a narrow column. */
+export function roughlyAgo(atMs: number, nowMs: number): string {
+  const [amount, unit] = ago(atMs, nowMs).split(" ");
+  return unit === undefined ? "now" : `${amount} ${unit} ago`;
+}
+
 const two = (value: number): string => String(value).padStart(2, "0");
 
 /** What stands for a time beyond the calendar. */

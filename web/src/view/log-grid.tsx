@@ -5,7 +5,7 @@
 import { useSignal } from "@preact/signals";
 import { Component } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { ago, compact, fullTime, grouped, size } from "../core/format.ts";
+import { compact, fullTime, grouped, roughlyAgo, size } from "../core/format.ts";
 import type { LogRow } from "../core/log-rows.ts";
 import { visibleLine } from "../core/visible.ts";
 import { revealScroll, visibleWindow } from "../core/window.ts";
@@ -118,7 +118,7 @@ function rowsOf(
         key={index - start}
         row={row}
         index={index}
-        last={row.lastMs === 0 ? "—" : ago(row.lastMs, second.value)}
+        last={row.lastMs === 0 ? "—" : roughlyAgo(row.lastMs, second.value)}
         selected={index === selected}
         described={described.value === row.name}
       />,

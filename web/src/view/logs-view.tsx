@@ -74,6 +74,8 @@ export function LogsView() {
 function PrefixField() {
   const field = useRef<HTMLInputElement>(null);
   const cancel = useRef(() => {});
+  // The list knows a prefix only after a pause. The field keeps what was typed if it is drawn again before.
+  const typed = useRef(logList.prefix.peek());
   prefixField.focus = () => field.current?.focus();
   return (
     <div class="filter">
@@ -86,9 +88,10 @@ function PrefixField() {
           placeholder="Names that begin with…"
           spellcheck={false}
           autocomplete="off"
-          value={logList.prefix.peek()}
+          value={typed.current}
           onInput={(event) => {
             const prefix = event.currentTarget.value;
+            typed.current = prefix;
             cancel.current();
             cancel.current = after(typingMs, () => logList.search(prefix));
           }}

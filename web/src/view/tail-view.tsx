@@ -2,7 +2,18 @@
 import { useSignal } from "@preact/signals";
 import { grouped } from "../core/format.ts";
 import { curlProduce } from "../core/snippets.ts";
-import { cluster, configuring, may, open, producing, query, tail, tailedLog, unread } from "../state/app.ts";
+import {
+  cluster,
+  configuring,
+  may,
+  open,
+  producing,
+  query,
+  tail,
+  tailedLog,
+  unread,
+  view,
+} from "../state/app.ts";
 import { Trouble, troubleFillsView } from "./banners.tsx";
 import { Copyable } from "./copyable.tsx";
 import { FilterBar } from "./filter-bar.tsx";
@@ -133,6 +144,21 @@ function EmptyLog() {
   return (
     <div class="empty">
       <h2>The log is empty</h2>
+      {tail.log.value === "" && (
+        <p>
+          This is the log “default”. The others are in the{" "}
+          <button
+            type="button"
+            class="link"
+            onClick={() => {
+              view.value = "logs";
+            }}
+          >
+            list of logs
+          </button>
+          .
+        </p>
+      )}
       <p>Append the first record from a shell, and it appears here as it commits:</p>
       <Copyable text={curlProduce(location, tail.log.value, words.value)} what="Command" />
       {may("produce") && (
