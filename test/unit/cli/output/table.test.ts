@@ -16,6 +16,15 @@ test("columns are as wide as necessary, and numbers are aligned to the right", (
   );
 });
 
+test("emoji and wide characters count two columns", () => {
+  const names = ["a ☕", "b 🎉", "名前", "e\u0301e", "plain"];
+  const rows = table(
+    ["n", "x"],
+    names.map((name) => [name, "|"]),
+  ).split("\n");
+  assert.deepEqual(rows.slice(1, -1), ["a ☕   |", "b 🎉   |", "名前   |", "e\u0301e     |", "plain  |"]);
+});
+
 test("control characters in a table are escaped", () => {
   assert.equal(table(["id"], [["a\u001b"]]), "id\na\\u{1b}\n");
 });
