@@ -69,7 +69,12 @@ class SpecReader {
   specs(): readonly LogSpec[] {
     const top = this.#entries(this.#document.contents, "the file must be a mapping with the key logs");
     for (const { key, line } of top)
-      if (key !== "logs") throw this.#wrong(line, `unknown key "${key}"${hint(key, ["logs"])}`, key);
+      if (key !== "logs")
+        throw this.#wrong(
+          line,
+          `unknown key "${key}"${hint(key, ["logs"]) || ". Names of logs are below the key logs"}`,
+          key,
+        );
     const logs = top.find(({ key }) => key === "logs");
     if (logs === undefined) throw this.#wrong(1, "the file must have the key logs", "logs");
     return this.#entries(logs.value, "logs must be a mapping of names to settings", logs.line).map(

@@ -78,7 +78,10 @@ test("settings that are not settings are refused with 400, and no log is created
   assert.equal(parameter.status, 400);
   assert.match(String(parameter.json["message"]), /no parameter max_bytes here, the request takes none$/);
   const reads = await node.ask("GET", "/logs/orders?form=text");
-  assert.match(String(reads.json["message"]), /here, only log_id; for records state offset= or from=$/);
+  assert.match(
+    String(reads.json["message"]),
+    /here, only log_id; for records state offset=N or from=START, such as from=-10 for the last 10$/,
+  );
   assert.equal((await node.ask("PUT", "/logs/orders", "{}", { "content-encoding": "gzip" })).status, 400);
   assert.deepEqual((await node.ask("GET", "/logs")).json, { logs: [], next: null });
 });

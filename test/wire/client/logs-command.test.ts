@@ -170,7 +170,10 @@ test("a name without its flag is explained, and describe shows the settings of a
   );
   await run(["logs", "create", "it's", "--ttl", "24h"]);
   const again = await run(["logs", "create", "it's", "--ttl", "24h"]);
-  assert.match(again.err, /there is a log "it's" already, with these settings. if_not_exists accepts it\n$/);
+  assert.match(
+    again.err,
+    /there is a log "it's" already, with these settings. if_not_exists \(--if-not-exists\) accepts it\n$/,
+  );
   const other = await run(["logs", "create", "it's", "--if-not-exists", "--max-bytes", "1KiB"]);
   assert.match(other.err, /other settings: max_bytes is not set, stated was 1024. .* update 'it'\\''s'\n$/);
   const shown = await run(["describe", "--log", "it's"]);

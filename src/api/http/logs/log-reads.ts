@@ -62,7 +62,11 @@ function describeLog(request: OneLogRequest): Promise<void> {
   const isHead = exchange.method === "HEAD";
   const permission = isHead ? logRoutePermissions.head : logRoutePermissions.describe;
   return answer(request, permission, name, noBody, async (begun) => {
-    checkParams(params, ["log_id"], isHead ? "" : "; for records state offset= or from=");
+    checkParams(
+      params,
+      ["log_id"],
+      isHead ? "" : "; for records state offset=N or from=START, such as from=-10 for the last 10",
+    );
     const info = await options.logs.infoFor(begun.call, logOf(request), freshnessOf(begun));
     const headers = { "content-type": json, "cache-control": "private, no-cache", vary: "Accept" };
     if (info === undefined) {

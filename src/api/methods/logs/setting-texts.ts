@@ -39,7 +39,7 @@ const durationKind = duration(1, Number.MAX_SAFE_INTEGER);
 const dayMs = 86_400_000;
 const examples = {
   size: "a size such as 64MiB",
-  duration: "a time such as 24h",
+  duration: "a duration such as 24h or 7d",
   time: "a time such as 2030-01-01T00:00:00Z",
 };
 

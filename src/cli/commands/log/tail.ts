@@ -32,7 +32,8 @@ export function register(program: Command): void {
         const follow = flags.follow === true || flags.last === undefined;
         return readRecords({ ...flags, log: logs[0]!, follow }, "end");
       }
-      if (flags.last !== undefined) throw usageFault("-n is for one log");
+      if (flags.last !== undefined)
+        throw usageFault('-n is for one log. Several logs: --from start, end or a token ("resume")');
       return tailRecords(flags, logs);
     }),
   );
