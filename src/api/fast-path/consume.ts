@@ -1,12 +1,10 @@
 /** Consume: one request message, one record. The record is not decoded. */
-import { fromBinary } from "@bufbuild/protobuf";
 import { type ConsumeRequest, ConsumeRequestSchema } from "../../gen/log/v1/log_pb.js";
 import { RecordCursor } from "../../log/mod.ts";
-import { undecodable } from "../methods/append-message.ts";
 import { freshnessOf, startOf } from "../methods/messages.ts";
 import { memoryWaitMs } from "../methods/read-admission.ts";
 import { readOne } from "../methods/read-one.ts";
-import { checkFields } from "../request-limits/message-limits.ts";
+import { decodeMessage } from "./decode-message.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { consumeResponseBytes, logIdField, logIdTags, writeConsumeResponse } from "./response-codec.ts";
@@ -14,7 +12,9 @@ import { receiveUnary } from "./unary-message.ts";
 
 export const consume: ServeMethod = (context, call) => {
   receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
-    respond(context, call, decodeConsume(bytes.subarray(start, end))).catch((reason) => call.fail(reason));
+    respond(context, call, decodeMessage(ConsumeRequestSchema, bytes.subarray(start, end))).catch((reason) =>
+      call.fail(reason),
+    );
   });
 };
 
@@ -39,14 +39,4 @@ async function respond(context: FastPathContext, call: FastCall, request: Consum
   const envelope = Buffer.allocUnsafe(consumeResponseBytes(cursor, idField));
   writeConsumeResponse(envelope, 0, cursor, idField);
   call.finish(envelope);
-}
-
-/** @throws Fault "bad-request", and "too-large" for too many fields */
-export function decodeConsume(message: Uint8Array): ConsumeRequest {
-  checkFields(ConsumeRequestSchema, message);
-  try {
-    return fromBinary(ConsumeRequestSchema, message);
-  } catch (reason) {
-    throw undecodable(reason);
-  }
 }

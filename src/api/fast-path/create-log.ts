@@ -1,5 +1,5 @@
 /** CreateLog: the one call about logs that programs make often, with a log for each session or device. */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type CreateLogRequest,
   CreateLogRequestSchema,
@@ -7,16 +7,15 @@ import {
 } from "../../gen/log/v1/log_pb.js";
 import { encodeEnvelope } from "../../lib/envelope.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
-import { undecodable } from "../methods/append-message.ts";
 import { createLog } from "../methods/logs/create-log.ts";
-import { checkFields } from "../request-limits/message-limits.ts";
+import { decodeMessage } from "./decode-message.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { receiveUnary } from "./unary-message.ts";
 
 export const serveCreateLog: ServeMethod = (context, call, forward) => {
   receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
-    const request = decode(bytes.subarray(start, end));
+    const request = decodeMessage(CreateLogRequestSchema, bytes.subarray(start, end));
     respond(context, call, request, forward).catch((reason) => call.fail(reason));
   });
 };
@@ -48,14 +47,4 @@ async function respond(
   });
   await turns.next();
   call.finish(encodeEnvelope(toBinary(CreateLogResponseSchema, create(CreateLogResponseSchema, response))));
-}
-
-/** @throws Fault "bad-request", and "too-large" for too many fields */
-function decode(message: Uint8Array): CreateLogRequest {
-  checkFields(CreateLogRequestSchema, message);
-  try {
-    return fromBinary(CreateLogRequestSchema, message);
-  } catch (reason) {
-    throw undecodable(reason);
-  }
 }

@@ -1,8 +1,8 @@
 /**
- * The fast path serves the RPCs that carry records, and CreateLog, directly on the HTTP/2 stream, with codecs written by hand. It
- * returns false for a request that it does not serve; Connect's handlers then serve it on the same listener. Those
- * handlers are the reference: a client sees no difference but speed, compression and the time at which headers arrive
- * (test/wire/api/fast-path-differential).
+ * The fast path serves the RPCs that carry records, and CreateLog, directly on the HTTP/2 stream, with codecs written by
+ * hand. It returns false for a request that it does not serve; Connect's handlers then serve it on the same listener.
+ * Those handlers are the reference: a client sees no difference but speed, compression and the time at which headers
+ * arrive (test/wire/api/fast-path-*).
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Call, ClientConnection } from "../calls/call-tracker.ts";
@@ -10,7 +10,6 @@ import { logPermissions, logsPermissions, type MethodPermission } from "../calls
 import { forwardHeader, traceRecordHeader } from "../calls/request-headers.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { consume } from "./consume.ts";
-import { consumeBatches, consumeStream } from "./consume-stream.ts";
 import { serveCreateLog } from "./create-log.ts";
 import { FastCall } from "./fast-call.ts";
 import type { FastPathContext, FastPathOptions, ServeMethod } from "./fast-path-context.ts";
@@ -21,6 +20,8 @@ import { produceBulk } from "./produce-bulk.ts";
 import { produceStream } from "./produce-stream.ts";
 import { type FastRequest, type MethodShape, recognizeRequest } from "./recognize.ts";
 import { ResponseWriter } from "./response-writer.ts";
+import { consumeBatches, consumeStream } from "./tails/consume-stream.ts";
+import { serveTailLogs } from "./tails/tail-logs.ts";
 
 /** Longest delay of setTimeout, in milliseconds. Connect serves requests with a longer timeout. */
 const timeoutMsMax = 2 ** 31 - 1;
@@ -45,6 +46,7 @@ const methods: readonly FastMethod[] = [
   { permission: logPermissions.consumeStream, shape: serverStream, serve: consumeStream },
   { permission: logPermissions.consumeBatches, shape: serverStream, serve: consumeBatches },
   { permission: logsPermissions.createLog, shape: unary, serve: serveCreateLog },
+  { permission: logsPermissions.tailLogs, shape: serverStream, serve: serveTailLogs },
 ];
 const methodByPath = new Map(methods.map((method) => [`/${method.permission.name}`, method]));
 

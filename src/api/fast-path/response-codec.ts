@@ -129,14 +129,22 @@ export function writeConsumeResponse(
   cursor: RecordCursor,
   logId: Uint8Array,
 ): number {
-  bytes[at + envelopeBytes] = 0x12;
-  let to = writeVarint(bytes, at + envelopeBytes + 1, placedRecordBytes(cursor));
+  let to = writePlacedRecord(bytes, at + envelopeBytes, 0x12, cursor);
+  to = writeBytes(bytes, to, logId);
+  return writeEnvelopeHead(bytes, at, to);
+}
+
+/** Upper bound of what writePlacedRecord() adds to the stored bytes of a record. */
+export const placedOverheadMax = 1 + 5 + 3 * 9;
+
+/** Writes the record at the cursor as a field, with its offset, term and timestamp. Returns the position after it. */
+export function writePlacedRecord(bytes: Uint8Array, at: number, tag: number, cursor: RecordCursor): number {
+  bytes[at] = tag;
+  let to = writeVarint(bytes, at + 1, placedRecordBytes(cursor));
   to = copy(cursor.frames, cursor.start, cursor.end, bytes, to);
   to = writeField(bytes, to, 0x10, cursor.offset);
   to = writeField(bytes, to, 0x18, cursor.term);
-  to = writeField(bytes, to, 0x38, cursor.timestampMs);
-  to = writeBytes(bytes, to, logId);
-  return writeEnvelopeHead(bytes, at, to);
+  return writeField(bytes, to, 0x38, cursor.timestampMs);
 }
 
 /** Size of the record in a response: its stored bytes, then offset, term and timestamp. */

@@ -25,6 +25,8 @@ import {
   ProduceRequestSchema,
   ProduceResponseSchema,
   RecordBatchSchema,
+  TailLogsRequestSchema,
+  TailLogsResponseSchema,
 } from "../../../src/gen/log/v1/log_pb.js";
 import { envelopeBytes, envelopeFlag } from "../../../src/lib/envelope.ts";
 import { type Served, type ServeOptions, serve } from "./serve.ts";
@@ -185,6 +187,7 @@ export const methods = {
   consumeStream: { path: "/log.v1.Log/ConsumeStream", output: ConsumeResponseSchema, framings: serverStream },
   consumeBatches: { path: "/log.v1.Log/ConsumeBatches", output: RecordBatchSchema, framings: serverStream },
   createLog: { path: "/log.v1.Logs/CreateLog", output: CreateLogResponseSchema, framings: unary },
+  tailLogs: { path: "/log.v1.Logs/TailLogs", output: TailLogsResponseSchema, framings: serverStream },
 } satisfies Record<string, TestedMethod>;
 
 export const produceRequest = (init: MessageInitShape<typeof ProduceRequestSchema>): Uint8Array =>
@@ -195,3 +198,5 @@ export const createLogRequest = (init: MessageInitShape<typeof CreateLogRequestS
   toBinary(CreateLogRequestSchema, create(CreateLogRequestSchema, init));
 export const consumeRequest = (init: MessageInitShape<typeof ConsumeRequestSchema>): Uint8Array =>
   toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema, init));
+export const tailLogsRequest = (init: MessageInitShape<typeof TailLogsRequestSchema>): Uint8Array =>
+  toBinary(TailLogsRequestSchema, create(TailLogsRequestSchema, init));

@@ -129,7 +129,10 @@ for (const open of [false, true]) {
   test(`unary and server-stream calls, ${how}: rejected with the same code and closed in the same way`, {
     timeout: 300_000,
   }, async () => {
-    for (const method of ["produce", "produceBatch", "consume", "consumeStream", "consumeBatches"] as const) {
+    for (const method of [
+      ...(["produce", "produceBatch", "consume", "consumeStream", "consumeBatches"] as const),
+      "tailLogs" as const,
+    ]) {
       const got = await compare({ method, body: [tooLarge], open });
       assert.deepEqual(
         [got.status, got.code, got.info, got.reset],

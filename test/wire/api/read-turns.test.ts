@@ -4,9 +4,9 @@ import { connect } from "node:http2";
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { createFastPath } from "../../../src/api/fast-path/fast-path.ts";
-import { ConsumeRequestSchema } from "../../../src/gen/log/v1/log_pb.js";
+import { ConsumeRequestSchema, TailLogsRequestSchema } from "../../../src/gen/log/v1/log_pb.js";
 import { encodeEnvelope } from "../../../src/lib/envelope.ts";
-import type { ReadStart, Tail } from "../../../src/types.ts";
+import type { LogCatalog, MultiTail, ReadStart, Tail } from "../../../src/types.ts";
 import { serve } from "../../support/http/serve.ts";
 import { run } from "../../support/log/logs.ts";
 import { MemoryLog } from "../../support/log/memory-log.ts";
@@ -54,6 +54,30 @@ class BusyLog extends MemoryLog {
     };
   }
 
+  /** Shows itself as a tail of several logs. */
+  readonly named: Partial<LogCatalog> = {
+    life: 1,
+    follow: async (): Promise<MultiTail> => {
+      const tail = this.follow(await this.seek({ offset: 0 }));
+      return {
+        life: 1,
+        end: batches,
+        get position() {
+          return { index: tail.position + 1, sent: 0 };
+        },
+        ends: () => [],
+        take() {
+          const slice = tail.take();
+          if (slice === undefined) return undefined;
+          return { log: { id: 1, name: "a" }, slice, index: slice.firstOffset + 1, from: slice.firstOffset };
+        },
+        nextBytes: () => tail.nextBytes?.() ?? 0,
+        ready: () => tail.ready(),
+        [Symbol.dispose]: () => tail[Symbol.dispose](),
+      };
+    },
+  };
+
   #count(): void {
     this.taken++;
     if (this.#inTurn++ === 0) setImmediate(() => (this.#inTurn = 0));
@@ -61,24 +85,32 @@ class BusyLog extends MemoryLog {
   }
 }
 
-const rpc = (method: string) => (body: Buffer) => ({
-  headers: {
-    ":method": "POST",
-    ":path": `/log.v1.Log/${method}`,
-    "content-type": "application/grpc+proto",
-    te: "trailers",
-  },
-  body,
-});
+const consumeAll = encodeEnvelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema)));
+const tailAll = encodeEnvelope(
+  toBinary(TailLogsRequestSchema, create(TailLogsRequestSchema, { prefix: "", fromStart: true })),
+);
+const rpc =
+  (method: string, body: Uint8Array = consumeAll) =>
+  () => ({
+    headers: {
+      ":method": "POST",
+      ":path": `/log.v1.${method}`,
+      "content-type": "application/grpc+proto",
+      te: "trailers",
+    },
+    body,
+  });
 const tail = (accept: string) => () => ({
   headers: { ":method": "GET", ":path": "/tail?from=0", accept },
   body: undefined,
 });
 const doors = {
-  "ConsumeStream on the fast path": { ask: rpc("ConsumeStream"), isFast: true },
-  "ConsumeBatches on the fast path": { ask: rpc("ConsumeBatches"), isFast: true },
-  "ConsumeStream of Connect": { ask: rpc("ConsumeStream"), isFast: false },
-  "ConsumeBatches of Connect": { ask: rpc("ConsumeBatches"), isFast: false },
+  "ConsumeStream on the fast path": { ask: rpc("Log/ConsumeStream"), isFast: true },
+  "ConsumeBatches on the fast path": { ask: rpc("Log/ConsumeBatches"), isFast: true },
+  "ConsumeStream of Connect": { ask: rpc("Log/ConsumeStream"), isFast: false },
+  "ConsumeBatches of Connect": { ask: rpc("Log/ConsumeBatches"), isFast: false },
+  "TailLogs on the fast path": { ask: rpc("Logs/TailLogs", tailAll), isFast: true },
+  "TailLogs of Connect": { ask: rpc("Logs/TailLogs", tailAll), isFast: false },
   "server-sent events": { ask: tail("text/event-stream"), isFast: true },
   "lines of JSON": { ask: tail("application/x-ndjson"), isFast: true },
 };
@@ -88,12 +120,15 @@ for (const [door, { ask, isFast }] of Object.entries(doors)) {
     test(`turn limit of ${door}: ${count} readers that are behind leave time for others`, async () => {
       const log = new BusyLog();
       for (let n = 0; n < batches; n++) await log.append(run(`${n}`));
-      await using served = await serve({ log, ...(isFast ? { fastPath: createFastPath } : {}) });
+      await using served = await serve({
+        log,
+        named: log.named as LogCatalog,
+        ...(isFast ? { fastPath: createFastPath } : {}),
+      });
       const sessions = Array.from({ length: count }, () => connect(served.url));
       try {
-        const body = encodeEnvelope(toBinary(ConsumeRequestSchema, create(ConsumeRequestSchema)));
         for (const session of sessions) {
-          const asked = ask(Buffer.from(body));
+          const asked = ask();
           const request = session.request(asked.headers);
           request.on("error", () => undefined);
           request.on("data", () => undefined);

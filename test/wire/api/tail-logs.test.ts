@@ -26,11 +26,11 @@ async function openNode(open: OpenRpc, options: ServeOptions = {}) {
     append: (name: string, ...values: string[]) =>
       client.produceBatch({ log: name, records: values.map((value) => ({ value: bytes(value) })) }),
     /** The stream with what it has sent so far. */
-    tail(request: Parameters<typeof logs.tailLogs>[0]) {
+    tail(request: Parameters<typeof logs.tailLogs>[0], limits: { timeoutMs?: number } = {}) {
       const stop = new AbortController();
       const responses: TailLogsResponse[] = [];
       const done = (async () => {
-        for await (const response of logs.tailLogs(request, { signal: stop.signal }))
+        for await (const response of logs.tailLogs(request, { signal: stop.signal, ...limits }))
           responses.push(response);
       })().then(
         () => "end",
@@ -135,6 +135,30 @@ inEachProtocol("tails of several logs", (open) => {
     await node.logs.closeLog({ name: "b" });
     assert.equal(await tail.done, "end");
     assert.deepEqual(tail.shown(), ["a 1", "b 2"]);
+  });
+
+  test("a tail that waits sends heartbeats with its place and the ends, and has a deadline", async () => {
+    await using node = await openNode(open, { heartbeatMs: 20 });
+    await node.create("a", "b");
+    await node.append("a", "1", "2");
+    const tail = node.tail({ names: ["a", "b"], fromStart: true });
+    const beats = () => tail.responses.filter(({ heartbeat }) => heartbeat);
+    await until("it sends heartbeats", () => beats().length >= 4);
+    assert.equal(tail.responses[0]?.heartbeat, true);
+    const { endIndex, ends, resume, records } = beats().at(-1)!;
+    assert.deepEqual(
+      ends.map(({ log, nextOffset }) => [log, nextOffset]),
+      [
+        ["a", 2n],
+        ["b", 0n],
+      ],
+    );
+    assert.ok(resume.endsWith(`.${endIndex + 1n}.0`));
+    assert.deepEqual(records, []);
+    assert.equal(tail.responses.filter(({ caughtUp }) => caughtUp).length, 1);
+    tail.stop();
+    const limited = node.tail({ names: ["a"] }, { timeoutMs: 300 });
+    assert.match(await limited.done, /^DeadlineExceeded/);
   });
 
   test("tokens that are wrong, of another life or not kept, and unclear requests, are refused", async () => {

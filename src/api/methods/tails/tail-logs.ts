@@ -1,21 +1,20 @@
 /** The RPC TailLogs: the records of several logs, with a token to resume at in each response. */
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { Logs, TailLogsResponseSchema } from "../../../gen/log/v1/log_pb.js";
+import type { Logs } from "../../../gen/log/v1/log_pb.js";
 import type { Clock } from "../../../lib/time/clock.ts";
 import { RecordCursor, recordContentBytes } from "../../../log/mod.ts";
 import type { MemoryBudget } from "../../../memory/mod.ts";
-import type { MultiTail, TailedBatches, TailedLogName } from "../../../types.ts";
+import type { TailedBatches } from "../../../types.ts";
 import { signalOf } from "../../calls/abort.ts";
 import { callOf, requestContextOf } from "../../calls/call-context.ts";
 import type { Traffic } from "../../calls/traffic.ts";
 import type { LogDirectory } from "../logs/log-directory.ts";
-import { logIdText } from "../logs/log-id.ts";
 import { recordAt } from "../messages.ts";
 import { ReadHold } from "../read-admission.ts";
 import { askedLogs } from "./asked-logs.ts";
 import { MultiRead } from "./multi-read.ts";
 import { resumeToken } from "./resume-token.ts";
+import { deletionOf, markerOf, nameOf, responseBytesMax, type TailLogsMessage } from "./tail-logs-message.ts";
 
 export interface TailLogsOptions {
   readonly clock: Clock;
@@ -25,11 +24,6 @@ export interface TailLogsOptions {
   /** Interval of heartbeats, in milliseconds. */
   readonly heartbeatMs: number;
 }
-
-type Response = MessageInitShape<typeof TailLogsResponseSchema>;
-
-/** Content of the records of one response, in bytes. A larger record is sent alone. */
-const responseBytesMax = 256 * 1024;
 
 export function tailLogs(options: TailLogsOptions): ServiceImpl<typeof Logs>["tailLogs"] {
   const { logs, traffic, clock, memory, heartbeatMs } = options;
@@ -44,7 +38,7 @@ export function tailLogs(options: TailLogsOptions): ServiceImpl<typeof Logs>["ta
     try {
       for (let event = await read.next(); event !== undefined; event = await read.next()) {
         if (typeof event === "string") yield markerOf(event, tail);
-        else if ("deleted" in event) yield { ...nameOf(event.deleted, tail.life), deleted: true };
+        else if ("deleted" in event) yield deletionOf(event, tail.life);
         else {
           for (const { response, bytes } of responsesOf(event, tail.life)) {
             call.bytesOut += bytes;
@@ -64,7 +58,7 @@ export function tailLogs(options: TailLogsOptions): ServiceImpl<typeof Logs>["ta
 function* responsesOf(
   { log, slice, from }: TailedBatches,
   life: number,
-): Generator<{ readonly response: Response; readonly bytes: number }> {
+): Generator<{ readonly response: TailLogsMessage; readonly bytes: number }> {
   const name = nameOf(log, life);
   const cursor = new RecordCursor(slice.frames, from);
   let records: ReturnType<typeof recordAt>[] = [];
@@ -88,18 +82,3 @@ function* responsesOf(
   }
   if (records.length > 0) yield flush();
 }
-
-function markerOf(event: "caught-up" | "heartbeat", tail: MultiTail): Response {
-  const { life, position, end } = tail;
-  return {
-    caughtUp: event === "caught-up",
-    heartbeat: event === "heartbeat",
-    resume: resumeToken({ life, ...position }),
-    endIndex: BigInt(end),
-    ends: tail.ends().map((log) => ({ ...nameOf(log, life), nextOffset: BigInt(log.next) })),
-  };
-}
-
-/** The name of a log, and its id unless it is `default` or the id is not known. */
-const nameOf = ({ id, name }: TailedLogName, life: number): { log: string; logId?: string } =>
-  id === 0 ? { log: name } : { log: name, logId: logIdText(life, id) };

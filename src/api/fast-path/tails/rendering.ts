@@ -2,10 +2,10 @@
  * Encodes a slice as ConsumeResponse messages. What all tails at the end of the log send is encoded once and cached with
  * the slice, so a thousand tails share one buffer.
  */
-import { RecordCursor } from "../../log/mod.ts";
-import type { BatchSlice, Offset } from "../../types.ts";
-import type { ReadLimit } from "../methods/read-limit.ts";
-import { consumeOverheadMax, writeConsumeResponse } from "./response-codec.ts";
+import { RecordCursor } from "../../../log/mod.ts";
+import type { BatchSlice, Offset } from "../../../types.ts";
+import type { ReadLimit } from "../../methods/read-limit.ts";
+import { consumeOverheadMax, writeConsumeResponse } from "../response-codec.ts";
 
 /** Messages in envelopes, and what they carry. */
 export interface Rendering {

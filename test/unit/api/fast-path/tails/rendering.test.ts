@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
-import { render, renderWhole } from "../../../../src/api/fast-path/rendering.ts";
-import { logIdField, logIdTags, noField } from "../../../../src/api/fast-path/response-codec.ts";
-import { noLimits, ReadLimit } from "../../../../src/api/methods/read-limit.ts";
-import { ConsumeResponseSchema } from "../../../../src/gen/log/v1/log_pb.js";
-import { encodeRun } from "../../../../src/log/mod.ts";
-import type { BatchSlice } from "../../../../src/types.ts";
-import { envelopesOf } from "../../../support/http/fast-path-servers.ts";
-import { MemoryLog } from "../../../support/log/memory-log.ts";
+import { logIdField, logIdTags, noField } from "../../../../../src/api/fast-path/response-codec.ts";
+import { render, renderWhole } from "../../../../../src/api/fast-path/tails/rendering.ts";
+import { noLimits, ReadLimit } from "../../../../../src/api/methods/read-limit.ts";
+import { ConsumeResponseSchema } from "../../../../../src/gen/log/v1/log_pb.js";
+import { encodeRun } from "../../../../../src/log/mod.ts";
+import type { BatchSlice } from "../../../../../src/types.ts";
+import { envelopesOf } from "../../../../support/http/fast-path-servers.ts";
+import { MemoryLog } from "../../../../support/log/memory-log.ts";
 
 /** A slice of five records at the offsets 3 … 7. */
 async function sliceOf(): Promise<BatchSlice> {
