@@ -15,6 +15,7 @@ import type { LogRow } from "../state/log-row.ts";
 import type { StateCheckpoint, StoredConfiguration } from "../state/log-state.ts";
 import { batchesPerProducerMax, type ProducerRow } from "../state/produced-batch.ts";
 import { decodeHead, decodeRow, emptyHead, type TableHead } from "../state/row-codec.ts";
+import { SeenNames } from "./seen-names.ts";
 
 /** More than the rows of all ids with the longest names take in practice. */
 const baseBytesMax = 2 ** 36;
@@ -93,12 +94,16 @@ export function* checkStartRows({ end, checkpoint, rows }: LogStart): Generator<
   // Segments that name no log may have been removed after the base was written.
   demand(found.index < end.index || (found.index === end.index && found.crc === end.crc), "rows");
   demand(found.head.nextId === nextId && found.head.size === size, "rows");
-  const names = new Set<string>();
+  const names = new SeenNames();
   for (const block of base.blocks()) {
     for (const stored of block) {
-      const row = decodeRow(stored);
-      demand(row.id < nextId && !names.has(row.name), "log name");
-      names.add(row.name);
+      const { id, name } = decodeRow(stored);
+      demand(id > 0 && id < nextId, "log id");
+      for (const other of names.add(name, id)) {
+        demand(base.row(other)?.name !== name, "log name");
+        // It may have read a block.
+        yield;
+      }
     }
     yield;
   }

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { checkLogStart, type LogStart, rowsOfStart } from "../../../../src/log/mod.ts";
+import { sourceOf } from "../../../../src/log/rows/base-files.ts";
 import type { LogRow } from "../../../../src/log/state/log-row.ts";
-import type { BaseSource } from "../../../../src/rows/mod.ts";
+import { type BaseSource, mergeBase, readBase } from "../../../../src/rows/mod.ts";
 import { compact, run, simMachine } from "../../../support/log/logs.ts";
 
 /** The start of a log of which segments with named logs were removed. */
@@ -75,4 +76,21 @@ test("rows with any byte changed, cut off at any place, or of another start are 
     assert.ok(refused({ ...start, checkpoint: { ...start.checkpoint, logs: other } }));
   const { rows: _, ...without } = start;
   assert.ok(refused(without));
+});
+
+test("rows of which two have one name are refused", async () => {
+  const start = await startWithRows();
+  const machine = simMachine("same name");
+  const path = "/base.rows";
+  const base = readBase(sourceOf(start.rows)!);
+  const rows = [...base.blocks()].flat();
+  const [first, second] = rows;
+  for (const name of [second!.name, first!.name]) {
+    const changes = rows.map((row) => ({ id: row.id, row: row === second ? { ...row, name } : row }));
+    for (const _ of mergeBase(machine.disk, undefined, path, changes, base.head));
+    assert.equal(
+      refused({ ...start, rows: Uint8Array.from(machine.disk.contents(path)) }),
+      name === first!.name,
+    );
+  }
 });
