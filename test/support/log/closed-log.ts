@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { Fault } from "../../../src/fault.ts";
 import { frameBytes, type LogDirectory } from "../../../src/log/mod.ts";
+import type { RowDatabase } from "../../../src/rows/mod.ts";
 import { MemoryRowStore } from "../rows/memory-row-store.ts";
 import { allValues, run, type SimMachine, simDirectory, simMachine, valueAt } from "./logs.ts";
 
@@ -20,13 +21,18 @@ export const withFewRows = (machine: SimMachine, rowsMax: number, used: () => vo
   ...directoryOf(machine),
   scratch: () => {
     const store = new MemoryRowStore(machine.disk);
+    let created: RowDatabase | undefined;
     return {
       create: (from) => {
         used();
-        return store.buildNow({ directoryId: new Uint8Array(16), generation: 1 }, from);
+        created = store.buildNow({ directoryId: new Uint8Array(16), generation: 1 }, from);
+        return created;
       },
       rowsMax,
-      remove: () => store.remove(1),
+      remove: () => {
+        void created?.close();
+        store.remove(1);
+      },
     };
   },
 });

@@ -183,7 +183,8 @@ class MemoryRows implements RowDatabase {
   readonly #check: () => void;
   #content: Content;
   #names: { readonly names: readonly string[]; readonly ids: ReadonlyMap<string, number> } | undefined;
-  #writes: Promise<unknown> = Promise.resolve();
+  /** Undefined before the first write. */
+  #writes: Promise<unknown> | undefined;
 
   constructor(content: Content, parts: MemoryRowsParts) {
     this.#content = content;
@@ -232,7 +233,7 @@ class MemoryRows implements RowDatabase {
   }
 
   write(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): Promise<void> {
-    const done = this.#writes.then(() => this.#write(changes, head));
+    const done = (this.#writes ?? Promise.resolve()).then(() => this.#write(changes, head));
     this.#writes = done.catch(() => {});
     return done;
   }
@@ -261,7 +262,8 @@ class MemoryRows implements RowDatabase {
   }
 
   async close(): Promise<void> {
-    await this.#writes;
+    // The offline commands close a database that they did not write, and go on at once.
+    if (this.#writes !== undefined) await this.#writes;
     this.#parts.closed();
   }
 
