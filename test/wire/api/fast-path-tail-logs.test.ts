@@ -275,7 +275,7 @@ test("the permission for each log decides what a prefix shows", async () => {
     isAuthenticated: () => true,
     onReload: () => () => undefined,
     allowedActions: () => [],
-    mayOnSome: () => true,
+    authorizeSome: () => undefined,
     patternsOf: () => ["a/*"],
   };
   const servers = await openBoth({ access });
