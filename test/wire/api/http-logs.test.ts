@@ -102,8 +102,10 @@ test("GET describes a log with an ETag, and HEAD has its extent in headers", asy
     owner: "local",
   });
   assert.ok(Number(bytes) > 5 && Number(created_ms) > 0 && Number(last_timestamp_ms) >= Number(created_ms));
-  assert.deepEqual([found.headers["etag"], found.headers["vary"]], [`"${version}"`, "Accept"]);
-  const same = await node.ask("GET", "/logs/orders", undefined, { "if-none-match": `"${version}"` });
+  assert.deepEqual([found.headers["etag"], found.headers["vary"]], [`"${log_id}.${version}"`, "Accept"]);
+  const same = await node.ask("GET", "/logs/orders", undefined, {
+    "if-none-match": `"${log_id}.${version}"`,
+  });
   assert.deepEqual([same.status, same.text], [304, ""]);
 
   const head = await node.ask("HEAD", "/logs/orders");
@@ -111,7 +113,7 @@ test("GET describes a log with an ETag, and HEAD has its extent in headers", asy
   assert.deepEqual([head.status, head.text], [200, ""]);
   assert.deepEqual(
     [headers["tailrace-lowest"], headers["tailrace-next"], headers["tailrace-log-id"], headers["etag"]],
-    ["0", "1", log_id, `"${version}"`],
+    ["0", "1", log_id, `"${log_id}.${version}"`],
   );
   assert.deepEqual([(await node.ask("HEAD", "/logs/none")).status], [404]);
 });
@@ -128,6 +130,19 @@ test("PATCH changes settings, null removes one, and If-Match must name the versi
   const stale = await node.ask("PATCH", "/logs/a", '{"max_bytes":1}', { "if-match": '"1"' });
   assert.deepEqual([stale.status, stale.json["reason"]], [412, "VERSION_MISMATCH"]);
   assert.equal((await node.ask("DELETE", "/logs/a", undefined, { "if-match": '"1"' })).status, 412);
+  const [life, rest = ""] = etag.slice(1).split("-");
+  for (const [tag, reason] of [
+    [`"${Number(life) === 1 ? 2 : 1}-${rest}`, "ANOTHER_LIFE"],
+    [`"${life}-9${rest}`, "ANOTHER_LOG"],
+  ] as const)
+    for (const method of ["PATCH", "DELETE"]) {
+      const other = await node.ask(method, "/logs/a", method === "PATCH" ? "{}" : undefined, {
+        "if-match": tag,
+      });
+      assert.deepEqual([other.status, other.json["reason"], other.json["written"]], [412, reason, "no"], tag);
+    }
+  const both = await node.ask("DELETE", "/logs/a?log_id=1-9", undefined, { "if-match": etag });
+  assert.equal(both.status, 400, both.text);
   assert.equal((await node.ask("PATCH", "/logs/a", '{"max_bytes":99}', { "if-match": "a" })).status, 400);
   assert.equal((await node.ask("PATCH", "/logs/a", '{"max_bytes":99}', { "if-match": etag })).status, 200);
   assert.equal((await node.ask("PATCH", "/logs/a", '{"max_bytes":9}', { "if-match": etag })).status, 412);

@@ -77,6 +77,22 @@ test("a log is created, changed, listed, closed and deleted", async () => {
   assert.match(gone.err, /^tailrace logs delete: there is no log "grain"/);
 });
 
+test("an update, a close and a delete state the id of the log", async (t) => {
+  const made = await json(["logs", "create", "stated"]);
+  const change = t.mock.method(node.node.replica.log.named, "change");
+  await json(["logs", "update", "stated", "--ttl", "1h"]);
+  await json(["logs", "close", "stated"]);
+  await json(["logs", "delete", "stated", "--yes"]);
+  const stated = change.mock.calls.map(({ arguments: [asked] }) => {
+    const { life, id } = asked.kind === "create" ? {} : asked.log;
+    return [asked.kind, `${life}-${id}`];
+  });
+  assert.deepEqual(
+    stated,
+    ["update", "close", "delete"].map((kind) => [kind, made["log_id"]]),
+  );
+});
+
 test("produce, consume, describe and trim use the log of --log, and default stays as it is", async () => {
   await json(["logs", "create", "orders"]);
   const orders = ["--log", "orders"];

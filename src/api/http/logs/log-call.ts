@@ -11,7 +11,7 @@ import type { AppendContext } from "../../methods/append.ts";
 import type { LogDirectory, LogInRequest } from "../../methods/logs/log-directory.ts";
 import { defaultLog } from "../../methods/logs/log-name.ts";
 import { callMetaOf } from "../call-meta.ts";
-import { type Exchange, quoted, type ResponseHeaders } from "../exchange/exchange.ts";
+import { type Exchange, headerOf, quoted, type ResponseHeaders } from "../exchange/exchange.ts";
 import { abortSignalOf, leaderLocation, responseMsDefault } from "../http-produce-consume.ts";
 import type { TailOptions } from "../http-tail.ts";
 
@@ -66,9 +66,11 @@ export const freshnessOf = ({ call, signal }: BegunCall): Freshness => ({
   ...(call.deadlineMs === undefined ? {} : { deadlineMs: call.deadlineMs }),
 });
 
-/** What is behind a refusal of If-Match, or of If-None-Match: *. */
-const versionMismatch = "VERSION_MISMATCH";
+/** The reasons of a refusal of If-None-Match: *, and of If-Match. */
 export const logExists = "LOG_EXISTS";
+const conditionReasons: readonly unknown[] = ["VERSION_MISMATCH", logExists];
+/** So is this one if the request has If-Match, which states the id of a log. */
+const identityReasons: readonly unknown[] = ["ANOTHER_LOG", "ANOTHER_LIFE"];
 
 /**
  * Serves one request: begins the call, reads its body, does the work and sends its response or its fault. The body is read
@@ -95,7 +97,7 @@ export async function answer<Body>(
     calls.endCall(call);
   } catch (reason) {
     if (call !== undefined) calls.endCall(call, reason);
-    const { status, headers, body } = errorOf(reason, leaderLocation(exchange, client, reason));
+    const { status, headers, body } = errorOf(exchange, reason, leaderLocation(exchange, client, reason));
     exchange.send(status, headers, body);
   }
 }
@@ -103,10 +105,17 @@ export async function answer<Body>(
 export const noBody = (): Promise<undefined> => Promise.resolve(undefined);
 
 /** Returns the error response. The refusal of a condition of the request is 412. */
-function errorOf(reason: unknown, location: string | undefined): HttpError {
+function errorOf(
+  exchange: Pick<Exchange, "headers">,
+  reason: unknown,
+  location: string | undefined,
+): HttpError {
   const error = httpErrorOf(reason, location);
   const why = reason instanceof Fault ? reason.facts.reason : undefined;
-  return why === versionMismatch || why === logExists ? { ...error, status: 412 } : error;
+  const isCondition =
+    conditionReasons.includes(why) ||
+    (headerOf(exchange, "if-match") !== undefined && identityReasons.includes(why));
+  return isCondition ? { ...error, status: 412 } : error;
 }
 
 /** Answers a request whose name of a log is not one. */

@@ -3,7 +3,7 @@ import { Fault } from "../../../fault.ts";
 import { assert } from "../../../lib/assert.ts";
 import { settingKeys } from "../../../lib/named-log-settings.ts";
 import { settingDifferences } from "../../../log/mod.ts";
-import type { ChangedLog, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../../types.ts";
+import type { ChangedLog, LogChange, LogInfo, LogRef, NamedLogSettings, RaftIndex } from "../../../types.ts";
 import { unlessAborted } from "../../calls/abort.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
 import { forwardHeader } from "../../calls/request-headers.ts";
@@ -12,7 +12,7 @@ import { defaultLog } from "../../methods/logs/log-name.ts";
 import { headerOf } from "../exchange/exchange.ts";
 import { readBody } from "../exchange/read-body.ts";
 import { rejectEncoding } from "../http-produce-consume.ts";
-import { rejectConditions, requiredVersion, tagOfLog } from "./entity-tags.ts";
+import { rejectConditions, requiredLog, tagOfLog } from "./entity-tags.ts";
 import {
   answer,
   type BegunCall,
@@ -67,7 +67,7 @@ export function patchLog(request: OneLogRequest): Promise<void> {
       if (name === defaultLog)
         throw forDefault("is not closed and has no settings of its own, the flags of the nodes set them");
       const asked = logChangeOf(body);
-      const wanted = { ...asked, log: refOf(request, begun), ...condition(request) };
+      const wanted = { ...asked, ...refOf(request, begun) };
       const { log } = await change(request, begun, wanted);
       return identity(log!, 200, asked.kind === "close" ? { closed: true } : {});
     },
@@ -80,8 +80,7 @@ export function deleteLog(request: OneLogRequest): Promise<void> {
   return answer(request, logRoutePermissions.delete, name, noBody, async (begun) => {
     checkParams(request.params, ["log_id"]);
     if (name === defaultLog) throw forDefault("cannot be deleted");
-    const log = refOf(request, begun);
-    await change(request, begun, { kind: "delete", log, ...condition(request) });
+    await change(request, begun, { kind: "delete", ...refOf(request, begun) });
     return { status: 204, headers: { "cache-control": "no-store" } };
   });
 }
@@ -102,11 +101,29 @@ function change(
   return unlessAborted(work, begun.signal, "unknown");
 }
 
-/** The log to change. @throws Fault "failed-precondition" for an id of another life of the cluster */
-function refOf(request: OneLogRequest, { call }: BegunCall): LogRef {
-  const ref = request.options.logs.refFor(call, logOf(request));
-  assert(ref !== undefined, "the log default is not changed");
-  return ref;
+/**
+ * The log to change, and the version that If-Match requires of it. The ETag states the id too.
+ * @throws Fault "failed-precondition" for an id of another life of the cluster, or an ETag that no log has; "bad-request" for
+ *   an ETag of another log than log_id
+ */
+function refOf(
+  request: OneLogRequest,
+  { call }: BegunCall,
+): { readonly log: LogRef; readonly version?: RaftIndex } {
+  const { exchange, name, params } = request;
+  const log = request.options.logs.refFor(call, logOf(request));
+  assert(log !== undefined, "the log default is not changed");
+  rejectConditions(exchange, ["If-None-Match"], "a change or a deletion of a log takes If-Match");
+  const required = requiredLog(headerOf(exchange, "if-match"));
+  if (required === undefined) return { log };
+  const { life, id, version } = required;
+  if (params.has("log_id") && (log.life !== life || log.id !== id)) {
+    throw new Fault("bad-request", {
+      message: "If-Match is the ETag of another log than log_id states",
+      facts: { field: "If-Match" },
+    });
+  }
+  return { log: { name, life, id }, version };
 }
 
 /** The log that was there before a PUT, if it has the settings that the PUT states. @throws Fault "already-exists" otherwise */
@@ -137,13 +154,6 @@ function requiresNew({ exchange }: OneLogRequest): boolean {
     message: "If-None-Match of a PUT must be *",
     facts: { field: "If-None-Match" },
   });
-}
-
-/** The version that If-Match requires, as a part of a change. */
-function condition({ exchange }: OneLogRequest): Pick<Extract<LogChange, { kind: "update" }>, "version"> {
-  rejectConditions(exchange, ["If-None-Match"], "a change or a deletion of a log takes If-Match");
-  const version = requiredVersion(headerOf(exchange, "if-match"));
-  return version === undefined ? {} : { version };
 }
 
 const existing = (name: string, mustBeNew: boolean, why = ": If-None-Match requires a new one"): Fault =>

@@ -1,5 +1,6 @@
 /** `tailrace logs list|create|update|close|delete`: the named logs of a cluster. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { TailraceClient } from "../../../client/mod.ts";
 import { type LogInfo, LogInfoSchema } from "../../../gen/log/v1/log_pb.js";
 import { checkTerminal, confirmed } from "../../confirm.ts";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
@@ -146,14 +147,18 @@ async function update(given: string, flags: UpdateFlags): Promise<undefined> {
   if (paths.length === 0)
     throw usageFault(`no setting is given: ${settingNames.map((known) => `--${known}`).join(", ")}, --unset`);
   using client = await connect(flags);
-  const { log } = await client.rpc.logs.updateLog({ name, settings: stated, updateMask: { paths } });
+  const { log } = await client.rpc.logs.updateLog({
+    ...(await statedLog(client, name)),
+    settings: stated,
+    updateMask: { paths },
+  });
   await printLog(log);
 }
 
 async function close(given: string, flags: ConnectFlags): Promise<undefined> {
   const name = namedLog(given);
   using client = await connect(flags);
-  const { log } = await client.rpc.logs.closeLog({ name });
+  const { log } = await client.rpc.logs.closeLog(await statedLog(client, name));
   await printLog(log);
 }
 
@@ -161,7 +166,7 @@ async function close(given: string, flags: ConnectFlags): Promise<undefined> {
 async function remove(given: string, flags: DeleteFlags): Promise<number> {
   const name = namedLog(given);
   using client = await connect(flags);
-  if (flags.yes === true) await client.rpc.logs.deleteLog({ name });
+  if (flags.yes === true) await client.rpc.logs.deleteLog(await statedLog(client, name));
   else {
     checkTerminal();
     const { id, lowest, next, bytes } = await client.logs.get(name);
@@ -174,6 +179,18 @@ async function remove(given: string, flags: DeleteFlags): Promise<number> {
   }
   await print(jsonLine({ deleted: name }));
   return exitStatus.done;
+}
+
+/**
+ * The log as a request states it: with the id that the name has now. A subject that may not describe the log states none.
+ * @throws Fault "not-found"
+ */
+async function statedLog(
+  client: Pick<TailraceClient, "log">,
+  name: string,
+): Promise<{ readonly name: string; readonly logId?: string }> {
+  const { logId } = await client.log(name).pinned();
+  return logId === undefined ? { name } : { name, logId };
 }
 
 async function printLog(log: LogInfo | undefined, more: Record<string, unknown> = {}): Promise<void> {
