@@ -33,7 +33,7 @@ import { proposal } from "../../raft/mod.ts";
 import type { Appended, AppendOptions, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import { LogAdmission } from "../logs/log-admission.ts";
 import { LogQuotas, type QuotaLimits } from "../logs/log-quotas.ts";
-import { noSuchLog, type PresentTime } from "../logs/log-refusals.ts";
+import { noSuchLog, offsetMismatch, type PresentTime, roomAgain } from "../logs/log-refusals.ts";
 import { LogTurns } from "../logs/log-turns.ts";
 import type { LogTime } from "../time/log-time.ts";
 import { AppendDeadlines } from "./append-deadlines.ts";
@@ -127,6 +127,7 @@ export class Appender {
     let row: LogRow | undefined;
     let stamp = producer;
     let isOfProducer = false;
+    let quotaRefusal: (() => Fault | undefined) | undefined;
     try {
       row = log === undefined ? undefined : this.admission.rowOf(log);
       if (producer !== undefined) {
@@ -140,9 +141,11 @@ export class Appender {
         const { id } = row;
         const needed = run.bytes.length + headBytes(stamp);
         this.admission.checkRun(row, run, needed, () => this.#unstagedBytes(id));
+        quotaRefusal = this.admission.quotas.refusedAppend(row, needed);
         this.admission.quotas.checkAppend(row, needed);
       }
     } catch (refusal) {
+      if (quotaRefusal !== undefined) return this.refuseByQuota(quotaRefusal);
       // What is staged and queued counts for the row, and may still fail: then the log has room, or is another one.
       return this.#refuse(isOfProducer ? undefined : this.#lastGroup(row?.id), () => refusal);
     }
@@ -193,6 +196,12 @@ export class Appender {
    */
   refuse(refusal: () => unknown): Promise<never> {
     return this.#refuse(this.#lastGroup(), refusal);
+  }
+
+  /** Does the same once all that a quota counted is settled. `refusal` decides again, with what is committed then. */
+  async refuseByQuota(refusal: () => Fault | undefined): Promise<never> {
+    await this.admission.quotas.settled();
+    return this.refuse(() => refusal() ?? roomAgain());
   }
 
   /** Resolves under the same conditions, for an answer that changes nothing. */
@@ -388,10 +397,3 @@ export class Appender {
 export type CommandTarget = Pick<LogRow, "id" | "name">;
 
 const ownerOf = ({ log, subject }: AppendOptions): ShareOwner => ({ log: log?.name, subject: subject ?? "" });
-
-function offsetMismatch(expected: Offset, next: Offset): Fault {
-  return new Fault("offset-mismatch", {
-    message: `expected the log to end at ${expected}, it ends at ${next}`,
-    facts: { expected, next },
-  });
-}

@@ -22,13 +22,28 @@ import {
 } from "../../log/mod.ts";
 import type { LogId, LogRef, NamedLogSettings, Offset, RaftIndex, SettingsChange } from "../../types.ts";
 import type { Appender, CommandTarget } from "../append/appender.ts";
-import { alreadyExists, noSuchLog, oldMembers, pastExpiry, versionMismatch } from "./log-refusals.ts";
+import {
+  alreadyExists,
+  noIdsLeft,
+  noSuchLog,
+  oldMembers,
+  pastExpiry,
+  versionMismatch,
+} from "./log-refusals.ts";
 
 export interface LogAdminPorts {
   readonly table: () => LogTable;
   readonly appender: Pick<
     Appender,
-    "admission" | "disk" | "turns" | "command" | "namedCommand" | "refuse" | "confirmed" | "presentTime"
+    | "admission"
+    | "disk"
+    | "turns"
+    | "command"
+    | "namedCommand"
+    | "refuse"
+    | "refuseByQuota"
+    | "confirmed"
+    | "presentTime"
   >;
   /** The members that do not have this level, or are not connected. The level is not raised while there are any. */
   readonly membersWithout: (level: number) => readonly string[];
@@ -82,10 +97,11 @@ export class LogAdmin {
       const { quotas } = appender.admission;
       try {
         quotas.checkCreate(owner);
-      } catch (refusal) {
-        return appender.refuse(() => refusal);
+      } catch {
+        return appender.refuseByQuota(() => quotas.refusedCreate(owner));
       }
       const id = this.#nextId();
+      if (id === undefined) return appender.refuse(noIdsLeft);
       const ended = quotas.creates(owner);
       try {
         const create = { name, settings, ...(owner === undefined ? {} : { owner }) };
@@ -216,9 +232,10 @@ export class LogAdmin {
     return row;
   }
 
-  #nextId(): LogId {
+  /** Undefined: the cluster has given all ids. */
+  #nextId(): LogId | undefined {
     const id = Math.max(this.#ports.table().nextId, this.#givenId + 1);
-    if (id > idMax) throw new Fault("failed-precondition", { message: "the cluster has no log ids left" });
+    if (id > idMax) return undefined;
     this.#givenId = id;
     return id;
   }

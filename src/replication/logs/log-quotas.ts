@@ -5,10 +5,13 @@
  * What is committed is counted in the table of the rows (LogTable), so it is the same on every node and after a restart.
  * Creates and appends that are under way are counted here: only the leader has any. So is the minute, which starts again on
  * a new leader. A quota that is lowered refuses what comes next, and takes nothing away.
+ *
+ * What is under way can still fail. So a refusal waits for it (settled()), and is decided again with what is committed then.
  */
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { LogRow, LogTable, QueuedGroup } from "../../log/mod.ts";
+import { UnderWay } from "./under-way.ts";
 
 /** The limits. One that is absent or 0 does not exist, but for `logsMax`. */
 export interface QuotaLimits {
@@ -34,6 +37,11 @@ const minutesKept = 1_024;
 /** What a refusal was about: all logs, or of one subject its logs, their bytes or its creates in a minute. */
 export type QuotaName = "logs" | "subject-logs" | "subject-bytes" | "subject-creates";
 
+interface QuotaRefusal {
+  readonly quota: QuotaName;
+  readonly fault: Fault;
+}
+
 interface Minute {
   readonly sinceMs: number;
   readonly creates: number;
@@ -57,6 +65,7 @@ export class LogQuotas {
   /** Bytes of appends that are under way, by the subject that created their log. */
   readonly #appending = new Map<string, number>();
   readonly #minutes = new Map<string, Minute>();
+  readonly #underWay = new UnderWay();
 
   constructor(
     table: () => Pick<LogTable, "size" | "usageOf">,
@@ -79,22 +88,42 @@ export class LogQuotas {
    * @throws Fault "quota-exceeded"; "overloaded" for too many creates in a minute
    */
   checkCreate(subject: string | undefined): void {
-    const { subjectLogsMax = 0, subjectCreatesPerMinute = 0 } = this.#limits;
     const logs = this.#table().size + this.#creating;
-    if (logs >= this.logsMax) throw this.#refuse("logs", tooManyLogs(logs, this.logsMax));
     const limited = this.#limited(subject);
-    if (limited === undefined) return;
-    const own = this.#table().usageOf(limited).logs + (this.#creatingBy.get(limited) ?? 0);
+    const ofSubject = limited === undefined ? 0 : (this.#creatingBy.get(limited) ?? 0);
+    const found = this.#createRefusal(limited, logs, ofSubject);
+    if (found === undefined) return;
+    this.refused[found.quota]++;
+    throw found.fault;
+  }
+
+  /** Why a log more is refused by what is committed, if so. For a create that checkCreate() has refused, after settled(). */
+  refusedCreate(subject: string | undefined): Fault | undefined {
+    return this.#createRefusal(this.#limited(subject), this.#table().size, 0)?.fault;
+  }
+
+  /** Resolves once all creates and appends that are under way now have ended. */
+  settled(): Promise<void> {
+    return this.#underWay.settled();
+  }
+
+  #createRefusal(limited: string | undefined, logs: number, ofSubject: number): QuotaRefusal | undefined {
+    const { subjectLogsMax = 0, subjectCreatesPerMinute = 0 } = this.#limits;
+    if (logs >= this.logsMax) return { quota: "logs", fault: tooManyLogs(logs, this.logsMax) };
+    if (limited === undefined) return undefined;
+    const own = this.#table().usageOf(limited).logs + ofSubject;
     if (subjectLogsMax > 0 && own >= subjectLogsMax)
-      throw this.#refuse("subject-logs", tooManyOwnLogs(limited, own, subjectLogsMax));
+      return { quota: "subject-logs", fault: tooManyOwnLogs(limited, own, subjectLogsMax) };
     const created = this.#minuteOf(limited).creates;
     if (subjectCreatesPerMinute > 0 && created >= subjectCreatesPerMinute)
-      throw this.#refuse("subject-creates", tooFast(limited, created, subjectCreatesPerMinute));
+      return { quota: "subject-creates", fault: tooFast(limited, created, subjectCreatesPerMinute) };
+    return undefined;
   }
 
   /** A create begins. Returns the function that ends it, once its log is in the table or it has failed. */
   creates(subject: string | undefined): () => void {
     this.#creating++;
+    const ended = this.#underWay.began();
     const limited = this.#limited(subject);
     if (limited !== undefined) {
       add(this.#creatingBy, limited, 1);
@@ -103,6 +132,7 @@ export class LogQuotas {
     return () => {
       this.#creating--;
       if (limited !== undefined) add(this.#creatingBy, limited, -1);
+      ended();
     };
   }
 
@@ -116,7 +146,23 @@ export class LogQuotas {
     const limited = this.#limited(owner);
     if (limited === undefined) return;
     const found = this.#table().usageOf(limited).bytes + (this.#appending.get(limited) ?? 0);
-    if (found + bytes > limit) throw this.#refuse("subject-bytes", tooManyBytes(name, limited, found, limit));
+    if (found + bytes <= limit) return;
+    this.refused["subject-bytes"]++;
+    throw tooManyBytes(name, limited, found, limit);
+  }
+
+  /**
+   * Returns the function that says why an append is refused by what is committed, if so. For one that checkAppend() has
+   * refused, after settled().
+   */
+  refusedAppend({ name, owner }: Pick<LogRow, "name" | "owner">, bytes: number): () => Fault | undefined {
+    return () => {
+      const limit = this.#limits.subjectLogBytesMax ?? 0;
+      const limited = this.#limited(owner);
+      if (limit === 0 || limited === undefined) return undefined;
+      const found = this.#table().usageOf(limited).bytes;
+      return found + bytes > limit ? tooManyBytes(name, limited, found, limit) : undefined;
+    };
   }
 
   /** An append was accepted. Its bytes count until its group is in the table or has failed. */
@@ -125,12 +171,11 @@ export class LogQuotas {
     const limited = this.#limited(owner);
     if (limited === undefined) return;
     add(this.#appending, limited, bytes);
-    group.barriers.push(() => add(this.#appending, limited, -bytes));
-  }
-
-  #refuse(quota: QuotaName, fault: Fault): Fault {
-    this.refused[quota]++;
-    return fault;
+    const ended = this.#underWay.began();
+    group.barriers.push(() => {
+      add(this.#appending, limited, -bytes);
+      ended();
+    });
   }
 
   #limited(subject: string | undefined): string | undefined {

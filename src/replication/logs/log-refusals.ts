@@ -1,7 +1,7 @@
 /** The refusals of requests about named logs: what was expected, what was found, and what to do. */
 import { Fault } from "../../fault.ts";
 import { createCommand, type LogRow, settingDifferences, updateCommand } from "../../log/mod.ts";
-import type { NamedLogSettings, RaftIndex } from "../../types.ts";
+import type { NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
 
 export const noSuchLog = (name: string): Fault =>
   new Fault("not-found", {
@@ -79,4 +79,21 @@ export const oldMembers = (names: readonly string[]): Fault =>
   new Fault("failed-precondition", {
     message: `named logs need a newer version on every node, these have not said that they have it: ${names.join(", ")}`,
     facts: { reason: "OLD_MEMBERS", members: names.join(" ") },
+  });
+
+/** A quota was used up by what was under way, and that has failed, or something was deleted since. */
+export const roomAgain = (): Fault =>
+  new Fault("unavailable", { message: "a quota was used up by changes that were not written. Try again" });
+
+/** All ids were given since the cluster began this life. Names of logs that are there go on. */
+export const noIdsLeft = (): Fault =>
+  new Fault("failed-precondition", {
+    message: "the cluster has no log ids left: no log can be created any more",
+    facts: { reason: "NO_LOG_IDS_LEFT" },
+  });
+
+export const offsetMismatch = (expected: Offset, next: Offset): Fault =>
+  new Fault("offset-mismatch", {
+    message: `expected the log to end at ${expected}, it ends at ${next}`,
+    facts: { expected, next },
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
+import { SyncPolicy } from "../../../../src/log/mod.ts";
 import { LogQuotas, logsMost, type QuotaLimits } from "../../../../src/replication/logs/log-quotas.ts";
 import { observeLogs } from "../../../../src/replication/logs/observe-logs.ts";
 import { Instruments } from "../../../../src/telemetry/instruments.ts";
@@ -143,8 +144,8 @@ test("the bytes of a subject's logs are limited over all of them, those that are
 });
 
 /** A log of one node with quotas, and how its changes and appends end. */
-async function opened(quotas: QuotaLimits, machine = simMachine("quotas")) {
-  const log = await machine.open({}, { quotas });
+async function opened(quotas: QuotaLimits, machine = simMachine("quotas"), syncPolicy?: SyncPolicy) {
+  const log = await machine.open({}, { quotas, ...(syncPolicy === undefined ? {} : { syncPolicy }) });
   const kindOf = (fault: unknown): unknown =>
     fault instanceof Fault ? (fault.facts.reason ?? fault.kind) : fault;
   const change = (given: LogChange, subject?: string) =>
@@ -170,6 +171,67 @@ test("creates at the same time do not exceed a quota, and a delete makes room", 
   assert.deepEqual(more, ["created", "created", "created", "TOO_MANY_LOGS"]);
   await drop("a");
   assert.equal(await create("g", "ann"), "created");
+});
+
+/** Creates and appends that wait for the disk, which `release` lets go on. */
+async function held(name: string, quotas: QuotaLimits) {
+  let waiting: Promise<void> | undefined;
+  const machine = simMachine(name, { delay: () => waiting ?? Promise.resolve() });
+  const log = await opened(quotas, machine, new SyncPolicy(false));
+  const { promise, resolve: release } = Promise.withResolvers<void>();
+  const hold = (): void => {
+    waiting = promise;
+  };
+  return { ...log, hold, release };
+}
+
+const turns = async (count = 20): Promise<void> => {
+  for (let at = 0; at < count; at++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+for (const end of ["written", "lost"] as const)
+  test(`a quota that is used up by what is queued: it refuses only once that is written (${end})`, async () => {
+    const { log, create, append, hold, release } = await held(`held ${end}`, {
+      logsMax: 5,
+      subjectLogBytesMax: 2_000,
+    });
+    for (const name of ["a", "b", "c"]) assert.equal(await create(name, "ann"), "created");
+    hold();
+    const done: unknown[] = [];
+    // The first ones are in flight, the next ones are queued, and the last ones do not fit beside these.
+    const first = [create("d"), append("a", "x".repeat(900))];
+    await turns();
+    const asked = [
+      ...first,
+      create("e"),
+      append("b", "x".repeat(900)),
+      create("f"),
+      append("c", "x".repeat(900)),
+    ];
+    for (const one of asked) void one.then((outcome) => done.push(outcome));
+    await turns();
+    assert.deepEqual(done, [], "nothing is certain while the disk writes");
+    const closed = end === "lost" ? log.close() : undefined;
+    release();
+    await closed;
+    const found = await Promise.all(asked);
+    const [, , , , logs, bytes] = found;
+    const refused =
+      end === "lost" ? ["unavailable", "unavailable"] : ["TOO_MANY_LOGS", "TOO_MANY_BYTES_OF_SUBJECT"];
+    assert.deepEqual([logs, bytes], refused, String(found));
+  });
+
+test("a create that a quota refused is decided again with what is committed", () => {
+  const { quotas } = quotasOf({ logsMax: 2, subjectLogBytesMax: 100 }, { ann: [50] });
+  const ended = quotas.creates("ann");
+  const barriers: ((fault: Fault | undefined) => void)[] = [];
+  quotas.appends({ owner: "ann" }, 40, { barriers });
+  const a = { name: "a", owner: "ann" };
+  assert.ok(refusal(() => quotas.checkCreate("bob")) && refusal(() => quotas.checkAppend(a, 30)));
+  assert.deepEqual([quotas.refusedCreate("bob"), quotas.refusedAppend(a, 30)()], [undefined, undefined]);
+  assert.equal(quotas.refusedAppend(a, 51)()?.facts["found"], 50);
+  ended();
+  for (const barrier of barriers) barrier(undefined);
 });
 
 test("the counts are the same after a restart, from a checkpoint and from the log", async () => {
