@@ -75,10 +75,8 @@ export class FairShares {
     const own = share?.own ?? unused;
     const { bytesMax, countMax, bySubject = true } = this.#limits;
     const parts = bySubject ? 2 : 1;
-    return (
-      fits(all.bytes, log.bytes, subject.bytes, own.bytes, bytes, bytesMax, parts) &&
-      fits(all.count, log.count, subject.count, own.count, 1, countMax, parts)
-    );
+    const uses = { all, log, subject, own };
+    return fits(uses, "bytes", bytes, bytesMax, parts) && fits(uses, "count", 1, countMax, parts);
   }
 
   /** Uses the room of one unit, whether it is there or not. */
@@ -140,16 +138,23 @@ function add(usage: Usage, bytes: number, count: number): void {
   usage.count += count;
 }
 
-/** Returns true if the log, the subject, and the subject in the log stay within their shares of `max`. */
-function fits(
-  all: number,
-  log: number,
-  subject: number,
-  own: number,
-  more: number,
-  max: number,
-  parts: number,
-): boolean {
+/** What all use, and of that a log, a subject, and the subject in the log. */
+interface Uses {
+  readonly all: Readonly<Usage>;
+  readonly log: Readonly<Usage>;
+  readonly subject: Readonly<Usage>;
+  readonly own: Readonly<Usage>;
+}
+
+/**
+ * Returns true if the log, the subject, and the subject in the log stay within their shares of `max` with so many more.
+ * `parts` divides what other subjects leave.
+ */
+function fits(uses: Uses, unit: keyof Usage, more: number, max: number, parts: number): boolean {
+  const all = uses.all[unit];
+  const log = uses.log[unit];
+  const subject = uses.subject[unit];
+  const own = uses.own[unit];
   const subjectMax = (max - (all - subject)) / parts;
   return (
     all + more <= max &&

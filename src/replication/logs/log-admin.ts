@@ -80,7 +80,10 @@ export class LogAdmin {
         message: `the subject of a create has 1 to ${subjectBytesMax} bytes`,
       });
     }
-    await this.#raiseLevel();
+    if (table().level < namedLogsLevel) {
+      const message = `log "${name}" was not created in time: the cluster was not yet prepared for named logs`;
+      await appender.turns.before(deadlineMs, this.#raiseLevel(), message);
+    }
     return this.#alone(name, deadlineMs, async () => {
       const known = table().stagedNamed(name);
       if (known !== undefined) {
@@ -190,10 +193,14 @@ export class LogAdmin {
     return expiresAtMs <= present.nowMs ? pastExpiry(expiresAtMs, present) : undefined;
   }
 
-  /** Calls `decide` in turn. It begins its command before its first await. See LogTurns.inTurn(). */
+  /**
+   * Calls `decide` in turn. It begins its command before its first await. See LogTurns.inTurn().
+   * @throws Fault "overloaded" while too many changes of the log wait
+   */
   #alone<T>(name: string, deadlineMs: number | undefined, decide: () => Promise<T>): Promise<T> {
     const { turns } = this.#ports.appender;
-    return turns.isBusy(name) ? turns.inTurn(name, deadlineMs, decide) : decide();
+    if (!turns.isBusy(name)) return decide();
+    return turns.inTurn(name, deadlineMs, decide, turns.reserve(name));
   }
 
   /** Does the same with the staged row of the log, which must have the version if one is given. */
@@ -242,8 +249,7 @@ export class LogAdmin {
 
   /** Raises the level before the first log, once all members have named logs. */
   #raiseLevel(): Promise<void> {
-    const { appender, drawLife, membersWithout, table } = this.#ports;
-    if (table().level >= namedLogsLevel) return Promise.resolve();
+    const { appender, drawLife, membersWithout } = this.#ports;
     const without = membersWithout(namedLogsLevel);
     if (without.length > 0) return appender.refuse(() => oldMembers(without));
     const command = encodeLogCommand({ level: namedLogsLevel, life: drawLife() });

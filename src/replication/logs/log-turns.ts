@@ -2,11 +2,15 @@
  * The commands about named logs that are under way on the leader, and the appends and changes that wait for them. A command is a
  * barrier for its log: what arrives later waits in line until it is applied. Other logs go on.
  *
- * What waits keeps the deadline of its caller. Then it fails as not written, and those behind it keep their order.
+ * What waits keeps the deadline of its caller. Then it fails as not written, and those behind it keep their order. Appends
+ * that wait use the room of the queue. Changes have a room of their own, of which one log gets half of what others leave.
  */
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
-import type { QueuedGroup } from "../../log/mod.ts";
+import { FairShares, type QueuedGroup } from "../../log/mod.ts";
+
+/** Changes that wait, of all logs. */
+const changesMax = 4_096;
 
 export class LogTurns {
   readonly #clock: Clock;
@@ -14,6 +18,8 @@ export class LogTurns {
   readonly #commands = new Map<string, QueuedGroup>();
   /** The last append or change that waits for commands about a log, by its name. Resolves once its turn is over. */
   readonly #waiting = new Map<string, Promise<void>>();
+  /** Changes that wait, by log. They are counted, and use no bytes. */
+  readonly #changes = new FairShares({ bytesMax: 0, countMax: changesMax, bySubject: false });
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -22,6 +28,38 @@ export class LogTurns {
   /** True while a request about this log waits: for a command, or behind an append or a change that does. */
   isBusy(name: string): boolean {
     return this.#commands.has(name) || this.#waiting.has(name);
+  }
+
+  /**
+   * Takes room for a change that waits for its turn. Returns the function that releases it.
+   * @throws Fault "overloaded" (not written) while too many changes of this log wait
+   */
+  reserve(name: string): () => void {
+    const owner = { log: name, subject: undefined };
+    if (!this.#changes.hasRoom(owner, 0)) {
+      const { count: found } = this.#changes.usedBy(owner);
+      throw new Fault("overloaded", {
+        message: `${found} changes of log "${name}" wait for their turn, and no more can wait. Try again later`,
+      });
+    }
+    const share = this.#changes.take(owner, 0);
+    return () => this.#changes.release(share, 0, 1);
+  }
+
+  /**
+   * Waits for a change that others wait for too, and which goes on after the deadline.
+   * @throws as `work`; Fault "deadline" (not written) with the message
+   */
+  async before<T>(deadlineMs: number | undefined, work: Promise<T>, message: string): Promise<T> {
+    if (deadlineMs === undefined) return work;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const leftMs = Math.max(0, deadlineMs - this.#clock.monotonicMs());
+    const timer = this.#clock.after(leftMs, () => reject(new Fault("deadline", { message })));
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** A command about this log was queued. */

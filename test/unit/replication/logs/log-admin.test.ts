@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
+import { LogAdmin } from "../../../../src/replication/logs/log-admin.ts";
+import { LogTurns } from "../../../../src/replication/logs/log-turns.ts";
 import type { LogChange, NamedLogSettings } from "../../../../src/types.ts";
-import { allValues, run, simMachine } from "../../../support/log/logs.ts";
+import { allValues, run, StillClock, simMachine } from "../../../support/log/logs.ts";
 import { openOneNode } from "../../../support/log/one-node-log.ts";
 import { scratch } from "../../../support/scratch.ts";
 
@@ -230,4 +232,53 @@ test("a create that finds other settings says which, and how to change them", as
     message:
       "there is a log \"a\" with other settings: max_bytes is 9, stated was none; ttl_ms is 5, stated was 6; content_type is not set, stated was text/plain. To change them: tailrace logs update 'a'",
   });
+});
+
+test("changes that wait for one log have a limit, and those of another log have room", async () => {
+  const { log, change, create } = await opened();
+  await create("a");
+  await create("b");
+  const update = (name: string, ttlMs: number) =>
+    change({ kind: "update", log: { name }, settings: { ttlMs } });
+  const all = Array.from({ length: 3_000 }, (_, n) => update("a", 1_000_000 + (n % 2)));
+  const other = await Promise.all([update("b", 1), update("b", 2)]);
+  assert.ok(other.every((one) => typeof one !== "string"));
+  const ends = (await Promise.all(all)).filter((one) => typeof one === "string");
+  assert.deepEqual(new Set(ends), new Set(["overloaded"]));
+  assert.equal(ends.length, 3_000 - 1 - 2_048);
+  assert.equal(typeof (await update("a", 7)), "object");
+  assert.equal(log.storedLog.state.logs.named("a")?.settings.ttlMs, 7);
+});
+
+test("the first create keeps its deadline while the level is raised, and an end of the ids is confirmed", async () => {
+  const clock = new StillClock();
+  const turns = new LogTurns(clock);
+  const raised = Promise.withResolvers<void>();
+  const confirmed: string[] = [];
+  let level = 0;
+  const appender = {
+    turns,
+    command: () => raised.promise,
+    presentTime: () => ({ nowMs: 0, isTrusted: true }),
+    disk: { check: () => undefined },
+    admission: { checkRowsWritten: () => undefined, quotas: { checkCreate: () => undefined } },
+    refuse: async (refusal: () => unknown) => {
+      confirmed.push("quorum");
+      throw refusal();
+    },
+  };
+  const table = { nextId: 2 ** 32, stagedNamed: () => undefined };
+  const admin = new LogAdmin({
+    table: () => ({ ...table, level }) as never,
+    appender: appender as never,
+    membersWithout: () => [],
+    drawLife: () => 1,
+  });
+  const late = admin.create("a", {}, undefined, clock.monotonicMs() + 50);
+  clock.advance(50);
+  await assert.rejects(late, (fault: Fault) => fault.kind === "deadline" && fault.written === "no");
+  raised.resolve();
+  level = 1_000;
+  await assert.rejects(admin.create("a", {}), (fault: Fault) => fault.facts.reason === "NO_LOG_IDS_LEFT");
+  assert.deepEqual(confirmed, ["quorum"]);
 });
