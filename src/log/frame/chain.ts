@@ -48,15 +48,18 @@ export const unknownOffset: Offset = -1;
 /** The end of an empty log. */
 export const chainStart: ChainEnd = { index: 0, term: 0, nextOffset: 0, timestampMs: 0, crc: 0 };
 
-/** Why a frame does not fit the state of its log: the log is not there, or is there already, or continues elsewhere. */
-export type LogFlaw = "no-log" | "log-exists" | "offset";
+/**
+ * Why a frame does not fit the state of its log: the log is not there, or is there already, or continues elsewhere; a create has
+ * an id that an earlier log had, or the name of another log.
+ */
+export type LogFlaw = "no-log" | "log-exists" | "offset" | "id-used" | "name-used";
 
 /** What is wrong with a frame. "entry": no index entry of its segment can describe it. */
 export type ChainFlaw = FrameFlaw | PayloadFlaw | LogFlaw | "chain" | "index" | "term" | "time" | "entry";
 
 /** Returns true for flaws of frames whose checksum is right. No crash causes them, only a program that writes wrong frames. */
 export const isContentFlaw = (flaw: ChainFlaw): boolean =>
-  ["fields", "records", "command", "entry", "no-log", "log-exists"].includes(flaw);
+  ["fields", "records", "command", "entry", "no-log", "log-exists", "id-used", "name-used"].includes(flaw);
 
 /** Returns why the frame at `at` is not the next one after `end`; or undefined. `bytes` is valid up to `limit`. */
 export function checkNext(

@@ -173,7 +173,8 @@ export class CommittedRows {
   /**
    * Yields the logs for which something may be due at `ms`, one after another, over a longer time: also those that are not due
    * but changed since the last checkpoint. Undefined stands for one that was passed over, so that the caller can limit the work
-   * of a turn. A row that changes meanwhile may be missed.
+   * of a turn. A row that changes meanwhile may be missed, and one that comes meanwhile is left to the next call: it would make
+   * the call endless if rows came faster than they are looked at.
    */
   *due(ms: number): Generator<LogId | undefined> {
     let after: DueRow | undefined;
@@ -184,7 +185,7 @@ export class CommittedRows {
       if (page.length < pageMax) break;
       after = page[page.length - 1];
     }
-    for (const overlay of this.#overlays()) yield* overlay.limited;
+    for (const { limited } of this.#overlays()) yield* limited.values().take(limited.size);
   }
 
   /** The row of a log changed from `before` to `after`. A name that another log has by now stays with that log. */

@@ -1,5 +1,6 @@
 /**
- * Follows frames that are not staged yet, to tell whether their offsets continue those of their logs. Pure.
+ * Follows frames that are not staged yet, to tell whether their offsets continue those of their logs, and whether creates have
+ * a new id and a free name. Pure.
  *
  * A peer's frames pass here before they become part of the log, so a frame that does not fit its log is refused and not
  * staged.
@@ -8,17 +9,24 @@ import type { LogId, Offset, RaftIndex } from "../../types.ts";
 import { defaultAfter, type LogFlaw, unknownOffset } from "../frame/chain.ts";
 import { frameBaseOffset, frameLogId } from "../frame/frame.ts";
 import { type LogRow, rowAfter } from "./log-row.ts";
-import type { LogTable } from "./log-table.ts";
+import type { CreatesAt, LogTable } from "./log-table.ts";
+
+type Table = Pick<LogTable, "rowAt" | "createsAt">;
 
 export class FrameSequence {
-  readonly #table: Pick<LogTable, "rowAt">;
+  readonly #table: Table;
   readonly #index: RaftIndex;
   /** The rows that the frames changed; undefined if they deleted them. */
   readonly #rows = new Map<LogId, LogRow | undefined>();
+  /** The logs that the frames created or deleted, by name; undefined if they deleted them. */
+  readonly #names = new Map<string, LogId | undefined>();
+  /** The lowest id that no log had. */
+  #nextId = 0;
   #nextOffset: Offset;
+  #creates: CreatesAt | undefined;
 
   /** Begins after `index`, where `default` continues at `nextOffset`. `index` is not below the committed index. */
-  constructor(table: Pick<LogTable, "rowAt">, index: RaftIndex, nextOffset: Offset) {
+  constructor(table: Table, index: RaftIndex, nextOffset: Offset) {
     this.#table = table;
     this.#index = index;
     // The first batch of all defines where offsets begin.
@@ -37,7 +45,21 @@ export class FrameSequence {
     const before = this.#rows.has(id) ? this.#rows.get(id) : this.#table.rowAt(id, this.#index);
     const after = rowAfter(before, bytes, at);
     if (typeof after === "string") return after;
+    if (before === undefined && after !== undefined) {
+      const flaw = this.#addCreate(after);
+      if (flaw !== undefined) return flaw;
+    } else if (before !== undefined && after === undefined) this.#names.set(before.name, undefined);
     this.#rows.set(id, after);
+    return undefined;
+  }
+
+  #addCreate({ id, name }: LogRow): LogFlaw | undefined {
+    this.#creates ??= this.#table.createsAt(this.#index);
+    if (id < Math.max(this.#creates.nextId, this.#nextId)) return "id-used";
+    const holder = this.#names.has(name) ? this.#names.get(name) : this.#creates.idOf(name);
+    if (holder !== undefined) return "name-used";
+    this.#names.set(name, id);
+    this.#nextId = id + 1;
     return undefined;
   }
 }

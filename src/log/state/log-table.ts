@@ -20,6 +20,13 @@ interface Change {
   readonly after: LogRow | undefined;
 }
 
+/** What a create is compared with. It is valid until the table changes. */
+export interface CreatesAt {
+  /** The lowest id that no log had. */
+  readonly nextId: LogId;
+  readonly idOf: (name: string) => LogId | undefined;
+}
+
 /** The rows after the frame at `boundary` are to be frozen for a checkpoint, once a later frame is committed. */
 interface Freeze {
   readonly boundary: RaftIndex;
@@ -152,6 +159,19 @@ export class LogTable {
     return later === undefined ? this.stagedRow(id) : later.before;
   }
 
+  /** The next id, and the id of the log of each name, after the frame at `index`, which is not below the committed index. */
+  createsAt(index: RaftIndex): CreatesAt {
+    const ids = new Map<string, LogId | undefined>();
+    // The earliest of the later changes of a name tells what it meant before them.
+    for (const { id, before, after, index: at } of this.#changes.toReversed()) {
+      if (at <= index) break;
+      if (before === undefined && after !== undefined) ids.set(after.name, undefined);
+      else if (before !== undefined && after === undefined) ids.set(before.name, id);
+    }
+    const { nextId } = this.headAt(index);
+    return { nextId, idOf: (name) => (ids.has(name) ? ids.get(name) : this.#stagedIdOf(name)) };
+  }
+
   /** The Raft index of the last batch of a log before the batch at `before`; 0 if there is none. */
   lastBatch(id: LogId, before: RaftIndex): RaftIndex {
     return this.rowAt(id, before - 1)?.lastIndex ?? 0;
@@ -159,11 +179,14 @@ export class LogTable {
 
   /**
    * Adds the frame at `at`, which is about a named log and is the next one of the common log. It is not committed yet. A frame
-   * that does not fit its row is not added. Returns why.
+   * that does not fit its row is not added. Returns why. Whether the name of a create is free is not looked up here: a leader
+   * does so before it writes one, and FrameSequence for the frames of a leader.
    */
   stage(bytes: Uint8Array, at: number): LogFlaw | undefined {
     const id = frameLogId(bytes, at);
     const before = this.stagedRow(id);
+    const isCreate = before === undefined && frameKind(bytes, at) === batchKind.createLog;
+    if (isCreate && id < this.#stagedNextId) return "id-used";
     const after = rowAfter(before, bytes, at);
     if (typeof after === "string") return after;
     this.#add({ index: frameIndex(bytes, at), id, before, after });

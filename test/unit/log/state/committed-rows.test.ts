@@ -204,6 +204,19 @@ test("a step over the due rows reads at most one page, however many changed sinc
   assert.deepEqual(found, [2_000]);
 });
 
+test("a round over what is due ends however many logs come meanwhile", () => {
+  const rows = new CommittedRows();
+  const limited = (id: number): LogRow => ({ ...named(id, `n${id}`), settings: { ttlMs: 5 } });
+  for (let id = 1; id <= 10; id++) rows.put(id, undefined, limited(id));
+  const found: unknown[] = [];
+  for (const id of rows.due(5)) {
+    found.push(id);
+    rows.put(100 + found.length, undefined, limited(100 + found.length));
+    assert.ok(found.length <= 10, "the round goes on with logs that came meanwhile");
+  }
+  assert.deepEqual(found, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+});
+
 test("what the logs of each owner use agrees with the rows, across checkpoints, and no checkpoint of the table holds it", async () => {
   const random = prng("owners");
   const store = new MemoryRowStore(new SimDisk(prng("disk")));

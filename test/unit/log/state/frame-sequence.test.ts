@@ -27,6 +27,28 @@ test("offsets must continue those of each log, from the rows at the index where 
   assert.equal(table.stagedRow(1)?.next, 3, "the table is not changed");
 });
 
+test("a create of a leader must have a new id and a free name, from the table at the index where the frames begin", () => {
+  const table = new LogTable();
+  for (const frame of [createFrame(1, 1, "a"), createFrame(2, 2, "b"), deleteFrame(2, 3, 0)])
+    table.stage(frame, 0);
+  table.commitTo(3);
+  // These frames will be replaced.
+  for (const frame of [createFrame(3, 4, "c"), deleteFrame(1, 5, 0), createFrame(4, 6, "a")])
+    table.stage(frame, 0);
+  const replacing = new FrameSequence(table, 3, 0);
+  assert.equal(replacing.add(createFrame(2, 4, "d"), 0), "id-used");
+  assert.equal(replacing.add(createFrame(3, 4, "a"), 0), "name-used");
+  assert.equal(replacing.add(createFrame(3, 4, "c"), 0), undefined);
+  assert.equal(replacing.add(createFrame(4, 5, "c"), 0), "name-used");
+  assert.equal(replacing.add(deleteFrame(3, 5, 0), 0), undefined);
+  assert.equal(replacing.add(createFrame(3, 6, "e"), 0), "id-used");
+  assert.equal(replacing.add(createFrame(4, 6, "c"), 0), undefined);
+  const following = new FrameSequence(table, 6, 0);
+  assert.equal(following.add(createFrame(4, 7, "e"), 0), "log-exists");
+  assert.equal(following.add(createFrame(5, 7, "a"), 0), "name-used");
+  assert.equal(following.add(createFrame(5, 7, "b"), 0), undefined);
+});
+
 test("the first batch of all defines where the offsets of default begin", () => {
   const sequence = new FrameSequence(new LogTable(), 0, 0);
   assert.equal(sequence.add(ofDefault(1, 900), 0), undefined);

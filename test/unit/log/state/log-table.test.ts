@@ -248,4 +248,9 @@ test("a frame that does not fit is not staged", () => {
   assert.equal(table.stage(dataFrame(2, 2, 0), 0), "no-log");
   assert.equal(table.stagedRow(1)?.next, 0);
   assert.equal(table.stage(dataFrame(1, 2, 0), 0), undefined);
+  assert.equal(table.stage(deleteFrame(1, 3, 1), 0), undefined);
+  assert.equal(table.stage(createFrame(1, 4, "b"), 0), "id-used");
+  table.commitTo(3);
+  assert.equal(table.stage(createFrame(1, 4, "b"), 0), "id-used");
+  assert.equal(table.stage(createFrame(2, 4, "b"), 0), undefined);
 });
