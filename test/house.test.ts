@@ -1,7 +1,7 @@
 /**
  * The source rules, checked on the source itself: imports go to lower modules and use their mod.ts; only I/O files use
  * disk, sockets, the process, clocks and randomness; a core has no async code; links and file names in Markdown resolve;
- * injected bugs apply to the source.
+ * injected bugs apply to the source, and name tests that exist.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -251,6 +251,29 @@ test("every injected bug applies to the source", () => {
   }
   assert.deepEqual(wrong, []);
 });
+
+test("every injected bug that is to be found by one test names one that exists", () => {
+  const wrong: string[] = [];
+  for (const patch of globSync(["test/defects/**/*.patch", "test/unit/**/*.patch"], { cwd: root })) {
+    const [about = ""] = read(patch).split("\n");
+    const { file = "", title } = /^(?<file>\S+?)(?: > (?<title>[^:]+))?: ./.exec(about)?.groups ?? {};
+    if (!file.endsWith(".test.ts") || !existsSync(join(root, file)))
+      wrong.push(`${patch} names no file of tests`);
+    else if (title !== undefined && !titlesOf(file).some((pattern) => pattern.test(title)))
+      wrong.push(`${patch} names a test that is not in ${file}: ${title}`);
+  }
+  assert.deepEqual(wrong, []);
+});
+
+/** Matches the titles of the tests in a file up to a colon, which is how patches name them. */
+function titlesOf(file: string): RegExp[] {
+  const titles = [...read(file).matchAll(/\b(?:test|describe|inEachProtocol)\(\s*(["`])(?<title>.*?)\1/g)];
+  return titles.map(({ groups }) => {
+    const [begins = ""] = groups!["title"]!.split(": ");
+    const pieces = begins.split(/\$\{.*?\}/).map(RegExp.escape);
+    return new RegExp(`^${pieces.join(".+")}$`);
+  });
+}
 
 test("the lockfile names no registry and has the packages of every platform", () => {
   const lock = JSON.parse(read("package-lock.json")) as {
