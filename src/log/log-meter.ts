@@ -138,7 +138,7 @@ function observe(metrics: Metrics, log: MeteredLog, freeBytes: () => number): vo
   gauge(
     "damaged",
     "{segment}",
-    "Segments and base files in which damage was found",
+    "Segments, base files and databases of named logs in which damage was found",
     () => log.damagedSegments,
   );
   metrics.total(

@@ -51,6 +51,7 @@ export { repairLog } from "./repair/repair.ts";
 export { rowsOfStart } from "./rows/base-files.ts";
 export type { LogStart } from "./segment/catalog.ts";
 export { checkCatalogFile } from "./segment/catalog-file.ts";
+export { damagedRows } from "./segment/damage.ts";
 export { diskFault, isRefusal } from "./segment/disk-fault.ts";
 export { defaultBytesOf, nextExpiryMs, retentionOffset } from "./segment/retention.ts";
 export { SegmentedLog } from "./segmented-log.ts";

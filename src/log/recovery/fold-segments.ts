@@ -67,7 +67,7 @@ function foldRows(
   const { nextId, size } = begin.logs ?? emptyHead;
   const { head } = table;
   if (head.nextId === nextId && head.size === size) return;
-  if (rows.database !== undefined) rows.onDamage?.();
+  if (rows.database !== undefined) rows.damaged();
   const why = "rows";
   throw new Fault("corrupt", {
     message: `there are ${head.size} named logs up to id ${head.nextId - 1}, the checkpoint has ${size} up to ${nextId - 1}`,

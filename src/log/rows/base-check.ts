@@ -14,15 +14,17 @@ const sliceMs = 3;
 const againMs = 600_000;
 
 /** Where damage is registered. See DamageRegistry. */
-export interface BaseDamage {
+export interface RowsDamage {
   reportBase(damage: Damage): void;
   removeBase(): void;
+  reportRows(): void;
+  removeRows(): void;
 }
 
 export interface BaseCheckOptions {
   readonly place: BasePlace;
   readonly clock: Clock | undefined;
-  readonly damage: BaseDamage;
+  readonly damage: RowsDamage;
   /** The index of the base file of the log; 0 for none. */
   readonly current: () => RaftIndex;
 }

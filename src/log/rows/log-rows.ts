@@ -26,7 +26,7 @@ import type { SegmentSet } from "../segment/segment-set.ts";
 import { CommittedRows } from "../state/committed-rows.ts";
 import type { LogTable } from "../state/log-table.ts";
 import { emptyHead, encodeHead, type RowsAt, type TableHead } from "../state/row-codec.ts";
-import { BaseCheck, type BaseDamage } from "./base-check.ts";
+import { BaseCheck, type RowsDamage } from "./base-check.ts";
 import { BaseDownload } from "./base-download.ts";
 import { basePath, isBaseRef, loadBase, placeBase, removeOtherBases } from "./base-files.ts";
 import { changesOf, foldBase } from "./base-fold.ts";
@@ -48,7 +48,7 @@ export interface LogRowsParts {
   /** Returns the fault of a failed operation of the disk. */
   readonly faultOf: (reason: unknown) => Fault;
   readonly usable: () => boolean;
-  readonly damage: BaseDamage;
+  readonly damage: RowsDamage;
   /** The database is checked in the background. It needs a clock. */
   readonly scrubs: boolean;
 }
@@ -98,11 +98,12 @@ export class LogRows {
     this.#scrub = new RowScrub({ clock, logger, rows: () => parts.table().stored });
   }
 
-  /** A database that is damaged is built again by the next start. */
+  /** A database that is damaged is built again by the next start. Until then it is used as far as it works. */
   #watch(rows: CommittedRows): void {
     rows.onDamage = () => {
-      const { set, faultOf } = this.#parts;
+      const { set, faultOf, damage } = this.#parts;
       rows.onDamage = undefined;
+      if (rows.database !== undefined) damage.reportRows();
       try {
         set.saveGeneration(set.rowFiles.generation + 1);
       } catch (reason) {
@@ -255,6 +256,7 @@ export class LogRows {
     this.#pending = undefined;
     this.#foldBytes = 0;
     this.baseCheck.replaced();
+    this.#parts.damage.removeRows();
     this.#dropping = this.#drop(before.database);
     this.#removeBases(place, set.rowFiles.base);
   }
@@ -286,7 +288,13 @@ export class LogRows {
     if (this.#pending === undefined || this.#writing !== undefined || this.#preparing || this.#closed) return;
     const at = this.#pending;
     const { place, table } = this.#parts;
-    const begun = this.#checkpoint(at, table().stored).catch((reason: unknown) => {
+    const { stored } = table();
+    const begun = this.#checkpoint(at, stored).catch((reason: unknown) => {
+      if (reason instanceof Fault && reason.kind === "corrupt") {
+        // A retry would fail in the same way. The end of the next segment tries once more.
+        stored.damaged();
+        return;
+      }
       (place.logger ?? noLogger).warn({ err: reason }, "the rows of named logs could not be written");
       place.clock?.after(retryMs, () => this.#write());
     });

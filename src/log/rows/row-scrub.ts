@@ -55,7 +55,7 @@ export class RowScrub {
       lastId = await database?.scrub(this.#afterId);
     } catch (err) {
       this.#options.logger?.error({ err }, "the scrub of the rows of named logs ended");
-      if (err instanceof Fault && err.kind === "corrupt") rows.onDamage?.();
+      if (err instanceof Fault && err.kind === "corrupt") rows.damaged();
     }
     this.#afterId = lastId ?? -1;
     this.#later(lastId === undefined ? nextPassMs : pieceEveryMs);

@@ -31,6 +31,13 @@ function damageFault({ path, position, why }: Damage): Fault {
   });
 }
 
+/** The fault while the database of named logs is damaged. Its frames are sound. */
+export const damagedRows = (): Fault =>
+  new Fault("corrupt", {
+    message: "the database of named logs is damaged; restart the node to build it again",
+    facts: { why: "rows" },
+  });
+
 /** The fault for a start that is refused: full path, position and repair command, in the message and as facts. */
 export function damageRefusal({ path, position, why }: Damage): Fault {
   const repair = repairOf(path);
@@ -42,6 +49,8 @@ export function damageRefusal({ path, position, why }: Damage): Fault {
 
 /** The key of the base file among the segments, which begin at 1 or later. */
 const baseKey = 0;
+/** The key of the database of named logs. */
+const rowsKey = -1;
 
 /** Damage of a segment as the catalog holds it. */
 export interface SavedDamage {
@@ -50,8 +59,8 @@ export interface SavedDamage {
 }
 
 export class DamageRegistry {
-  /** By the first index of the segment. */
-  readonly #found = new Map<RaftIndex, Damage>();
+  /** By the first index of the segment; undefined for the database of named logs. */
+  readonly #found = new Map<RaftIndex, Damage | undefined>();
   readonly #save: (first: RaftIndex, damage: SavedDamage) => void;
   readonly #logger: Logger | undefined;
 
@@ -93,6 +102,19 @@ export class DamageRegistry {
     this.#found.delete(baseKey);
   }
 
+  /** Registers damage of the database of named logs. It is not saved: the next start builds the database again. */
+  reportRows(): void {
+    if (this.#found.has(rowsKey)) return;
+    this.#found.set(rowsKey, undefined);
+    const { facts, message } = damagedRows();
+    this.#logger?.error(facts, message);
+  }
+
+  /** The log has another database. */
+  removeRows(): void {
+    this.#found.delete(rowsKey);
+  }
+
   /** Logs that an index was rebuilt from its store. */
   rebuilt(path: string): void {
     this.#logger?.warn({ file: path }, "a damaged or missing index was rebuilt from its store");
@@ -103,14 +125,15 @@ export class DamageRegistry {
     for (const first of firsts) this.#found.delete(first);
   }
 
-  /** How many segments, and base files, are known to be damaged. */
+  /** How many segments, base files and databases of named logs are known to be damaged. */
   get count(): number {
     return this.#found.size;
   }
 
   /** The fault of the damage that was found first. */
   get first(): Fault | undefined {
+    if (this.#found.size === 0) return undefined;
     const [damage] = this.#found.values();
-    return damage === undefined ? undefined : damageFault(damage);
+    return damage === undefined ? damagedRows() : damageFault(damage);
   }
 }

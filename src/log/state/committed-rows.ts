@@ -56,6 +56,7 @@ export class CommittedRows {
   readonly #cleanOwners = new Map<string, LogUsage>();
   /** Called when the database turns out to be damaged. It can be built again. */
   onDamage: (() => void) | undefined;
+  #isDamaged = false;
 
   constructor(database?: RowDatabase) {
     this.#database = database;
@@ -63,6 +64,16 @@ export class CommittedRows {
 
   get database(): RowDatabase | undefined {
     return this.#database;
+  }
+
+  /** True once the database turned out to be damaged. What is in it is still read as far as it can be. */
+  get isDamaged(): boolean {
+    return this.#isDamaged;
+  }
+
+  damaged(): void {
+    this.#isDamaged = true;
+    this.onDamage?.();
   }
 
   /** How many rows changed after the last checkpoint began. */
@@ -268,7 +279,7 @@ export class CommittedRows {
       return look(this.#database);
     } catch (reason) {
       const fault = notRead(reason);
-      if (fault instanceof Fault && fault.kind === "corrupt") this.onDamage?.();
+      if (fault instanceof Fault && fault.kind === "corrupt") this.damaged();
       throw fault;
     }
   }

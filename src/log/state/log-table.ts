@@ -117,6 +117,11 @@ export class LogTable {
     return this.stored.isFrozen && this.stored.dirty >= lagMax;
   }
 
+  /** True once the database of the rows turned out to be damaged. */
+  get isDamaged(): boolean {
+    return this.stored.isDamaged;
+  }
+
   /** See CommittedRows.due(). */
   due(ms: number): Generator<LogId | undefined> {
     return this.stored.due(ms);

@@ -1,7 +1,7 @@
 /** What a leader checks about named logs when a request arrives: against the rows with everything that is staged. */
 import { Fault } from "../../fault.ts";
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
-import type { LogRow, LogTable } from "../../log/mod.ts";
+import { damagedRows, type LogRow, type LogTable } from "../../log/mod.ts";
 import type { LogRef, RecordRun } from "../../types.ts";
 import type { LogQuotas } from "./log-quotas.ts";
 import {
@@ -14,18 +14,22 @@ import {
   recordTooLarge,
 } from "./log-refusals.ts";
 
+type Table = Pick<LogTable, "stagedNamed" | "stagedLife" | "lags" | "isDamaged">;
+
 export class LogAdmission {
-  readonly #table: () => Pick<LogTable, "stagedNamed" | "stagedLife" | "lags">;
+  readonly #table: () => Table;
   readonly quotas: LogQuotas;
 
-  constructor(table: () => Pick<LogTable, "stagedNamed" | "stagedLife" | "lags">, quotas: LogQuotas) {
+  constructor(table: () => Table, quotas: LogQuotas) {
     this.#table = table;
     this.quotas = quotas;
   }
 
-  /** @throws Fault "overloaded" while too many rows changed that the disk has not taken */
+  /** @throws Fault "overloaded" while too many rows changed that the disk has not taken; "corrupt" if it never will */
   checkRowsWritten(): void {
-    if (!this.#table().lags) return;
+    const { lags, isDamaged } = this.#table();
+    if (!lags) return;
+    if (isDamaged) throw damagedRows();
     throw new Fault("overloaded", {
       message: "the state of named logs is written too slowly, try again later",
     });
@@ -49,7 +53,7 @@ export class LogAdmission {
    * Checks whether a log takes these records. `needed` are their bytes with the head of a frame. `queued` returns the
    * bytes of the frames of the log that are not staged yet. The limit of a log counts frames.
    * @throws Fault "failed-precondition" for a log that is closed or full, "too-large" for a record beyond its limit,
-   * "overloaded" while the disk does not keep up with the rows
+   * "overloaded" while the disk does not keep up with the rows, "corrupt" if their database is damaged
    */
   checkRun(
     { name, closed, settings, bytes }: LogRow,

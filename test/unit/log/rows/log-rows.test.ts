@@ -1,6 +1,7 @@
 /** The database of rows and the base of a log while it runs, is killed, damaged, copied and converted. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
 import { LogState, repairLog, rowsOfStart, verifyLog } from "../../../../src/log/mod.ts";
 import type { LogRow } from "../../../../src/log/state/log-row.ts";
 import { corrupt, directoryOf } from "../../../support/log/closed-log.ts";
@@ -211,7 +212,7 @@ test("a database that turns out to be damaged: it is used until the next start, 
   await fill(log, 0, 6);
   await log.storedLog.rows.settled();
   const [generation] = machine.rowStore.generations();
-  log.storedLog.state.logs.stored.onDamage?.();
+  log.storedLog.state.logs.stored.damaged();
   await fill(log, 6, 12);
   await log.storedLog.rows.settled();
   assert.equal(log.storedLog.failure, undefined);
@@ -224,6 +225,38 @@ test("a database that turns out to be damaged: it is used until the next start, 
   await fill(again, 12, 16);
   await again.storedLog.rows.settled();
   assert.deepEqual(machine.rowStore.generations(), [again.storedLog.state.logs.stored.database?.generation]);
+});
+
+test("a checkpoint that finds the database damaged: it is told once and not retried, and the next start builds another one", async () => {
+  const machine = simMachine("damaged checkpoint");
+  const log = await machine.open(settings);
+  await fill(log, 0, 6);
+  await log.storedLog.rows.settled();
+  const generation = log.storedLog.state.logs.stored.database?.generation;
+  const { database } = log.storedLog.state.logs.stored;
+  let writes = 0;
+  database!.write = () => {
+    writes++;
+    return Promise.reject(new Fault("corrupt"));
+  };
+  await fill(log, 6, 12);
+  await log.storedLog.rows.settled();
+  const { damage } = log.storedLog;
+  assert.deepEqual(
+    [damage?.kind, damage?.facts["why"], log.storedLog.damagedSegments],
+    ["corrupt", "rows", 1],
+  );
+  assert.match(damage?.message ?? "", /restart the node/);
+  const before = writes;
+  assert.ok(before > 0);
+  machine.clock.advance(60_000);
+  await log.storedLog.rows.settled();
+  assert.equal(writes, before);
+  const rows = rowsOf(log);
+  machine.disk.kill();
+  const again = await machine.open(settings);
+  assert.notEqual(again.storedLog.state.logs.stored.database?.generation, generation);
+  assert.deepEqual([rowsOf(again), again.storedLog.damage], [rows, undefined]);
 });
 
 test("a removal of segments: it moves the base with the start, also if it stops at any operation of the disk", async () => {

@@ -20,9 +20,10 @@ const row: LogRow = {
   closed: false,
 };
 let lags = false;
+let isDamaged = false;
 const quotas = new LogQuotas(() => ({ size: 1, usageOf: () => ({ logs: 1, bytes: 100 }) }), new StillClock());
 const admission = new LogAdmission(
-  () => ({ stagedNamed: (name) => (name === "a" ? row : undefined), stagedLife: 7, lags }),
+  () => ({ stagedNamed: (name) => (name === "a" ? row : undefined), stagedLife: 7, lags, isDamaged }),
   quotas,
 );
 const refusal = (work: () => unknown): string => {
@@ -90,6 +91,8 @@ test("nothing is appended or created while the rows of named logs are written to
   const overloaded = (fault: unknown): boolean => fault instanceof Fault && fault.kind === "overloaded";
   assert.throws(() => admission.checkRun(row, run("x"), 9, () => 0), overloaded);
   assert.throws(() => admission.checkRowsWritten(), overloaded);
+  isDamaged = true;
+  assert.throws(() => admission.checkRowsWritten(), { kind: "corrupt", message: /restart the node/ });
   lags = false;
   admission.checkRun(row, run("x"), 9, () => 0);
 });
