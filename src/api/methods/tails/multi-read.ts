@@ -39,7 +39,9 @@ export class MultiRead implements Disposable {
     for (;;) {
       if (signal.aborted) throw faultOfAbort(signal);
       if (this.#isMarkerDue()) return this.#marker("heartbeat");
-      await workTurns(clock).next();
+      const turn = workTurns(clock).next();
+      // Without an await if there is time now: readers that are woken together would all begin.
+      if (turn !== undefined) await turn;
       while (!mayRead(sink, memory, this.#nextBytes))
         await waitToRead({ ...this.#options, nextBytes: this.#nextBytes });
       if (signal.aborted) throw faultOfAbort(signal);
