@@ -55,8 +55,8 @@ export class Call implements Linked<Call> {
   object: string | undefined;
   /** Further objects of its permission, for a call about several logs. */
   otherObjects = noObjects;
-  /** The logs of a stream that were resolved: their ids count from then on. See LogDirectory. */
-  resolved: Map<string, LogId> | undefined;
+  /** The logs that a stream names without an id. Their ids count once they are known. See LogDirectory. */
+  resolved: Map<string, LogId | undefined> | undefined;
   readonly telemetry: CallTelemetry;
   /** Bytes of messages, without framing. */
   bytesIn = 0;

@@ -4,6 +4,9 @@
  *
  *   name → valid? → permission for it → log, or the reference of an append
  *
+ * A name that a stream uses keeps the id of the first acknowledged append until the stream ends. So a stream uses at most 256
+ * names without an id, and any number with one.
+ *
  * A stated id is compared where the log is looked up, with everything that is acknowledged: by the leader for a write.
  */
 import { logObject } from "../../../access/mod.ts";
@@ -46,7 +49,7 @@ export interface OpenedLog {
 /** Decisions of a model that only Casbin knows take up to 10 ms, so few of them are made in one turn. */
 const unknownAsksMax = 4;
 const knownAsksMax = 1_024;
-/** Ids that are kept for one stream, the newest. */
+/** Names that one stream may use without the id. Each keeps its id until the stream ends. */
 const resolvedMax = 256;
 
 export interface LogDirectoryOptions {
@@ -74,8 +77,8 @@ export class LogDirectory {
 
   /**
    * Returns the log of a write. Undefined: `default`, unless its id is stated in a life that this node does not know. In a
-   * stream, a name means the same log until its end.
-   * @throws Fault "bad-request", "permission-denied", "failed-precondition" for an id that `default` never has
+   * stream, a name means the same log until its end: from the first append to it that was acknowledged on.
+   * @throws Fault "bad-request", also for the 257th name of a stream without an id; "permission-denied", "failed-precondition" for an id that `default` never has
    */
   refFor(call: Call, request: LogInRequest): LogRef | undefined {
     const name = this.#use(call, request);
@@ -83,7 +86,9 @@ export class LogDirectory {
       const stated = this.#unknownDefault(request);
       return stated === undefined ? undefined : { name: defaultLog, ...stated };
     }
-    return request.logId === undefined ? pinned(call, { name }) : { name, ...parseLogId(request.logId) };
+    if (request.logId !== undefined) return { name, ...parseLogId(request.logId) };
+    keepName(call, name);
+    return pinned(call, { name });
   }
 
   /**
@@ -209,15 +214,9 @@ function statedRef({ log: name, logId }: LogInRequest): LogRef {
   return logId === undefined ? { name } : { name, ...parseLogId(logId, "log_ids") };
 }
 
-/** Stores the id of a log that a stream has appended to. */
+/** Stores the id of a log that a stream has appended to. The name has its place since refFor(). */
 export function pin(call: Call, name: string, id: LogId): void {
-  if (call.order === undefined || call.resolved?.has(name) === true) return;
-  call.resolved ??= new Map();
-  for (const oldest of call.resolved.keys()) {
-    if (call.resolved.size < resolvedMax) break;
-    call.resolved.delete(oldest);
-  }
-  call.resolved.set(name, id);
+  if (call.resolved?.has(name) === true && call.resolved.get(name) === undefined) call.resolved.set(name, id);
 }
 
 /** Adds the id that the name has had in this stream. */
@@ -225,4 +224,20 @@ export function pinned(call: Call, ref: LogRef): LogRef {
   if (call.resolved === undefined || ref.id !== undefined) return ref;
   const id = call.resolved.get(ref.name);
   return id === undefined ? ref : { name: ref.name, id };
+}
+
+/**
+ * Keeps a place for the id of this name until the stream ends.
+ * @throws Fault "bad-request" for one name more than a stream may use without the id
+ */
+function keepName(call: Call, name: string): void {
+  if (call.order === undefined || call.resolved?.has(name) === true) return;
+  call.resolved ??= new Map();
+  if (call.resolved.size >= resolvedMax) {
+    throw new Fault("bad-request", {
+      message: `a stream uses at most ${resolvedMax} logs by name alone, and "${name}" is one more. State log_id, or begin another stream`,
+      facts: { field: "log" },
+    });
+  }
+  call.resolved.set(name, undefined);
 }

@@ -137,6 +137,7 @@ test("a name means the same log until the end of a stream", async () => {
     "not in a unary call",
   );
   call.order = { ended: false };
+  assert.deepEqual(directory.refFor(call, { log: "orders/eu" }), { name: "orders/eu" }, "not known yet");
   pin(call, "orders/eu", 3);
   pin(call, "orders/eu", 4);
   assert.deepEqual(directory.refFor(call, { log: "orders/eu" }), { name: "orders/eu", id: 3 });
@@ -145,9 +146,15 @@ test("a name means the same log until the end of a stream", async () => {
     id: 9,
     life: 7,
   });
-  for (let at = 0; at < 1000; at++) pin(call, `orders/${at}`, at);
+  // Also names of appends that are not acknowledged yet have their place.
+  for (let at = 1; at < 256; at++) directory.refFor(call, { log: `orders/${at}` });
+  assert.throws(() => directory.refFor(call, { log: "orders/more" }), kind("bad-request"));
+  for (let at = 1; at < 256; at++) pin(call, `orders/${at}`, at);
+  assert.throws(() => directory.refFor(call, { log: "orders/more" }), kind("bad-request"));
+  assert.deepEqual(directory.refFor(call, { log: "orders/more", logId: "7-9" })?.id, 9, "with its id");
   assert.equal(call.resolved?.size, 256);
-  assert.deepEqual(directory.refFor(call, { log: "orders/eu" }), { name: "orders/eu" });
+  assert.deepEqual(directory.refFor(call, { log: "orders/eu" }), { name: "orders/eu", id: 3 });
+  assert.deepEqual(directory.refFor(call, { log: "orders/9" }), { name: "orders/9", id: 9 });
 });
 
 test("without named logs, there is only default", async () => {
