@@ -206,6 +206,11 @@ export interface Tail {
    *   the end if this node receives no more records, because it is no longer in its cluster
    */
   take(maxBytes?: number, buffer?: Uint8Array): BatchSlice | undefined;
+  /**
+   * Finds where take() would begin, in turns of the event loop. Call it before nextBytes() and take(): they find it too, but
+   * in one turn. Undefined if they find it at once. The promise does not reject.
+   */
+  prepare?(): Promise<void> | undefined;
   /** Size of the batch that take() would begin with, in bytes; 0 at the end, and where take() would throw. */
   nextBytes?(): number;
   /** Resolves with true when take() has something, and with false when the tail is disposed or the log closed. */

@@ -8,7 +8,9 @@ import type { Broadcast } from "../lib/broadcast.ts";
 import { troubleOf } from "../lib/disk/disk.ts";
 import type { Bounds, LogId, Offset, RaftIndex } from "../types.ts";
 import type { FrameCache } from "./read/frame-cache.ts";
+import { Ladders } from "./read/log-ladder.ts";
 import { LogView } from "./read/log-view.ts";
+import { WalkTurns } from "./read/log-walk.ts";
 import type { FollowedLog } from "./read/logs-tail.ts";
 import { type ReadableLog, Reader } from "./read/reader.ts";
 import { TailWatch } from "./read/tail-watch.ts";
@@ -36,6 +38,8 @@ export interface CommittedLogParts {
   readonly readCacheBytesMax: number | undefined;
   /** Of the monotonic clock, if there is one. */
   readonly nowMs: (() => number) | undefined;
+  /** Of the clock, if there is one. */
+  readonly soon: ((callback: () => void) => void) | undefined;
 }
 
 /** How much of the log is on disk. */
@@ -53,6 +57,9 @@ export class CommittedLog implements ReadableLog, FollowedLog {
   readonly frameCache: FrameCache;
   readonly reader: Reader;
   readonly nowMs: (() => number) | undefined;
+  /** Where named logs are, and the walks that find that out. */
+  readonly ladders = new Ladders();
+  readonly walks: WalkTurns;
   /** The tails of several logs. */
   readonly tails = new TailWatch();
   readonly #catalog: Catalog;
@@ -85,6 +92,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     this.#staged = parts.staged;
     this.frameCache = parts.frameCache;
     this.nowMs = parts.nowMs;
+    this.walks = new WalkTurns(parts.soon);
     this.#health = parts.health;
     this.#changed = parts.changed;
     this.#state = parts.state;
@@ -197,6 +205,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     this.#state.onLogsChanged = this.#logsChanged;
     this.refreshBounds();
     this.#resets++;
+    this.ladders.clear();
     this.notifyAll();
   }
 

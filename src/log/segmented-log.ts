@@ -102,6 +102,7 @@ export class SegmentedLog {
       onRolled: () => this.rows.rolled(),
       ...{ changed, state, savedCommit, readCacheBytesMax },
       nowMs: clock === undefined ? undefined : () => clock.monotonicMs(),
+      soon: clock === undefined ? undefined : (callback) => clock.soon(callback),
     });
     this.committed = committed;
     this.reader = committed.reader;

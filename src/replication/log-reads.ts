@@ -18,6 +18,8 @@ export class LogReads {
   /** See CommitLog. */
   async read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
     if (offset >= this.#log.bounds.next) await this.#gate.beforeMiss(freshness);
+    const prepared = this.#reader.prepare?.(offset);
+    if (prepared !== undefined) await prepared;
     return this.#reader.read(offset);
   }
 
@@ -34,7 +36,10 @@ export class LogReads {
       return start.offset;
     }
     const { lowest, next } = this.#log.bounds;
-    if ("fromTimeMs" in start) return this.#reader.seekTime(start.fromTimeMs);
+    if ("fromTimeMs" in start) {
+      await this.#reader.prepareTime?.(start.fromTimeMs);
+      return this.#reader.seekTime(start.fromTimeMs);
+    }
     if ("last" in start) return Math.max(lowest, next - start.last);
     return next;
   }

@@ -28,7 +28,7 @@ export async function readOne(
   const { clock, signal } = options;
   const offset =
     "offset" in start ? start.offset : await unlessAborted(log.seek(start, freshness), signal, "no");
-  await reserveWhenReadable(options, batchBytes(log, offset));
+  await reserveWhenReadable(options, await batchBytes(log, offset));
   try {
     return { slice: await unlessAborted(log.read(offset, freshness), signal, "no"), offset };
   } catch (reason) {
@@ -43,9 +43,10 @@ export async function readOne(
 }
 
 /** Returns the size of the batch that holds the record; 0 if this node does not have it yet or cannot know. */
-function batchBytes(log: CommitLog, offset: Offset): number {
+async function batchBytes(log: CommitLog, offset: Offset): Promise<number> {
   try {
     using tail = log.follow(offset);
+    await tail.prepare?.();
     return tail.nextBytes?.() ?? 0;
   } catch {
     return 0; // read() fails with the reason
@@ -67,6 +68,7 @@ async function waitFor(
   signal.addEventListener("abort", stop, { once: true });
   try {
     while (!signal.aborted) {
+      await tail.prepare?.();
       const slice = tail.take();
       if (slice !== undefined && slice.nextOffset > offset) return slice;
       if (slice === undefined && !(await tail.ready())) break;

@@ -125,6 +125,12 @@ class ReadSteps implements Disposable {
       if (this.#isBeatDue()) return this.#marker("heartbeat");
       const turn = workTurns(clock).next();
       if (turn !== undefined) await turn;
+      const prepared = tail.prepare?.();
+      if (prepared !== undefined) {
+        await prepared;
+        await workTurns(clock).next();
+      }
+      if (signal.aborted) throw faultOfAbort(signal);
       while (!mayRead(sink, memory, this.#nextBytes)) {
         await waitToRead({ ...this.#options, nextBytes: this.#nextBytes });
       }

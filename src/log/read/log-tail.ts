@@ -14,12 +14,15 @@ export interface RecordReader {
   take(offset: Offset, maxBytes: number, buffer?: Uint8Array): BatchSlice | undefined;
   batchBytes(offset: Offset): number;
   seekTime(timestampMs: number): Offset;
+  /** Finds the place of a record without holding the event loop. Undefined if read() and take() find it at once. */
+  prepare?(offset: Offset): Promise<void> | undefined;
+  prepareTime?(timestampMs: number): Promise<void> | undefined;
 }
 
 /** What a tail needs of a log. */
 export interface TailedLog {
   readonly bounds: Bounds;
-  readonly reader: Pick<RecordReader, "take" | "batchBytes">;
+  readonly reader: Pick<RecordReader, "take" | "batchBytes" | "prepare">;
   /** Also notified when `cutOff` changes. */
   readonly changed: Broadcast;
   readonly closed: boolean;
@@ -72,6 +75,10 @@ export class LogTail implements Tail {
     );
     this.#position = slice.nextOffset;
     return slice;
+  }
+
+  prepare(): Promise<void> | undefined {
+    return this.#disposed || this.#log.closed ? undefined : this.#log.reader.prepare?.(this.#position);
   }
 
   nextBytes(): number {

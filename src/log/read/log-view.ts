@@ -1,6 +1,7 @@
 /**
  * A named log as its readers see it: committed bounds and records. The newest records come from the frame cache, the others
- * from the segments that hold the log, which its batches lead to from the last one back.
+ * from the segments that hold the log, which its batches lead to from the last one back (log-walk.ts). A read walks as far as it
+ * must. After prepare() that is not far.
  *
  * A frame that comes from a disk is checked each time: its checksum, its log and its offset. A wrong position never shows
  * one log's records in another one.
@@ -10,20 +11,20 @@ import { Broadcast } from "../../lib/broadcast.ts";
 import type { BatchSlice, Bounds, LogId, Offset, RaftIndex } from "../../types.ts";
 import { frameLogId } from "../frame/frame.ts";
 import { type LogBatches, lastBatchAt } from "../index/log-index.ts";
-import { segmentOfIndex } from "../segment/find-segment.ts";
 import type { Segment } from "../segment/segment.ts";
 import type { LogRow } from "../state/log-row.ts";
 import type { FrameCache } from "./frame-cache.ts";
 import { gatherBatches } from "./gather-batches.ts";
+import type { Reached } from "./log-ladder.ts";
 import type { RecordReader, TailedLog } from "./log-tail.ts";
+import { LogWalk, type WalkedLog, type WalkTurns } from "./log-walk.ts";
 import { outOfRange, partOf } from "./reader.ts";
 
 /** What views need of the stored log. */
-export interface ViewedLog {
-  readonly segments: readonly Segment[];
+export interface ViewedLog extends WalkedLog {
+  readonly walks: WalkTurns;
   readonly frameCache: FrameCache;
   readonly commitIndex: number;
-  readonly closed: boolean;
   /** Of the monotonic clock; undefined without a clock. */
   readonly nowMs?: (() => number) | undefined;
   /** The committed row. */
@@ -126,17 +127,43 @@ export class LogView implements TailedLog, RecordReader {
   /** The offset of the first record that is not older than `timestampMs`; the end if all are. */
   seekTime(timestampMs: number): Offset {
     const row = this.#rowOrThrow();
-    let found = row.next;
-    const firstIndex = this.#firstIndex;
-    for (let index = row.lastIndex; index >= firstIndex && found > row.lowest; ) {
-      const segment = segmentOfIndex(this.#log.segments, index);
-      const batches = this.#batchesIn(segment);
+    const walk = this.#walkToTime(row, timestampMs);
+    walk.step(Number.POSITIVE_INFINITY);
+    let found = walk.above;
+    if (walk.found !== undefined) {
+      const { segment, batches } = walk.found;
       const first = firstNotOlder(segment, batches, timestampMs);
       if (first < batches.length) found = batches.offset(first);
-      if (first > 0) break;
-      index = batches.previous;
     }
     return Math.min(row.next, Math.max(row.lowest, found));
+  }
+
+  /**
+   * Walks to where read() or take() begins, in turns of the event loop. Undefined if that is near or there is nothing to read.
+   * What keeps the walk from its end is an error of the read.
+   */
+  prepare(offset: Offset): Promise<void> | undefined {
+    const { row } = this;
+    if (row === undefined || this.closed || offset < row.lowest || offset >= row.next) return undefined;
+    if (this.#nextPlace(offset) !== undefined) return undefined;
+    return this.#log.walks.finish(this.#walk(row, isAtOrBefore(offset)));
+  }
+
+  /** As prepare(), for seekTime(). */
+  prepareTime(timestampMs: number): Promise<void> | undefined {
+    const { row } = this;
+    if (row === undefined || this.closed) return undefined;
+    return this.#log.walks.finish(this.#walkToTime(row, timestampMs));
+  }
+
+  #walk(row: LogRow, reached: Reached): LogWalk {
+    return new LogWalk(this.#log, this.id, row, reached);
+  }
+
+  /** To the last segment of the log that begins not after the first segment with a time that is not older. */
+  #walkToTime(row: LogRow, timestampMs: number): LogWalk {
+    const from = firstIndexNotOlder(this.#log.segments, timestampMs);
+    return this.#walk(row, ({ first, offset }) => first <= from || offset <= row.lowest);
   }
 
   #read(offset: Offset, bytesMax: number, buffer?: Uint8Array): BatchSlice {
@@ -175,33 +202,28 @@ export class LogView implements TailedLog, RecordReader {
   /** The batch that holds `offset`, which is in the log. */
   #find(offset: Offset): Place {
     const row = this.#rowOrThrow();
-    const last = this.#last;
-    const isNext = last?.offset === offset && last.place.i < last.place.batches.length;
-    if (isNext && this.#log.segments.includes(last.place.segment)) return last.place;
-    const firstIndex = this.#firstIndex;
-    for (let index = row.lastIndex; index >= firstIndex; ) {
-      const segment = segmentOfIndex(this.#log.segments, index);
-      const batches = this.#batchesIn(segment);
-      const i = lastBatchAt(batches, offset);
-      if (i >= 0) return { segment, batches, i };
-      index = batches.previous;
-    }
-    if (firstIndex > 1) throw removed(row.name, offset);
+    const next = this.#nextPlace(offset);
+    if (next !== undefined) return next;
+    const walk = this.#walk(row, isAtOrBefore(offset));
+    walk.step(Number.POSITIVE_INFINITY);
+    if (walk.found !== undefined) return { ...walk.found, i: lastBatchAt(walk.found.batches, offset) };
+    if (this.#firstIndex > 1) throw removed(row.name, offset);
     throw new Fault("corrupt", {
       message: `no segment holds offset ${offset} of log ${row.name}`,
       facts: { why: "log index", offset },
     });
   }
 
+  /** The place of `offset` if the last read from disk ended there, and its segment goes on. */
+  #nextPlace(offset: Offset): Place | undefined {
+    const last = this.#last;
+    const isNext = last?.offset === offset && last.place.i < last.place.batches.length;
+    return isNext && this.#log.segments.includes(last.place.segment) ? last.place : undefined;
+  }
+
   /** The first index that is stored. */
   get #firstIndex(): RaftIndex {
     return this.#log.segments[0]?.first ?? Number.POSITIVE_INFINITY;
-  }
-
-  #batchesIn(segment: Segment): LogBatches {
-    const batches = segment.batchesOf(this.id);
-    if (batches === undefined) throw segment.damaged(0, "log index");
-    return batches;
   }
 
   #rowOrThrow(): LogRow {
@@ -218,6 +240,22 @@ const removed = (name: string, offset: Offset): Fault =>
   });
 
 const deleted = (): Fault => new Fault("not-found", { message: "the log was deleted" });
+
+const isAtOrBefore =
+  (offset: Offset): Reached =>
+  (rung) =>
+    rung.offset <= offset;
+
+/** Where the first segment begins that ends at this time or later. Times never go back in the Raft log. */
+function firstIndexNotOlder(segments: readonly Segment[], timestampMs: number): RaftIndex {
+  let [low, high] = [0, segments.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (segments[middle]!.describe().lastTimestampMs < timestampMs) low = middle + 1;
+    else high = middle;
+  }
+  return segments[low]?.first ?? Number.POSITIVE_INFINITY;
+}
 
 /** The first batch of the log in the segment that is not older than this time, or their number. */
 function firstNotOlder(segment: Segment, batches: LogBatches, timestampMs: number): number {

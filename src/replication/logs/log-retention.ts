@@ -17,6 +17,8 @@ export interface LogRetentionPorts {
   readonly leads: () => boolean;
   /** The time for expiry, in milliseconds since 1970; undefined while no clock is trusted. */
   readonly expiryMs: () => number | undefined;
+  /** Finds what seekTime() needs, in turns of the event loop. Undefined if it needs nothing. */
+  readonly prepareTime: (row: LogRow, timestampMs: number) => Promise<void> | undefined;
   /** The offset of the first record of a log that is not older than a time. */
   readonly seekTime: (row: LogRow, timestampMs: number) => Offset;
 }
@@ -106,8 +108,10 @@ export class LogRetention {
   }
 
   async #carryOut(row: LogRow, nowMs: number): Promise<void> {
-    const { admin, seekTime } = this.#ports;
+    const { admin, prepareTime, seekTime } = this.#ports;
     const { name, id, version } = row;
+    const { retentionAgeMs } = row.settings;
+    if (retentionAgeMs !== undefined) await prepareTime(row, nowMs - retentionAgeMs);
     const decision = decideRetention(row, nowMs, (timestampMs) => seekTime(row, timestampMs));
     if (decision?.kind === "idle") await admin.deleteIdle({ name, id }, version);
     else if (decision?.kind === "expired") await admin.deleteExpired({ name, id }, nowMs);

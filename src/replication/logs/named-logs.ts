@@ -89,6 +89,7 @@ export class NamedLogs implements LogCatalog {
       admin: this.admin,
       leads: () => appender.ready,
       expiryMs,
+      prepareTime: ({ id }, timestampMs) => log.view(id).prepareTime(timestampMs),
       seekTime: ({ id }, timestampMs) => log.view(id).seekTime(timestampMs),
     });
   }

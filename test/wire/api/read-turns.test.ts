@@ -23,6 +23,8 @@ class BusyLog extends MemoryLog {
   taken = 0;
   seeking = 0;
   mostInTurn = 0;
+  /** Reads of a place that was not looked for before. */
+  unprepared = 0;
   #inTurn = 0;
   readonly mayBegin = Promise.withResolvers<void>();
 
@@ -35,9 +37,15 @@ class BusyLog extends MemoryLog {
 
   override follow(offset: number): Tail {
     const tail = super.follow(offset);
+    let prepared = false;
+    const needsPlace = (): void => {
+      if (!prepared) this.unprepared++;
+    };
     const take = (): ReturnType<Tail["take"]> => {
+      needsPlace();
       const slice = tail.take(1);
       if (slice === undefined) return undefined;
+      prepared = false;
       this.#count();
       const { user } = process.threadCpuUsage();
       while (process.threadCpuUsage().user - user < takeMs * 1000);
@@ -47,8 +55,20 @@ class BusyLog extends MemoryLog {
       get position() {
         return tail.position;
       },
+      prepare: () => {
+        if (prepared) return undefined;
+        return new Promise((resolve) => {
+          setImmediate(() => {
+            prepared = true;
+            resolve();
+          });
+        });
+      },
       take,
-      nextBytes: () => tail.nextBytes?.() ?? 0,
+      nextBytes: () => {
+        needsPlace();
+        return tail.nextBytes?.() ?? 0;
+      },
       ready: () => tail.ready(),
       [Symbol.dispose]: () => tail[Symbol.dispose](),
     };
@@ -137,6 +157,8 @@ for (const [door, { ask, isFast }] of Object.entries(doors)) {
         await until("all wait for their start", () => log.seeking === count);
         log.mayBegin.resolve();
         await until("all have read the log", () => log.taken >= count * batches);
+        // A tail of several logs has its place in the Raft log, and looks for none.
+        if (!door.startsWith("TailLogs")) assert.equal(log.unprepared, 0);
         assert.ok(log.mostInTurn <= takesMax, `${log.mostInTurn} batches in one turn`);
       } finally {
         for (const session of sessions) session.destroy();

@@ -92,6 +92,10 @@ class LogTail implements SentTail {
     return this.#tail.position < (this.#tail.end ?? 0);
   }
 
+  prepare(): Promise<void> | undefined {
+    return this.#tail.prepare?.();
+  }
+
   nextBytes(): number {
     return this.#tail.nextBytes?.() ?? 0;
   }

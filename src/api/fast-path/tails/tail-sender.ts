@@ -40,6 +40,8 @@ export interface SentTail extends Disposable {
   readonly ending: "limit" | "end-offset" | "caught-up" | undefined;
   /** Not everything that is committed was taken. */
   readonly isBehind: boolean;
+  /** Finds what take() begins with, in turns of the event loop. Undefined if take() finds it at once. See Tail. */
+  prepare?(): Promise<void> | undefined;
   /** About the size of what take() takes, in bytes; 0 if unknown. */
   nextBytes(): number;
   /**
@@ -116,20 +118,30 @@ class TailSender {
 
   /** Sends what the log holds, up to `turnBytesMax`. Then waits for the log, the socket or the next turn. */
   flush(): void {
+    this.#flush(false);
+  }
+
+  #flush(isPrepared: boolean): void {
     if (this.#call.over) return;
     try {
-      this.#send();
+      this.#send(isPrepared);
     } catch (reason) {
       this.#writes.flush();
       this.#call.fail(reason);
     }
   }
 
-  #send(): void {
+  /** `isPrepared`: where the next records are was just found. */
+  #send(isPrepared: boolean): void {
     const { memory, clock } = this.#context;
     const untilMs = clock.monotonicMs() + turnMsMax;
     let taken = 0;
-    while (this.#tail.ending === undefined) {
+    for (let isFound = isPrepared; this.#tail.ending === undefined; isFound = false) {
+      const prepared = isFound ? undefined : this.#tail.prepare?.();
+      if (prepared !== undefined) {
+        this.#flushAfter(prepared);
+        return;
+      }
       if (!mayRead(this.#call.stream, memory, this.#nextBytes)) {
         this.#waitToRead();
         return;
@@ -159,6 +171,14 @@ class TailSender {
   }
 
   readonly #nextBytes = (): number => this.#tail.nextBytes();
+
+  /** The next records are far back in the log. */
+  #flushAfter(prepared: Promise<void>): void {
+    const { clock } = this.#context;
+    this.#writes.flush();
+    this.#buffers = this.#buffers?.release();
+    void prepared.then(() => workTurns(clock).wait(() => this.#flush(true)));
+  }
 
   #waitToRead(): void {
     const { clock, memory } = this.#context;

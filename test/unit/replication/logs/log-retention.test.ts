@@ -136,6 +136,7 @@ test("a database that cannot be read ends a round, and the next one begins from 
     },
     leads: () => true,
     expiryMs: () => 1,
+    prepareTime: () => undefined,
     seekTime: never,
   });
   retention.start();

@@ -1,0 +1,123 @@
+/**
+ * The walk back over the segments that hold a named log, to the first one that is `reached`. It begins at what the ladder of
+ * the log knows, and adds the segments that it passes.
+ *
+ * A step of it opens a file and checks it. So a long walk is done in turns of the event loop, and all walks of a node take
+ * these turns one after another.
+ */
+import type { LogId, Offset, RaftIndex } from "../../types.ts";
+import type { LogBatches } from "../index/log-index.ts";
+import { segmentOfIndex } from "../segment/find-segment.ts";
+import type { Segment } from "../segment/segment.ts";
+import type { LogRow } from "../state/log-row.ts";
+import type { Ladders, Reached } from "./log-ladder.ts";
+
+export interface WalkedLog {
+  readonly segments: readonly Segment[];
+  readonly ladders: Ladders;
+  readonly closed: boolean;
+}
+
+export class LogWalk {
+  readonly #log: WalkedLog;
+  readonly #id: LogId;
+  readonly #reached: Reached;
+  #index: RaftIndex;
+  /** Where it ended. Undefined before that, and if no stored segment is reached. */
+  found: { readonly segment: Segment; readonly batches: LogBatches } | undefined;
+  /** The offset of the log's first record in the segment after the one that was found; the end of the log if there is none. */
+  above: Offset;
+
+  constructor(log: WalkedLog, id: LogId, row: Pick<LogRow, "lastIndex" | "next">, reached: Reached) {
+    this.#log = log;
+    this.#id = id;
+    this.#reached = reached;
+    this.#index = row.lastIndex;
+    this.above = row.next;
+  }
+
+  /** The files of a closed log are not opened again. */
+  get isClosed(): boolean {
+    return this.#log.closed;
+  }
+
+  /**
+   * Looks at so many segments. Returns true once the walk is over.
+   * @throws Fault "corrupt", "disk-busy"
+   */
+  step(segmentsMax: number): boolean {
+    this.#skipKnown();
+    const { segments, ladders } = this.#log;
+    const firstIndex = segments[0]?.first ?? Number.POSITIVE_INFINITY;
+    for (let looked = 0; looked < segmentsMax; looked++) {
+      if (this.found !== undefined || this.#index < firstIndex) return true;
+      const segment = segmentOfIndex(segments, this.#index);
+      const batches = segment.batchesOf(this.#id);
+      if (batches === undefined) throw segment.damaged(0, "log index");
+      const { previous } = batches;
+      const rung = { first: segment.first, offset: batches.offset(0), previous };
+      if (this.#reached(rung)) {
+        this.found = { segment, batches };
+        return true;
+      }
+      ladders.add(this.#id, rung, firstIndex);
+      this.above = rung.offset;
+      this.#index = previous;
+    }
+    return this.found !== undefined || this.#index < firstIndex;
+  }
+
+  /** Another walk may have come further. */
+  #skipKnown(): void {
+    const rung = this.#log.ladders.above(this.#id, this.#reached);
+    if (rung === undefined || rung.offset >= this.above) return;
+    this.#index = rung.previous;
+    this.above = rung.offset;
+  }
+}
+
+/** Segments that one turn of the event loop looks at. */
+const segmentsMaxOfTurn = 8;
+/** Segments that a walk looks at before it takes turns: many can begin in one turn. */
+const segmentsMaxAtOnce = 2;
+
+/** The walks of a node. One turn of the event loop does one piece of one walk. */
+export class WalkTurns {
+  readonly #soon: ((callback: () => void) => void) | undefined;
+  readonly #waiting: { readonly walk: LogWalk; readonly done: () => void }[] = [];
+  #scheduled = false;
+
+  /** Without `soon`, walks are done at once. */
+  constructor(soon: ((callback: () => void) => void) | undefined) {
+    this.#soon = soon;
+  }
+
+  /** Does the walk in turns. Undefined if it is over already. A walk that fails ends: the read fails with the reason. */
+  finish(walk: LogWalk): Promise<void> | undefined {
+    if (this.#soon === undefined || isOver(walk, segmentsMaxAtOnce)) return undefined;
+    return new Promise((done) => {
+      this.#waiting.push({ walk, done });
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#waiting.length === 0) return;
+    this.#scheduled = true;
+    this.#soon?.(() => {
+      this.#scheduled = false;
+      const next = this.#waiting.shift()!;
+      if (isOver(next.walk, segmentsMaxOfTurn)) next.done();
+      else this.#waiting.push(next);
+      this.#schedule();
+    });
+  }
+}
+
+function isOver(walk: LogWalk, segmentsMax: number): boolean {
+  try {
+    return walk.isClosed || walk.step(segmentsMax);
+  } catch {
+    return true;
+  }
+}
