@@ -23,7 +23,7 @@ class BusyLog extends MemoryLog {
   taken = 0;
   seeking = 0;
   mostInTurn = 0;
-  /** Reads of a place that was not looked for before. */
+  /** Reads by tails whose place was not looked for before. It is looked for once: then only turns divide the reads. */
   unprepared = 0;
   #inTurn = 0;
   readonly mayBegin = Promise.withResolvers<void>();
@@ -45,7 +45,6 @@ class BusyLog extends MemoryLog {
       needsPlace();
       const slice = tail.take(1);
       if (slice === undefined) return undefined;
-      prepared = false;
       this.#count();
       const { user } = process.threadCpuUsage();
       while (process.threadCpuUsage().user - user < takeMs * 1000);
