@@ -69,16 +69,24 @@ export class BaseDownload {
     const { disk, directory } = this.#place;
     const { index } = ref;
     const part = partPath(this.#place, index);
-    if (this.#isOf(ref) && this.#soundMs !== undefined && disk.exists(part)) {
-      disk.rename(part, basePath(this.#place, index));
-      certain(() => syncNames(disk, directory));
+    // Otherwise it has its name already, and another file may be arriving.
+    if (this.#isOf(ref)) {
+      if (this.#soundMs !== undefined && disk.exists(part)) {
+        disk.rename(part, basePath(this.#place, index));
+        certain(() => syncNames(disk, directory));
+      }
+      this.#part = undefined;
+      this.#soundMs = undefined;
     }
-    this.#part = undefined;
-    this.#soundMs = undefined;
     this.#placed = { ...ref };
     const base = openBaseAt(this.#place, index);
     base.close();
     return index;
+  }
+
+  /** The log was reset to its start. A later start can have the same file again. */
+  used(): void {
+    this.#placed = undefined;
   }
 
   async #fetch({ index, bytes }: BaseRef, ask: AskForBase): Promise<void> {

@@ -12,13 +12,7 @@
 import { Fault } from "../../fault.ts";
 import { type Disk, troubleOf } from "../../lib/disk/disk.ts";
 import { noLogger } from "../../lib/telemetry.ts";
-import {
-  type BaseSource,
-  mergeBase,
-  type RowDatabase,
-  type RowStore,
-  type RowsIdentity,
-} from "../../rows/mod.ts";
+import { type BaseSource, mergeBase, type RowDatabase, type RowStore } from "../../rows/mod.ts";
 import type { RaftIndex } from "../../types.ts";
 import type { BaseRef, LogStart } from "../segment/catalog.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
@@ -30,7 +24,7 @@ import { BaseCheck, type RowsDamage } from "./base-check.ts";
 import { BaseDownload } from "./base-download.ts";
 import { basePath, isBaseRef, loadBase, placeBase, removeOtherBases } from "./base-files.ts";
 import { changesOf, foldBase } from "./base-fold.ts";
-import { writeOwners } from "./owner-usage.ts";
+import { buildAtStart } from "./build-at-start.ts";
 import { RemovalPace } from "./removal-pace.ts";
 import type { RowPlace } from "./row-place.ts";
 import { RowScrub } from "./row-scrub.ts";
@@ -207,13 +201,7 @@ export class LogRows {
     const at = { index: end.index, crc: end.crc, head };
     const base = isBaseRef(rows) ? this.download.place(rows) : await placeBase(place, at, rows);
     const generation = set.rowFiles.generation + 1;
-    const identity: RowsIdentity = { directoryId: place.directoryId, generation };
-    const database = await place.store?.build(identity, basePath(place, base));
-    if (database !== undefined) {
-      await writeOwners(place, base, database, (steps) => this.#inSlices(steps));
-      // The base can be older than the start, with the same rows.
-      await database.write([], encodeHead(at));
-    }
+    const database = await buildAtStart(place, generation, base, at, (steps) => this.#inSlices(steps));
     this.#prepared = { index: end.index, base, generation, database };
   }
 
@@ -256,6 +244,9 @@ export class LogRows {
     this.#pending = undefined;
     this.#foldBytes = 0;
     this.baseCheck.replaced();
+    this.download.used();
+    // A read or a scrub of them may be under way, and fail.
+    before.onDamage = undefined;
     this.#parts.damage.removeRows();
     this.#dropping = this.#drop(before.database);
     this.#removeBases(place, set.rowFiles.base);

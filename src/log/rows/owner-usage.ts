@@ -13,7 +13,7 @@ const partMax = 16_384;
 const stepRows = 64;
 
 /** Runs steps, and lets other work run in between. */
-type InSlices = <T>(steps: Generator<void, T>) => Promise<T>;
+export type InSlices = <T>(steps: Generator<void, T>) => Promise<T>;
 
 /** Writes the owners of the base file to the database, which has none. @throws Fault "corrupt", the error of the disk */
 export async function writeOwners(

@@ -63,6 +63,7 @@ export class MemoryRowStore implements RowStore {
 
   async build(identity: RowsIdentity, from: string | RowsHead): Promise<RowDatabase> {
     const check = this.#alive();
+    assert(this.#open.get(identity.generation) !== this.#disk.ends, "the database to replace is closed");
     const { head, rows } = typeof from === "string" ? this.#readBase(from) : { head: from, rows: [] };
     const names = new Set(rows.map(({ name }) => name));
     if (names.size !== rows.length) throw damaged(identity.generation, "name");

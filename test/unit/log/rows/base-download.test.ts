@@ -141,6 +141,36 @@ test("one file is fetched at a time, and one that is whole waits until the log h
   log.close();
 });
 
+test("a later snapshot with the same base file is installed, too", async () => {
+  const { start, content } = await leader();
+  const log = simMachine("follower").openStored();
+  for (let time = 0; time < 2; time++) {
+    assert.equal(await log.rows.download.fetch(start, answering(content)), true);
+    await install(log, start);
+    assert.equal(log.state.logs.size, logs);
+  }
+  log.close();
+});
+
+test("a full disk while the database is completed ends an attempt; a later one succeeds", async () => {
+  const { start, content } = await leader();
+  const machine = simMachine("follower");
+  const log = machine.openStored();
+  const { rowStore } = machine;
+  const build = rowStore.build.bind(rowStore);
+  let attempts = 0;
+  rowStore.build = async (...args) => {
+    const database = await build(...args);
+    if (attempts++ === 0) rowStore.failNext = Object.assign(new Error("full"), { code: "ENOSPC" });
+    return database;
+  };
+  assert.equal(await log.rows.download.fetch(start, answering(content)), true);
+  await assert.rejects(log.rows.prepare(start), { code: "ENOSPC" });
+  await install(log, start);
+  assert.deepEqual([attempts, log.state.logs.size], [2, logs]);
+  log.close();
+});
+
 test("a kill at each step of the arrival and the installation leaves the log before or the log of the snapshot", async () => {
   const { start, content } = await leader();
   let [before, after] = [0, 0];
