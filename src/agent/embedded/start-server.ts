@@ -33,7 +33,8 @@ export interface Server extends AsyncDisposable {
 
 /**
  * Starts a node in this process; resolves when it listens. It needs Node.js 24. Variables that begin with `TAILRACE_` are
- * not read, those of OpenTelemetry (`OTEL_*`) are. Log lines go to standard error. Signals are left to the program.
+ * not read, those of OpenTelemetry (`OTEL_*`) are. Log lines go to standard error. Signals, and what a service manager is told
+ * (`NOTIFY_SOCKET`), are left to the program.
  *
  * @throws Error whose `name` is "Fault" and whose `kind` is "config" if a setting is unknown or malformed, or another kind
  *   if the node cannot start; then everything is closed again
@@ -44,7 +45,8 @@ export async function startServer(settings: ServerSettings = {}): Promise<Server
     .map(([name, value]) => `--${name}=${value}`);
   const readFile = (path: string): string => readFileSync(path, "utf8");
   const { config } = readConfig({ flags, environment: {}, readFile });
-  const agent = await startAgent({ config, environment: process.env });
+  const { NOTIFY_SOCKET: _, ...environment } = process.env;
+  const agent = await startAgent({ config, environment });
   return {
     url: agent.url,
     addr: agent.addr,
