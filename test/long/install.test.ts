@@ -130,6 +130,10 @@ async function isTyped(t: TestContext, folder: string): Promise<void> {
     'console.log((await import("tailrace/client")).openClient({ origins: ["http://x"] }) !== null)';
   const words = ["npx", "node", "--conditions=browser", "--input-type=module", "-e", inBrowser];
   assert.equal((await run(t, folder, words)).out, "true\n");
+  // The user's Node.js is an older one.
+  const inOld = 'console.log(typeof (await import("tailrace/client")).openClient)';
+  const old = await run(t, folder, ["node", "--input-type=module", "-e", inOld]);
+  assert.equal(old.out, "function\n", old.err);
 }
 
 async function exports(t: TestContext, folder: string): Promise<void> {
