@@ -40,6 +40,7 @@ for (const patch of globSync("test/unit/rows/bugs/*.patch", { cwd: root }).sort(
       SOURCE_BUG: patch,
       NODE_OPTIONS: `--import=${loader}`,
       KILLS: "30",
+      TRIALS: "1000",
     });
     assert.match(out, /^not ok \d+ - /m);
     assert.doesNotMatch(out, /times, not once|does not have the format/);
