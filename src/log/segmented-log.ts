@@ -340,8 +340,9 @@ export class SegmentedLog {
     const lastMax = Math.min(keepAfter, this.commitIndex, this.committed.savedCommit);
     const count = removableSegments(this.#set.sealed, this.bounds.lowest, lastMax, this.state.logs);
     const gone = this.#set.sealed.slice(0, count);
-    const isLater = this.rows.removes(gone);
+    let isLater = false;
     this.#attempt(() => {
+      isLater = this.rows.removes(gone);
       if (count > 0 && !isLater) this.#set.removeFirst(count);
       else this.#set.cleanUp();
     });

@@ -52,8 +52,10 @@ export class CommittedRows {
   readonly #clean = new Map<LogId, LogRow>();
   /** Names as they are in the database, also of logs whose rows changed. The one that was looked up first comes first. */
   readonly #storedIds = new Map<string, LogId>();
-  /** The oldest one comes first. */
+  /** Sums as they are in the database. The oldest one comes first. */
   readonly #cleanOwners = new Map<string, LogUsage>();
+  /** Sums with the frozen changes, as the checkpoint writes them. A second attempt writes the same. */
+  readonly #frozenSums = new Map<string, LogUsage>();
   /** Called when the database turns out to be damaged. It can be built again. */
   onDamage: (() => void) | undefined;
   #isDamaged = false;
@@ -109,10 +111,19 @@ export class CommittedRows {
     return id === undefined ? undefined : this.row(id);
   }
 
-  /** What the logs that this subject created use. */
+  /** What the logs that this subject created use. @throws as #read() */
   usageOf(owner: string): LogUsage {
-    const known =
-      this.#dirty.owners.get(owner) ?? this.#frozen?.owners.get(owner) ?? this.#cleanOwners.get(owner);
+    return sum(this.#usageBelow(owner), this.#dirty.owners.get(owner));
+  }
+
+  /** The usage without the changes after the last checkpoint began. */
+  #usageBelow(owner: string): LogUsage {
+    const frozen = this.#frozenSums.get(owner);
+    return frozen ?? sum(this.#storedUsage(owner), this.#frozen?.owners.get(owner));
+  }
+
+  #storedUsage(owner: string): LogUsage {
+    const known = this.#cleanOwners.get(owner);
     if (known !== undefined) return known;
     const stored = this.#read((database) => database.owner(owner));
     const found = stored === undefined ? noUsage : decodeUsage(stored);
@@ -125,16 +136,13 @@ export class CommittedRows {
     if (this.#cleanOwners.size > ownersMax) this.#cleanOwners.delete(this.#cleanOwners.keys().next().value!);
   }
 
-  /** Counts a row in place of the one before it. */
+  /** Counts a row in place of the one before it. It reads nothing, so that a commit cannot fail in between. */
   #count(before: LogRow | undefined, after: LogRow | undefined): void {
     const owner = (after ?? before)?.owner;
     if (owner === undefined) return;
-    const { logs, bytes } = this.usageOf(owner);
-    this.#cleanOwners.delete(owner);
-    this.#dirty.owners.set(owner, {
-      logs: logs + Number(after !== undefined) - Number(before !== undefined),
-      bytes: bytes + (after?.bytes ?? 0) - (before?.bytes ?? 0),
-    });
+    const logs = Number(after !== undefined) - Number(before !== undefined);
+    const bytes = (after?.bytes ?? 0) - (before?.bytes ?? 0);
+    this.#dirty.owners.set(owner, sum({ logs, bytes }, this.#dirty.owners.get(owner)));
   }
 
   /** The id of the committed log of this name. */
@@ -199,11 +207,13 @@ export class CommittedRows {
     for (const { limited } of this.#overlays()) yield* limited.values().take(limited.size);
   }
 
-  /** The row of a log changed from `before` to `after`. A name that another log has by now stays with that log. */
-  put(id: LogId, before: LogRow | undefined, after: LogRow | undefined): void {
+  /**
+   * The row of a log changed from `before` to `after`. `freesName`: a log that is deleted still has its name. Otherwise the name
+   * stays with the log that has it by now.
+   */
+  put(id: LogId, before: LogRow | undefined, after: LogRow | undefined, freesName = true): void {
     if (before === undefined && after !== undefined) this.#setName(after.name, id);
-    else if (before !== undefined && after === undefined && this.named(before.name)?.id === id)
-      this.#setName(before.name, undefined);
+    else if (before !== undefined && after === undefined && freesName) this.#setName(before.name, undefined);
     // The lookup of the name may have made the row before a clean one.
     this.#clean.delete(id);
     this.#dirty.put(id, after);
@@ -225,17 +235,24 @@ export class CommittedRows {
 
   /** What the checkpoint changes in the database: owners, then rows by id. */
   *changes(): Generator<RowChange | OwnerChange> {
-    if (this.#frozen !== undefined) yield* changesIn(this.#frozen);
+    if (this.#frozen === undefined) return;
+    for (const owner of this.#frozen.owners.keys()) {
+      const usage = this.#usageBelow(owner);
+      this.#frozenSums.set(owner, usage);
+      yield { owner, value: encodeUsage(usage) };
+    }
+    yield* rowsIn(this.#frozen);
   }
 
   /** The database shows the checkpoint here. Its rows are probably in use: they stay in memory, unless they are many. */
   thaw(database: RowDatabase): void {
     const { rows: written, owners } = this.#frozen ?? new Overlay();
+    for (const owner of owners.keys()) this.#cleanOwners.delete(owner);
+    for (const [owner, usage] of [...this.#frozenSums].slice(-ownersMax)) this.#keepOwner(owner, usage);
+    this.#frozenSums.clear();
     this.#written = written.size > writtenMax ? noRows : written;
     this.#database = database;
     this.#frozen = undefined;
-    for (const [owner, usage] of [...owners].slice(-ownersMax))
-      if (!this.#dirty.owners.has(owner)) this.#keepOwner(owner, usage);
   }
 
   /**
@@ -244,9 +261,15 @@ export class CommittedRows {
    */
   moveTo(database: RowDatabase, head: RowsHead): void {
     assert(this.#frozen === undefined, "a checkpoint is under way");
-    database.writeNow(changesIn(this.#dirty), head);
+    database.writeNow(this.#dirtyChanges(), head);
     this.#database = database;
     this.#dirty = new Overlay();
+    this.#cleanOwners.clear();
+  }
+
+  *#dirtyChanges(): Generator<RowChange | OwnerChange> {
+    for (const owner of this.#dirty.owners.keys()) yield { owner, value: encodeUsage(this.usageOf(owner)) };
+    yield* rowsIn(this.#dirty);
   }
 
   /** All rows, by id. For tests and for work on a log that no node serves. */
@@ -272,7 +295,7 @@ export class CommittedRows {
     if (row !== undefined) yield row;
   }
 
-  /** @throws Fault "corrupt"; "disk-busy" if it could not be read now */
+  /** @throws Fault "corrupt"; "disk-busy" or "disk-full" if it could not be read now */
   #read<T>(look: (database: RowDatabase) => T): T | undefined {
     if (this.#database === undefined) return undefined;
     try {
@@ -306,7 +329,8 @@ export class CommittedRows {
 function notRead(reason: unknown): unknown {
   const code = errorCode(reason);
   if (reason instanceof Fault || !/^E[A-Z]+$/.test(code)) return reason;
-  if (troubleOf(reason) === "busy") return diskFault(reason);
+  // SQLite needs space for some reads: its files are sound.
+  if (troubleOf(reason) !== "lost") return diskFault(reason);
   return new Fault("corrupt", {
     message: `the database of named logs cannot be read (${code}); the next start builds it again`,
     facts: { why: "unreadable" },
@@ -314,10 +338,14 @@ function notRead(reason: unknown): unknown {
   });
 }
 
-function* changesIn({ rows, owners }: Overlay): Generator<RowChange | OwnerChange> {
-  for (const [owner, usage] of owners) yield { owner, value: encodeUsage(usage) };
+function* rowsIn({ rows }: Overlay): Generator<RowChange> {
   for (const id of Uint32Array.from(rows.keys()).sort()) {
     const row = rows.get(id);
     yield { id, row: row === undefined ? undefined : encodeRow(row) };
   }
 }
+
+const sum = ({ logs, bytes }: LogUsage, more: LogUsage = noUsage): LogUsage => ({
+  logs: logs + more.logs,
+  bytes: bytes + more.bytes,
+});

@@ -18,6 +18,8 @@ interface Change {
   readonly id: LogId;
   readonly before: LogRow | undefined;
   readonly after: LogRow | undefined;
+  /** The log is deleted, and its name means no other one. It is looked up when the frame is staged: a commit reads nothing. */
+  readonly freesName: boolean;
 }
 
 /** What a create is compared with. It is valid until the table changes. */
@@ -194,7 +196,8 @@ export class LogTable {
     if (isCreate && id < this.#stagedNextId) return "id-used";
     const after = rowAfter(before, bytes, at);
     if (typeof after === "string") return after;
-    this.#add({ index: frameIndex(bytes, at), id, before, after });
+    const freesName = before !== undefined && after === undefined && this.#stagedIdOf(before.name) === id;
+    this.#add({ index: frameIndex(bytes, at), id, before, after, freesName });
     return undefined;
   }
 
@@ -277,25 +280,24 @@ export class LogTable {
   }
 
   #add(change: Change): void {
-    const { id, before, after } = change;
+    const { id, before, after, freesName } = change;
     if (before === undefined) this.#stagedNextId = Math.max(this.#stagedNextId, id + 1);
     if (before === undefined && after !== undefined) this.#stagedNames.set(after.name, id);
-    // A name that another log has by now stays with that log.
-    else if (before !== undefined && after === undefined && this.#stagedIdOf(before.name) === id)
-      this.#stagedNames.set(before.name, undefined);
+    else if (before !== undefined && freesName) this.#stagedNames.set(before.name, undefined);
     this.#changes.push(change);
     const changes = this.#changesOf.get(id);
     if (changes === undefined) this.#changesOf.set(id, [change]);
     else changes.push(change);
   }
 
-  #commit({ id, before, after }: Change): void {
-    this.stored.put(id, before, after);
+  #commit({ id, before, after, freesName }: Change): void {
+    this.stored.put(id, before, after, freesName);
     if (before !== undefined && after !== undefined) return;
     const name = (after ?? before)?.name ?? "";
     this.#size += Number(after !== undefined) - Number(before !== undefined);
     if (after !== undefined) this.#nextId = Math.max(this.#nextId, id + 1);
-    if (this.#stagedNames.has(name) && this.#stagedNames.get(name) === this.named(name)?.id)
+    if (after === undefined && !freesName) return;
+    if (this.#stagedNames.has(name) && this.#stagedNames.get(name) === this.stored.idOf(name))
       this.#stagedNames.delete(name);
   }
 }

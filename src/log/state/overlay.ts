@@ -16,7 +16,7 @@ export class Overlay {
   readonly limited = new Set<LogId>();
   /** The names of logs that are there, for lists. */
   readonly sorted = new SortedNames();
-  /** What the logs of each owner use whose logs changed. No logs: it has none any more. */
+  /** By how much the usage of each owner changed. */
   readonly owners = new Map<string, LogUsage>();
   /** How many frames made these changes. */
   frames = 0;

@@ -6,6 +6,7 @@ import { CommittedRows, type NamesPage } from "../../../../src/log/state/committ
 import type { LogRow } from "../../../../src/log/state/log-row.ts";
 import { LogTable } from "../../../../src/log/state/log-table.ts";
 import { emptyHead, encodeHead } from "../../../../src/log/state/row-codec.ts";
+import type { RowDatabase } from "../../../../src/rows/mod.ts";
 import { SimDisk } from "../../../support/disk/sim-disk.ts";
 import { MemoryRowStore } from "../../../support/rows/memory-row-store.ts";
 
@@ -264,6 +265,42 @@ test("what the logs of each owner use agrees with the rows, across checkpoints, 
     "nextId",
     "size",
   ]);
+});
+
+test("a commit reads nothing, and the sums are right once the database can be read", async () => {
+  const { database } = (await storedRows([{ ...row, owner: "ann", bytes: 5 }])).rows as {
+    database: RowDatabase;
+  };
+  const rows = new CommittedRows(database);
+  const reads = { owner: database.owner, named: database.named, row: database.row };
+  const refuses = (): never => {
+    throw Object.assign(new Error("read"), { code: "EMFILE" });
+  };
+  Object.assign(database, { owner: refuses, named: refuses, row: refuses });
+  const before = { ...row, owner: "ann", bytes: 5 };
+  const after = { ...before, bytes: 30 };
+  rows.put(1, before, after);
+  assert.throws(() => rows.usageOf("ann"), { kind: "disk-busy" });
+  rows.put(1, after, undefined);
+  rows.put(2, undefined, { ...named(2, "more"), owner: "ann", bytes: 7 });
+  Object.assign(database, reads);
+  assert.deepEqual(rows.usageOf("ann"), { logs: 1, bytes: 7 });
+});
+
+test("a checkpoint that is written again after it took effect counts nothing twice", async () => {
+  const { rows } = await storedRows([{ ...row, owner: "ann", bytes: 5 }]);
+  const database = rows.database!;
+  const head = encodeHead({ index: 9, crc: 0, head: { ...emptyHead, size: 1 } });
+  rows.put(1, { ...row, owner: "ann", bytes: 5 }, { ...row, owner: "ann", bytes: 30 });
+  rows.freeze();
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await database.write(rows.changes(), head);
+    // Its sum does not stay in memory.
+    for (let n = 0; n < 5_000; n++) rows.usageOf(`other ${n}`);
+  }
+  assert.deepEqual(rows.usageOf("ann"), { logs: 1, bytes: 30 });
+  rows.thaw(database);
+  assert.deepEqual(rows.usageOf("ann"), { logs: 1, bytes: 30 });
 });
 
 test("many owners: only those that were looked at last stay in memory", async () => {
