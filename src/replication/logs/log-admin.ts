@@ -7,6 +7,7 @@
  * `deadlineMs` is the time of the monotonic clock until which a change waits for its turn. Default: without end.
  */
 
+import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../../fault.ts";
 import { settingKeys } from "../../lib/named-log-settings.ts";
 import {
@@ -170,11 +171,18 @@ export class LogAdmin {
   }
 
   /**
-   * Deletes the records before an offset. Returns the lowest offset after it.
+   * Deletes the records before an offset. Returns the lowest offset after it. `decidedFor`: nothing is deleted if the log has
+   * other settings once it is its turn.
    * @throws Fault "not-found", "failed-precondition"; "out-of-range" for an offset beyond the end
    */
-  async trim(ref: LogRef, before: Offset, deadlineMs?: number): Promise<Offset> {
+  async trim(
+    ref: LogRef,
+    before: Offset,
+    deadlineMs?: number,
+    decidedFor?: NamedLogSettings,
+  ): Promise<Offset> {
     return this.#withRow(ref, undefined, deadlineMs, async (row) => {
+      if (decidedFor !== undefined && !isDeepStrictEqual(row.settings, decidedFor)) return row.lowest;
       const committed = this.#ports.table().row(row.id) ?? row;
       const { lowest, next } = committed;
       if (before > next) return this.#ports.appender.refuse(() => outOfRange(before, { lowest, next }));

@@ -107,14 +107,17 @@ export class LogRetention {
     await Promise.allSettled(work);
   }
 
-  async #carryOut(row: LogRow, nowMs: number): Promise<void> {
-    const { admin, prepareTime, seekTime } = this.#ports;
-    const { name, id, version } = row;
-    const { retentionAgeMs } = row.settings;
-    if (retentionAgeMs !== undefined) await prepareTime(row, nowMs - retentionAgeMs);
+  async #carryOut(found: LogRow, nowMs: number): Promise<void> {
+    const { admin, prepareTime, seekTime, table } = this.#ports;
+    const { retentionAgeMs } = found.settings;
+    if (retentionAgeMs !== undefined) await prepareTime(found, nowMs - retentionAgeMs);
+    // The log may have changed meanwhile.
+    const row = table().row(found.id);
+    if (row === undefined) return;
+    const { name, id, version, settings } = row;
     const decision = decideRetention(row, nowMs, (timestampMs) => seekTime(row, timestampMs));
     if (decision?.kind === "idle") await admin.deleteIdle({ name, id }, version);
     else if (decision?.kind === "expired") await admin.deleteExpired({ name, id }, nowMs);
-    else if (decision?.kind === "trim") await admin.trim({ name, id }, decision.to);
+    else if (decision?.kind === "trim") await admin.trim({ name, id }, decision.to, undefined, settings);
   }
 }

@@ -116,6 +116,54 @@ test("a time of expiry that was moved before the delete had its turn keeps the l
   assert.deepEqual(named.list("", "", 10).logs, []);
 });
 
+test("a trim that was decided for other settings deletes nothing", async () => {
+  const machine = simMachine("settings");
+  await using log = await machine.open();
+  const { named } = log.replica.log;
+  const { log: made } = await named.change({ kind: "create", name: "kept", settings: { retentionBytes: 1 } });
+  const ref = { name: "kept", id: made!.id };
+  for (let n = 0; n < 4; n++) await named.open(ref).append(run(`${n}`));
+  const [, lowest] = await Promise.all([
+    named.change({ kind: "update", log: ref, settings: { retentionBytes: 1_000_000 } }),
+    named.admin.trim(ref, 3, undefined, { retentionBytes: 1 }),
+  ]);
+  assert.equal(lowest, 0);
+  assert.deepEqual(await named.open(ref).bounds(), { lowest: 0, next: 4 });
+  assert.equal(await named.admin.trim(ref, 3, undefined, { retentionBytes: 1_000_000 }), 3);
+});
+
+test("a log that changes while its place is looked for is judged as it is then", async () => {
+  const { clock } = simMachine("judged");
+  const rows = [rowWith({ retentionAgeMs: 500 }), rowWith({ retentionBytes: 900 }), undefined];
+  const trimmed: unknown[] = [];
+  for (const later of rows.slice(1)) {
+    let row = rows[0];
+    let looks = 0;
+    const retention = new LogRetention({
+      clock,
+      table: () => ({ due: () => [1].values() as Generator<number>, row: () => row }),
+      admin: {
+        trim: async (...args) => trimmed.push(args),
+        deleteIdle: async () => assert.fail("it is not idle"),
+        deleteExpired: async () => assert.fail("it does not expire"),
+      },
+      leads: () => true,
+      expiryMs: () => 60_000,
+      prepareTime: async () => {
+        looks++;
+        row = later;
+      },
+      seekTime: never,
+    });
+    retention.start();
+    clock.advance(1_000);
+    await until("the place is looked for", () => looks > 0);
+    await new Promise(setImmediate);
+    retention.close();
+  }
+  assert.deepEqual(trimmed, [[{ name: "orders", id: 1 }, 11, undefined, { retentionBytes: 900 }]]);
+});
+
 test("a database that cannot be read ends a round, and the next one begins from the start", async () => {
   const { clock } = simMachine("unreadable");
   let rounds = 0;
