@@ -22,7 +22,7 @@ import type {
   MultiTail,
   Offset,
 } from "../../../types.ts";
-import type { Call, CallTracker } from "../../calls/call-tracker.ts";
+import { type Call, type CallTracker, decisionsOfTurn } from "../../calls/call-tracker.ts";
 import type { AskedLogs } from "../tails/asked-logs.ts";
 import { type ListPlan, listLogs, rangesFrom } from "./list-logs.ts";
 import { logIdText, parseLogId, type StatedId } from "./log-id.ts";
@@ -46,9 +46,6 @@ export interface OpenedLog {
   token(): string | undefined;
 }
 
-/** Decisions of a model that only Casbin knows take up to 10 ms, so few of them are made in one turn. */
-const unknownAsksMax = 4;
-const knownAsksMax = 1_024;
 /** Names that one stream may use without the id. Each keeps its id until the stream ends. */
 const resolvedMax = 256;
 
@@ -133,7 +130,7 @@ export class LogDirectory {
   async followFor(call: Call, asked: AskedLogs, freshness: Freshness): Promise<MultiTail> {
     const { named } = this;
     if ("names" in asked) {
-      this.#calls.useLogs(
+      await this.#calls.useLogs(
         call,
         asked.names.map(({ log }) => (log === defaultLog ? logObject : log)),
       );
@@ -144,8 +141,7 @@ export class LogDirectory {
     const isRefused = patterns !== undefined && rangesFrom(patterns, prefix, "").next().done === true;
     if (isRefused) this.#calls.deny(call, `${prefix}*`);
     const may = (name: string): boolean => this.#calls.mayUse(call, name);
-    const asksMax = patterns === undefined ? unknownAsksMax : knownAsksMax;
-    return named.follow({ prefix, may, asksMax }, start, freshness);
+    return named.follow({ prefix, may, asksMax: decisionsOfTurn(patterns) }, start, freshness);
   }
 
   mayDescribe(call: Call, name: string): boolean {

@@ -8,7 +8,11 @@ import {
 } from "../../../../src/access/mod.ts";
 import { abortControllerOf, faultOfAbort, signalOf, unlessAborted } from "../../../../src/api/calls/abort.ts";
 import { CallTracker } from "../../../../src/api/calls/call-tracker.ts";
-import { clusterPermissions, logPermissions } from "../../../../src/api/calls/method-permissions.ts";
+import {
+  clusterPermissions,
+  logPermissions,
+  logsPermissions,
+} from "../../../../src/api/calls/method-permissions.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { type CallStart, noTelemetry } from "../../../../src/lib/telemetry.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
@@ -93,6 +97,28 @@ test("a call that lost its permission before it waited does not begin its work, 
   await access.setPolicy({ policy: rules });
   call.requireAllowed();
   assert.ok(!signalOf(call, new AbortController().signal).aborted);
+  calls.endCall(call);
+});
+
+test("the permissions for many logs are checked a few in a turn, if only Casbin knows the model", async () => {
+  let inTurn = 0;
+  let most = 0;
+  const rules = {
+    check: () => true,
+    authorize: (): void => {
+      if (inTurn++ === 0) setImmediate(() => (inTurn = 0));
+      most = Math.max(most, inTurn);
+    },
+    authorizeSome: (): void => undefined,
+    isAuthenticated: () => true,
+    onReload: () => () => undefined,
+    patternsOf: () => undefined,
+  };
+  using calls = new CallTracker({ access: rules, telemetry: noTelemetry, clock: systemClock });
+  const call = calls.beginCall(logsPermissions.tailLogs, caller("root"), meta);
+  const names = Array.from({ length: 256 }, (_, n) => `log ${n}`);
+  await calls.useLogs(call, names);
+  assert.deepEqual([call.otherObjects, most], [names, 4]);
   calls.endCall(call);
 });
 
