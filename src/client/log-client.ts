@@ -187,10 +187,12 @@ export class LogClient implements CommitLog, AsyncDisposable {
 
   async bounds(freshness: Freshness = {}): Promise<Bounds> {
     const { log } = this.#options;
-    const { mode = "session", seenOffset } = { ...this.#options.freshness, ...freshness };
+    const { mode = "session", seenOffset, seen } = { ...this.#options.freshness, ...freshness };
     const mustSee = mode === "session" ? Math.max(seenOffset ?? -1, this.#session.next - 1) : -1;
+    // Bounds do not show whether a node has seen what a token stands for.
+    const isShown = mode === "any" || (mode === "session" && seen === undefined);
     return this.#read(freshness, async (attempt) => {
-      if (mode === "any" || mode === "session") {
+      if (isShown) {
         const bounds = await boundsOf(attempt, log.stated);
         if (bounds.next > mustSee) return bounds;
       }

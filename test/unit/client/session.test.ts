@@ -35,6 +35,21 @@ test("a session keeps what reaches furthest, with its place", () => {
   assert.equal(later(none, one), one);
 });
 
+test("the bounds for a stated token come from a node that was asked for it", async () => {
+  const cluster = new FakeCluster("a:1");
+  cluster.logs.create("orders");
+  await using client = cluster.client();
+  await client.log("orders").append(run("0"));
+  const { requests } = cluster.node("a:1");
+  requests.length = 0;
+  await using other = cluster.client();
+  await other.log("orders").bounds({ seen: { life: 7, index: 1 } });
+  assert.deepEqual(
+    requests.map(({ seenToken }) => seenToken),
+    ["s7.1"],
+  );
+});
+
 test("session of a named log: a read states the token of what the client has appended or read", async () => {
   const cluster = new FakeCluster("a:1");
   cluster.logs.create("orders");
