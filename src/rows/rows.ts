@@ -39,7 +39,7 @@ export interface FoundRow {
   readonly row: StoredRow | undefined;
 }
 
-/** What the logs of one owner use, packed by the log module; undefined if it has none any more. */
+/** What the logs of one owner use, packed by the log module; undefined if the owner has no logs. */
 export interface OwnerChange {
   /** 1 to 255 bytes in UTF-8. */
   readonly owner: string;

@@ -1,7 +1,6 @@
 /**
  * The settings of the OTEL_* variables, and the packages that exporting needs. Unlike in the SDK's default, no variable means
- * no exporter, so that nothing is loaded. The packages are optional peer dependencies: they are not there if nobody wanted
- * them.
+ * no exporter, so that nothing is loaded. The packages are optional peer dependencies, which can be missing.
  */
 import { Fault } from "../fault.ts";
 

@@ -15,7 +15,7 @@ const stepRows = 64;
 /** Runs steps, and lets other work run in between. */
 export type InSlices = <T>(steps: Generator<void, T>) => Promise<T>;
 
-/** Writes the owners of the base file to the database, which has none. @throws Fault "corrupt", the error of the disk */
+/** Writes the owners of the base file to a database without owners. @throws Fault "corrupt", the error of the disk */
 export async function writeOwners(
   place: BasePlace,
   base: RaftIndex,

@@ -95,7 +95,7 @@ export class LogAdmin {
       }
       const expired = this.#refusedExpiry(settings.expiresAtMs);
       if (expired !== undefined) return appender.refuse(() => expired);
-      // Whoever may create logs would fill the reserve, and the operator could neither trim nor delete.
+      // Creates would use up the reserve, and then no log could be trimmed or deleted.
       appender.disk.check();
       appender.admission.checkRowsWritten();
       const { quotas } = appender.admission;

@@ -23,7 +23,7 @@ export const serveTailLogs: ServeMethod = (context, call) => {
   });
 };
 
-/** Markers and deletions are rare, so they are messages of protobuf-es. */
+/** Markers and deletions are messages of protobuf-es. */
 const encoded = (message: TailLogsMessage): Uint8Array =>
   encodeEnvelope(toBinary(TailLogsResponseSchema, create(TailLogsResponseSchema, message)));
 

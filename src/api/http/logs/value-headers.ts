@@ -22,7 +22,7 @@ const passive: readonly string[] = [
 ];
 const passiveGroups = /^(audio|video)\//;
 
-/** `contentType` is that of the log. What is no media type counts as none. */
+/** `contentType` is that of the log. It is ignored if it is not a media type. */
 export function valueHeaders(contentType: string | undefined): ResponseHeaders {
   const type = contentType === undefined ? undefined : mediaTypeOf(contentType);
   const isPassive = type !== undefined && (passive.includes(type) || passiveGroups.test(type));

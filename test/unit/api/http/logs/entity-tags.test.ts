@@ -35,7 +35,7 @@ const kindOf = (header: string): string | undefined => {
   }
 };
 
-test("If-Match is one log at one version, or a star; a tag that is none of a log matches nothing", () => {
+test("If-Match is one log at one version, or a star; any other tag matches nothing", () => {
   assert.deepEqual(requiredLog('"3-1.12"'), { life: 3, id: 1, version: 12 });
   assert.deepEqual(requiredLog(' "3-1.12" '), { life: 3, id: 1, version: 12 });
   assert.equal(requiredLog(undefined), undefined);
