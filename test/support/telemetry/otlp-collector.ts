@@ -3,8 +3,9 @@
  * `url` and OTEL_EXPORTER_OTLP_PROTOCOL to http/json.
  */
 import { once } from "node:events";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { bodyOf } from "../http/body-of.ts";
 
 export interface CollectedSpan {
   readonly name: string;
@@ -52,7 +53,9 @@ export async function openCollector(): Promise<Collector> {
   const server = createServer(async (request, response) => {
     const type = request.headers["content-type"] ?? "";
     requests.push(`${request.url} ${type}`);
-    const text = await read(request);
+    const bytes = await bodyOf(request);
+    if (bytes === undefined) return;
+    const text = bytes.toString("utf8");
     const body = (type === "application/json" ? JSON.parse(text) : {}) as Json;
     if (request.url === "/v1/traces") spans.push(...spansIn(body));
     else if (request.url === "/v1/metrics")
@@ -151,9 +154,3 @@ const pointOf = ({ attributes, asDouble, asInt, count, sum }: JsonPoint): Collec
   attributes: attributesOf(attributes),
   ...(count === undefined ? { value: asDouble ?? Number(asInt) } : { count: Number(count), sum: sum ?? 0 }),
 });
-
-async function read(request: IncomingMessage): Promise<string> {
-  let text = "";
-  for await (const chunk of request.setEncoding("utf8")) text += chunk;
-  return text;
-}
