@@ -41,6 +41,7 @@ function release() {
   mkdirSync(out);
   run("npm", "run", "build");
   run("npm", "run", "build:web");
+  run("npm", "run", "build:docs");
   run("npm", "pack", "--ignore-scripts", "--pack-destination", out);
   const tarball = join(out, `${name}-${version}.tgz`);
   run(process.execPath, ".ci/sbom.mjs", join(out, `${name}-${version}.cdx.json`));

@@ -7,8 +7,11 @@
 import { createRequire } from "node:module";
 import { endianness } from "node:os";
 
-/** Returns true if the datagram was sent. It never waits: a full or missing socket takes none. */
-export type SendDatagram = (text: string) => boolean;
+/** A socket of datagrams. Disposing closes its descriptor. */
+export interface NotifySocket extends Disposable {
+  /** Returns undefined if the datagram was sent, else why not. It never waits: a full or missing socket takes none. */
+  send(text: string): string | undefined;
+}
 
 const familyUnix = 1;
 const typeDatagram = 2;
@@ -32,7 +35,7 @@ export function socketAddress(address: string): Uint8Array | undefined {
  * Opens a socket for datagrams to `address`.
  * @throws Error if the address is not valid, or if this system or its C library has no such sockets
  */
-export function openNotifySocket(address: string): SendDatagram {
+export function openNotifySocket(address: string): NotifySocket {
   const to = socketAddress(address);
   if (to === undefined) throw new Error(`NOTIFY_SOCKET must be a path or @name, not "${address}"`);
   const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi");
@@ -41,10 +44,20 @@ export function openNotifySocket(address: string): SendDatagram {
   const sendto = libc.func(
     "long sendto(int fd, const void *bytes, size_t length, int flags, const void *to, uint32 toLength)",
   );
+  const close = libc.func("int close(int fd)");
   const descriptor = Number(socket(familyUnix, typeDatagram | closeOnExec, 0));
   if (descriptor < 0) throw new Error(`socket failed with errno ${koffi.errno()}`);
-  return (text) => {
-    const bytes = Buffer.from(text);
-    return Number(sendto(descriptor, bytes, bytes.length, dontWait | noSignal, to, to.length)) >= 0;
+  let isOpen = true;
+  return {
+    send(text) {
+      if (!isOpen) return "the socket is closed";
+      const bytes = Buffer.from(text);
+      const sent = Number(sendto(descriptor, bytes, bytes.length, dontWait | noSignal, to, to.length));
+      return sent >= 0 ? undefined : `sendto failed with errno ${koffi.errno()}`;
+    },
+    [Symbol.dispose]() {
+      if (isOpen) close(descriptor);
+      isOpen = false;
+    },
   };
 }

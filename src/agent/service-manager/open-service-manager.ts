@@ -11,7 +11,7 @@ export interface OpenServiceManagerOptions extends Pick<ServiceManagerOptions, "
   readonly cluster: Pick<OpenedCluster, "view">;
   readonly readiness: NodeReadiness;
   readonly clock: Clock;
-  readonly logger: Pick<Logger, "warn">;
+  readonly logger: Pick<Logger, "warn" | "info">;
 }
 
 export function openServiceManager(options: OpenServiceManagerOptions): ServiceManager {
@@ -19,6 +19,7 @@ export function openServiceManager(options: OpenServiceManagerOptions): ServiceM
   return new ServiceManager({
     environment,
     pid: process.pid,
+    logger,
     open(address) {
       try {
         return openNotifySocket(address);

@@ -6,17 +6,20 @@
  *   WATCHDOG=1    every half of WATCHDOG_USEC, from a timer of the event loop: it stops when the loop is stuck
  *   STOPPING=1    when the node begins to stop
  *
- * A notification that could not be sent is sent again after a pause, with later ones in the same datagram.
+ * A notification that could not be sent is sent again after a pause, with later ones in the same datagram. The pauses double up
+ * to 10 s, because a service manager that is restarted listens again. A failure that lasts is logged once.
  */
+import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
-import type { SendDatagram } from "./notify-socket.ts";
+import type { NotifySocket } from "./notify-socket.ts";
 
 export interface ServiceManagerOptions {
   /** NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are read. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly pid: number;
   /** Opens the socket at this address; undefined if that is not possible. */
-  readonly open: (address: string) => SendDatagram | undefined;
+  readonly open: (address: string) => NotifySocket | undefined;
+  readonly logger: Pick<Logger, "warn" | "info">;
   readonly clock: Pick<Clock, "after">;
   /** Why the node is not ready; empty if it is. */
   readonly reasons: () => readonly string[];
@@ -24,13 +27,15 @@ export interface ServiceManagerOptions {
   readonly onChange: (listener: () => void) => () => void;
 }
 
-const retryMs = 100;
+const retryMs = { first: 100, most: 10_000 };
+/** A failure is logged when so many attempts in a row have failed: after 1.5 s. */
+const loggedAfter = 5;
 /** systemd shows one line. */
 const statusLengthMax = 200;
 
 export class ServiceManager implements Disposable {
   readonly #options: ServiceManagerOptions;
-  readonly #send: SendDatagram | undefined;
+  readonly #socket: NotifySocket | undefined;
   readonly #watchdogMs: number | undefined;
   /** Lines that have not been sent, by their name. */
   readonly #unsent = new Map<string, string>();
@@ -38,15 +43,17 @@ export class ServiceManager implements Disposable {
   #status = "";
   #isStopping = false;
   #retry: Timer | undefined;
+  /** Attempts in a row that failed. */
+  #failures = 0;
   #watchdog: Timer | undefined;
 
   /** Sends the status from now on. Does nothing if no service manager listens. */
   constructor(options: ServiceManagerOptions) {
     this.#options = options;
     const address = options.environment["NOTIFY_SOCKET"];
-    this.#send = address === undefined ? undefined : options.open(address);
+    this.#socket = address === undefined ? undefined : options.open(address);
     this.#watchdogMs = watchdogMs(options);
-    if (this.#send === undefined) return;
+    if (this.#socket === undefined) return;
     this.#stopListening = options.onChange(() => this.#showReasons());
     this.#showReasons();
   }
@@ -69,6 +76,7 @@ export class ServiceManager implements Disposable {
     this.#stopListening();
     this.#retry?.cancel();
     this.#watchdog?.cancel();
+    this.#socket?.[Symbol.dispose]();
   }
 
   #beat(): void {
@@ -90,16 +98,28 @@ export class ServiceManager implements Disposable {
   }
 
   #notify(name: string, value: string): void {
-    if (this.#send === undefined) return;
+    if (this.#socket === undefined) return;
     this.#unsent.set(name, value);
-    this.#flush(this.#send);
+    this.#flush(this.#socket);
   }
 
-  #flush(send: SendDatagram): void {
+  #flush(socket: NotifySocket): void {
+    const { clock, logger, environment } = this.#options;
     this.#retry?.cancel();
     const lines = [...this.#unsent].map(([name, value]) => `${name}=${value}`);
-    if (send(lines.join("\n"))) this.#unsent.clear();
-    else this.#retry = this.#options.clock.after(retryMs, () => this.#flush(send));
+    const why = socket.send(lines.join("\n"));
+    if (why === undefined) {
+      if (this.#failures >= loggedAfter) logger.info({}, "the service manager takes notifications again");
+      this.#failures = 0;
+      this.#unsent.clear();
+      return;
+    }
+    if (++this.#failures === loggedAfter) {
+      const address = environment["NOTIFY_SOCKET"];
+      logger.warn({ address, why }, "the service manager takes no notifications, trying again");
+    }
+    const waitMs = Math.min(retryMs.most, retryMs.first * 2 ** Math.min(this.#failures - 1, 20));
+    this.#retry = clock.after(waitMs, () => this.#flush(socket));
   }
 }
 
