@@ -8,6 +8,8 @@ import {
   draftOf,
   emptySettings,
   parseBytes,
+  parseSpan,
+  spanText,
 } from "../../../web/src/core/log-form.ts";
 
 test("a size is read as people write it, and written so that it is read as the same number", () => {
@@ -29,22 +31,68 @@ test("a size is read as people write it, and written so that it is read as the s
   assert.equal(bytesText(undefined), "");
 });
 
+test("a duration is read as people write it, and written so that it is read as the same number", () => {
+  assert.equal(parseSpan("7d"), 7 * 86_400_000);
+  assert.equal(parseSpan(" 1 h 30 m "), 5_400_000);
+  for (const wrong of ["", "x", "7", "0", "1w", "-1d", "99999999999999d"]) {
+    assert.equal(parseSpan(wrong), undefined, wrong);
+  }
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (ms) => {
+      assert.equal(parseSpan(spanText(ms)), ms);
+    }),
+    { seed: 3 },
+  );
+  assert.deepEqual([5_400_000, 86_400_000, undefined].map(spanText), ["90m", "1d", ""]);
+});
+
 test("a form states what is filled in, and names the first field that is wrong", () => {
-  const none = { maxBytes: undefined, recordBytesMax: undefined, contentType: undefined };
+  const none = {
+    retentionBytes: undefined,
+    retentionAgeMs: undefined,
+    maxBytes: undefined,
+    recordBytesMax: undefined,
+    contentType: undefined,
+  };
   assert.deepEqual(checkSettings(emptySettings), { ok: true, settings: none });
   assert.deepEqual(draftOf(none), emptySettings);
-  const draft = { maxBytes: "1 GiB", recordBytesMax: " ", contentType: " text/plain " };
-  const settings = { ...none, maxBytes: 1 << 30, contentType: "text/plain" };
+  const draft = {
+    ...emptySettings,
+    retentionBytes: "2GiB",
+    retentionAgeMs: "168h",
+    maxBytes: "1 GiB",
+    recordBytesMax: " ",
+    contentType: " text/plain ",
+  };
+  const settings = {
+    ...none,
+    retentionBytes: 2 ** 31,
+    retentionAgeMs: 7 * 86_400_000,
+    maxBytes: 1 << 30,
+    contentType: "text/plain",
+  };
   assert.deepEqual(checkSettings(draft), { ok: true, settings });
-  assert.deepEqual(draftOf(settings), { maxBytes: "1 GiB", recordBytesMax: "", contentType: "text/plain" });
-  const wrong = checkSettings({ ...draft, recordBytesMax: "much" });
-  assert.equal(!wrong.ok && wrong.field, "recordBytesMax");
+  assert.deepEqual(draftOf(settings), {
+    retentionBytes: "2 GiB",
+    retentionAgeMs: "7d",
+    maxBytes: "1 GiB",
+    recordBytesMax: "",
+    contentType: "text/plain",
+  });
+  const wrong = checkSettings({ ...draft, retentionAgeMs: "a week", recordBytesMax: "much" });
+  assert.equal(!wrong.ok && wrong.field, "retentionAgeMs");
 });
 
 test("the mask of a change names only what differs, also a setting that is removed", () => {
-  const before = { maxBytes: 1, recordBytesMax: 2, contentType: "a/b" };
+  const before = {
+    retentionBytes: undefined,
+    retentionAgeMs: 1,
+    maxBytes: 1,
+    recordBytesMax: 2,
+    contentType: "a/b",
+  };
   assert.deepEqual(changedPaths(before, { ...before, maxBytes: undefined }), ["max_bytes"]);
   assert.deepEqual(changedPaths(before, before), []);
-  const after = { maxBytes: 1, recordBytesMax: 3, contentType: undefined };
-  assert.deepEqual(changedPaths(before, after), ["record_bytes_max", "content_type"]);
+  const after = { ...before, retentionAgeMs: 2, recordBytesMax: 3, contentType: undefined };
+  assert.deepEqual(changedPaths(before, after), ["retention_age_ms", "record_bytes_max", "content_type"]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compareNames } from "../../../src/lib/name-order.ts";
+import { compareNames } from "../../../src/lib/names/name-order.ts";
 import { LogRows, type LogSeen, rowOf } from "../../../web/src/core/log-rows.ts";
 
 const seen = (name: string, next = 0, id = name): LogSeen => ({
@@ -13,7 +13,13 @@ const seen = (name: string, next = 0, id = name): LogSeen => ({
   createdMs: 1,
   lastMs: 0,
   closed: false,
-  settings: { maxBytes: undefined, recordBytesMax: undefined, contentType: undefined },
+  settings: {
+    retentionBytes: undefined,
+    retentionAgeMs: undefined,
+    maxBytes: undefined,
+    recordBytesMax: undefined,
+    contentType: undefined,
+  },
   lifetime: undefined,
 });
 const namesOf = (rows: LogRows): string[] =>

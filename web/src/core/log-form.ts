@@ -1,16 +1,26 @@
 /**
  * The settings of a log as text fields: parsed for a request, and formatted for a form. Sizes are written as a number of
- * bytes or with a binary unit (64 MiB). An empty field is the cluster's value.
+ * bytes or with a binary unit (64 MiB), durations as in the flags of the command line (7d, 1h30m). An empty field is the
+ * cluster's value.
  */
+import { duration, parseDuration } from "../../../src/lib/value-kind.ts";
 import type { LogSettingsSeen } from "./log-rows.ts";
 
 export interface SettingsDraft {
+  readonly retentionBytes: string;
+  readonly retentionAgeMs: string;
   readonly maxBytes: string;
   readonly recordBytesMax: string;
   readonly contentType: string;
 }
 
-export const emptySettings: SettingsDraft = { maxBytes: "", recordBytesMax: "", contentType: "" };
+export const emptySettings: SettingsDraft = {
+  retentionBytes: "",
+  retentionAgeMs: "",
+  maxBytes: "",
+  recordBytesMax: "",
+  contentType: "",
+};
 
 export type SettingsField = keyof SettingsDraft;
 
@@ -44,24 +54,58 @@ export function bytesText(bytes: number | undefined): string {
   return String(bytes);
 }
 
+const dayMs = 86_400_000;
+const durations = duration(1, Number.MAX_SAFE_INTEGER);
+
+/** Parses "7d", "1h30m" or "90 s" to milliseconds. Undefined for other text, and for 0. */
+export function parseSpan(text: string): number | undefined {
+  const found = parseDuration(text.replace(/\s/g, ""));
+  return found === undefined || found === 0 || !Number.isSafeInteger(found) ? undefined : found;
+}
+
+/** The text of milliseconds with one unit, which parseSpan reads as the same number. */
+export function spanText(ms: number | undefined): string {
+  if (ms === undefined) return "";
+  return ms % dayMs === 0 ? `${ms / dayMs}d` : durations.print(ms);
+}
+
 export function draftOf(settings: LogSettingsSeen): SettingsDraft {
   return {
+    retentionBytes: bytesText(settings.retentionBytes),
+    retentionAgeMs: spanText(settings.retentionAgeMs),
     maxBytes: bytesText(settings.maxBytes),
     recordBytesMax: bytesText(settings.recordBytesMax),
     contentType: settings.contentType ?? "",
   };
 }
 
+const aSize = [parseBytes, "a number of bytes, or a size like 64 MiB"] as const;
+const parsers: Partial<Record<SettingsField, readonly [(text: string) => number | undefined, why: string]>> =
+  {
+    retentionBytes: aSize,
+    retentionAgeMs: [parseSpan, "a duration like 7d or 12h"],
+    maxBytes: aSize,
+    recordBytesMax: aSize,
+  };
+const fieldsInOrder = Object.keys(emptySettings) as readonly SettingsField[];
+
 export function checkSettings(draft: SettingsDraft): CheckedSettings {
-  for (const field of ["maxBytes", "recordBytesMax"] as const) {
-    if (draft[field].trim() !== "" && parseBytes(draft[field]) === undefined) {
-      return { ok: false, field, why: "a number of bytes, or a size like 64 MiB" };
-    }
+  for (const field of fieldsInOrder) {
+    const [parse, why] = parsers[field] ?? [];
+    if (
+      parse !== undefined &&
+      why !== undefined &&
+      draft[field].trim() !== "" &&
+      parse(draft[field]) === undefined
+    )
+      return { ok: false, field, why };
   }
   const contentType = draft.contentType.trim();
   return {
     ok: true,
     settings: {
+      retentionBytes: parseBytes(draft.retentionBytes),
+      retentionAgeMs: parseSpan(draft.retentionAgeMs),
       maxBytes: parseBytes(draft.maxBytes),
       recordBytesMax: parseBytes(draft.recordBytesMax),
       contentType: contentType === "" ? undefined : contentType,
@@ -70,6 +114,8 @@ export function checkSettings(draft: SettingsDraft): CheckedSettings {
 }
 
 const paths: Readonly<Record<SettingsField, string>> = {
+  retentionBytes: "retention_bytes",
+  retentionAgeMs: "retention_age_ms",
   maxBytes: "max_bytes",
   recordBytesMax: "record_bytes_max",
   contentType: "content_type",
@@ -77,7 +123,5 @@ const paths: Readonly<Record<SettingsField, string>> = {
 
 /** The update mask of a change: only what differs, so that a change by another client to the rest stays. */
 export function changedPaths(before: LogSettingsSeen, after: LogSettingsSeen): string[] {
-  return (Object.keys(paths) as SettingsField[])
-    .filter((field) => before[field] !== after[field])
-    .map((field) => paths[field]);
+  return fieldsInOrder.filter((field) => before[field] !== after[field]).map((field) => paths[field]);
 }

@@ -3,18 +3,20 @@
  * of what is visible update it. A page replaces every row between its two ends, so logs that were created or deleted appear
  * and disappear. The rate of appends comes from two pages that have the same log.
  */
-import { compareNames } from "../../../src/lib/name-order.ts";
+import { compareNames } from "../../../src/lib/names/name-order.ts";
 
+/** What a form can change. Undefined: the cluster's value. */
 export interface LogSettingsSeen {
+  /** The cluster deletes the oldest records beyond this size, and those that are older. */
+  readonly retentionBytes: number | undefined;
+  readonly retentionAgeMs: number | undefined;
   readonly maxBytes: number | undefined;
   readonly recordBytesMax: number | undefined;
   readonly contentType: string | undefined;
 }
 
-/** When the cluster deletes records, or the log, without a request. Undefined: the cluster's value. */
+/** When the cluster deletes the log without a request. Undefined: never. */
 export interface LogLifetime {
-  readonly retentionBytes: number | undefined;
-  readonly retentionAgeMs: number | undefined;
   readonly ttlMs: number | undefined;
   readonly expiresAtMs: number | undefined;
 }

@@ -33,6 +33,8 @@ export interface LogExtent {
   readonly next: number;
   readonly bytes: number;
   readonly diskFreeBytes: number;
+  /** What removed records still hold of the disk; undefined until it is counted. */
+  readonly removedBytes: number | undefined;
   readonly sync: string;
   readonly nodeId: string;
   readonly clusterId: string;
@@ -163,6 +165,7 @@ export class ClusterWatch {
       next: Number(withEvents.nextOffset),
       bytes: Number(withEvents.bytes),
       diskFreeBytes: Number(withEvents.diskFreeBytes),
+      removedBytes: withEvents.space === undefined ? undefined : Number(withEvents.space.removedBytes),
       sync: withEvents.sync,
       nodeId: withEvents.nodeId,
       clusterId: withEvents.clusterId,

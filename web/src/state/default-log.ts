@@ -8,7 +8,13 @@ import { monotonicMs } from "../io/timing.ts";
 import type { LogExtent } from "./cluster.ts";
 
 export const defaultName = "default";
-const noSettings = { maxBytes: undefined, recordBytesMax: undefined, contentType: undefined };
+const noSettings = {
+  retentionBytes: undefined,
+  retentionAgeMs: undefined,
+  maxBytes: undefined,
+  recordBytesMax: undefined,
+  contentType: undefined,
+};
 
 export class DefaultLog {
   readonly row = signal<LogRow | undefined>(undefined);

@@ -23,13 +23,13 @@ export function seenOf(info: LogInfo): LogSeen {
     lastMs: Number(info.lastTimestampMs),
     closed: info.closed,
     settings: {
+      retentionBytes: numberOf(settings?.retentionBytes),
+      retentionAgeMs: numberOf(settings?.retentionAgeMs),
       maxBytes: numberOf(settings?.maxBytes),
       recordBytesMax: numberOf(settings?.recordBytesMax),
       contentType: settings?.contentType,
     },
     lifetime: {
-      retentionBytes: numberOf(settings?.retentionBytes),
-      retentionAgeMs: numberOf(settings?.retentionAgeMs),
       ttlMs: numberOf(settings?.ttlMs),
       expiresAtMs: numberOf(settings?.expiresAtMs),
     },

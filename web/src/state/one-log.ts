@@ -110,13 +110,16 @@ export class OneLog {
 
 /** The settings that are set; with `before`, only those that differ from it. */
 function messageOf(settings: LogSettingsSeen, before?: LogSettingsSeen) {
-  const { maxBytes, recordBytesMax, contentType } = settings;
+  const { contentType } = settings;
   const isNew = (value: unknown, old: unknown): boolean => value !== undefined && value !== old;
+  const sizes = (["retentionBytes", "retentionAgeMs", "maxBytes", "recordBytesMax"] as const).flatMap(
+    (name) => {
+      const value = settings[name];
+      return value !== undefined && isNew(value, before?.[name]) ? [[name, BigInt(value)] as const] : [];
+    },
+  );
   return {
-    ...(isNew(maxBytes, before?.maxBytes) && { maxBytes: BigInt(maxBytes as number) }),
-    ...(isNew(recordBytesMax, before?.recordBytesMax) && {
-      recordBytesMax: BigInt(recordBytesMax as number),
-    }),
+    ...Object.fromEntries(sizes),
     ...(isNew(contentType, before?.contentType) && { contentType: contentType as string }),
   };
 }

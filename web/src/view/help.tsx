@@ -1,4 +1,4 @@
-/** The keys, in a dialog. */
+/** The keys, and the way to the handbook, in a dialog. */
 import { useEffect, useRef } from "preact/hooks";
 import { grouped, size } from "../core/format.ts";
 import { ringLimits } from "../core/limits.ts";
@@ -45,6 +45,9 @@ export function Help() {
         whichever is less, and says how many have left. The filter runs here, over what is held. Text queries
         ignore case unless they contain a capital; a regular expression may be written /body/flags; a path
         looks like <code>$.user.id = 7</code>.
+      </p>
+      <p class="quiet">
+        The <a href="/docs/">handbook</a> describes the log, its commands and its errors.
       </p>
       <button type="button" class="button" onClick={close}>
         Close

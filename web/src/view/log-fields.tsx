@@ -3,6 +3,8 @@ import type { SettingsDraft, SettingsField } from "../core/log-form.ts";
 import { Wrong } from "./wrong.tsx";
 
 const fields: readonly (readonly [SettingsField, label: string, placeholder: string])[] = [
+  ["retentionBytes", "Keep the newest (size)", "the cluster's, or 10 GiB"],
+  ["retentionAgeMs", "Keep the last (age)", "the cluster's, or 7d"],
   ["maxBytes", "Largest size of the log", "the cluster's"],
   ["recordBytesMax", "Largest record", "the cluster's"],
   ["contentType", "Media type of the records", "not stated"],

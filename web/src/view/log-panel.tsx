@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { ago, counted, fullTime, grouped, size, span } from "../core/format.ts";
 import { checkSettings, draftOf, type SettingsDraft } from "../core/log-form.ts";
-import type { LogLifetime, LogSeen } from "../core/log-rows.ts";
+import type { LogSeen } from "../core/log-rows.ts";
 import { visibleLine } from "../core/visible.ts";
 import { zoneMinutesAt } from "../io/timing.ts";
 import { leaveLog, logList, second, tail, timeStyle, view } from "../state/app.ts";
@@ -52,7 +52,7 @@ function Description({ info }: { info: LogSeen }) {
     ["Last append", lastMs === 0 ? "—" : `${timeText(lastMs)}, ${ago(lastMs, second.value)}`],
     ["Created", timeText(createdMs)],
     ["Id", id],
-    ...lifetimeFacts(info.lifetime),
+    ...lifetimeFacts(info),
   ];
   return (
     <dl class="meta wide-names">
@@ -66,8 +66,9 @@ function Description({ info }: { info: LogSeen }) {
   );
 }
 
-function lifetimeFacts(lifetime: LogLifetime | undefined): (readonly [string, string])[] {
-  const { retentionBytes, retentionAgeMs, ttlMs, expiresAtMs } = lifetime ?? {};
+function lifetimeFacts({ settings, lifetime }: LogSeen): (readonly [string, string])[] {
+  const { retentionBytes, retentionAgeMs } = settings;
+  const { ttlMs, expiresAtMs } = lifetime ?? {};
   const facts: (readonly [string, string])[] = [];
   if (retentionBytes !== undefined) facts.push(["Retention", `the newest ${size(retentionBytes)}`]);
   if (retentionAgeMs !== undefined) facts.push(["Retention", `the last ${span(retentionAgeMs)}`]);

@@ -74,6 +74,7 @@ function Facts({ extent }: { extent: LogExtent }) {
     ["From", grouped(extent.lowest)],
     ["Up to", extent.next === 0 ? "—" : grouped(extent.next - 1)],
     ["On disk", size(extent.bytes)],
+    ["Of removed records", extent.removedBytes === undefined ? "—" : size(extent.removedBytes)],
     ["Disk free", size(extent.diskFreeBytes)],
     ["Durability", extent.sync === "always" ? "synced before each answer" : `sync ${extent.sync}`],
     ["Cluster", extent.clusterId],

@@ -1,0 +1,2 @@
+/** Pages of the handbook whose commands need several nodes and minutes. A test of the stage "long" runs them. */
+export const longPages: readonly string[] = ["docs/operations.md"];
