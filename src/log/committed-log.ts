@@ -13,13 +13,15 @@ import { LogView } from "./read/log-view.ts";
 import { WalkTurns } from "./read/log-walk.ts";
 import type { FollowedLog } from "./read/logs-tail.ts";
 import { type ReadableLog, Reader } from "./read/reader.ts";
+import type { RecordPieces } from "./read/record-pieces.ts";
 import { TailWatch } from "./read/tail-watch.ts";
 import { type Catalog, catalogChange, type LogStart } from "./segment/catalog.ts";
 import type { Segment } from "./segment/segment.ts";
 import type { SegmentSet } from "./segment/segment-set.ts";
 import type { CommittedRows, NamesPage } from "./state/committed-rows.ts";
-import type { LogRow } from "./state/log-row.ts";
+import { type LogRow, shown } from "./state/log-row.ts";
 import { LogState } from "./state/log-state.ts";
+import type { ProducerTable } from "./state/producer-table.ts";
 import type { DiskHealth } from "./write/disk-health.ts";
 import type { StagedFrames } from "./write/staged-frames.ts";
 
@@ -110,6 +112,10 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     return this.#state;
   }
 
+  get pieces(): RecordPieces {
+    return this.reader.pieces;
+  }
+
   get segments(): readonly Segment[] {
     return this.#set.all;
   }
@@ -159,7 +165,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     for (const view of this.#woken.splice(0)) view.changed.notify();
     if (this.tails.size === 0) return;
     const changed = this.#bounds.next > next ? [0, ...this.#changedLogs] : [...this.#changedLogs];
-    if (changed.length > 0) this.tails.committed(from, changed, (id) => this.row(id)?.name);
+    if (changed.length > 0) this.tails.committed(from, changed, (id) => this.storedRow(id)?.name);
   }
 
   /** More of the log became durable: shows what is known to be committed. */
@@ -193,13 +199,13 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     this.refreshBounds();
   }
 
-  /** The log was replaced by one that begins after `start`, with these named logs. */
-  reset({ end, checkpoint }: LogStart, rows: CommittedRows): void {
+  /** The log was replaced by one that begins after `start`, with these named logs, and this table of its producers, if there is one. */
+  reset({ end, checkpoint }: LogStart, rows: CommittedRows, producers?: ProducerTable): void {
     this.#commitIndex = end.index;
     this.#knownCommit = end.index;
     this.#savedCommit = end.index;
     this.reader.clearCaches();
-    this.#state = LogState.from(checkpoint, rows);
+    this.#state = LogState.from(checkpoint, rows, producers);
     this.#state.producers.onCommitted = this.#onProduced;
     this.#state.commitTo(end.index);
     this.#state.onLogsChanged = this.#logsChanged;
@@ -233,11 +239,15 @@ export class CommittedLog implements ReadableLog, FollowedLog {
   }
 
   row(id: LogId): LogRow | undefined {
+    return shown(this.#state.logs.row(id));
+  }
+
+  storedRow(id: LogId): LogRow | undefined {
     return this.#state.logs.row(id);
   }
 
   named(name: string): LogRow | undefined {
-    return this.#state.logs.named(name);
+    return shown(this.#state.logs.named(name));
   }
 
   namesFrom(prefix: string, after: string, limit: number): NamesPage {

@@ -10,6 +10,7 @@ import type { Bounds, Offset } from "../types.ts";
 import type { FrameGroup } from "./frame/frame-group.ts";
 import type { RecoveryReport } from "./recovery/recover.ts";
 import type { ScrubTotals } from "./recovery/scrub.ts";
+import type { Settler } from "./settle/settler.ts";
 
 /** Receives the measurements. */
 export interface LogTelemetry {
@@ -25,7 +26,9 @@ export interface MeteredLog {
   readonly recovery: RecoveryReport;
   readonly openFiles: { readonly stores: number; readonly mappings: number };
   readonly damagedSegments: number;
+  readonly rows: { readonly unsaved: number };
   readonly scrubbed: ScrubTotals;
+  readonly settler: Pick<Settler, "totals" | "space"> | undefined;
 }
 
 /** A flush under way. One of the two is called at its end. */
@@ -141,11 +144,18 @@ function observe(metrics: Metrics, log: MeteredLog, freeBytes: () => number): vo
     "Segments, base files and databases of named logs in which damage was found",
     () => log.damagedSegments,
   );
+  gauge(
+    "rows.unsaved",
+    "{row}",
+    "Rows of named logs that are in memory because the database does not have them yet",
+    () => log.rows.unsaved,
+  );
   metrics.total(
     "tailrace.log.scrubbed",
     { description: "Bytes of sealed segments read again to find damage", unit: "By" },
     () => log.scrubbed.bytes,
   );
+  observeSpace(metrics, log);
   gauge("disk.free", "By", "Bytes free where the log lies", freeBytes);
   metrics.total(
     "tailrace.log.recovery.cuts",
@@ -156,5 +166,44 @@ function observe(metrics: Metrics, log: MeteredLog, freeBytes: () => number): vo
     "tailrace.log.recovery.rewritten",
     { description: "Bytes made durable again when the log was opened", unit: "By" },
     () => log.recovery.rewrittenBytes,
+  );
+}
+
+function observeSpace(metrics: Metrics, log: Pick<MeteredLog, "settler">): void {
+  const gauge = (name: string, description: string, look: () => number): void => {
+    metrics.gauge(`tailrace.log.${name}`, { description, unit: "By" }, look);
+  };
+  metrics.total(
+    "tailrace.log.settled",
+    { description: "Bytes of removed records that settling gave back", unit: "By" },
+    () => log.settler?.totals.freedBytes ?? 0,
+  );
+  gauge(
+    "removed",
+    "Bytes that removed records hold of the sealed segments, as the last count found",
+    () => log.settler?.space?.removedBytes ?? 0,
+  );
+  gauge(
+    "dead",
+    "Bytes that settling would give back, as the last count found",
+    () => log.settler?.space?.reclaimableBytes ?? 0,
+  );
+  const perLog = (name: string, description: string, kind: "removed" | "keeping"): void => {
+    const read = () =>
+      (log.settler?.space?.[kind] ?? []).map(({ name: log, bytes: value }) => ({
+        value,
+        attributes: { log },
+      }));
+    metrics.gauge(`tailrace.log.${name}`, { description, unit: "By" }, read);
+  };
+  perLog(
+    "removed.of",
+    "Bytes of removed records in the sealed segments, for the ten logs with the most",
+    "removed",
+  );
+  perLog(
+    "removed.kept",
+    "Bytes of removed records in the files from the oldest record of a log on, for the ten logs that keep the most",
+    "keeping",
   );
 }

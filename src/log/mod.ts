@@ -2,10 +2,15 @@
  * The log module: batches as frames, in segments on disk. It is the storage of a Raft node. FORMAT.md describes the bytes.
  */
 
-export { AppendQueue, type QueueLimits } from "./append/append-queue.ts";
+export { AppendQueue, type QueueLimits, streamsIn } from "./append/append-queue.ts";
 export { FairShares, type ShareOwner } from "./append/fair-shares.ts";
 export { runBytesMax } from "./append/group-builder.ts";
-export { appendResult, type QueuedAppend, type QueuedGroup } from "./append/queued-group.ts";
+export {
+  appendResult,
+  type QueuedAppend,
+  type QueuedGroup,
+  type QueuedStream,
+} from "./append/queued-group.ts";
 export type { WriteGroup } from "./append/write-group.ts";
 export type { ChainEnd, ChainLink } from "./frame/chain.ts";
 export {
@@ -24,45 +29,68 @@ export type { FrameGroup } from "./frame/frame-group.ts";
 export {
   checkedSettings,
   encodeLogCommand,
+  type ForkCommand,
+  forkFrom,
+  forksLevel,
+  highestLevel,
   isOwner,
   logNameBytesMax,
   namedLogsLevel,
+  settledLevel,
 } from "./frame/log-command.ts";
 export { checkPayload } from "./frame/payload.ts";
 export * from "./frame/record.ts";
 export { withHeader } from "./frame/record-header.ts";
 export * from "./frame/record-walk.ts";
+export {
+  encodeStreamCommand,
+  type StreamCommand,
+  streamCommandOf,
+  streamsLevel,
+} from "./frame/stream-command.ts";
 export type { SegmentedLogOptions } from "./log-options.ts";
 export { checkOffsetsLeft, initialOffsetMax } from "./offset-limit.ts";
+export type { OpenedStart, PackedProducers } from "./producers/opened-start.ts";
 export { LogTail, type RecordReader, type TailedLog } from "./read/log-tail.ts";
 export type { LogView } from "./read/log-view.ts";
+export type { Preparation } from "./read/log-walk.ts";
 export { type FollowedLogs, LogsTail } from "./read/logs-tail.ts";
 export { outOfRange } from "./read/reader.ts";
 export { compareLogs } from "./recovery/compare.ts";
-export { checkLogStart, checkStartFields, checkStartRows } from "./recovery/log-start.ts";
+export { checkLogStart, checkProducers, checkStartFields, checkStartRows } from "./recovery/log-start.ts";
 export {
   type Finding,
+  heldIn,
   type LogDirectory,
   type ScratchRows,
   type VerifyReport,
   verifyLog,
 } from "./recovery/verify.ts";
 export { repairLog } from "./repair/repair.ts";
-export { rowsOfStart } from "./rows/base-files.ts";
 export type { LogStart } from "./segment/catalog.ts";
 export { checkCatalogFile } from "./segment/catalog-file.ts";
 export { damagedRows } from "./segment/damage.ts";
 export { diskFault, isRefusal } from "./segment/disk-fault.ts";
 export { defaultBytesOf, nextExpiryMs, retentionOffset } from "./segment/retention.ts";
 export { SegmentedLog } from "./segmented-log.ts";
+export { SettledCheck } from "./settle/check-settled.ts";
+export type { SettleReserve } from "./settle/settler.ts";
 export { createCommand, updateCommand } from "./state/command-texts.ts";
 export { FrameSequence } from "./state/frame-sequence.ts";
-export type { LogRow } from "./state/log-row.ts";
+export {
+  type LogRow,
+  livedMs,
+  ownLowest,
+  shown,
+  touchAfterMs,
+  ttlOverMs,
+} from "./state/log-row.ts";
 export { emptyCheckpoint, LogState } from "./state/log-state.ts";
 export type { LogTable } from "./state/log-table.ts";
 export type { ProducedBatch } from "./state/produced-batch.ts";
 export { producerKey } from "./state/producer-table.ts";
-export { dueMsOf } from "./state/row-codec.ts";
+export { dueMsOf, reservedOwnerPrefix } from "./state/row-codec.ts";
 export { settingDifferences } from "./state/setting-differences.ts";
-export { defaultReserveBytes, Reserve } from "./write/reserve.ts";
+export { checkOrder, checkProducer, streamAfter } from "./state/stream-state.ts";
+export { defaultReserveBytes, Reserve, releaseReserve, spaceText } from "./write/reserve.ts";
 export { type SyncMode, SyncPolicy, syncModeText } from "./write/sync-policy.ts";

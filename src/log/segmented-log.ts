@@ -32,11 +32,13 @@ import { type Scrub, type ScrubTotals, startScrub } from "./recovery/scrub.ts";
 import { LogRows } from "./rows/log-rows.ts";
 import type { CatalogChanges, LogStart } from "./segment/catalog.ts";
 import { removableSegments } from "./segment/live-batches.ts";
-import type { RetainedLog } from "./segment/retention.ts";
+import { type RetainedLog, retainedLog } from "./segment/retention.ts";
 import type { SealedSegment } from "./segment/sealed-segment.ts";
 import type { Segment } from "./segment/segment.ts";
 import type { SegmentFiles } from "./segment/segment-files.ts";
 import type { SegmentSet } from "./segment/segment-set.ts";
+import type { Settler } from "./settle/settler.ts";
+import { startSettler } from "./settle/start-settler.ts";
 import type { LogState } from "./state/log-state.ts";
 import { DiskHealth } from "./write/disk-health.ts";
 import { LogWriter } from "./write/log-writer.ts";
@@ -64,6 +66,8 @@ export class SegmentedLog {
   readonly #scrub: Scrub | undefined;
   /** The rows of named logs on disk. */
   readonly rows: LogRows;
+  /** Gives space back that removed records hold. Undefined if that is off. */
+  readonly settler: Settler | undefined;
 
   /**
    * Opens the log and recovers it.
@@ -81,16 +85,16 @@ export class SegmentedLog {
     this.wasUnsynced = wasUnsynced;
     this.#files = files;
     this.#set = set;
-    this.#health = new DiskHealth(options.onRefusal);
+    this.#health = new DiskHealth(options.onRefusal, options.onFailure);
     const frameCache = new FrameCache(options.frameCacheBytesMax ?? frameCacheBytesDefault);
     const staged = new StagedFrames(set, frameCache);
     [this.#frameCache, this.#staged] = [frameCache, staged];
     const { readCacheBytesMax, clock } = options;
-    const { changed } = this;
-    const health = this.#health;
+    const [changed, health] = [this.changed, this.#health];
+    set.removals.health = health;
     this.rows = new LogRows({
       ...{ place, set },
-      table: () => (this.committed?.state ?? state).logs,
+      state: () => this.committed?.state ?? state,
       removed: () => this.committed.refreshBounds(),
       faultOf: (reason) => health.faultOf(reason),
       usable: () => health.usable,
@@ -104,14 +108,13 @@ export class SegmentedLog {
       nowMs: clock === undefined ? undefined : () => clock.monotonicMs(),
       soon: clock === undefined ? undefined : (callback) => clock.soon(callback),
     });
-    this.committed = committed;
-    this.reader = committed.reader;
-    const { telemetry, disk, directory } = options;
-    const freeBytes = (): number => disk.freeBytes(directory);
-    const meter = telemetry === undefined ? undefined : new LogMeter(telemetry, this, freeBytes);
-    this.#meter = meter;
-    this.#writer = new LogWriter({ set, staged, committed, health, meter });
+    [this.committed, this.reader] = [committed, committed.reader];
+    const { telemetry, disk } = options;
+    const freeBytes = (): number => disk.freeBytes(options.directory);
+    this.#meter = telemetry === undefined ? undefined : new LogMeter(telemetry, this, freeBytes);
+    this.#writer = new LogWriter({ set, staged, committed, health, meter: this.#meter });
     this.#scrub = startScrub(options, { catalog, files, set, health });
+    this.settler = startSettler(options, { ...{ files, catalog, directoryId, set, health }, log: this });
   }
 
   /** What the frame after the one at `index` must follow. `index` is in the log, or just before its first. */
@@ -143,9 +146,9 @@ export class SegmentedLog {
     return this.#set.before.index + 1;
   }
 
-  /** The end of the log before firstIndex, and the state there: what a node needs that starts from here. */
-  get start(): LogStart {
-    return this.#set.start;
+  /** The end of the log before firstIndex. */
+  get before(): ChainEnd {
+    return this.#set.before;
   }
 
   /** The committed extent. */
@@ -204,13 +207,7 @@ export class SegmentedLog {
 
   /** The log as retention needs it. */
   get retained(): RetainedLog {
-    const { active, sealed } = this.#set;
-    return {
-      sealed,
-      active: active !== undefined && active.nextOffset > active.baseOffset ? active : undefined,
-      activeCommitted: this.commitIndex === this.end.index,
-      lowest: this.bounds.lowest,
-    };
+    return retainedLog(this.#set, this.commitIndex === this.end.index, this.bounds.lowest);
   }
 
   /** The segments, with committed records only. */
@@ -337,23 +334,28 @@ export class SegmentedLog {
    * @throws Fault "disk-full" or "disk-busy" (nothing was changed), "disk-failed"
    */
   compact(keepAfter: RaftIndex = this.commitIndex): number {
-    const lastMax = Math.min(keepAfter, this.commitIndex, this.committed.savedCommit);
-    const count = removableSegments(this.#set.sealed, this.bounds.lowest, lastMax, this.state.logs);
-    const gone = this.#set.sealed.slice(0, count);
+    const gone = this.#set.sealed.slice(0, this.#removable(keepAfter));
+    const count = gone.length;
     let isLater = false;
     this.#attempt(() => {
       isLater = this.rows.removes(gone);
       if (count > 0 && !isLater) this.#set.removeFirst(count);
-      else this.#set.cleanUp();
+      else this.#set.removals.run();
     });
     this.committed.refreshBounds();
     return isLater ? 0 : count;
   }
 
-  /** Returns true if compact() could remove segments that it keeps only for a follower. */
-  get keepsForFollowers(): boolean {
-    const lastMax = Math.min(this.commitIndex, this.committed.savedCommit);
-    return removableSegments(this.#set.sealed, this.bounds.lowest, lastMax, this.state.logs) > 0;
+  #removable(keepAfter: RaftIndex): number {
+    const { lowest } = this.bounds;
+    const lastMax = Math.min(keepAfter, this.commitIndex, this.committed.savedCommit);
+    return this.#set.removable(removableSegments(this.#set.sealed, lowest, lastMax, this.state.logs));
+  }
+
+  /** Returns true if compact() has more to do later: segments kept for a follower, files that could not be removed. */
+  get compactsLater(): boolean {
+    if (this.#set.removals.areLeft) return true;
+    return this.#removable(this.commitIndex) > 0;
   }
 
   /**
@@ -364,18 +366,19 @@ export class SegmentedLog {
   reset(start: LogStart, also: CatalogChanges = {}): void {
     this.#health.checkUsable();
     const before = this.state.logs.stored;
-    const { rows, files } = this.rows.begin(start);
-    this.#attempt(() => this.#set.reset(start, files, also));
+    const { rows, files, producers } = this.rows.begin(start);
+    this.#attempt(() => this.#set.reset(start, files, also, producers?.file));
     this.#staged.reset(start.end);
     this.#writer.reset(start.end.index);
-    this.committed.reset(start, rows);
-    this.rows.reset(before);
+    this.committed.reset(start, rows, producers?.table);
+    this.rows.reset(start, before);
   }
 
   /** Closes all files. An owner that has a flush under way awaits it first. Another call does nothing. */
   close(): void {
     if (this.closed) return;
     this.#scrub?.close();
+    this.settler?.close();
     this.rows.close();
     if (this.failure === undefined && this.#set.active !== undefined) {
       this.#writer.finish();

@@ -1,6 +1,6 @@
 /** Writes base files: under a temporary name, synced every few MiB, renamed when they are whole. */
 import { dirname } from "node:path";
-import { certain, type Disk, type DiskFile, errorCode, syncFile, syncNames } from "../lib/disk/disk.ts";
+import { type Disk, type DiskFile, errorCode, syncFile, syncNames } from "../lib/disk/disk.ts";
 import {
   type BlockPlace,
   blockBytes,
@@ -69,7 +69,8 @@ class BaseWriter {
     this.#close();
     this.#disk.rename(unfinishedOf(this.#path), this.#path);
     this.#isFinished = true;
-    certain(() => syncNames(this.#disk, dirname(this.#path)));
+    // Nothing names the file yet. If the directory cannot be opened now, the next attempt replaces the file.
+    syncNames(this.#disk, dirname(this.#path));
   }
 
   /** Closes the file and removes it if it is unfinished. If that fails, the next attempt removes it. */

@@ -1,5 +1,5 @@
 /** The rows of named logs on disk: a database of the rows as of a Raft index, and base files. See README.md. */
-export { type BaseFile, type BaseSource, openBase, readBase } from "./base-reader.ts";
+export { type BaseFile, type BaseSource, readBase } from "./base-reader.ts";
 export { mergeBase } from "./base-writer.ts";
 export type {
   DueRow,

@@ -84,7 +84,7 @@ export interface RowDatabase {
   /**
    * Makes the changes and the head durable, in one transaction. An id or owner occurs once; the order does not matter.
    * `changes` is read in slices of 2 ms, so the caller must not change what it iterates over. Resolves once the new rows are
-   * durable and visible here. Calls run one after the other.
+   * durable and visible here. Calls run one after the other. The index of `head` does not decrease.
    * @throws the error of the disk: nothing was changed, the same call works once there is space (ENOSPC, Fault "disk-full" of
    *   the caller); DiskUncertain: nothing may be acknowledged any more; Fault "corrupt"
    */
@@ -104,6 +104,8 @@ export interface RowDatabase {
   scrubNow(after: number): number | undefined;
   /** Waits for the writes that have begun. No call may follow. */
   close(): Promise<void>;
+  /** Does the same at once, if no write() was called: for a log that cannot be opened. */
+  closeNow(): void;
 }
 
 /** All databases of a data directory, and the work on base files. */
@@ -124,8 +126,12 @@ export interface RowStore {
   build(identity: RowsIdentity, from: string | RowsHead): Promise<RowDatabase>;
   /** Does the same at once, on this thread: for work on a log that no node serves yet. */
   buildNow(identity: RowsIdentity, from: string | RowsHead): RowDatabase;
-  /** Removes the files of a generation, which must not be open. No error if there are none. */
-  remove(generation: number): void;
+  /**
+   * Removes the files of a generation, which must not be open. No error if there are none. To remove a large file takes the file
+   * system as long as several turns of the event loop.
+   * @throws the error of the disk
+   */
+  remove(generation: number): Promise<void>;
   /**
    * Writes the base file `to`: the rows of the base file `from` (undefined: none) with the changes. An id occurs once; the order
    * does not matter. `to` and its name are durable once it resolves. It replaces a file of that name.

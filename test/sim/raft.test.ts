@@ -48,6 +48,7 @@ const marks = [
   "split",
   "stale-storage-response",
   "stall",
+  "stream-duplicate",
   "stream-ended",
   "stream-continued",
   "targeted-fault",
@@ -81,7 +82,7 @@ test(`${seeds} seeds violate no invariant and reach the states that matter`, {
  */
 function hashOf(seed: string): string {
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
-  const { stdout, status } = spawnSync(process.execPath, ["--import", "tsx", main, "--seed", seed], {
+  const { stdout, status } = spawnSync(process.execPath, [main, "--seed", seed], {
     encoding: "utf8",
     maxBuffer: 1 << 28,
   });

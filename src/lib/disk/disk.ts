@@ -62,6 +62,17 @@ export function readWhole(disk: Disk, path: string): Uint8Array {
   }
 }
 
+/** @throws the error of the disk, unless there is no directory of this path */
+export function isDirectory(disk: Disk, path: string): boolean {
+  try {
+    disk.list(path);
+    return true;
+  } catch (reason) {
+    if (["ENOENT", "ENOTDIR"].includes(errorCode(reason))) return false;
+    throw reason;
+  }
+}
+
 /** The `code` of a disk's error ("ENOSPC"), or "" for anything else. */
 export function errorCode(reason: unknown): string {
   const code = reason instanceof Error ? (reason as Error & { code?: unknown }).code : undefined;

@@ -11,7 +11,7 @@
 import { Fault } from "../../fault.ts";
 import type { LogId, ProducerStamp, RecordRun } from "../../types.ts";
 import type { LogSettings } from "../frame/command.ts";
-import type { BatchKind } from "../frame/frame.ts";
+import { type BatchKind, commandBytes } from "../frame/frame.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
 import type { ProducedBatch } from "../state/produced-batch.ts";
 import { producerFenced } from "../state/producer-faults.ts";
@@ -20,7 +20,8 @@ import { DeficitRoundRobin, type WaitingFlow } from "./deficit-round-robin.ts";
 import { FairShares, type ShareOwner } from "./fair-shares.ts";
 import { GroupBufferPool } from "./group-buffer-pool.ts";
 import { type DraftTarget, GroupBuilder } from "./group-builder.ts";
-import { QueuedGroup } from "./queued-group.ts";
+import { QueuedGroup, type QueuedStream } from "./queued-group.ts";
+import { noItems, withItem } from "./short-list.ts";
 import { WriteGroup } from "./write-group.ts";
 
 /** Whether records of a producer may be appended. Otherwise they are duplicates of staged or queued records. */
@@ -39,6 +40,8 @@ export interface QueueLimits {
 export interface NewAppend {
   readonly run: RecordRun;
   readonly producer?: ProducerStamp | undefined;
+  /** With `alone` and `target`. */
+  readonly stream?: QueuedStream | undefined;
   /** The append gets a batch of its own. */
   readonly alone?: boolean;
   readonly traceparent?: string | undefined;
@@ -52,14 +55,19 @@ export interface NewAppend {
 const quantumBytes = 256 * 1024;
 /** A write group takes several groups up to this size. */
 const writeBytesMax = 1024 * 1024;
+/**
+ * All appends of a write group are acknowledged in one turn of the event loop, each of which takes 4 µs. So a small append counts as
+ * so many bytes, and a write group has at most 2,048 appends.
+ */
+const appendBytesMin = 512;
 const expectedBytesMin = 4096;
-/** The first buffer of a group of a named log. */
-const namedBytesMin = 512;
+/** What the first buffer of a group of a named log has beside its first run: the head of a frame. */
+const namedHeadBytes = 64;
 
 /** What is queued for one log. */
 class Flow implements WaitingFlow<QueuedGroup> {
   readonly logId: LogId;
-  readonly groups: QueuedGroup[] = [];
+  #groups: QueuedGroup[] | undefined;
   deficit = 0;
   records = 0;
 
@@ -67,12 +75,21 @@ class Flow implements WaitingFlow<QueuedGroup> {
     this.logId = logId;
   }
 
+  get groups(): readonly QueuedGroup[] {
+    return this.#groups ?? noItems;
+  }
+
+  add(group: QueuedGroup): void {
+    this.#groups = withItem(this.#groups, group);
+  }
+
   firstBytes(): number | undefined {
-    return this.groups[0]?.builder.usedBytes;
+    const [first] = this.groups;
+    return first && Math.max(first.builder.usedBytes, first.appends * appendBytesMin);
   }
 
   takeFirst(): QueuedGroup {
-    const group = this.groups.shift()!;
+    const group = this.#groups!.shift()!;
     this.records -= group.builder.records;
     return group;
   }
@@ -115,6 +132,11 @@ export class AppendQueue {
     return bytes;
   }
 
+  /** The appends of a stream that are queued for this log. */
+  streamsOf(logId: LogId): readonly QueuedStream[] {
+    return streamsIn(this.#flows.get(logId)?.groups ?? noItems);
+  }
+
   /** How many records of this log are queued. The next append follows them. */
   recordsOf(logId: LogId): number {
     return this.#flows.get(logId)?.records ?? 0;
@@ -134,13 +156,14 @@ export class AppendQueue {
    * Queues a run. `place` is as in QueuedAppend.
    * @throws Fault "overloaded" if the owner has no room
    */
-  add({ run, producer, alone = false, traceparent, target, owner }: NewAppend): {
+  add({ run, producer, alone = false, traceparent, target, owner, stream }: NewAppend): {
     group: QueuedGroup;
     place: number;
   } {
-    const { flow, group } = this.#groupFor(target?.logId ?? 0, run.bytes.length, owner);
+    const bytes = run.bytes.length + commandBytes(stream?.encoded);
+    const { flow, group } = this.#groupFor(target?.logId ?? 0, bytes, owner);
     const keyed = producer === undefined ? undefined : { key: producerKey(producer), stamp: producer };
-    const place = group.add(run, keyed, alone, target);
+    const place = group.add(run, keyed, alone, target, stream);
     flow.records += run.count;
     if (traceparent !== undefined) group.builder.trace(traceparent);
     return { group, place };
@@ -241,7 +264,7 @@ export class AppendQueue {
     let group = flow.groups.at(-1);
     if (group === undefined || !this.#fits(group, runBytes)) {
       group = new QueuedGroup(logId, this.#newBuilder(logId, runBytes));
-      flow.groups.push(group);
+      flow.add(group);
       this.#turns.waits(flow);
     }
     group.charge(this.#shares.take(owner, runBytes), runBytes);
@@ -249,14 +272,15 @@ export class AppendQueue {
   }
 
   /** Groups are kept small while several logs wait. */
-  #fits({ builder }: QueuedGroup, runBytes: number): boolean {
+  #fits({ builder, appends }: QueuedGroup, runBytes: number): boolean {
     const isShared = this.#turns.size > 1;
+    if (appends * appendBytesMin >= (isShared ? quantumBytes : writeBytesMax)) return false;
     return builder.fits(runBytes, isShared ? quantumBytes : groupBytesMax);
   }
 
   #newBuilder(logId: LogId, runBytes: number): GroupBuilder {
     if (logId === 0) return new GroupBuilder(Math.max(this.#expectedBytes, runBytes + 512), this.#pool);
-    return new GroupBuilder(runBytes + namedBytesMin, this.#sidePool, true);
+    return new GroupBuilder(runBytes + namedHeadBytes, this.#sidePool, true);
   }
 
   #expect(usedBytes: number): void {
@@ -267,4 +291,12 @@ export class AppendQueue {
   #release(group: QueuedGroup): void {
     for (const { share, bytes, count } of group.charges) this.#shares.release(share, bytes, count);
   }
+}
+
+/** The appends of a stream in these groups, in order. */
+export function streamsIn(groups: readonly QueuedGroup[]): readonly QueuedStream[] {
+  let found: readonly QueuedStream[] = noItems;
+  for (const { streams } of groups)
+    if (streams.length > 0) found = found.length === 0 ? streams : [...found, ...streams];
+  return found;
 }

@@ -56,26 +56,38 @@ export class DeficitRoundRobin<Unit, Flow extends WaitingFlow<Unit>> {
    * together, in the order of the flow. Empty if nothing waits.
    */
   take(budgetBytes: number): Iterable<readonly Unit[]> {
-    const taken = new Map<Flow, Unit[]>();
+    const taken: Unit[][] = [];
+    // The units of flows that may come again.
+    let again: Map<Flow, Unit[]> | undefined;
     let leftBytes = budgetBytes;
     // A flow that is added again comes again, after the others.
     for (const flow of this.#ring) {
       if (this.#inTurn !== flow) flow.deficit += this.#quantumBytes;
       this.#inTurn = flow;
+      let units = again?.get(flow);
       let bytes = flow.firstBytes();
       for (; bytes !== undefined && bytes <= flow.deficit; bytes = flow.firstBytes()) {
-        if (taken.size > 0 && bytes > leftBytes) return taken.values();
-        const units = taken.get(flow);
-        if (units === undefined) taken.set(flow, [flow.takeFirst()]);
-        else units.push(flow.takeFirst());
+        if (taken.length > 0 && bytes > leftBytes) return taken;
+        const unit = flow.takeFirst();
+        if (units === undefined) {
+          units = [unit];
+          taken.push(units);
+        } else {
+          units.push(unit);
+        }
         flow.deficit -= bytes;
         leftBytes -= bytes;
       }
       this.#inTurn = undefined;
       this.#ring.delete(flow);
-      if (bytes === undefined) flow.deficit = 0;
-      else this.#ring.add(flow);
+      if (bytes === undefined) {
+        flow.deficit = 0;
+        continue;
+      }
+      this.#ring.add(flow);
+      again ??= new Map();
+      if (units !== undefined) again.set(flow, units);
     }
-    return taken.values();
+    return taken;
   }
 }

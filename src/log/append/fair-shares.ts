@@ -113,7 +113,8 @@ export class FairShares {
     return found;
   }
 
-  #create({ log, subject }: ShareOwner): Share {
+  #create(owner: ShareOwner): Share {
+    const { log, subject } = owner;
     let ofLog = this.#logs.get(log);
     if (ofLog === undefined) {
       ofLog = { bytes: 0, count: 0 };
@@ -124,7 +125,7 @@ export class FairShares {
       ofSubject = { bytes: 0, count: 0, shares: new Map() };
       this.#subjects.set(subject, ofSubject);
     }
-    const share = { owner: { log, subject }, own: { bytes: 0, count: 0 }, log: ofLog, subject: ofSubject };
+    const share = { owner, own: { bytes: 0, count: 0 }, log: ofLog, subject: ofSubject };
     ofSubject.shares.set(log, share);
     this.#last = share;
     return share;

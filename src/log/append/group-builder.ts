@@ -6,23 +6,24 @@
  * once. The frames are drafts: index, term, offsets, time and checksums are written when their place in the log is known.
  */
 import { assert } from "../../lib/assert.ts";
-import { varintBytes, writeVarint } from "../../lib/bytes.ts";
 import type { LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import {
   type BatchKind,
   batchKind,
-  commandTag,
+  commandBytes,
   frameBytesMax,
   headBytes,
+  writeCommand,
   writeDraft,
 } from "../frame/frame.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
 import { GroupBufferPool } from "./group-buffer-pool.ts";
+import { noItems, withItem } from "./short-list.ts";
 
 /** Limits of a batch of several appends. One append alone may be larger. */
 const coalescedBytesMax = 64 * 1024;
 const coalescedRecordsMax = 1024;
-/** The largest head: 63 bytes, a producer block, a subject of 255 bytes. */
+/** The largest head without a command: 63 bytes, a producer block, a subject of 255 bytes. */
 const headBytesMax = 400;
 
 /** A group with this many bytes is not copied to a larger buffer any more: it is full when its buffer is full. */
@@ -58,9 +59,8 @@ export class GroupBuilder {
   #bytes: Uint8Array;
   #used = 0;
   #records = 0;
-  readonly #drafts: Draft[] = [];
-  /** Traceparents of its appends, for the span of the flush. */
-  readonly traces: string[] = [];
+  #drafts: Draft[] | undefined;
+  #traces: string[] | undefined;
   readonly #pool: GroupBufferPool;
   readonly #sideBySide: boolean;
 
@@ -86,12 +86,12 @@ export class GroupBuilder {
   }
 
   get empty(): boolean {
-    return this.#drafts.length === 0;
+    return this.#drafts === undefined;
   }
 
   /** The number of frames. */
   get batches(): number {
-    return this.#drafts.length;
+    return this.#drafts?.length ?? 0;
   }
 
   /**
@@ -105,27 +105,40 @@ export class GroupBuilder {
 
   /** Adds the traceparent of an append. */
   trace(traceparent: string): void {
-    if (this.traces.length < tracesMax) this.traces.push(traceparent);
+    if (this.traces.length < tracesMax) this.#traces = withItem(this.#traces, traceparent);
+  }
+
+  /** Traceparents of its appends, for the span of the flush. */
+  get traces(): readonly string[] {
+    return this.#traces ?? noItems;
   }
 
   /**
-   * Adds a run. Returns the ordinal of its first record in the group. With `alone` it is a batch of its own.
+   * Adds a run. Returns the ordinal of its first record in the group. With `alone` it is a batch of its own; then it can have a
+   * command, and without records it is a close.
    */
-  add(run: RecordRun, producer: ProducerStamp | undefined, alone: boolean, target?: DraftTarget): number {
+  add(
+    run: RecordRun,
+    producer: ProducerStamp | undefined,
+    alone: boolean,
+    target?: DraftTarget,
+    command?: Uint8Array,
+  ): number {
     const logId = target?.logId ?? 0;
     const place = this.#records;
     const length = run.bytes.length;
     const draft = alone ? undefined : this.#openDraft(run, producer, logId);
     if (draft === undefined) {
-      const head = headBytes(producer);
+      const head = headBytes(producer) + commandBytes(command);
       this.#reserve(head + length);
+      writeCommand(this.#bytes, this.#used + headBytes(producer), command);
       this.#bytes.set(run.bytes, this.#used + head);
-      this.#drafts.push({
+      this.#drafts = withItem(this.#drafts, {
         target,
         start: this.#used,
         end: this.#used + head + length,
         count: run.count,
-        kind: batchKind.data,
+        kind: run.count === 0 ? batchKind.closeLog : batchKind.data,
         producer,
         open: !alone,
       });
@@ -145,15 +158,12 @@ export class GroupBuilder {
   addCommand(kind: BatchKind, command: Uint8Array, target?: DraftTarget): void {
     assert(kind !== batchKind.data, "data is not a command");
     const head = headBytes(undefined);
-    const body = command.length === 0 ? 0 : 1 + varintBytes(command.length) + command.length;
+    const body = commandBytes(command);
     this.#reserve(head + body);
     const start = this.#used;
     this.#used += head + body;
-    if (body > 0) {
-      this.#bytes[start + head] = commandTag;
-      this.#bytes.set(command, writeVarint(this.#bytes, start + head + 1, command.length));
-    }
-    this.#drafts.push({
+    writeCommand(this.#bytes, start + head, command);
+    this.#drafts = withItem(this.#drafts, {
       target,
       start,
       end: this.#used,
@@ -178,7 +188,7 @@ export class GroupBuilder {
   }
 
   #write(buffer: Uint8Array, at: number, drafts: Uint8Array[]): void {
-    for (const { target, start, end, count: recordCount, kind, producer } of this.#drafts) {
+    for (const { target, start, end, count: recordCount, kind, producer } of this.#drafts ?? noItems) {
       const { logId, baseOffset } = target ?? ofDefault;
       writeDraft(buffer, at + start, at + end, { recordCount, kind, logId, baseOffset }, producer);
       drafts.push(buffer.subarray(at + start, at + end));
@@ -187,7 +197,7 @@ export class GroupBuilder {
 
   /** The last batch, if the run may be added to it. */
   #openDraft(run: RecordRun, producer: ProducerStamp | undefined, logId: LogId): Draft | undefined {
-    const draft = this.#drafts[this.#drafts.length - 1];
+    const draft = this.#drafts?.[this.#drafts.length - 1];
     if (draft === undefined || !draft.open || (draft.target?.logId ?? 0) !== logId) return undefined;
     if (draft.end - draft.start + run.bytes.length > coalescedBytesMax) return undefined;
     if (draft.count + run.count > coalescedRecordsMax) return undefined;

@@ -5,8 +5,10 @@
 import type { Fault } from "../../fault.ts";
 import type { Appended, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import type { BatchKind } from "../frame/frame.ts";
+import type { StreamCommand } from "../frame/stream-command.ts";
 import type { Share } from "./fair-shares.ts";
 import type { DraftTarget, GroupBuilder } from "./group-builder.ts";
+import { noItems, withItem } from "./short-list.ts";
 
 /** An append that waits for its group. */
 export interface QueuedAppend {
@@ -17,6 +19,8 @@ export interface QueuedAppend {
   /** How many records it has. */
   readonly count: number;
   readonly duplicate: boolean;
+  /** Of a producer of a stream. */
+  readonly sequence?: number | undefined;
   /** In milliseconds of the monotonic clock. Undefined: the append has no deadline. */
   readonly deadlineMs: number | undefined;
   readonly resolve: (appended: Appended) => void;
@@ -36,19 +40,27 @@ interface Charge {
   count: number;
 }
 
+/** An append of a stream that waits. */
+export interface QueuedStream {
+  readonly command: StreamCommand;
+  /** The command as it is stored. */
+  readonly encoded: Uint8Array;
+}
+
+type Barrier = (fault: Fault | undefined) => void;
+
 export class QueuedGroup {
   readonly logId: LogId;
   readonly builder: GroupBuilder;
-  readonly waiters: QueuedAppend[] = [];
-  /** Called when the group is committed, or with the fault if it failed. */
-  readonly barriers: ((fault: Fault | undefined) => void)[] = [];
+  #streams: QueuedStream[] | undefined;
+  #waiters: QueuedAppend[] | undefined;
+  #barriers: Barrier[] | undefined;
   /** By producerKey(). Undefined: none of its appends has a producer. */
   producers: Map<string, QueuedProducer> | undefined;
   /** A group with records is refused while the disk is full. A group of commands may use the reserve. */
   hasRecords = false;
   appends = 0;
-  /** The room that its appends use while they are queued. */
-  readonly charges: Charge[] = [];
+  #charges: Charge[] | undefined;
 
   constructor(logId: LogId, builder: GroupBuilder) {
     this.logId = logId;
@@ -61,10 +73,12 @@ export class QueuedGroup {
     producer: { readonly key: string; readonly stamp: ProducerStamp } | undefined,
     alone: boolean,
     target: DraftTarget | undefined,
+    stream?: QueuedStream,
   ): number {
-    const ordinal = this.builder.add(run, producer?.stamp, alone, target);
+    const ordinal = this.builder.add(run, producer?.stamp, alone, target, stream?.encoded);
     const place = target?.baseOffset ?? ordinal;
-    this.hasRecords = true;
+    this.hasRecords ||= run.count > 0;
+    if (stream !== undefined) this.#streams = withItem(this.#streams, stream);
     if (producer !== undefined) this.#noteRun(producer.key, producer.stamp, run.count, place);
     return place;
   }
@@ -73,16 +87,45 @@ export class QueuedGroup {
     this.builder.addCommand(kind, command, target);
   }
 
+  /** Its appends of a stream, in order. */
+  get streams(): readonly QueuedStream[] {
+    return this.#streams ?? noItems;
+  }
+
   /** One append more uses this share. */
   charge(share: Share, bytes: number): void {
     this.appends++;
-    const last = this.charges[this.charges.length - 1];
+    const last = this.#charges?.[this.#charges.length - 1];
     if (last?.share === share) {
       last.bytes += bytes;
       last.count++;
     } else {
-      this.charges.push({ share, bytes, count: 1 });
+      this.#charges = withItem(this.#charges, { share, bytes, count: 1 });
     }
+  }
+
+  /** The room that its appends use while they are queued. */
+  get charges(): readonly Charge[] {
+    return this.#charges ?? noItems;
+  }
+
+  /** One append more waits for the group. */
+  wait(append: QueuedAppend): void {
+    this.#waiters = withItem(this.#waiters, append);
+  }
+
+  get waiters(): readonly QueuedAppend[] {
+    return this.#waiters ?? noItems;
+  }
+
+  /** `barrier` is called when the group is committed, after its appends, or with the fault if it failed. */
+  onSettled(barrier: Barrier): void {
+    this.#barriers = withItem(this.#barriers, barrier);
+  }
+
+  /** What waits for the group, after its appends. */
+  get barriers(): readonly Barrier[] {
+    return this.#barriers ?? noItems;
   }
 
   fail(fault: Fault): void {
@@ -106,7 +149,9 @@ export class QueuedGroup {
 
 /** The result of an append in a group whose first record of `default` got the offset `base`. */
 export function appendResult(append: QueuedAppend, base: Offset, timestampMs: number): Appended {
-  const { place, count, duplicate, logId } = append;
+  const { place, count, duplicate, logId, sequence } = append;
+  if (sequence !== undefined && logId !== undefined)
+    return { firstOffset: place, count, timestampMs, duplicate, logId, sequence };
   if (logId !== undefined) return { firstOffset: place, count, timestampMs, duplicate, logId };
   return { firstOffset: base + place, count, timestampMs, duplicate };
 }

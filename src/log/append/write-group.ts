@@ -18,8 +18,8 @@ export class WriteGroup {
   readonly usedBytes: number;
   /** The number of frames. */
   readonly batches: number;
-  /** The number of the first part of each log. */
-  readonly #firstOf = new Map<LogId, number>();
+  /** The number of the first part of each log. Made when it is asked for. */
+  #firstOf: Map<LogId, number> | undefined;
   readonly #pool: GroupBufferPool;
 
   /** `parts` is not empty. Several are joined in a buffer of the pool. */
@@ -28,11 +28,9 @@ export class WriteGroup {
     this.#pool = pool;
     this.hasRecords = parts.some(({ hasRecords }) => hasRecords);
     let [usedBytes, batches] = [0, 0];
-    for (let at = 0; at < parts.length; at++) {
-      const { builder, logId } = parts[at]!;
+    for (const { builder } of parts) {
       usedBytes += builder.usedBytes;
       batches += builder.batches;
-      if (at === 0 || parts[at - 1]!.logId !== logId) this.#firstOf.set(logId, at);
     }
     this.usedBytes = usedBytes;
     this.batches = batches;
@@ -45,6 +43,7 @@ export class WriteGroup {
 
   /** The parts of this log. */
   of(logId: LogId): readonly QueuedGroup[] {
+    this.#firstOf ??= firstParts(this.parts);
     const first = this.#firstOf.get(logId);
     if (first === undefined) return noParts;
     let end = first + 1;
@@ -94,6 +93,15 @@ export class WriteGroup {
   fail(fault: Fault): void {
     for (const part of this.parts) part.fail(fault);
   }
+}
+
+function firstParts(parts: readonly QueuedGroup[]): Map<LogId, number> {
+  const first = new Map<LogId, number>();
+  for (let at = 0; at < parts.length; at++) {
+    const { logId } = parts[at]!;
+    if (at === 0 || parts[at - 1]!.logId !== logId) first.set(logId, at);
+  }
+  return first;
 }
 
 const noParts: readonly QueuedGroup[] = [];

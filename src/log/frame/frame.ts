@@ -2,7 +2,8 @@
  * Encodes and decodes a batch as a frame. The bytes are the same on disk, between nodes and in a gRPC response. Pure.
  *
  *   frame  := 0x00  length:u32be  RecordBatch         length counts what follows it
- *   batch  := header [producer] (records | command)   protobuf; every header field is written, also if it is zero
+ *   batch  := header [producer] [command] records     protobuf; every header field is written, also if it is zero
+ *          |  header [command]
  *   header := crc32 previous_crc32 index term base_offset timestamp_ms record_count kind group_id
  *   producer := producer_id producer_epoch first_sequence producer_subject
  *
@@ -52,6 +53,12 @@ export const batchKind = {
   closeLog: 8,
   deleteLog: 9,
   trimLog: 10,
+  /** What is left of a data batch that nothing can read any more: see settled-frame.ts. */
+  settled: 11,
+  /** A client has read a log with a time to live. */
+  touchLog: 12,
+  /** A log is deleted for its clients; its forks still read its records. */
+  hideLog: 13,
 } as const;
 export type BatchKind = (typeof batchKind)[keyof typeof batchKind];
 
@@ -96,6 +103,9 @@ const producerTags: readonly (readonly [at: number, tag: number])[] = [
   [place.subject - 1, 0x72],
 ];
 export const commandTag = 0x7a;
+/** The body of a settled frame: original-crc:u32le original-bytes:u32le settled-at:u64le. It ends the frame. */
+const settledBodyBytes = 16;
+const settledTailBytes = 2 + settledBodyBytes;
 
 /** The header of a batch, without its checksums. */
 export interface BatchHeader {
@@ -111,7 +121,9 @@ export interface BatchHeader {
 
 /** The length of the frame, of which the prefix must be present. */
 export const frameBytes = (bytes: Uint8Array, at: number): number => prefixBytes + readU32be(bytes, at + 1);
-export const frameCrc = (bytes: Uint8Array, at: number): number => readU32le(bytes, at + place.crc);
+/** The checksum that the next frame holds. That of a settled frame is the one of the batch that it replaces. */
+export const frameCrc = (bytes: Uint8Array, at: number): number =>
+  frameKind(bytes, at) === batchKind.settled ? settledCrc(bytes, at) : readU32le(bytes, at + place.crc);
 export const framePreviousCrc = (bytes: Uint8Array, at: number): number =>
   readU32le(bytes, at + place.previousCrc);
 export const frameIndex = (bytes: Uint8Array, at: number): RaftIndex => readU64le(bytes, at + place.index);
@@ -123,10 +135,48 @@ export const frameTimestampMs = (bytes: Uint8Array, at: number): number =>
 export const frameRecordCount = (bytes: Uint8Array, at: number): number =>
   readU32le(bytes, at + place.recordCount);
 export const frameKind = (bytes: Uint8Array, at: number): BatchKind => bytes[at + place.kind] as BatchKind;
+/** Whether the frame stands for records, whole or settled: it takes offsets. */
+export const frameTakesOffsets = (bytes: Uint8Array, at: number): boolean => {
+  const kind = frameKind(bytes, at);
+  return kind === batchKind.data || kind === batchKind.settled;
+};
 /** 0 for `default`, and for commands about no named log. */
 export const frameLogId = (bytes: Uint8Array, at: number): LogId => readU32le(bytes, at + place.group);
 export const frameNextOffset = (bytes: Uint8Array, at: number): Offset =>
   frameBaseOffset(bytes, at) + frameRecordCount(bytes, at);
+
+const settledBody = (bytes: Uint8Array, at: number): number => at + frameBytes(bytes, at) - settledBodyBytes;
+const settledCrc = (bytes: Uint8Array, at: number): number => readU32le(bytes, settledBody(bytes, at));
+/** The bytes of the batch that a settled frame replaces; of another frame its length. */
+export const frameOriginalBytes = (bytes: Uint8Array, at: number): number =>
+  frameKind(bytes, at) === batchKind.settled
+    ? readU32le(bytes, settledBody(bytes, at) + 4)
+    : frameBytes(bytes, at);
+/** The index up to which the log was applied when the batch was settled: its records were below the lowest offset then. */
+export const frameSettledAt = (bytes: Uint8Array, at: number): RaftIndex =>
+  readU64le(bytes, settledBody(bytes, at) + 8);
+
+/**
+ * Returns the settled frame of the checked data batch at `at`: its header and producer, without its records. Undefined if that
+ * is not smaller, or if the batch has a command, which rows need.
+ */
+export function settledFrame(bytes: Uint8Array, at: number, settledAt: RaftIndex): Uint8Array | undefined {
+  assert(frameKind(bytes, at) === batchKind.data, "only records are settled");
+  const head = afterProducer(bytes, at) - at;
+  const length = head + settledTailBytes;
+  if (length >= frameBytes(bytes, at) || bytes[at + head] === commandTag) return undefined;
+  const frame = new Uint8Array(length);
+  frame.set(bytes.subarray(at, at + head));
+  writeEnvelopeHead(frame, 0, length);
+  frame[place.kind] = batchKind.settled;
+  frame[head] = commandTag;
+  frame[head + 1] = settledBodyBytes;
+  writeU32le(frame, head + 2, frameCrc(bytes, at));
+  writeU32le(frame, head + 6, frameBytes(bytes, at));
+  writeU64le(frame, head + 10, settledAt);
+  writeU32le(frame, place.crc, computeCrc(frame, 0, length));
+  return frame;
+}
 
 export function frameHeader(bytes: Uint8Array, at: number): BatchHeader {
   return {
@@ -140,8 +190,15 @@ export function frameHeader(bytes: Uint8Array, at: number): BatchHeader {
   };
 }
 
-/** Where the records, or the command, of a checked frame begin in `bytes`. */
+/** Where the records of a checked frame begin in `bytes`; the command, if it has no records. */
 export function framePayload(bytes: Uint8Array, at: number): number {
+  const from = afterProducer(bytes, at);
+  if (bytes[from] !== commandTag || frameKind(bytes, at) !== batchKind.data) return from;
+  return varintEnd(bytes, from + 1, from + 11) + readVarint(bytes, from + 1, from + 11);
+}
+
+/** Where the command of a checked frame begins, if it has one. */
+export function afterProducer(bytes: Uint8Array, at: number): number {
   if (bytes[at + headerBytes] !== producerTag) return at + headerBytes;
   const from = at + place.subject;
   return varintEnd(bytes, from, from + 10) + readVarint(bytes, from, from + 10);
@@ -150,7 +207,7 @@ export function framePayload(bytes: Uint8Array, at: number): number {
 /** The producer of the frame's records. Its sequence is that of the first record. */
 export function frameProducer(bytes: Uint8Array, at: number): ProducerStamp | undefined {
   if (bytes[at + headerBytes] !== producerTag) return undefined;
-  const payload = framePayload(bytes, at);
+  const payload = afterProducer(bytes, at);
   const from = varintEnd(bytes, at + place.subject, payload);
   return {
     subject: Buffer.from(bytes.buffer, bytes.byteOffset + from, payload - from).toString("utf8"),
@@ -160,13 +217,27 @@ export function frameProducer(bytes: Uint8Array, at: number): ProducerStamp | un
   };
 }
 
-/** The command of a frame without records; empty if it has none. */
+/** The command of a frame; empty for a frame without one. */
 export function frameCommand(bytes: Uint8Array, at: number): Uint8Array {
   const end = at + frameBytes(bytes, at);
-  const payload = framePayload(bytes, at);
-  if (payload >= end || bytes[payload] !== commandTag) return new Uint8Array(0);
-  const body = varintEnd(bytes, payload + 1, end);
-  return body < 0 ? new Uint8Array(0) : bytes.subarray(body, end);
+  const from = afterProducer(bytes, at);
+  if (from >= end || bytes[from] !== commandTag) return new Uint8Array(0);
+  const body = varintEnd(bytes, from + 1, end);
+  if (body < 0) return new Uint8Array(0);
+  return bytes.subarray(body, Math.min(end, body + Math.max(0, readVarint(bytes, from + 1, end))));
+}
+
+/** The bytes of a command with its tag and length; 0 without one. */
+export const commandBytes = (command: Uint8Array | undefined): number =>
+  command === undefined || command.length === 0 ? 0 : 1 + varintBytes(command.length) + command.length;
+
+/** Writes a command at `at`. Returns the position after it. */
+export function writeCommand(bytes: Uint8Array, at: number, command: Uint8Array | undefined): number {
+  if (command === undefined || command.length === 0) return at;
+  bytes[at] = commandTag;
+  const body = writeVarint(bytes, at + 1, command.length);
+  bytes.set(command, body);
+  return body + command.length;
 }
 
 /** How many bytes precede the first record of a batch of this producer. */
@@ -287,7 +358,7 @@ export function checkFrame(bytes: Uint8Array, at: number, end: number): FrameFla
   if (flaw !== undefined) return flaw;
   const length = frameBytes(bytes, at);
   for (const [tagAt, tag] of headerTags) if (bytes[at + tagAt] !== tag) return "header";
-  if (frameCrc(bytes, at) !== computeCrc(bytes, at, at + length)) return "checksum";
+  if (readU32le(bytes, at + place.crc) !== computeCrc(bytes, at, at + length)) return "checksum";
   return checkFields(bytes, at, at + length) ? undefined : "fields";
 }
 
@@ -296,9 +367,27 @@ function checkFields(bytes: Uint8Array, at: number, end: number): boolean {
   const { index, term, baseOffset, timestampMs, recordCount, kind } = frameHeader(bytes, at);
   const safe = Number.isSafeInteger;
   if (!safe(index) || term > termMax || !safe(baseOffset + recordCount) || !safe(timestampMs)) return false;
-  if (kind > batchKind.trimLog || recordCount > batchRecordsMax) return false;
-  if ((kind === batchKind.data) !== recordCount > 0) return false;
-  if (bytes[at + headerBytes] !== producerTag) return true;
+  if (kind > batchKind.hideLog || recordCount > batchRecordsMax) return false;
+  const isSettled = kind === batchKind.settled;
+  if ((kind === batchKind.data || isSettled) !== recordCount > 0) return false;
+  if (bytes[at + headerBytes] === producerTag && !checkProducer(bytes, at, end)) return false;
+  return !isSettled || checkSettled(bytes, at, end);
+}
+
+/** The body ends the frame, and is of a batch that was larger. */
+function checkSettled(bytes: Uint8Array, at: number, end: number): boolean {
+  const tail = afterProducer(bytes, at);
+  if (end - tail !== settledTailBytes) return false;
+  if (bytes[tail] !== commandTag || bytes[tail + 1] !== settledBodyBytes) return false;
+  const original = frameOriginalBytes(bytes, at);
+  const settledAt = frameSettledAt(bytes, at);
+  const isLarger = original > end - at && original <= frameBytesMax;
+  return isLarger && Number.isSafeInteger(settledAt) && settledAt >= frameIndex(bytes, at);
+}
+
+function checkProducer(bytes: Uint8Array, at: number, end: number): boolean {
+  const safe = Number.isSafeInteger;
+  const recordCount = frameRecordCount(bytes, at);
   if (at + place.subject > end) return false;
   for (const [tagAt, tag] of producerTags) if (bytes[at + tagAt] !== tag) return false;
   if (!safe(readU64le(bytes, at + place.firstSequence) + recordCount)) return false;

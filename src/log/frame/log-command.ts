@@ -1,10 +1,13 @@
 /**
  * The commands about named logs, and the level. Pure.
  *
- *   create     := { "name": …, "settings": {…}, "owner": subject }      the frame holds the new id; the owner can be absent
+ *   create     := { "name": …, "settings": {…}, "owner": subject, "fork": fork }      the frame holds the new id; owner and fork can be absent
+ *   fork       := { "source": id, "lowest": …, "next": …, "cut": bytes }    what the log shows of another one; cut can be absent
  *   configure  := { "settings": {…} }                 all settings after the change
  *   close      := nothing
  *   delete     := nothing, or { "version": … }        passed over if a later batch about the log exists
+ *   hide       := as delete                           the log is deleted for its clients, and kept for its forks
+ *   touch      := nothing                             a client has read the log: its time to live begins again
  *   trim       := { "from": lowest before, "to": lowest after, "bytes": removed }
  *   level      := { "level": …, "life": … }
  *
@@ -13,7 +16,7 @@
 
 import { Fault } from "../../fault.ts";
 import { numberSettings } from "../../lib/named-log-settings.ts";
-import type { NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
+import type { LogFork, NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
 import { subjectBytesMax } from "./frame.ts";
 
 export interface CreateCommand {
@@ -21,6 +24,13 @@ export interface CreateCommand {
   readonly settings: NamedLogSettings;
   /** The subject that creates it: its quotas count the log. */
   readonly owner?: string;
+  readonly fork?: ForkCommand;
+}
+
+/** A new log that begins with the records of another one, of which it can show the first ones no more. */
+export interface ForkCommand extends LogFork {
+  /** The first offset that it shows. */
+  readonly lowest: Offset;
 }
 
 export interface TrimCommand {
@@ -29,11 +39,17 @@ export interface TrimCommand {
   readonly bytes: number;
 }
 
-/** The level at which a cluster has named logs: the highest one that this version has. */
+/** The level at which a cluster has named logs. */
 export const namedLogsLevel = 1;
+/** The level at which the members of a cluster may send settled frames to each other. */
+export const settledLevel = 3;
+/** The level at which logs can be forked, and a read can extend their time to live. */
+export const forksLevel = 4;
+/** The highest level that this version has. */
+export const highestLevel = Math.max(settledLevel, forksLevel);
 
 export interface LevelCommand {
-  /** The features that all members have. 1: named logs. */
+  /** The features that all members have. 1: named logs. 2: streams. 3: settled frames. 4: forks, and reads that extend a life. */
   readonly level: number;
   /** Drawn again whenever ids may be given a second time: see replication/logs/cluster-life.ts. */
   readonly life: number;
@@ -53,12 +69,32 @@ export const encodeLogCommand = (
 
 /** @throws Fault "corrupt" */
 export function decodeCreate(command: Uint8Array): CreateCommand {
-  const { name, settings, owner } = objectOf(command);
+  const { name, settings, owner, fork } = objectOf(command);
   demand(typeof name === "string" && name !== "" && Buffer.byteLength(name) <= logNameBytesMax, "name");
-  const checked = { name, settings: checkedSettings(settings) };
-  if (owner === undefined) return checked;
-  demand(isOwner(owner), "owner");
-  return { ...checked, owner };
+  demand(owner === undefined || isOwner(owner), "owner");
+  return {
+    name,
+    settings: checkedSettings(settings),
+    ...(owner === undefined ? {} : { owner }),
+    ...(fork === undefined ? {} : { fork: forkCommandFrom(fork) }),
+  };
+}
+
+function forkCommandFrom(value: unknown): ForkCommand {
+  const fork = forkFrom(value);
+  const { lowest } = value as Readonly<Record<string, unknown>>;
+  demand(fork !== undefined && isWhole(lowest) && lowest <= fork.next, "fork");
+  demand(fork.cut === undefined || lowest < fork.next, "fork");
+  return { ...fork, lowest };
+}
+
+/** Returns the value if it is where a log was forked; undefined for anything else. */
+export function forkFrom(value: unknown): LogFork | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { source, next, cut } = value as Readonly<Record<string, unknown>>;
+  if (!isWhole(source) || source === 0 || source > 0xffff_ffff || !isWhole(next)) return undefined;
+  if (cut === undefined) return { source, next };
+  return isWhole(cut) && next > 0 ? { source, next, cut } : undefined;
 }
 
 /** @throws Fault "corrupt" */

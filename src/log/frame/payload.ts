@@ -8,6 +8,7 @@ import { Fault } from "../../fault.ts";
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
 import { decodeSettings, decodeTrim } from "./command.ts";
 import {
+  afterProducer,
   type BatchKind,
   batchKind,
   batchRecordsMax,
@@ -22,6 +23,7 @@ import {
 } from "./frame.ts";
 import { decodeConfigure, decodeCreate, decodeDelete, decodeLevel, decodeLogTrim } from "./log-command.ts";
 import { type RecordLimits, type Walk, walkElements } from "./record-walk.ts";
+import { decodeStreamCommand } from "./stream-command.ts";
 
 /** "records": a record is malformed, or their number is not that of the header. "command": the command is malformed. */
 export type PayloadFlaw = "records" | "command";
@@ -34,6 +36,8 @@ export function checkPayload(bytes: Uint8Array, at: number): PayloadFlaw | undef
   const end = at + frameBytes(bytes, at);
   try {
     if (frameKind(bytes, at) === batchKind.data) return checkRecords(bytes, at, end);
+    // checkFrame() has looked at all of it.
+    if (frameKind(bytes, at) === batchKind.settled) return undefined;
     return checkCommand(bytes, at, end);
   } catch (reason) {
     if (!(reason instanceof Fault)) throw reason;
@@ -43,6 +47,13 @@ export function checkPayload(bytes: Uint8Array, at: number): PayloadFlaw | undef
 
 /** Stored records hold only the fields 1, 5 and 6, so there is nothing that the walk would strip. */
 function checkRecords(bytes: Uint8Array, at: number, end: number): PayloadFlaw | undefined {
+  const from = afterProducer(bytes, at);
+  if (from < end && bytes[from] === commandTag) {
+    const body = varintEnd(bytes, from + 1, end);
+    const length = readVarint(bytes, from + 1, end);
+    if (body < 0 || length <= 0 || length > end - body || frameLogId(bytes, at) === 0) return "command";
+    decodeStreamCommand(frameCommand(bytes, at));
+  }
   walkElements(bytes, framePayload(bytes, at), end, limits, walk);
   const sound = walk.end === end && walk.count === frameRecordCount(bytes, at) && walk.asIs;
   return sound ? undefined : "records";
@@ -66,9 +77,11 @@ const decodeCommand: Partial<Record<BatchKind, (command: Uint8Array) => unknown>
   [batchKind.level]: decodeLevel,
   [batchKind.createLog]: decodeCreate,
   [batchKind.configureLog]: decodeConfigure,
+  [batchKind.closeLog]: (command) => (command.length === 0 ? undefined : decodeStreamCommand(command)),
   [batchKind.deleteLog]: decodeDelete,
+  [batchKind.hideLog]: decodeDelete,
   [batchKind.trimLog]: decodeLogTrim,
 };
 
 const isCommandOfNamedLog = (kind: BatchKind): boolean =>
-  kind >= batchKind.createLog && kind <= batchKind.trimLog;
+  (kind >= batchKind.createLog && kind <= batchKind.trimLog) || kind >= batchKind.touchLog;

@@ -28,9 +28,10 @@ export interface OffsetIndex {
   timestampMs(k: number): number;
 }
 
+const isU32 = (value: number): boolean => value >= 0 && value <= u32Max;
+
 /** Returns true if an entry relative to `base` can hold these values. If not, a new segment begins. */
 export function fitsEntry(base: IndexBase, offset: Offset, position: number, timestampMs: number): boolean {
-  const isU32 = (value: number): boolean => value >= 0 && value <= u32Max;
   return isU32(offset - base.offset) && isU32(position) && isU32(timestampMs - base.timestampMs);
 }
 

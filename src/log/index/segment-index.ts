@@ -4,11 +4,10 @@
 import type { LogId, RaftIndex } from "../../types.ts";
 import { type ChainEnd, defaultBase, type VisitFrame } from "../frame/chain.ts";
 import {
-  batchKind,
   frameBaseOffset,
   frameIndex,
-  frameKind,
   frameLogId,
+  frameTakesOffsets,
   frameTerm,
   frameTimestampMs,
 } from "../frame/frame.ts";
@@ -44,9 +43,9 @@ export function enterFrame(
 /** Returns the Raft index of the last batch of a named log before the batch at `before`; 0 if there is none. */
 export type LastBatch = (id: LogId, before: RaftIndex) => RaftIndex;
 
-/** Returns true for records of a named log. */
+/** Returns true for records of a named log, also if they are settled. */
 export const isNamedBatch = (bytes: Uint8Array, at: number): boolean =>
-  frameLogId(bytes, at) !== 0 && frameKind(bytes, at) === batchKind.data;
+  frameLogId(bytes, at) !== 0 && frameTakesOffsets(bytes, at);
 
 /** Enters the frame at `at`, batch `ordinal` of its segment, if it is about a named log. */
 export function enterNamed(

@@ -134,19 +134,21 @@ export class FrameCache {
 
   /**
    * Looks for the first batch of records from index `from` up to `to`, which are committed, of one of these logs: at most
-   * `framesMax` frames. Returns its slice, or the index after the last frame that was looked at; undefined if `from` is not
-   * cached.
+   * `framesMax` frames, and `asksMax` questions whether a log is one of them. Returns its slice, or the index after the last frame
+   * that was looked at; undefined if `from` is not cached.
    */
   findBatch(
     from: RaftIndex,
     to: RaftIndex,
     isWanted: (id: LogId) => boolean,
     framesMax: number,
+    asksMax = framesMax,
   ): FoundBatch | undefined {
     let g = this.#groupOf(from);
     if (g < 0) return undefined;
     const last = Math.min(to, from + framesMax - 1);
     let asked: { readonly id: LogId; readonly wanted: boolean } | undefined;
+    let asks = 0;
     let index = from;
     for (; index <= last && g < this.#groups.length; g++) {
       const { bytes, first, positions } = this.#groups[g]!;
@@ -154,7 +156,10 @@ export class FrameCache {
         const at = positions[index - first]!;
         if (frameKind(bytes, at) !== batchKind.data) continue;
         const id = frameLogId(bytes, at);
-        if (asked?.id !== id) asked = { id, wanted: isWanted(id) };
+        if (asked?.id !== id) {
+          if (asks++ === asksMax) return { index, batch: undefined };
+          asked = { id, wanted: isWanted(id) };
+        }
         if (!asked.wanted) continue;
         return { index, batch: { id, slice: this.sliceFrom(index, to)! } };
       }

@@ -16,11 +16,13 @@ import {
   frameKind,
   frameLogId,
   frameNextOffset,
+  frameTakesOffsets,
   prefixBytes,
 } from "../frame/frame.ts";
 import type { LogBatches } from "../index/log-index.ts";
 import type { Segment } from "../segment/segment.ts";
 import { flawAt } from "../segment/stored-frame.ts";
+import { removedRecords } from "./removed-records.ts";
 
 /** Bytes of other logs that are read between two batches, because one read costs more. */
 const gapBytesMax = 16 * 1024;
@@ -91,7 +93,7 @@ let gapped: Uint8Array | undefined;
 /**
  * Returns batches of the log `id`, at least one, into `buffer` if they fit. Damage after the first batch ends the slice; the
  * next read begins there.
- * @throws Fault "corrupt"
+ * @throws Fault "corrupt"; "unavailable" if the first one is settled
  */
 export function gatherBatches(
   segment: Segment,
@@ -119,6 +121,7 @@ export function gatherBatches(
         extent,
         nextOffset,
       );
+      if (flaw === settled && next === start.first) throw removedRecords(`log ${id}`, extent.offset);
       if (flaw !== undefined && next === start.first) throw segment.damaged(extent.position, flaw);
       if (flaw !== undefined) break reading;
       nextOffset = frameNextOffset(frames, at);
@@ -203,6 +206,9 @@ function readRun(segment: Segment, run: Run, frames: Uint8Array, at: number): nu
   return to;
 }
 
+/** The records of a batch are settled. */
+const settled = "settled";
+
 /** Returns what is wrong with a frame, or undefined. A wrong position never shows one log's records in another one. */
 function flawOf(
   frame: Uint8Array,
@@ -214,6 +220,7 @@ function flawOf(
   const flaw = flawAt(frame, 0, frame.length, segment.first + ordinal);
   if (flaw !== undefined) return flaw;
   if (frameBytes(frame, 0) !== bytes) return "length";
-  if (frameLogId(frame, 0) !== id || frameKind(frame, 0) !== batchKind.data) return "offset";
-  return frameBaseOffset(frame, 0) === offset && offset === nextOffset ? undefined : "offset";
+  if (frameLogId(frame, 0) !== id || !frameTakesOffsets(frame, 0)) return "offset";
+  if (frameBaseOffset(frame, 0) !== offset || offset !== nextOffset) return "offset";
+  return frameKind(frame, 0) === batchKind.data ? undefined : settled;
 }

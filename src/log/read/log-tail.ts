@@ -6,6 +6,7 @@ import type { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Broadcast } from "../../lib/broadcast.ts";
 import type { BatchSlice, Bounds, Offset, Tail } from "../../types.ts";
+import type { Preparation } from "./log-walk.ts";
 import { outOfRange } from "./reader.ts";
 
 /** Reads the committed records of one log. See Reader. */
@@ -13,10 +14,12 @@ export interface RecordReader {
   read(offset: Offset): BatchSlice;
   take(offset: Offset, maxBytes: number, buffer?: Uint8Array): BatchSlice | undefined;
   batchBytes(offset: Offset): number;
+  readRecord(offset: Offset): BatchSlice;
+  recordBytes(offset: Offset): number;
   seekTime(timestampMs: number): Offset;
-  /** Finds the place of a record without holding the event loop. Undefined if read() and take() find it at once. */
-  prepare?(offset: Offset): Promise<void> | undefined;
-  prepareTime?(timestampMs: number): Promise<void> | undefined;
+  /** Finds the place of a record without holding the event loop. Undefined if reads find it at once. */
+  prepare?(offset: Offset): Preparation | undefined;
+  prepareTime?(timestampMs: number): Preparation | undefined;
 }
 
 /** What a tail needs of a log. */
@@ -44,6 +47,7 @@ export class LogTail implements Tail {
     | { readonly resolve: (available: boolean) => void; readonly promise: Promise<boolean> }
     | undefined;
   #cancelWait: () => void = () => {};
+  #preparation: Preparation | undefined;
 
   /** @throws Fault "out-of-range" unless the offset is in the log or just after its end */
   constructor(log: TailedLog, from: Offset) {
@@ -78,7 +82,10 @@ export class LogTail implements Tail {
   }
 
   prepare(): Promise<void> | undefined {
-    return this.#disposed || this.#log.closed ? undefined : this.#log.reader.prepare?.(this.#position);
+    if (this.#disposed || this.#log.closed) return undefined;
+    this.#preparation?.stop();
+    this.#preparation = this.#log.reader.prepare?.(this.#position);
+    return this.#preparation?.over;
   }
 
   nextBytes(): number {
@@ -100,6 +107,7 @@ export class LogTail implements Tail {
     if (!this.#disposed) this.#log.tailClosed?.();
     this.#disposed = true;
     this.#cancelWait();
+    this.#preparation?.stop();
     this.#settle(false);
   }
 

@@ -5,30 +5,39 @@
  *
  * A frame that comes from a disk is checked each time: its checksum, its log and its offset. A wrong position never shows
  * one log's records in another one.
+ *
+ * A fork has the records before its place from the view of its source, which can be a fork, too (inherited-batches.ts).
  */
 import { Fault } from "../../fault.ts";
 import { Broadcast } from "../../lib/broadcast.ts";
-import type { BatchSlice, Bounds, LogId, Offset, RaftIndex } from "../../types.ts";
+import type { BatchSlice, Bounds, LogFork, LogId, Offset, RaftIndex } from "../../types.ts";
 import { frameLogId } from "../frame/frame.ts";
 import { type LogBatches, lastBatchAt } from "../index/log-index.ts";
 import type { Segment } from "../segment/segment.ts";
-import type { LogRow } from "../state/log-row.ts";
+import { type LogRow, ownLowest } from "../state/log-row.ts";
 import type { FrameCache } from "./frame-cache.ts";
 import { gatherBatches } from "./gather-batches.ts";
+import { inheritedSlice, shorter, wrongSource } from "./inherited-batches.ts";
 import type { Reached } from "./log-ladder.ts";
 import type { RecordReader, TailedLog } from "./log-tail.ts";
-import { LogWalk, type WalkedLog, type WalkTurns } from "./log-walk.ts";
+import { LogWalk, type Preparation, type WalkedLog, type WalkTurns } from "./log-walk.ts";
 import { outOfRange, partOf } from "./reader.ts";
+import { type BatchPlace, batchPlace, type RecordPieces } from "./record-pieces.ts";
+import { removedRecords } from "./removed-records.ts";
 
 /** What views need of the stored log. */
 export interface ViewedLog extends WalkedLog {
   readonly walks: WalkTurns;
   readonly frameCache: FrameCache;
+  readonly pieces: RecordPieces;
   readonly commitIndex: number;
   /** Of the monotonic clock; undefined without a clock. */
   readonly nowMs?: (() => number) | undefined;
-  /** The committed row. */
+  /** The committed row, as clients see it. */
   row(id: LogId): LogRow | undefined;
+  /** The committed row, also of a log that is only kept for its forks. */
+  storedRow(id: LogId): LogRow | undefined;
+  view(id: LogId): LogView;
 }
 
 /** A batch of the log on disk. */
@@ -114,19 +123,59 @@ export class LogView implements TailedLog, RecordReader {
     return this.#read(offset, maxBytes, buffer);
   }
 
+  /**
+   * Returns the record at `offset`, and maybe others of its batch, as a slice of one frame.
+   * @throws as read()
+   */
+  readRecord(offset: Offset): BatchSlice {
+    const { bounds } = this;
+    if (offset < bounds.lowest || offset >= bounds.next) throw outOfRange(offset, bounds);
+    if (this.#inherited(offset) !== undefined) return this.#read(offset, 0);
+    const { pieces } = this.#log;
+    const place = this.#find(offset);
+    const newest = this.#fromMemory(offset, place, 0);
+    if (newest !== undefined) return pieces.ofFrame(newest, offset);
+    const readWhole = (): BatchSlice => this.#fromDisk(offset, place, 0);
+    return pieces.read(this.#batchAt(place), offset, readWhole);
+  }
+
+  /** Returns about how many bytes readRecord() reads; 0 if the record is not in the log. */
+  recordBytes(offset: Offset): number {
+    const row = this.row;
+    if (row === undefined || offset < row.lowest || offset >= row.next) return 0;
+    if (this.#inherited(offset) !== undefined) return this.#batchBytes(offset);
+    return this.#log.pieces.readBytes(this.#batchAt(this.#find(offset)), offset);
+  }
+
   batchBytes(offset: Offset): number {
     const row = this.row;
     if (row === undefined || offset < row.lowest || offset >= row.next) return 0;
-    const { segment, batches, i } = this.#find(offset);
-    const k = batches.ordinal(i);
-    return segment.lookup(
-      (index) => (k + 1 < index.length ? index.position(k + 1) : segment.bytes) - index.position(k),
-    );
+    return this.#batchBytes(offset);
+  }
+
+  #batchBytes(offset: Offset): number {
+    const inherited = this.#inherited(offset);
+    if (inherited !== undefined) return inherited.view.#batchBytes(offset);
+    return this.#batchAt(this.#find(offset)).bytes;
+  }
+
+  #batchAt({ segment, batches, i }: Place): BatchPlace {
+    return batchPlace(segment, batches.ordinal(i), this.id);
   }
 
   /** The offset of the first record that is not older than `timestampMs`; the end if all are. */
   seekTime(timestampMs: number): Offset {
-    const row = this.#rowOrThrow();
+    const { lowest, next } = this.#rowOrThrow();
+    return Math.min(next, Math.max(lowest, this.#seekTime(timestampMs)));
+  }
+
+  #seekTime(timestampMs: number): Offset {
+    const row = this.#storedRow;
+    const source = this.#sourceView(row);
+    if (source !== undefined) {
+      const inherited = source.#seekTime(timestampMs);
+      if (inherited < row.fork!.next) return inherited;
+    }
     const walk = this.#walkToTime(row, timestampMs);
     walk.step(Number.POSITIVE_INFINITY);
     let found = walk.above;
@@ -135,25 +184,38 @@ export class LogView implements TailedLog, RecordReader {
       const first = firstNotOlder(segment, batches, timestampMs);
       if (first < batches.length) found = batches.offset(first);
     }
-    return Math.min(row.next, Math.max(row.lowest, found));
+    return Math.max(ownLowest(row), found);
   }
 
   /**
    * Walks to where read() or take() begins, in turns of the event loop. Undefined if that is near or there is nothing to read.
    * What keeps the walk from its end is an error of the read.
    */
-  prepare(offset: Offset): Promise<void> | undefined {
+  prepare(offset: Offset): Preparation | undefined {
     const { row } = this;
     if (row === undefined || this.closed || offset < row.lowest || offset >= row.next) return undefined;
+    return this.#prepare(offset);
+  }
+
+  #prepare(offset: Offset): Preparation | undefined {
+    const inherited = this.#inherited(offset);
+    if (inherited !== undefined) return inherited.view.#prepare(offset);
     if (this.#nextPlace(offset) !== undefined) return undefined;
-    return this.#log.walks.finish(this.#walk(row, isAtOrBefore(offset)));
+    return this.#log.walks.finish(this.#walk(this.#storedRow, isAtOrBefore(offset)));
   }
 
   /** As prepare(), for seekTime(). */
-  prepareTime(timestampMs: number): Promise<void> | undefined {
-    const { row } = this;
-    if (row === undefined || this.closed) return undefined;
-    return this.#log.walks.finish(this.#walkToTime(row, timestampMs));
+  prepareTime(timestampMs: number): Preparation | undefined {
+    if (this.row === undefined || this.closed) return undefined;
+    return this.#prepareTime(timestampMs);
+  }
+
+  #prepareTime(timestampMs: number): Preparation | undefined {
+    const row = this.#storedRow;
+    const source = this.#sourceView(row);
+    const inherited = source === undefined ? undefined : source.#prepareTime(timestampMs);
+    const own = this.#log.walks.finish(this.#walkToTime(row, timestampMs));
+    return inherited === undefined || own === undefined ? (inherited ?? own) : both(inherited, own);
   }
 
   #walk(row: LogRow, reached: Reached): LogWalk {
@@ -163,10 +225,13 @@ export class LogView implements TailedLog, RecordReader {
   /** To the last segment of the log that begins not after the first segment with a time that is not older. */
   #walkToTime(row: LogRow, timestampMs: number): LogWalk {
     const from = firstIndexNotOlder(this.#log.segments, timestampMs);
-    return this.#walk(row, ({ first, offset }) => first <= from || offset <= row.lowest);
+    return this.#walk(row, ({ first, offset }) => first <= from || offset <= ownLowest(row));
   }
 
   #read(offset: Offset, bytesMax: number, buffer?: Uint8Array): BatchSlice {
+    const inherited = this.#inherited(offset);
+    if (inherited !== undefined)
+      return inheritedSlice(inherited.view.#read(offset, bytesMax), this.id, inherited.fork);
     const place = this.#find(offset);
     return this.#fromMemory(offset, place, bytesMax) ?? this.#fromDisk(offset, place, bytesMax, buffer);
   }
@@ -201,13 +266,13 @@ export class LogView implements TailedLog, RecordReader {
 
   /** The batch that holds `offset`, which is in the log. */
   #find(offset: Offset): Place {
-    const row = this.#rowOrThrow();
+    const row = this.#storedRow;
     const next = this.#nextPlace(offset);
     if (next !== undefined) return next;
     const walk = this.#walk(row, isAtOrBefore(offset));
     walk.step(Number.POSITIVE_INFINITY);
     if (walk.found !== undefined) return { ...walk.found, i: lastBatchAt(walk.found.batches, offset) };
-    if (this.#firstIndex > 1) throw removed(row.name, offset);
+    if (this.#firstIndex > 1) throw removedRecords(`log ${row.name}`, offset);
     throw new Fault("corrupt", {
       message: `no segment holds offset ${offset} of log ${row.name}`,
       facts: { why: "log index", offset },
@@ -226,6 +291,31 @@ export class LogView implements TailedLog, RecordReader {
     return this.#log.segments[0]?.first ?? Number.POSITIVE_INFINITY;
   }
 
+  /** The log that holds the record at `offset`, if that is not this one, and what is shown of it. */
+  #inherited(offset: Offset): { readonly view: LogView; readonly fork: LogFork } | undefined {
+    let found: { readonly view: LogView; readonly fork: LogFork } | undefined;
+    for (let row = this.#storedRow; row.fork !== undefined && offset < row.fork.next; ) {
+      const view = this.#sourceView(row)!;
+      found = { view, fork: found === undefined ? row.fork : shorter(found.fork, row.fork) };
+      row = view.#storedRow;
+    }
+    return found;
+  }
+
+  /** @throws Fault "corrupt" if the log that it was forked from is not there */
+  #sourceView({ fork }: LogRow): LogView | undefined {
+    if (fork === undefined) return undefined;
+    if ((this.#log.storedRow(fork.source)?.next ?? 0) < fork.next) throw wrongSource(fork);
+    return this.#log.view(fork.source);
+  }
+
+  /** The row, also if the log is only kept for its forks. */
+  get #storedRow(): LogRow {
+    const row = this.#log.storedRow(this.id);
+    if (row === undefined) throw deleted();
+    return row;
+  }
+
   #rowOrThrow(): LogRow {
     const { row } = this;
     if (row === undefined) throw deleted();
@@ -233,13 +323,15 @@ export class LogView implements TailedLog, RecordReader {
   }
 }
 
-/** The segments were removed after a trim or a delete of the log, and this node has not applied that yet. */
-const removed = (name: string, offset: Offset): Fault =>
-  new Fault("unavailable", {
-    message: `offset ${offset} of log ${name} was removed, this node has not yet applied the command that removed it`,
-  });
-
 const deleted = (): Fault => new Fault("not-found", { message: "the log was deleted" });
+
+const both = (one: Preparation, other: Preparation): Preparation => ({
+  over: Promise.all([one.over, other.over]).then(() => undefined),
+  stop: () => {
+    one.stop();
+    other.stop();
+  },
+});
 
 const isAtOrBefore =
   (offset: Offset): Reached =>

@@ -42,7 +42,7 @@ export class LogWalk {
   }
 
   /**
-   * Looks at so many segments. Returns true once the walk is over.
+   * Looks at so many segments, or rebuilds a log index meanwhile. Returns true once the walk is over.
    * @throws Fault "corrupt", "disk-busy"
    */
   step(segmentsMax: number): boolean {
@@ -52,6 +52,7 @@ export class LogWalk {
     for (let looked = 0; looked < segmentsMax; looked++) {
       if (this.found !== undefined || this.#index < firstIndex) return true;
       const segment = segmentOfIndex(segments, this.#index);
+      if (!segment.prepareLogs(segmentsMax * rebuildSteps)) return false;
       const batches = segment.batchesOf(this.#id);
       if (batches === undefined) throw segment.damaged(0, "log index");
       const { previous } = batches;
@@ -76,6 +77,16 @@ export class LogWalk {
   }
 }
 
+/** A search for the place of a read, in turns of the event loop. */
+export interface Preparation {
+  /** Resolves when the place is found, or cannot be found, and after stop(). It does not reject. */
+  readonly over: Promise<void>;
+  /** Gives it up, and frees it. The read that needs the place finds it in one turn. */
+  stop(): void;
+}
+
+/** Steps on a log index that is rebuilt, instead of a look at a segment: about half a millisecond. */
+const rebuildSteps = 8;
 /** Segments that one turn of the event loop looks at. */
 const segmentsMaxOfTurn = 8;
 /** Segments that a walk looks at before it takes turns: many can begin in one turn. */
@@ -84,7 +95,8 @@ const segmentsMaxAtOnce = 2;
 /** The walks of a node. One turn of the event loop does one piece of one walk. */
 export class WalkTurns {
   readonly #soon: ((callback: () => void) => void) | undefined;
-  readonly #waiting: { readonly walk: LogWalk; readonly done: () => void }[] = [];
+  /** In the order of their turns. */
+  readonly #waiting = new Set<WaitingWalk>();
   #scheduled = false;
 
   /** Without `soon`, walks are done at once. */
@@ -92,26 +104,47 @@ export class WalkTurns {
     this.#soon = soon;
   }
 
+  /** How many walks wait for a turn. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
   /** Does the walk in turns. Undefined if it is over already. A walk that fails ends: the read fails with the reason. */
-  finish(walk: LogWalk): Promise<void> | undefined {
+  finish(walk: LogWalk): Preparation | undefined {
     if (this.#soon === undefined || isOver(walk, segmentsMaxAtOnce)) return undefined;
-    return new Promise((done) => {
-      this.#waiting.push({ walk, done });
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    const waiting: WaitingWalk = { walk, end };
+    this.#waiting.add(waiting);
+    this.#schedule();
+    const stop = (): void => {
+      this.#waiting.delete(waiting);
+      end();
+    };
+    return { over, stop };
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#waiting.size === 0) return;
+    this.#scheduled = true;
+    this.#soon?.(() => {
+      this.#scheduled = false;
+      this.#step();
       this.#schedule();
     });
   }
 
-  #schedule(): void {
-    if (this.#scheduled || this.#waiting.length === 0) return;
-    this.#scheduled = true;
-    this.#soon?.(() => {
-      this.#scheduled = false;
-      const next = this.#waiting.shift()!;
-      if (isOver(next.walk, segmentsMaxOfTurn)) next.done();
-      else this.#waiting.push(next);
-      this.#schedule();
-    });
+  #step(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) return;
+    this.#waiting.delete(next);
+    if (isOver(next.walk, segmentsMaxOfTurn)) next.end();
+    else this.#waiting.add(next);
   }
+}
+
+interface WaitingWalk {
+  readonly walk: LogWalk;
+  readonly end: () => void;
 }
 
 function isOver(walk: LogWalk, segmentsMax: number): boolean {

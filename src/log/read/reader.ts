@@ -17,6 +17,8 @@ import { segmentOfIndex, segmentOfOffset, segmentOfTime } from "../segment/find-
 import type { Segment } from "../segment/segment.ts";
 import { readChunk, readFrame } from "../segment/stored-frame.ts";
 import { type FrameCache, frameSlice } from "./frame-cache.ts";
+import { type BatchPlace, batchPlace, RecordPieces } from "./record-pieces.ts";
+import { removedRecords } from "./removed-records.ts";
 import { SliceCache } from "./slice-cache.ts";
 
 const cacheBytesDefault = 8 * 1024 * 1024;
@@ -38,13 +40,16 @@ export class Reader {
   readonly #chunks: SliceCache;
   /** Slices of the frame cache that were cut or joined. */
   readonly #merged: SliceCache;
+  /** Single records of large batches, also of named logs. */
+  readonly pieces: RecordPieces;
 
-  /** Each of the three caches holds at most `cacheBytesMax` bytes. */
+  /** Each of the three caches of slices holds at most `cacheBytesMax` bytes, and what is known of large batches twice as many. */
   constructor(log: ReadableLog, cacheBytesMax = cacheBytesDefault) {
     this.#log = log;
     this.#batches = new SliceCache(cacheBytesMax);
     this.#chunks = new SliceCache(cacheBytesMax);
     this.#merged = new SliceCache(cacheBytesMax);
+    this.pieces = new RecordPieces(2 * cacheBytesMax);
   }
 
   /**
@@ -67,9 +72,36 @@ export class Reader {
     const frame = readFrame(segment, segment.first + k, position, end - position);
     if (frameLogId(frame, 0) !== 0 || frameBaseOffset(frame, 0) !== base)
       throw segment.damaged(position, "offset");
+    if (frameKind(frame, 0) === batchKind.settled) throw removedRecords("the log", offset);
     const slice = { frames: frame, firstOffset: base, nextOffset: frameNextOffset(frame, 0) };
     this.#batches.put(base, slice);
     return slice;
+  }
+
+  /**
+   * Returns the record at `offset`, and maybe others of its batch, as a slice of one frame.
+   * @throws as read()
+   */
+  readRecord(offset: Offset): BatchSlice {
+    const { lowest, next } = this.#log.bounds;
+    if (offset < lowest || offset >= next) throw outOfRange(offset, this.#log.bounds);
+    const newest = this.#log.frameCache.sliceAt(offset);
+    if (newest !== undefined) return this.pieces.ofFrame(frameSlice(newest, offset), offset);
+    return this.pieces.read(this.#placeOf(offset), offset, () => this.read(offset));
+  }
+
+  /** Returns about how many bytes readRecord() reads; 0 if the record is not in the log. */
+  recordBytes(offset: Offset): number {
+    const { lowest, next } = this.#log.bounds;
+    if (offset < lowest || offset >= next) return 0;
+    const newest = this.#log.frameCache.sliceAt(offset);
+    if (newest !== undefined) return this.pieces.frameBytes(frameSlice(newest, offset), offset);
+    return this.pieces.readBytes(this.#placeOf(offset), offset);
+  }
+
+  #placeOf(offset: Offset): BatchPlace {
+    const [segment, k] = this.#find(offset);
+    return batchPlace(segment, k, 0);
   }
 
   /** Returns the size of the batch that holds the record at `offset`, without reading it; 0 if it is not in the log. */
@@ -122,6 +154,7 @@ export class Reader {
     this.#batches.clear();
     this.#chunks.clear();
     this.#merged.clear();
+    this.pieces.clear();
   }
 
   /** The offset of the first record that is not older than `timestampMs`; the end if all are. */
@@ -156,6 +189,8 @@ export class Reader {
     ]);
     const last = this.#log.commitIndex;
     const chunk = readChunk(segment, segment.first + k, position, bytes, last, buffer);
+    const isSettled = frameKind(chunk, 0) === batchKind.settled && frameLogId(chunk, 0) === 0;
+    if (isSettled && frameNextOffset(chunk, 0) > offset) throw removedRecords("the log", offset);
     const slice = sliceOfLog(chunk, 0, offset);
     if (slice === undefined) throw segment.damaged(position, "offset");
     if (chunk.buffer !== buffer?.buffer) this.#chunks.put(offset, slice);

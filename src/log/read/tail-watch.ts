@@ -9,8 +9,8 @@ import type { LogId, RaftIndex } from "../../types.ts";
 
 /** A tail of several logs. */
 export interface WatchingTail {
-  /** Something about its logs was committed, at `from` or after it. */
-  committed(from: RaftIndex): void;
+  /** Something about this log of the tail was committed, at `from` or after it. */
+  committed(from: RaftIndex, id: LogId): void;
   /** The log was closed or replaced, or the node was removed from its cluster. */
   woken(): void;
 }
@@ -60,9 +60,9 @@ export class TailWatch {
   committed(from: RaftIndex, ids: readonly LogId[], nameOf: (id: LogId) => string | undefined): void {
     if (this.#tails.size === 0) return;
     for (const id of ids) {
-      for (const tail of this.#byId.get(id) ?? []) tail.committed(from);
+      for (const tail of this.#byId.get(id) ?? []) tail.committed(from, id);
       if (this.#byPrefix.size === 0 || id === 0) continue;
-      for (const tails of this.#tailsOf(id, nameOf)) for (const tail of tails) tail.committed(from);
+      for (const tails of this.#tailsOf(id, nameOf)) for (const tail of tails) tail.committed(from, id);
     }
   }
 

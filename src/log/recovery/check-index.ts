@@ -9,6 +9,7 @@ import { type ActiveLogIndex, SealedLogIndex, sameLogs } from "../index/log-inde
 import { type ActiveIndex, entryBytes } from "../index/offset-index.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { indexName, logsName, storeName } from "../segment/segment-files.ts";
+import { currentPath } from "../settle/finish-settling.ts";
 
 /** Gets what is wrong with a file, in one word. */
 export type Find = (file: string, position: number, kind: string) => void;
@@ -19,6 +20,8 @@ export interface CheckPlace {
   /** That of the segments. */
   readonly logDirectory: string;
   readonly directoryId: Uint8Array | undefined;
+  /** A segment whose settled files may not be in place yet. */
+  readonly settling?: RaftIndex | undefined;
   readonly find: Find;
 }
 
@@ -35,7 +38,7 @@ export interface StoredSegment {
 export function checkIndex(place: CheckPlace, { meta, index, scan, isLast }: StoredSegment): number {
   const { disk, logDirectory, directoryId: id, find } = place;
   const name = indexName(firstOf(meta));
-  const path = `${logDirectory}/${name}`;
+  const path = currentPath(disk, place.settling, meta, `${logDirectory}/${name}`);
   if (!disk.exists(path)) {
     find(name, 0, "missing");
     return 0;
@@ -60,7 +63,9 @@ export function checkIndex(place: CheckPlace, { meta, index, scan, isLast }: Sto
   }
   if (!isLast && footer === undefined) find(name, file.bytes, "footer");
   // After damage in the store the footer cannot be checked: the entries are unknown.
-  const ends = footer === undefined || (footer.lastCrc === scan.end.crc && footer.entries === index.length);
+  const { lastCrc, entries, storeBytes } = footer ?? {};
+  const isOfStore = storeBytes === scan.position || scan.flaw !== undefined;
+  const ends = footer === undefined || (lastCrc === scan.end.crc && entries === index.length && isOfStore);
   if (footer !== undefined && !ends && scan.flaw === undefined) {
     find(name, indexHeaderBytes + entryBytes * footer.entries, "footer");
   }

@@ -1,6 +1,6 @@
 /** The logs that several directories have, with the records that all of them hold. Pure. */
 import type { LogId, Offset } from "../../types.ts";
-import type { LogRow } from "../state/log-row.ts";
+import { type LogRow, ownLowest } from "../state/log-row.ts";
 
 /** Logs that are listed, of each kind. */
 export const listedMax = 1000;
@@ -20,10 +20,10 @@ interface Extents {
 
 export function extentsOf(rows: Iterable<LogRow>): Extents {
   const extents: Extents = { ids: [], lowest: [], next: [] };
-  for (const { id, lowest, next } of rows) {
-    extents.ids.push(id);
-    extents.lowest.push(lowest);
-    extents.next.push(next);
+  for (const row of rows) {
+    extents.ids.push(row.id);
+    extents.lowest.push(ownLowest(row));
+    extents.next.push(row.next);
   }
   return extents;
 }

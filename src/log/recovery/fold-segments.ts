@@ -40,7 +40,7 @@ export function foldSealed(log: FoldedLog, stored: StoredRows): LogState {
   while (checkpoint === undefined && from > 0) {
     from--;
     const { before } = metas[from]!;
-    if (before.index <= committed) checkpoint = catalog.checkpoint(before.index + 1);
+    if (before.index <= committed) checkpoint = soundCheckpoint(catalog, before.index + 1, from === 0);
   }
   const begin = checkpoint ?? start.checkpoint;
   if (begin.logs !== undefined) foldRows(stored, sealed.slice(0, from), begin);
@@ -49,6 +49,16 @@ export function foldSealed(log: FoldedLog, stored: StoredRows): LogState {
   const state = LogState.from(begin, stored.rows);
   for (const segment of sealed.slice(from)) foldSegment(segment, (bytes, at) => state.stage(bytes, at));
   return state;
+}
+
+/** Without the file of its producers, an earlier checkpoint is used, unless it is the first. @throws Fault "corrupt" */
+function soundCheckpoint(catalog: Catalog, first: RaftIndex, isFirst: boolean): StateCheckpoint | undefined {
+  try {
+    return catalog.checkpoint(first);
+  } catch (reason) {
+    if (isFirst || !(reason instanceof Fault) || reason.facts.why !== "producers") throw reason;
+    return undefined;
+  }
 }
 
 /** Folds the segments after the rows onto them. Then they must be as many as `begin` says. */

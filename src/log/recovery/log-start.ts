@@ -5,6 +5,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { readBase } from "../../rows/mod.ts";
+import type { RaftIndex } from "../../types.ts";
 import type { ChainEnd } from "../frame/chain.ts";
 import { checkSettings, type LogSettings } from "../frame/command.ts";
 import { subjectBytesMax, termMax } from "../frame/frame.ts";
@@ -19,6 +20,8 @@ import { SeenNames } from "./seen-names.ts";
 
 /** More than the rows of all ids with the longest names take in practice. */
 const baseBytesMax = 2 ** 36;
+/** Rows that are checked in one step. A block of a base file has a thousand. */
+const stepRows = 64;
 /** Ids of producers have 64 bits. */
 const producerIdMax = 2n ** 64n - 1n;
 
@@ -53,7 +56,7 @@ export function checkStartFields(value: unknown, elsewhere = false): LogStart {
     const stored = fieldsOf<StoredConfiguration>(configuration, "configuration");
     demand(isWhole(stored.index) && stored.command instanceof Uint8Array, "configuration");
   }
-  demand(Array.isArray(producers) && producers.every(isProducerRow), "producers");
+  checkProducers(producers);
   const checked = value as LogStart;
   if (logs === undefined) return { end: checked.end, checkpoint: checked.checkpoint };
   const table = checkTable(logs, start.rows, elsewhere);
@@ -84,19 +87,29 @@ function checkTable(
   return { logs, rows: { index, bytes } };
 }
 
-/** Checks the rows of a start in steps, if they are in a base file. @throws Fault "corrupt" */
-export function* checkStartRows({ end, checkpoint, rows }: LogStart): Generator<void, void> {
+/**
+ * Checks the rows of a start in steps, if they are in a base file. `index`: the one that the file must have, if that is known
+ * from elsewhere.
+ * @throws Fault "corrupt"
+ */
+export function* checkStartRows(
+  { end, checkpoint, rows }: LogStart,
+  index?: RaftIndex,
+): Generator<void, void> {
   const source = sourceOf(rows);
   if (source === undefined) return;
   const base = readBase(source);
   const found = decodeHead(base.head);
+  demand(index === undefined || found.index === index, "rows");
   const { nextId, size } = checkpoint.logs ?? emptyHead;
   // Segments that name no log may have been removed after the base was written.
   demand(found.index < end.index || (found.index === end.index && found.crc === end.crc), "rows");
   demand(found.head.nextId === nextId && found.head.size === size, "rows");
   const names = new SeenNames();
+  let checked = 0;
   for (const block of base.blocks()) {
     for (const stored of block) {
+      if (++checked % stepRows === 0) yield;
       const { id, name } = decodeRow(stored);
       demand(id > 0 && id < nextId, "log id");
       for (const other of names.add(name, id)) {
@@ -140,6 +153,12 @@ function checkStoredSettings(value: unknown): void {
   } catch (cause) {
     throw malformed("settings", cause);
   }
+}
+
+/** Returns the value as rows of producers. @throws Fault "corrupt" */
+export function checkProducers(value: unknown): readonly ProducerRow[] {
+  demand(Array.isArray(value) && value.every(isProducerRow), "producers");
+  return value as readonly ProducerRow[];
 }
 
 /** msgpack returns large numbers as bigints. Only ids of producers can be that large. */

@@ -7,6 +7,7 @@ import { errorCode, troubleOf } from "../../lib/disk/disk.ts";
 import type { Offset, RaftIndex } from "../../types.ts";
 import type { SegmentedLogOptions } from "../log-options.ts";
 import { checkInitialOffset } from "../offset-limit.ts";
+import { inlineProducersDefault, readProducers } from "../producers/producers-file.ts";
 import { openBaseAt } from "../rows/base-files.ts";
 import { HeldRows } from "../rows/held-rows.ts";
 import { convertInlineRows } from "../rows/inline-rows.ts";
@@ -18,7 +19,13 @@ import { SegmentSet } from "../segment/segment-set.ts";
 import type { LogState } from "../state/log-state.ts";
 import { emptyHead } from "../state/row-codec.ts";
 import { type FoldedLog, foldSealed } from "./fold-segments.ts";
-import { ensureDirectoryId, type RecoveryReport, recover } from "./recover.ts";
+import {
+  ensureDirectoryId,
+  type FoldFrames,
+  type Recovered,
+  type RecoveryReport,
+  recover,
+} from "./recover.ts";
 import { checkBytesDefault } from "./sealed-check.ts";
 
 export interface OpenedSegments {
@@ -66,7 +73,7 @@ function openAll(options: SegmentedLogOptions): OpenedSegments {
   checkInitialOffset(initialOffset);
   const logDirectory = `${directory}/log`;
   disk.makeDirectory(logDirectory);
-  const catalog = new Catalog(store);
+  const catalog = new Catalog(store, (file) => readProducers(disk, logDirectory, file));
   const directoryId = ensureDirectoryId(disk, directory, catalog, options.newDirectoryId);
   const damage = new DamageRegistry((first, found) => {
     catalog.write(catalogChange.damage(first, found));
@@ -88,12 +95,26 @@ function openAll(options: SegmentedLogOptions): OpenedSegments {
   const savedCommit = catalog.commit();
   let state: LogState | undefined;
   const checkBytesMax = options.checkBytesMax ?? checkBytesDefault;
-  const { all, active, report } = recover(files, catalog, directoryId, checkBytesMax, (before, last) => {
+  const fold: FoldFrames = (before, last) => {
     state = foldWithRows({ catalog, start, savedCommit, sealed: before, last }, place, damaged);
     return state;
-  });
+  };
+  let recovered: Recovered;
+  try {
+    recovered = recover(files, catalog, directoryId, checkBytesMax, fold);
+  } catch (reason) {
+    // The caller may open it again.
+    state?.logs.stored.database?.closeNow();
+    throw reason;
+  }
+  const { all, active, report } = recovered;
   assert(state !== undefined, "the state was not folded");
-  const set = new SegmentSet({ files, catalog, directoryId, start, all, active });
+  const { clock } = options;
+  const soon = clock === undefined ? undefined : (callback: () => void) => clock.soon(callback);
+  const { inlineProducersMax = inlineProducersDefault } = options;
+  const stored = start.end.index === 0 ? start : catalog.storedStart(undefined);
+  const parts = { files, catalog, directoryId, start: stored, all, active, soon, inlineProducersMax };
+  const set = new SegmentSet(parts);
   const { index } = set.end;
   if (index < savedCommit) {
     active?.close();
@@ -119,7 +140,7 @@ function rowPlaceOf(
 function foldWithRows(log: FoldedLog, place: RowPlace, damaged: () => void): LogState {
   const { catalog, sealed, last } = log;
   const metas = [...sealed.map(({ meta }) => meta), ...(last === undefined ? [] : [last])];
-  const start = metas.length === 0 ? log.start : catalog.firstStart(metas[0]);
+  const start = metas.length === 0 ? log.start : catalog.firstStartHead(metas[0]);
   const { base, generation } = catalog.rowFiles();
   if (base !== 0) openBaseAt(place, base).close();
   const ends = [...metas.map(({ before }) => before), start.end];
@@ -128,7 +149,12 @@ function foldWithRows(log: FoldedLog, place: RowPlace, damaged: () => void): Log
   );
   if (stored !== undefined) {
     stored.rows.onDamage = damaged;
-    return foldSealed(log, stored);
+    try {
+      return foldSealed(log, stored);
+    } catch (reason) {
+      stored.rows.database?.closeNow();
+      throw reason;
+    }
   }
   const head = start.checkpoint.logs ?? emptyHead;
   const next = nextGeneration(catalog.rowFiles());
@@ -137,16 +163,21 @@ function foldWithRows(log: FoldedLog, place: RowPlace, damaged: () => void): Log
     store && ((from) => store.buildNow({ directoryId, generation: next.generation }, from)),
     heldCheckpoints * place.checkpoints.rowsMax,
   );
-  held.load(place, base, head.size);
-  const state = foldSealed(log, { rows: held.rows, at: { index: start.end.index, head }, held });
-  // The database is whole only now.
-  if (held.database !== undefined) catalog.write(catalogChange.rowFiles(next));
-  return state;
+  try {
+    held.load(place, base, head.size);
+    const state = foldSealed(log, { rows: held.rows, at: { index: start.end.index, head }, held });
+    // The database is whole only now.
+    if (held.database !== undefined) catalog.write(catalogChange.rowFiles(next));
+    return state;
+  } catch (reason) {
+    held.database?.closeNow();
+    throw reason;
+  }
 }
 
 /** Where the log starts. `initialOffset` counts only for a log that never had a batch. */
 function startOf(catalog: Catalog, initialOffset: Offset): LogStart {
-  const start = catalog.start();
+  const start = catalog.start(catalog.segments().length === 0);
   if (start.end.index > 0 || initialOffset === 0) return start;
   return {
     end: { ...start.end, nextOffset: initialOffset },

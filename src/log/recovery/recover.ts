@@ -5,6 +5,7 @@
  */
 import type { Disk } from "../../lib/disk/disk.ts";
 import type { RaftIndex } from "../../types.ts";
+import { removeOtherStarts } from "../producers/start-producers.ts";
 import { removeOtherBases } from "../rows/base-files.ts";
 import type { ActiveSegment } from "../segment/active-segment.ts";
 import { type Catalog, catalogChange } from "../segment/catalog.ts";
@@ -12,7 +13,8 @@ import { catalogGone } from "../segment/catalog-file.ts";
 import { damageRefusal } from "../segment/damage.ts";
 import { SealedSegment, type SealedSegments } from "../segment/sealed-segment.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
-import { firstIndexOf, type SegmentFiles } from "../segment/segment-files.ts";
+import { firstIndexOf, type SegmentFiles, settledName } from "../segment/segment-files.ts";
+import { finishSettling } from "../settle/finish-settling.ts";
 import type { LogState } from "../state/log-state.ts";
 import { type LastSegmentReport, recoverLast } from "./recover-last.ts";
 import { checkSealed, type SealedCheck } from "./sealed-check.ts";
@@ -41,7 +43,7 @@ export function ensureDirectoryId(
   const logDirectory = `${directory}/log`;
   const stores = disk.list(logDirectory).filter((name) => firstIndexOf(name, "store") !== undefined);
   if (stores.length > 0) throw catalogGone(directory, stores.length);
-  catalog.write(catalogChange.directory(newId, false));
+  catalog.write(catalogChange.directory(newId, 0));
   return newId;
 }
 
@@ -93,14 +95,17 @@ function checkListed(meta: SegmentMeta, next: SegmentMeta | undefined, files: Se
 /** Removes files that are known to be left over. @throws Fault "corrupt" for a store that is not in the catalog */
 function clean(files: SegmentFiles, catalog: Catalog): void {
   const { disk } = files;
+  finishSettling(files, catalog);
   const pending = catalog.pendingRemovals();
   for (const first of pending) files.remove(first);
-  removeOtherBases(files, catalog.rowFiles().base);
+  removeOtherBases(files, [catalog.rowFiles().base]);
+  const [start] = catalog.segments();
+  removeOtherStarts(files, [catalog.startProducers(), start && catalog.producersFile(firstOf(start))]);
   const listed = new Set<RaftIndex>(catalog.segments().map(firstOf));
   for (const name of disk.list(files.directory)) {
     const path = `${files.directory}/${name}`;
     const first = firstIndexOf(name, "store");
-    if (name.endsWith(".tmp")) disk.remove(path);
+    if (name.endsWith(".tmp") || name.endsWith(settledName(""))) disk.remove(path);
     else if (first !== undefined && !listed.has(first)) {
       // A roll that was interrupted leaves an empty store: nothing is written to a store before it is in the catalog.
       const file = disk.open(path, "read");

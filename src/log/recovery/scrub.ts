@@ -32,6 +32,8 @@ export interface ScrubOptions {
 }
 
 const stepBytes = 256 * 1024;
+/** Of a log index that is rebuilt. */
+const logsSteps = 64;
 const firstPassMs = 1_000;
 const nextPassMs = 24 * 3_600_000;
 
@@ -155,6 +157,7 @@ function* scrubSegment(segment: SealedSegment, files: SegmentFiles): Generator<n
   }
   yield stepBytes;
   segment.checkIndex();
+  while (!segment.prepareLogs(logsSteps)) yield stepBytes;
 }
 
 /** See SegmentedLogOptions. */

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../../fault.ts";
-import { type Disk, errorCode } from "../../lib/disk/disk.ts";
+import { type Disk, isDirectory } from "../../lib/disk/disk.ts";
 import type { RowStore } from "../../rows/mod.ts";
 import type { StableStore } from "../../store/mod.ts";
 import type { Bounds, LogId, RaftIndex } from "../../types.ts";
@@ -21,6 +21,7 @@ import { groupBytesMax } from "../frame/frame-group.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed } from "../index/segment-index.ts";
+import { readProducers } from "../producers/producers-file.ts";
 import { unreadableKeys } from "../repair/repair-plan.ts";
 import { rowsName } from "../rows/base-files.ts";
 import { type CreateDatabase, HeldRows } from "../rows/held-rows.ts";
@@ -28,11 +29,13 @@ import { rowsAtStart } from "../rows/inline-rows.ts";
 import { Catalog, noRowFiles } from "../segment/catalog.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, storeName } from "../segment/segment-files.ts";
+import { SettledCheck } from "../settle/check-settled.ts";
+import { currentPath } from "../settle/finish-settling.ts";
 import type { LogRow } from "../state/log-row.ts";
-import { emptyCheckpoint, LogState, type StateCheckpoint } from "../state/log-state.ts";
-import { ProducerTable } from "../state/producer-table.ts";
+import { emptyCheckpoint, LogState } from "../state/log-state.ts";
 import { emptyHead } from "../state/row-codec.ts";
 import { checkIndex, checkLogIndex, type Find, orUnreadable } from "./check-index.ts";
+import { hasProducers, lacksCheckpoint, producersBefore } from "./check-producers.ts";
 import { RowsCheck, type RowsReport } from "./check-rows.ts";
 
 /** A part of the directory that is not as it was written. */
@@ -103,6 +106,7 @@ class Verification {
   #torn: Finding | undefined;
   #bytes = 0;
   #state = LogState.from(emptyCheckpoint);
+  readonly #settled = new SettledCheck();
   /** False after damage: frames of named logs are not compared with their rows then. */
   #areRowsKnown = true;
 
@@ -128,7 +132,7 @@ class Verification {
     if (!isDirectory(disk, this.#logDirectory)) {
       throw new Fault("not-found", { message: `there is no log in ${directory}`, facts: { directory } });
     }
-    const catalog = new Catalog(store);
+    const catalog = new Catalog(store, (file) => readProducers(disk, this.#logDirectory, file));
     const metas = this.#guard("catalog", () => catalog.segments()) ?? [];
     const id = this.#guard("catalog", () => catalog.directoryId());
     const start = this.#guard("catalog", () => catalog.start());
@@ -153,6 +157,10 @@ class Verification {
     state.commitTo(end?.index ?? 0);
     if (end !== undefined) this.#compareRows(end);
     this.#rowsCheck?.end((first?.before ?? start?.end ?? chainStart).index, this.#areRowsKnown);
+    if (end !== undefined) {
+      const cut = this.#guard("catalog", () => catalog.cut());
+      this.#settled.report(state, this.#areRowsKnown, Math.min(end.index, cut ?? end.index), this.#find);
+    }
     if (end !== undefined && end.index < commit) this.#find("meta", 0, "committed-index-is-missing");
     const next = end?.nextOffset ?? 0;
     const lowest = Math.min(next, Math.max(state.lowest, first?.before.nextOffset ?? next));
@@ -198,8 +206,8 @@ class Verification {
       if (!key.startsWith("log/")) this.#find("meta", 0, key);
     }
     for (const meta of metas) {
-      const found = this.#guard("checkpoint", () => catalog.checkpoint(firstOf(meta)) ?? "none");
-      if (found === "none") this.#find("meta", 0, "checkpoint");
+      const isMissing = (): boolean => lacksCheckpoint(catalog, firstOf(meta), meta === metas[0]);
+      if (this.#guard("checkpoint", isMissing) === true) this.#find("meta", 0, "checkpoint");
     }
   }
 
@@ -233,18 +241,21 @@ class Verification {
 
   /** Compares the table of named logs with the checkpoint at the start of a segment. After damage the rows are unknown. */
   #continueState(meta: SegmentMeta, catalog: Catalog): void {
-    const checkpoint = this.#guard("checkpoint", () => catalog.checkpoint(firstOf(meta)));
-    if (checkpoint === undefined) return;
+    const first = firstOf(meta);
+    const head = this.#guard("checkpoint", () => catalog.checkpointHead(first));
+    if (head === undefined) return;
+    // The producers of a checkpoint may not be written yet.
+    const producers = this.#guard("checkpoint", () => producersBefore(catalog, first, this.#find));
     if (!this.#areRowsKnown) {
-      this.#state = LogState.from(checkpoint);
+      this.#state = LogState.from({ ...head, producers: producers ?? [] });
       return;
     }
     const state = this.#state;
     state.commitTo(meta.before.index);
-    const { head } = state.logs;
-    if (!isDeepStrictEqual(head, checkpoint.logs ?? emptyHead)) this.#findOnce("meta", 0, "checkpoint");
-    const isOfDefault = state.lowest === checkpoint.lowest && hasProducers(state, checkpoint);
-    if (!isOfDefault) this.#findOnce("meta", 0, "checkpoint");
+    const areLogsRight = isDeepStrictEqual(state.logs.head, head.logs ?? emptyHead);
+    const areProducersRight = producers === undefined || hasProducers(state, producers);
+    if (!areLogsRight || state.lowest !== head.lowest || !areProducersRight)
+      this.#findOnce("meta", 0, "checkpoint");
     this.#compareRows(meta.before);
   }
 
@@ -269,7 +280,8 @@ class Verification {
   ): ChainEnd | undefined {
     const { disk } = this.#place;
     const name = storeName(firstOf(meta));
-    const path = `${this.#logDirectory}/${name}`;
+    const settling = this.#guard("catalog", () => catalog.settling());
+    const path = currentPath(disk, settling, meta, `${this.#logDirectory}/${name}`);
     if (!disk.exists(path)) {
       this.#find(name, 0, "missing");
       return undefined;
@@ -279,7 +291,7 @@ class Verification {
     const index = new ActiveIndex(baseOf(meta));
     const logs = new ActiveLogIndex();
     const state = this.#state;
-    const place = { disk, logDirectory: this.#logDirectory, directoryId: id, find: this.#find };
+    const place = { disk, logDirectory: this.#logDirectory, directoryId: id, settling, find: this.#find };
     try {
       const storeBytes = file.size();
       const scan = scanStore(file, storeBytes, meta.before, (bytes, at, position, before) => {
@@ -288,6 +300,7 @@ class Verification {
         const flaw = staged ?? enterFrame(index, bytes, at, position, before);
         if (flaw !== undefined) return flaw;
         enterNamed(logs, index.length - 1, bytes, at, (logId, index) => state.logs.lastBatch(logId, index));
+        this.#settled.see(bytes, at, name, position);
         this.#see?.(bytes, at);
         if (index.length % commitEvery === 0) this.#commitTo(linkOfFrame(bytes, at));
         return undefined;
@@ -381,19 +394,3 @@ export const commitEvery = 4096;
 /** Rows that may go to a place that is thrown away. */
 export const heldIn = (scratch: ScratchRows | undefined): HeldRows =>
   new HeldRows(scratch?.create, scratch?.rowsMax);
-
-/** Compares the producers, which are in the order of their last use, with those of a checkpoint. */
-function hasProducers({ producers }: LogState, checkpoint: StateCheckpoint): boolean {
-  const found = new ProducerTable(checkpoint.producers);
-  return isDeepStrictEqual(producers.rows(), found.rows());
-}
-
-function isDirectory(disk: Disk, path: string): boolean {
-  try {
-    disk.list(path);
-    return true;
-  } catch (reason) {
-    if (["ENOENT", "ENOTDIR"].includes(errorCode(reason))) return false;
-    throw reason;
-  }
-}

@@ -20,8 +20,8 @@ export interface RepairWork {
   readonly actions: readonly RepairAction[];
   readonly kept: readonly KeptSegment[];
   readonly lostCatalog: boolean;
-  /** The log that stays has named logs. */
-  readonly hasNamedLogs: boolean;
+  /** The level of the log that stays. */
+  readonly level: number;
   /** The index of the base file that stays; 0 for none. The database of rows is built again. */
   readonly base: RaftIndex;
   /** Keys of other modules whose values are damaged. */
@@ -50,8 +50,9 @@ export function applyRepair(work: RepairWork): void {
     changes.push(...writeSegment(files, id, segment, seal));
   }
   files.disk.syncDirectory(files.directory);
+  changes.push(catalogChange.cut(cutAfter(work)));
   changes.push(catalogChange.rowFiles({ base: work.base, generation: 0 }));
-  changes.push(catalogChange.directory(id, work.hasNamedLogs), catalogChange.commit(commitAfter(work)));
+  changes.push(catalogChange.directory(id, work.level), catalogChange.commit(commitAfter(work)));
   catalog.write(...changes);
 }
 
@@ -63,7 +64,7 @@ function writeSegment(
   seal: SealFacts | undefined,
 ): CatalogChanges[] {
   const { checkpoint, logs } = segment;
-  const { before, baseTimestampMs } = segment.meta;
+  const { before, baseTimestampMs, settled } = segment.meta;
   const first = firstOf(segment.meta);
   const body = indexBody(id, before.crc, segment.index);
   const footer = seal === undefined ? [] : [encodeFooter(body, seal)];
@@ -74,6 +75,7 @@ function writeSegment(
     before,
     baseTimestampMs,
     seal,
+    ...(settled === undefined || seal === undefined ? {} : { settled }),
     ...(named > 0 ? { namedBatches: named, namedBytes: logs.bytesIn(segment.index, segment.bytes) } : {}),
   };
   return [catalogChange.segment(meta), catalogChange.checkpoint(first, checkpoint)];
@@ -88,6 +90,14 @@ function sealOf({ index, end, bytes }: KeptSegment): SealFacts {
     lastCrc: end.crc,
     lastTerm: end.term,
   };
+}
+
+/** Where this repair, or one before it, cut the log. */
+function cutAfter({ catalog, kept, lostCatalog, actions }: RepairWork): RaftIndex | undefined {
+  const before = lostCatalog ? undefined : orIfCorrupt(() => catalog.cut(), undefined);
+  if (!actions.some(({ action }) => action === "cut" || action === "set-aside")) return before;
+  const end = kept[kept.length - 1]?.end.index ?? 0;
+  return Math.min(end, before ?? end);
 }
 
 /** The commit index of the repaired log. In a cluster, a leader may still replace what is not known to be committed. */

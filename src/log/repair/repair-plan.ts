@@ -18,6 +18,7 @@ export interface RepairAction {
     | "set-aside"
     | "build-index"
     | "build-rows"
+    | "build-base"
     | "build-catalog"
     | "forget-commit"
     | "forget-value"

@@ -11,10 +11,12 @@
 import { Fault } from "../../fault.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import { type ChainEnd, chainStart, linkOfFrame, scanStore } from "../frame/chain.ts";
-import { frameLogId } from "../frame/frame.ts";
+import { batchKind, frameKind, frameLogId } from "../frame/frame.ts";
+import { settledLevel } from "../frame/log-command.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed } from "../index/segment-index.ts";
+import { readProducers } from "../producers/producers-file.ts";
 import { isRowsFile } from "../recovery/check-rows.ts";
 import {
   commitEvery,
@@ -24,15 +26,18 @@ import {
   type VerifyReport,
   verifyLog,
 } from "../recovery/verify.ts";
+import { rowsName } from "../rows/base-files.ts";
 import type { HeldRows } from "../rows/held-rows.ts";
 import { convertInlineRows, rowsAtStart } from "../rows/inline-rows.ts";
-import { Catalog, catalogChange, nextGeneration } from "../segment/catalog.ts";
+import { Catalog, catalogChange, nextGeneration, noRowFiles } from "../segment/catalog.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, indexName, logsName, SegmentFiles, storeName } from "../segment/segment-files.ts";
+import { currentPath, finishSettling } from "../settle/finish-settling.ts";
 import type { CommittedRows } from "../state/committed-rows.ts";
 import { LogState } from "../state/log-state.ts";
 import type { LogTable } from "../state/log-table.ts";
 import { applyRepair } from "./apply-repair.ts";
+import { baseFromDatabase, databaseForBase } from "./base-from-database.ts";
 import { addKnownEnds, type KnownEnds, knownNext } from "./known-ends.ts";
 import { lossesOf } from "./lost-logs.ts";
 import { metasFromFiles } from "./rebuild-catalog.ts";
@@ -61,8 +66,8 @@ class Repair {
   readonly #catalog: Catalog;
   readonly #options: RepairOptions;
   readonly #actions: RepairAction[] = [];
-  /** The log that stays has named logs. */
-  #hasNamedLogs = false;
+  /** The level of the log that stays. */
+  #level = 0;
   /** The index of the base file that stays; 0 for none. */
   #base = 0;
   /** The named logs of the log that stays. */
@@ -74,7 +79,8 @@ class Repair {
     this.#place = place;
     this.#options = options;
     this.#files = new SegmentFiles(`${place.directory}/log`, place.disk, heapMapper(place.disk), 4);
-    this.#catalog = new Catalog(place.store);
+    const { disk } = place;
+    this.#catalog = new Catalog(place.store, (file) => readProducers(disk, this.#files.directory, file));
   }
 
   run(yes: boolean): RepairPlan {
@@ -95,8 +101,10 @@ class Repair {
       this.#buildRows(report, yes);
       return sound;
     }
+    if (!refused && this.#buildBase(report, yes)) return sound;
     const lostCatalog = this.#isCatalogLost(report);
     if (yes && !lostCatalog) this.#convert();
+    if (yes && !lostCatalog) orIfCorrupt(() => finishSettling(this.#files, this.#catalog), undefined);
     const metas = lostCatalog ? metasFromFiles(this.#files) : this.#catalog.segments();
     if (lostCatalog) this.#plan("build-catalog", "meta");
     const kept = this.#keep(metas, lostCatalog);
@@ -121,7 +129,7 @@ class Repair {
         keys,
         kept,
         lostCatalog,
-        hasNamedLogs: this.#hasNamedLogs,
+        level: this.#level,
         base: this.#base,
         damagedKeys,
         identity,
@@ -136,6 +144,21 @@ class Repair {
   #buildRows(report: VerifyReport, yes: boolean): void {
     this.#planRows(report);
     if (yes) this.#catalog.write(catalogChange.rowFiles(nextGeneration(this.#catalog.rowFiles())));
+  }
+
+  /** Only the base is damaged. Nothing is lost: the database of a later index and the frames tell what was in it. */
+  #buildBase({ findings }: VerifyReport, yes: boolean): boolean {
+    const { rowStore: store } = this.#place;
+    const { base } = orIfCorrupt(() => this.#catalog.rowFiles(), noRowFiles);
+    const name = rowsName(base);
+    if (base === 0 || store === undefined || findings.some(({ file }) => file !== name)) return false;
+    const directoryId = this.#catalog.directoryId();
+    const lost = directoryId && { files: this.#files, catalog: this.#catalog, store, directoryId };
+    const index = lost && databaseForBase(lost);
+    if (lost === undefined || index === undefined) return false;
+    if (yes) baseFromDatabase(lost, index, heldIn(this.#scratch));
+    this.#plan("build-base", name);
+    return true;
   }
 
   #planRows({ findings }: VerifyReport): void {
@@ -171,9 +194,11 @@ class Repair {
     const kept: KeptSegment[] = [];
     let end = metas[0]?.before;
     const { state, isWhole } = this.#stateBefore(metas[0], lostCatalog);
+    const settling = lostCatalog ? undefined : orIfCorrupt(() => this.#catalog.settling(), undefined);
+    let hasSettled = false;
     for (const meta of metas) {
       if (end === undefined || meta.before.crc !== end.crc || meta.before.index !== end.index) break;
-      const path = this.#files.storePath(firstOf(meta));
+      const path = currentPath(this.#place.disk, settling, meta, this.#files.storePath(firstOf(meta)));
       if (!this.#place.disk.exists(path)) break;
       const store = this.#place.disk.open(path, "read");
       const index = new ActiveIndex(baseOf(meta));
@@ -182,6 +207,8 @@ class Repair {
       const before = { ...meta.before, term: end.term, timestampMs: end.timestampMs };
       const checkpoint = state.checkpointAt(end.index);
       const scan = scanStore(store, fileBytes, before, (bytes, at, position, last) => {
+        // The level that says so may be cut off.
+        hasSettled ||= frameKind(bytes, at) === batchKind.settled;
         if (!isWhole && frameLogId(bytes, at) !== 0) throw rowsAreLost(this.#place.directory);
         const flaw = state.stage(bytes, at) ?? enterFrame(index, bytes, at, position, last);
         if (flaw !== undefined) return flaw;
@@ -191,7 +218,7 @@ class Repair {
       });
       store.close();
       this.#commitTo(state, scan.end);
-      this.#hasNamedLogs = state.logs.level > 0;
+      this.#level = Math.max(state.logs.level, hasSettled ? settledLevel : 0);
       const built = { index, logs, checkpoint };
       kept.push({ meta: { ...meta, before: end }, ...built, end: scan.end, bytes: scan.position });
       end = scan.end;
@@ -229,7 +256,7 @@ class Repair {
     else if ((found?.logs?.size ?? 0) > 0) throw rowsAreLost(this.#place.directory);
     const state = LogState.from(found ?? LogState.blank(before.index, before.nextOffset), rows);
     this.#keptLogs = state.logs;
-    this.#hasNamedLogs = state.logs.level > 0;
+    this.#level = state.logs.level;
     this.#held = held;
     return { state, isWhole: found !== undefined || first === 1 };
   }
@@ -283,7 +310,7 @@ class Repair {
 const rowsAreLost = (directory: string): Fault =>
   new Fault("failed-precondition", {
     message:
-      `which named logs there were before the first segment in ${directory} is lost. ` +
+      `which named logs there were before the first segment in ${directory} is lost, and no database tells it. ` +
       "Nothing was changed. Restore a backup, or remove the directory and let the node join the cluster again",
     facts: { reason: "ROWS_LOST" },
   });

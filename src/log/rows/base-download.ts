@@ -1,9 +1,15 @@
 /**
  * The base file of a leader, on its way into this directory. It arrives piece by piece in `<index>.rows.part`, which a later
  * attempt continues, and is checked before the log uses it.
+ *
+ *   arriving → held: whole and sound → place(): it has its name → used(): the log begins with it
+ *                  ↘ released(): Raft did not accept the snapshot
+ *
+ * Once Raft accepted a snapshot, the log must be reset to its start. So a file that is held is not replaced by another one,
+ * however long a full disk delays the reset.
  */
 import { Fault } from "../../fault.ts";
-import { certain, type DiskFile, syncFileAside, syncNames } from "../../lib/disk/disk.ts";
+import { type DiskFile, syncFileAside, syncNames } from "../../lib/disk/disk.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { RaftIndex } from "../../types.ts";
 import { checkStartRows } from "../recovery/log-start.ts";
@@ -18,20 +24,20 @@ const pieceBytes = 1024 * 1024;
 /** Other work runs after this time. */
 const sliceMs = 3;
 
-/** A file that is whole waits this long for the log. Raft may have refused its snapshot. */
-const useMs = 30_000;
-
 const partPath = (place: BasePlace, index: RaftIndex): string => `${basePath(place, index)}.part`;
+
+/** A file that the log is about to use. */
+interface HeldBase extends BaseRef {
+  /** The start of the last snapshot with this file that Raft accepted; undefined until it decided. */
+  acceptedTo: RaftIndex | undefined;
+}
 
 export class BaseDownload {
   readonly #place: BasePlace;
   readonly #clock: Clock | undefined;
   /** The file of which this process has written the first `done` bytes. */
   #part: (BaseRef & { done: number }) | undefined;
-  /** The last file that got its name: the log is about to be replaced by its start, or is it. */
-  #placed: BaseRef | undefined;
-  /** When the part was whole and sound, on the monotonic clock: the log is about to use it. */
-  #soundMs: number | undefined;
+  #held: HeldBase | undefined;
   #isRunning = false;
 
   constructor(place: BasePlace, clock: Clock | undefined) {
@@ -40,28 +46,39 @@ export class BaseDownload {
   }
 
   /**
-   * Fetches and checks the base file of a start. Resolves to false if another one is being fetched, or waits for the log to use it.
+   * Fetches and checks the base file of a start. Resolves to false if another one is being fetched or is held. After true, the
+   * caller passes the snapshot to Raft and calls accepted() or released(), in the same turn of the event loop.
    * @throws Fault "corrupt" for a file that is not that of the start; what `ask` rejects with; the error of the disk
    */
   async fetch(start: LogStart, ask: AskForBase): Promise<boolean> {
     const { rows } = start;
     if (!isBaseRef(rows)) return true;
-    if (this.#isRunning || isSame(this.#placed, rows)) return false;
-    if (this.#soundMs !== undefined) {
-      if (this.#isOf(rows)) return true;
-      if (this.#nowMs() - this.#soundMs < useMs) return false;
-      this.#soundMs = undefined;
-    }
+    if (this.#held !== undefined) return isSame(this.#held, rows);
+    if (this.#isRunning) return false;
     this.#isRunning = true;
-    this.#placed = undefined;
     try {
       await this.#fetch(rows, ask);
       await this.#check(start, rows);
-      this.#soundMs = this.#nowMs();
+      this.#held = { index: rows.index, bytes: rows.bytes, acceptedTo: undefined };
       return true;
     } finally {
       this.#isRunning = false;
     }
+  }
+
+  /** Raft accepted a snapshot with this start: its file is held until the log was reset to it. */
+  accepted({ end, rows }: LogStart): void {
+    if (this.#holds(rows)) this.#held!.acceptedTo = end.index;
+  }
+
+  /** Raft did not accept a snapshot with this start. An earlier one with the same file still counts. */
+  released({ rows }: LogStart): void {
+    if (this.#holds(rows) && this.#held!.acceptedTo === undefined) this.#held = undefined;
+  }
+
+  /** The index of the file that is held; 0 for none. It must not be removed under its name either. */
+  get heldIndex(): RaftIndex {
+    return this.#held?.index ?? 0;
   }
 
   /** Gives the fetched file its name. @throws Fault "corrupt" if it is not there; the error of the disk */
@@ -70,23 +87,20 @@ export class BaseDownload {
     const { index } = ref;
     const part = partPath(this.#place, index);
     // Otherwise it has its name already, and another file may be arriving.
-    if (this.#isOf(ref)) {
-      if (this.#soundMs !== undefined && disk.exists(part)) {
-        disk.rename(part, basePath(this.#place, index));
-        certain(() => syncNames(disk, directory));
-      }
+    if (this.#holds(ref) && this.#isOf(ref)) {
+      if (disk.exists(part)) disk.rename(part, basePath(this.#place, index));
+      syncNames(disk, directory);
       this.#part = undefined;
-      this.#soundMs = undefined;
     }
-    this.#placed = { ...ref };
     const base = openBaseAt(this.#place, index);
     base.close();
     return index;
   }
 
-  /** The log was reset to its start. A later start can have the same file again. */
-  used(): void {
-    this.#placed = undefined;
+  /** The log was reset to this start. A later start can have the same file again. */
+  used({ end }: LogStart): void {
+    const { acceptedTo } = this.#held ?? {};
+    if (acceptedTo !== undefined && acceptedTo <= end.index) this.#held = undefined;
   }
 
   async #fetch({ index, bytes }: BaseRef, ask: AskForBase): Promise<void> {
@@ -127,7 +141,7 @@ export class BaseDownload {
     const rows = this.#place.disk.open(partPath(this.#place, index), "read");
     try {
       let untilMs = this.#nowMs() + sliceMs;
-      for (const _ of checkStartRows({ ...start, rows })) {
+      for (const _ of checkStartRows({ ...start, rows }, index)) {
         if (this.#clock === undefined || this.#nowMs() < untilMs) continue;
         await new Promise<void>((resolve) => this.#clock!.soon(resolve));
         untilMs = this.#nowMs() + sliceMs;
@@ -139,6 +153,10 @@ export class BaseDownload {
     } finally {
       rows.close();
     }
+  }
+
+  #holds(rows: LogStart["rows"]): boolean {
+    return isBaseRef(rows) && isSame(this.#held, rows);
   }
 
   #isOf(ref: BaseRef): boolean {

@@ -3,17 +3,11 @@
  * after it, it defines all rows. There is none while the log starts without rows.
  */
 import { Fault } from "../../fault.ts";
-import { type Disk, syncFileAside, syncNames } from "../../lib/disk/disk.ts";
-import {
-  type BaseFile,
-  type BaseSource,
-  mergeBase,
-  openBase,
-  type RowChange,
-  readBase,
-} from "../../rows/mod.ts";
+import { type Disk, errorCode, syncFileAside, syncNames, troubleOf } from "../../lib/disk/disk.ts";
+import { type BaseFile, type BaseSource, mergeBase, type RowChange, readBase } from "../../rows/mod.ts";
 import type { RaftIndex } from "../../types.ts";
 import type { BaseRef, LogStart, StartRows } from "../segment/catalog.ts";
+import { diskFault } from "../segment/disk-fault.ts";
 import { CommittedRows } from "../state/committed-rows.ts";
 import type { LogRow } from "../state/log-row.ts";
 import { decodeRow, encodeHead, encodeRow, type RowsAt } from "../state/row-codec.ts";
@@ -93,14 +87,42 @@ const bytesOf = (bytes: Uint8Array): BaseSource => ({
   close: () => undefined,
 });
 
-/** Opens the base file of this index. @throws Fault "corrupt" */
+/**
+ * Opens the base file of this index. Bytes that cannot be read are damage, like wrong bytes.
+ * @throws Fault "corrupt"; "disk-busy" or "disk-full" if it cannot be read now. Its methods throw the same
+ */
 export function openBaseAt(place: BasePlace, index: RaftIndex): BaseFile {
   const path = basePath(place, index);
-  if (!place.disk.exists(path)) throw baseDamaged(path, "missing");
-  const base = openBase(place.disk, path);
+  const base = readBase(openBaseSource(place, index));
   if (base.head.index === index) return base;
   base.close();
   throw baseDamaged(path, "index");
+}
+
+/** The bytes of the base file of this index. @throws as openBaseAt() */
+export function openBaseSource(place: BasePlace, index: RaftIndex): BaseSource {
+  const path = basePath(place, index);
+  const read = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (reason) {
+      throw unreadableBase(path, reason);
+    }
+  };
+  const file = read(() => place.disk.open(path, "read"));
+  return {
+    path,
+    size: () => read(() => file.size()),
+    read: (target, position) => read(() => file.read(target, position)),
+    close: () => file.close(),
+  };
+}
+
+function unreadableBase(path: string, reason: unknown): unknown {
+  const code = errorCode(reason);
+  if (reason instanceof Fault || code === "") return reason;
+  if (code === "ENOENT") return baseDamaged(path, "missing");
+  return troubleOf(reason) === "lost" ? baseDamaged(path, "unreadable") : diskFault(reason);
 }
 
 /**
@@ -142,13 +164,18 @@ function baseDamaged(path: string, why: string): Fault {
 }
 
 /**
- * Removes base files that are not in use, and those that are unfinished. The caller syncs the directory. `keepsPart`: one may be
- * arriving from the leader.
+ * Removes base files other than those of these indexes (0: none), and those that are unfinished. The caller syncs the directory.
+ * `keepsPart`: one may be arriving from the leader.
  */
-export function removeOtherBases({ disk, directory }: BasePlace, index: RaftIndex, keepsPart = false): void {
+export function removeOtherBases(
+  { disk, directory }: BasePlace,
+  used: readonly RaftIndex[],
+  keepsPart = false,
+): void {
+  const names = used.filter((index) => index !== 0).map(rowsName);
   for (const name of disk.list(directory)) {
     if (keepsPart && name.endsWith(".part")) continue;
-    if (/^\d{20}\.rows(\.new|\.part)?$/.test(name) && (index === 0 || name !== rowsName(index)))
+    if (/^\d{20}\.rows(\.new|\.part)?$/.test(name) && !names.includes(name))
       disk.remove(`${directory}/${name}`);
   }
 }

@@ -46,7 +46,7 @@ function* fold(
   wanted: (id: LogId, bytes: Uint8Array, at: number) => boolean,
 ): Generator<void, void> {
   for (const segment of segments) {
-    yield* scan(segment, (bytes, at) => {
+    yield* scanSegment(segment, (bytes, at) => {
       const id = frameLogId(bytes, at);
       if (id === 0 || !wanted(id, bytes, at)) return undefined;
       const after = rowAfter(rows.get(id), bytes, at);
@@ -84,19 +84,25 @@ function* readRows(
   }
 }
 
-function* scan(
+/** Visits the frames of a segment in steps. @throws Fault "corrupt", and what reading the file throws */
+export function* scanSegment(
   segment: SealedSegment,
   visit: (bytes: Uint8Array, at: number) => ChainFlaw | undefined,
 ): Generator<void, void> {
-  const steps = scanSteps(segment, segment.bytes, segment.meta.before, visit, stepBytes);
-  for (;;) {
-    const step = steps.next();
-    if (step.done !== true) {
-      yield;
-      continue;
+  const store = segment.openStore();
+  try {
+    const steps = scanSteps(store, store.bytes, store.meta.before, visit, stepBytes);
+    for (;;) {
+      const step = steps.next();
+      if (step.done !== true) {
+        yield;
+        continue;
+      }
+      const { flaw, position } = step.value;
+      if (flaw !== undefined || position !== store.bytes) throw segment.damaged(position, flaw ?? "length");
+      return;
     }
-    const { flaw, position } = step.value;
-    if (flaw !== undefined || position !== segment.bytes) throw segment.damaged(position, flaw ?? "length");
-    return;
+  } finally {
+    store.close();
   }
 }

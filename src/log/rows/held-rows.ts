@@ -3,11 +3,13 @@
  * in memory: when more have changed, they are moved into a database.
  */
 import { isNoSpace } from "../../lib/disk/disk.ts";
-import type { RowDatabase, RowsHead } from "../../rows/mod.ts";
+import { type RowDatabase, type RowsHead, readBase } from "../../rows/mod.ts";
 import type { RaftIndex } from "../../types.ts";
+import type { LogStart } from "../segment/catalog.ts";
 import { CommittedRows } from "../state/committed-rows.ts";
-import { encodeHead, type RowsAt } from "../state/row-codec.ts";
-import { type BasePlace, basePath, loadBase, openBaseAt } from "./base-files.ts";
+import type { LogRow } from "../state/log-row.ts";
+import { decodeRow, emptyHead, encodeHead, type RowsAt } from "../state/row-codec.ts";
+import { type BasePlace, basePath, loadBase, openBaseAt, sourceOf } from "./base-files.ts";
 import { writeOwnersNow } from "./owner-usage.ts";
 
 /** Creates the database, with the rows of the base file at this path, or empty with this head. */
@@ -57,6 +59,23 @@ export class HeldRows {
     }
     if (this.#database?.head.count === size) this.#rows = new CommittedRows(this.#database);
     else loadBase(place, index, size, this.#rows);
+  }
+
+  /**
+   * Takes the rows of a start that came from outside, block by block if they are in a base file. Rows that do not fit into memory
+   * go to an empty database.
+   * @throws Fault "corrupt"
+   */
+  take({ end, checkpoint, rows = [] }: LogStart): void {
+    const head = checkpoint.logs ?? emptyHead;
+    const source = sourceOf(rows);
+    let size = 0;
+    const blocks = source === undefined ? [rows as readonly LogRow[]] : readBase(source).blocks();
+    for (const block of blocks) {
+      for (const row of block) this.#rows.put(row.id, undefined, "value" in row ? decodeRow(row) : row);
+      size += block.length;
+      this.keep({ index: end.index, crc: end.crc, head: { ...head, size } });
+    }
   }
 
   /** All frames up to `at` are folded. Moves the rows into the database if many have changed. */

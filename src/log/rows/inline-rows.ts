@@ -2,6 +2,7 @@
  * Converts a directory of format 2, in which each checkpoint holds the rows of the named logs: the rows at the start of the log
  * become the base file, and the checkpoints lose theirs.
  */
+import { namedLogsLevel } from "../frame/log-command.ts";
 import { type Catalog, type CatalogChanges, catalogChange } from "../segment/catalog.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
 import type { CommittedRows } from "../state/committed-rows.ts";
@@ -21,7 +22,7 @@ export function rowsAtStart(
 ): CommittedRows {
   if (catalog.holdsInlineRows())
     return rowsOfStart({ ...catalog.firstStart(first), rows: catalog.inlineRows(first) });
-  const { size } = catalog.firstStart(first).checkpoint.logs ?? emptyHead;
+  const { size } = catalog.firstStartHead(first).checkpoint.logs ?? emptyHead;
   held.load(place, catalog.rowFiles().base, size);
   return held.rows;
 }
@@ -44,6 +45,6 @@ export function convertInlineRows(catalog: Catalog, place: BasePlace, directoryI
     ...changes,
     catalogChange.start(catalog.start()),
     files,
-    catalogChange.directory(directoryId, true),
+    catalogChange.directory(directoryId, namedLogsLevel),
   );
 }

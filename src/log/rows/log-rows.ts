@@ -1,42 +1,41 @@
 /**
- * The rows of named logs on disk while a log runs: the checkpoints of the database, and the base, which follows the start of
- * the log.
+ * The rows of named logs on disk while a log runs: the checkpoints of the database (see CheckpointWriter), and the base, which
+ * follows the start of the log.
  *
- *   checkpoint   a segment ends → the next one has a committed frame → the rows at the boundary are frozen and written
  *   removal      the frames of the first segments are folded onto the base → the new base is written → the catalog removes the
  *                segments and names the new base, in one transaction
- *
- * The rows at a boundary are committed, and the segment before it was synced when it ended. A boundary is never cut off once a
- * later frame is committed. So the database is never ahead of what is committed and synced here.
  */
 import { Fault } from "../../fault.ts";
-import { type Disk, troubleOf } from "../../lib/disk/disk.ts";
+import { errorCode, troubleOf } from "../../lib/disk/disk.ts";
 import { noLogger } from "../../lib/telemetry.ts";
+import { inSlices } from "../../lib/time/in-slices.ts";
 import { type BaseSource, mergeBase, type RowDatabase, type RowStore } from "../../rows/mod.ts";
 import type { RaftIndex } from "../../types.ts";
+import { type OpenedStart, openStart } from "../producers/opened-start.ts";
+import { ProducerCheckpoints } from "../producers/producer-checkpoints.ts";
+import { prepareProducers, removeOtherStarts, type StartProducers } from "../producers/start-producers.ts";
 import type { BaseRef, LogStart } from "../segment/catalog.ts";
+import { diskFault } from "../segment/disk-fault.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
 import type { SegmentSet } from "../segment/segment-set.ts";
 import { CommittedRows } from "../state/committed-rows.ts";
+import type { LogState } from "../state/log-state.ts";
 import type { LogTable } from "../state/log-table.ts";
-import { emptyHead, encodeHead, type RowsAt, type TableHead } from "../state/row-codec.ts";
+import { emptyHead, encodeHead, type TableHead } from "../state/row-codec.ts";
 import { BaseCheck, type RowsDamage } from "./base-check.ts";
 import { BaseDownload } from "./base-download.ts";
-import { basePath, isBaseRef, loadBase, placeBase, removeOtherBases } from "./base-files.ts";
+import { basePath, isBaseRef, loadBase, openBaseSource, placeBase, removeOtherBases } from "./base-files.ts";
 import { changesOf, foldBase } from "./base-fold.ts";
 import { buildAtStart } from "./build-at-start.ts";
+import { CheckpointWriter } from "./checkpoint-writer.ts";
 import { RemovalPace } from "./removal-pace.ts";
 import type { RowPlace } from "./row-place.ts";
 import { RowScrub } from "./row-scrub.ts";
 
-const retryMs = 1000;
-/** Other work runs after this time. */
-const sliceMs = 3;
-
 export interface LogRowsParts {
   readonly place: RowPlace;
   readonly set: SegmentSet;
-  readonly table: () => LogTable;
+  readonly state: () => Pick<LogState, "logs" | "freezeProducers">;
   /** Called after segments were removed. */
   readonly removed: () => void;
   /** Returns the fault of a failed operation of the disk. */
@@ -55,20 +54,24 @@ interface PreparedStart {
   readonly database: RowDatabase | undefined;
 }
 
+/** What a log that is reset begins with. */
+interface BegunStart {
+  readonly rows: CommittedRows;
+  readonly files: SegmentSet["rowFiles"];
+  /** Undefined if they are in the checkpoint alone. */
+  readonly producers: StartProducers | undefined;
+}
+
 export class LogRows {
   readonly #parts: LogRowsParts;
-  /** Bytes of the frames between the last checkpoint and the last boundary. */
-  #foldBytes = 0;
-  /** A checkpoint is due at the next boundary, whatever changed. */
-  #wanted = false;
-  /** What is frozen and not written yet. */
-  #pending: RowsAt | undefined;
-  #writing: Promise<void> | undefined;
+  readonly #checkpoints: CheckpointWriter;
+  readonly #producers: ProducerCheckpoints;
   #removing: Promise<void> | undefined;
   readonly #pace: RemovalPace;
   /** The size of a base file. */
   #measured = { base: 0, bytes: 0 };
   #prepared: PreparedStart | undefined;
+  #startProducers: StartProducers | undefined;
   /** The files of another start are being written: no checkpoint and no removal begins meanwhile. */
   #preparing = false;
   /** The database of a log that was replaced is being closed. */
@@ -86,58 +89,44 @@ export class LogRows {
     this.#pace = new RemovalPace(place.clock);
     this.download = new BaseDownload(place, place.clock);
     this.baseCheck = new BaseCheck({ place, clock: place.clock, damage, current: () => set.rowFiles.base });
-    this.#watch(parts.table().stored);
+    const { faultOf } = parts;
+    const table = (): LogTable => this.#table();
+    this.#checkpoints = new CheckpointWriter({
+      ...{ place, set, table, faultOf, damage },
+      inSlices: (steps) => this.#inSlices(steps),
+      mayWrite: () => !this.#preparing && this.#prepared === undefined,
+      preparedGeneration: () => this.#prepared?.generation,
+      removed: () => this.#removing,
+    });
+    this.#checkpoints.watch(table().stored);
+    const { state, usable } = parts;
+    const { checkpoints } = set;
+    this.#producers = new ProducerCheckpoints({ ...place, checkpoints, state, faultOf, usable });
     const { clock, logger, store } = place;
     if (!parts.scrubs || clock === undefined || store === undefined) return;
-    this.#scrub = new RowScrub({ clock, logger, rows: () => parts.table().stored });
-  }
-
-  /** A database that is damaged is built again by the next start. Until then it is used as far as it works. */
-  #watch(rows: CommittedRows): void {
-    rows.onDamage = () => {
-      const { set, faultOf, damage } = this.#parts;
-      rows.onDamage = undefined;
-      if (rows.database !== undefined) damage.reportRows();
-      try {
-        set.saveGeneration(set.rowFiles.generation + 1);
-      } catch (reason) {
-        faultOf(reason);
-      }
-    };
+    this.#scrub = new RowScrub({ clock, logger, rows: () => table().stored });
   }
 
   /** Resolves once no checkpoint and no removal is under way, and after close() once everything is closed. */
   async settled(): Promise<void> {
-    while (this.#writing !== undefined || this.#removing !== undefined)
-      await Promise.all([this.#writing, this.#removing]);
+    for (;;) {
+      const work = [this.#checkpoints.writing, this.#removing, this.#producers.writing];
+      if (work.every((one) => one === undefined)) break;
+      await Promise.all(work);
+    }
     await this.#closing;
+  }
+
+  /** How many rows are in memory because the database does not have them as they are. */
+  get unsaved(): number {
+    return this.#table().stored.unsaved;
   }
 
   /** A segment was sealed, and the next one began. */
   rolled(): void {
-    const { place, set, table } = this.#parts;
-    this.#foldBytes += set.sealed.at(-1)?.bytes ?? 0;
-    if (place.store === undefined || table().stagedLevel === 0) return;
-    if (this.#pending !== undefined) {
-      this.#write();
-      return;
-    }
-    if (!this.#wanted && !this.#isDue()) return;
-    const { index, crc } = set.active!.meta.before;
-    table().freezeAfter(index, (head) => {
-      this.#pending = { index, crc, head };
-      this.#foldBytes = 0;
-      this.#wanted = false;
-      this.#write();
-    });
-  }
-
-  #isDue(): boolean {
-    const { stored } = this.#parts.table();
-    const { fewRows, rowsMax, namesMax, framesMax, bytesMax } = this.#parts.place.checkpoints;
-    const { frames, names } = stored.toFold;
-    if (stored.dirty <= fewRows) return true;
-    return stored.dirty >= rowsMax || names >= namesMax || frames >= framesMax || this.#foldBytes >= bytesMax;
+    this.#checkpoints.rolled();
+    const { active } = this.#parts.set;
+    if (active !== undefined) this.#producers.rolled(active.first);
   }
 
   /**
@@ -145,36 +134,50 @@ export class LogRows {
    * them: then the caller removes them.
    */
   removes(segments: readonly SealedSegment[]): boolean {
-    if (segments.length === 0 || this.#parts.table().level === 0) return false;
-    this.#wantFrom(segments.at(-1)!.end.index);
+    if (segments.length === 0 || this.#table().level === 0) return false;
+    this.#checkpoints.wantFrom(segments.at(-1)!.end.index);
     if (!segments.some(({ meta }) => meta.namesLogs !== false)) return false;
-    const isBusy = this.#removing !== undefined || this.#preparing || this.#closed;
-    if (!isBusy && this.baseCheck.fault === undefined && this.#pace.isDue(segments, this.#baseBytes()))
-      this.#beginRemoval(segments);
+    const { isRebuilding, pendingIndex = Number.MAX_SAFE_INTEGER } = this.#checkpoints;
+    const isBusy = this.#removing !== undefined || this.#preparing || isRebuilding || this.#closed;
+    // The base is not later than the rows that are frozen: a damaged database is built again from it.
+    const gone = segments.filter(({ end }) => end.index <= pendingIndex);
+    const mayBegin = gone.length > 0 && !isBusy && this.baseCheck.fault === undefined;
+    if (mayBegin && this.#isDue(gone)) this.#beginRemoval(gone);
     return true;
+  }
+
+  /** The next call asks again if the base cannot be read now. */
+  #isDue(segments: readonly SealedSegment[]): boolean {
+    try {
+      return this.#pace.isDue(segments, this.base?.bytes ?? 0);
+    } catch (reason) {
+      if (reason instanceof Fault) return false;
+      throw reason;
+    }
   }
 
   #beginRemoval(segments: readonly SealedSegment[]): void {
     const { base } = this.#parts.set.rowFiles;
-    const begun = this.#remove(this.#pace.together(segments)).catch((reason: unknown) => {
+    const together = this.#pace.together(segments);
+    const gone = together.slice(0, this.#parts.set.removable(together.length));
+    if (gone.length === 0) return;
+    const begun = this.#remove(gone).catch((reason: unknown) => {
       // A refusal is temporary. Damage keeps the segments, like that of a segment that cannot be read.
       this.baseCheck.failed(base, reason);
       if (!(reason instanceof Fault)) this.#parts.faultOf(reason);
+      else (this.#parts.place.logger ?? noLogger).warn({ err: reason }, "segments could not be removed now");
     });
     this.#removing = begun.finally(() => (this.#removing = undefined));
   }
 
-  /** A database that is older than the start of the log is not used by the next start: a checkpoint is due. */
-  #wantFrom(start: RaftIndex): void {
-    const { database } = this.#parts.table().stored;
-    if (database !== undefined && database.head.index < start) this.#wanted = true;
+  #table(): LogTable {
+    return this.#parts.state().logs;
   }
 
   #baseBytes(): number {
     const { place, set } = this.#parts;
     const { base } = set.rowFiles;
-    if (base !== this.#measured.base)
-      this.#measured = { base, bytes: base === 0 ? 0 : sizeOf(place.disk, basePath(place, base)) };
+    if (base !== this.#measured.base) this.#measured = { base, bytes: base === 0 ? 0 : sizeOf(place, base) };
     return this.#measured.bytes;
   }
 
@@ -185,11 +188,25 @@ export class LogRows {
   async prepare(start: LogStart): Promise<void> {
     this.#preparing = true;
     try {
-      await Promise.all([this.#writing, this.#removing, this.#dropping]);
+      await Promise.all([this.#checkpoints.writing, this.#removing, this.#dropping]);
       await this.#prepare(start);
+      this.#startProducers = undefined;
+      if (this.#hasManyProducers(start))
+        this.#startProducers = await prepareProducers(this.#parts.place, start, (steps) =>
+          this.#inSlices(steps),
+        );
     } finally {
       this.#preparing = false;
     }
+  }
+
+  /** True if prepare() must be called before the log is reset to this start. */
+  needsPreparation(start: LogStart): boolean {
+    return start.rows !== undefined || this.#hasManyProducers(start);
+  }
+
+  #hasManyProducers({ checkpoint }: LogStart): boolean {
+    return this.#parts.set.checkpoints.areMany(checkpoint.producers.length);
   }
 
   async #prepare({ end, checkpoint, rows }: LogStart): Promise<void> {
@@ -205,12 +222,12 @@ export class LogRows {
     this.#prepared = { index: end.index, base, generation, database };
   }
 
-  /** The rows at a start that was prepared, and their files. @throws Fault "corrupt" */
-  begin({ end, checkpoint }: LogStart): { rows: CommittedRows; files: SegmentSet["rowFiles"] } {
+  /** The rows and producers at a start that was prepared, and their files. @throws Fault "corrupt" */
+  begin({ end, checkpoint }: LogStart): BegunStart {
     const { place, set } = this.#parts;
     const { size } = checkpoint.logs ?? emptyHead;
+    // It stays prepared until reset(): the disk can refuse the reset.
     const prepared = this.#prepared?.index === end.index ? this.#prepared : undefined;
-    this.#prepared = undefined;
     const { generation } = set.rowFiles;
     // No database of the log before is taken for one of the new log.
     const isFirst = generation === 0 && size === 0;
@@ -218,46 +235,71 @@ export class LogRows {
     const files = { base: prepared?.base ?? 0, generation: prepared?.generation ?? next };
     const rows = new CommittedRows(prepared?.database);
     if (rows.database === undefined) loadBase(place, files.base, size, rows);
-    this.#watch(rows);
-    return { rows, files };
+    this.#checkpoints.watch(rows);
+    const producers = this.#startProducers?.index === end.index ? this.#startProducers : undefined;
+    return { rows, files, producers };
   }
 
-  /** The base file of this log; undefined if there is none. */
+  /**
+   * The base file of this log; undefined if there is none.
+   * @throws Fault "corrupt" if it is damaged; "disk-busy" or "disk-full" if it cannot be read now
+   */
   get base(): BaseRef | undefined {
-    const file = this.openBase();
-    if (file === undefined) return undefined;
-    const bytes = file.size();
-    file.close();
-    return { index: this.#parts.set.rowFiles.base, bytes };
+    const { base } = this.#parts.set.rowFiles;
+    return base === 0 ? undefined : { index: base, bytes: this.#readBase(() => this.#baseBytes()) };
   }
 
-  /** Opens the base file; undefined if there is none. The caller closes it. It stays readable when the log goes on. */
+  /** Opens the base file. The caller closes it. It stays readable when the log goes on. @throws as `base`, also when it is read */
   openBase(): BaseSource | undefined {
     const { place, set } = this.#parts;
     const { base } = set.rowFiles;
-    return base === 0 ? undefined : place.disk.open(basePath(place, base), "read");
+    return base === 0 ? undefined : this.#readBase(() => openBaseSource(place, base));
   }
 
-  /** The log was reset. `before` are the rows of the log before. */
-  reset(before: CommittedRows): void {
+  /** Opens the state at the start of the log. The caller closes its producers. @throws Fault "corrupt", "disk-busy" */
+  openStart(): OpenedStart {
+    return openStart(this.#parts.place, this.#parts.set.start);
+  }
+
+  /** Notes damage of the base. */
+  #readBase<T>(read: () => T): T {
+    const { base } = this.#parts.set.rowFiles;
+    try {
+      return read();
+    } catch (reason) {
+      this.baseCheck.failed(base, reason);
+      throw reason;
+    }
+  }
+
+  /** The log was reset to this start. `before` are the rows of the log before. */
+  reset(start: LogStart, before: CommittedRows): void {
     const { place, set } = this.#parts;
-    this.#pending = undefined;
-    this.#foldBytes = 0;
+    this.#prepared = undefined;
+    this.#checkpoints.reset();
+    this.#producers.reset();
     this.baseCheck.replaced();
-    this.download.used();
+    this.download.used(start);
     // A read or a scrub of them may be under way, and fail.
     before.onDamage = undefined;
     this.#parts.damage.removeRows();
     this.#dropping = this.#drop(before.database);
+    const used = this.#startProducers?.file;
+    this.#startProducers = undefined;
+    this.#removeFiles(() => removeOtherStarts(place, [used]));
     this.#removeBases(place, set.rowFiles.base);
   }
 
-  /** A file that cannot be removed now is removed by a later removal, or when the log is opened. */
   #removeBases(place: RowPlace, base: RaftIndex): void {
+    this.#removeFiles(() => removeOtherBases(place, [base, this.download.heldIndex], true));
+  }
+
+  /** A file that cannot be removed now is removed by a later removal, or when the log is opened. */
+  #removeFiles(remove: () => void): void {
     try {
-      removeOtherBases(place, base, true);
+      remove();
     } catch (reason) {
-      if (troubleOf(reason) === "lost") this.#parts.faultOf(reason);
+      if (errorCode(reason) === "") this.#parts.faultOf(reason);
     }
   }
 
@@ -265,77 +307,23 @@ export class LogRows {
   close(): void {
     this.#closed = true;
     this.#scrub?.close();
-    this.#closing = this.#close(this.#parts.table().stored.database);
+    this.#checkpoints.close();
+    this.#producers.close();
+    this.#closing = this.#close(this.#table().stored.database);
   }
 
   async #close(database: RowDatabase | undefined): Promise<void> {
-    await Promise.all([this.#writing, this.#removing, this.#dropping]);
+    const { writing } = this.#producers;
+    await Promise.all([this.#checkpoints.writing, this.#removing, this.#dropping, writing]);
     await database?.close();
     await this.#prepared?.database?.close();
     await this.#parts.place.store?.close();
   }
 
-  #write(): void {
-    if (this.#pending === undefined || this.#writing !== undefined || this.#preparing || this.#closed) return;
-    const at = this.#pending;
-    const { place, table } = this.#parts;
-    const { stored } = table();
-    const begun = this.#checkpoint(at, stored).catch((reason: unknown) => {
-      if (reason instanceof Fault && reason.kind === "corrupt") {
-        // A retry would fail in the same way. The end of the next segment tries once more.
-        stored.damaged();
-        return;
-      }
-      (place.logger ?? noLogger).warn({ err: reason }, "the rows of named logs could not be written");
-      place.clock?.after(retryMs, () => this.#write());
-    });
-    this.#writing = begun.finally(() => (this.#writing = undefined));
-  }
-
-  async #checkpoint(at: RowsAt, rows: CommittedRows): Promise<void> {
-    const { set } = this.#parts;
-    const isNew = rows.database === undefined;
-    const generation = set.rowFiles.generation + (isNew ? 1 : 0);
-    const database = rows.database ?? (await this.#create(generation));
-    let isShown = false;
-    try {
-      await database.write(rows.changes(), encodeHead(at));
-      if (this.#pending !== at || this.#closed) return;
-      if (isNew) set.saveGeneration(generation);
-      rows.thaw(database);
-      isShown = true;
-    } finally {
-      if (isNew && !isShown) await database.close();
-    }
-    this.#pending = undefined;
-    this.#removeOthers(generation);
-  }
-
-  #create(generation: number): Promise<RowDatabase> {
-    const { store, directoryId } = this.#parts.place;
-    const nothing = encodeHead({ index: 0, crc: 0, head: emptyHead });
-    return store!.build({ directoryId, generation }, nothing);
-  }
-
   async #drop(database: RowDatabase | undefined): Promise<void> {
-    await this.#writing;
+    await this.#checkpoints.writing;
     await database?.close();
-    this.#removeOthers(this.#parts.set.rowFiles.generation);
-  }
-
-  /**
-   * Removes the databases of other generations. One that cannot be removed is removed later. A damaged one is in use until the
-   * next start, although the catalog has the next generation.
-   */
-  #removeOthers(generation: number): void {
-    const { place, table } = this.#parts;
-    const { store } = place;
-    const used = [generation, this.#prepared?.generation, table().stored.database?.generation];
-    try {
-      for (const other of store?.generations() ?? []) if (!used.includes(other)) store?.remove(other);
-    } catch (reason) {
-      if (troubleOf(reason) === "lost") this.#parts.faultOf(reason);
-    }
+    this.#checkpoints.removeOthers(this.#parts.set.rowFiles.generation);
   }
 
   async #remove(segments: readonly SealedSegment[]): Promise<void> {
@@ -353,36 +341,32 @@ export class LogRows {
     }
     const isCurrent = segments.every((segment, k) => set.sealed[k] === segment) && set.rowFiles.base === base;
     if (!isCurrent || this.#closed || !usable()) return;
-    this.#wantFrom(end.index);
+    this.#checkpoints.wantFrom(end.index);
     set.removeFirst(segments.length, next);
     if (next !== base) this.#removeBases(place, next);
     removed();
   }
 
+  /** Nothing names the file yet. So an error, whatever its code is, loses nothing, unless a sync failed. */
   async #merge(...merge: Parameters<RowStore["mergeBase"]>): Promise<void> {
     const { disk, store } = this.#parts.place;
-    if (store !== undefined) return store.mergeBase(...merge);
-    await this.#inSlices(mergeBase(disk, ...merge));
+    try {
+      if (store !== undefined) await store.mergeBase(...merge);
+      else await this.#inSlices(mergeBase(disk, ...merge));
+    } catch (reason) {
+      if (errorCode(reason) === "") throw reason;
+      const isUnknown = troubleOf(reason) === "lost";
+      throw isUnknown ? new Fault("disk-busy", { cause: reason }) : diskFault(reason);
+    }
   }
 
-  /** Runs the steps, and lets other work run in between if there is a clock. */
-  async #inSlices<T>(steps: Generator<void, T>): Promise<T> {
-    const { clock } = this.#parts.place;
-    for (;;) {
-      const untilMs = clock === undefined ? Number.POSITIVE_INFINITY : clock.monotonicMs() + sliceMs;
-      do {
-        const step = steps.next();
-        if (step.done === true) return step.value;
-      } while (clock === undefined || clock.monotonicMs() < untilMs);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      clock.soon(resolve);
-      await promise;
-    }
+  #inSlices<T>(steps: Generator<void, T, undefined>): Promise<T> {
+    return inSlices(this.#parts.place.clock, steps);
   }
 }
 
-function sizeOf(disk: Disk, path: string): number {
-  const file = disk.open(path, "read");
+function sizeOf(place: RowPlace, base: RaftIndex): number {
+  const file = openBaseSource(place, base);
   try {
     return file.size();
   } finally {

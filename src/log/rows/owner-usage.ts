@@ -4,7 +4,7 @@
  */
 import type { OwnerChange, RowDatabase, StoredRow } from "../../rows/mod.ts";
 import type { RaftIndex } from "../../types.ts";
-import { decodeRow, decodeUsage, encodeUsage, type LogUsage } from "../state/row-codec.ts";
+import { decodeRow, decodeUsage, encodeUsage, type LogUsage, usageKeys } from "../state/row-codec.ts";
 import { type BasePlace, openBaseAt } from "./base-files.ts";
 
 /** Owners that are written together. */
@@ -70,10 +70,10 @@ function* countPart(
   for (let counted = 1; part.size < partMax; counted++) {
     const next = rows.next();
     if (next.done === true) return true;
-    const { owner, bytes } = decodeRow(next.value);
-    if (owner !== undefined) {
-      const found = part.get(owner) ?? usageIn(written(owner));
-      part.set(owner, { logs: found.logs + 1, bytes: found.bytes + bytes });
+    const row = decodeRow(next.value);
+    for (const key of usageKeys(row)) {
+      const found = part.get(key) ?? usageIn(written(key));
+      part.set(key, { logs: found.logs + 1, bytes: found.bytes + row.bytes });
     }
     if (counted % stepRows === 0) yield;
   }

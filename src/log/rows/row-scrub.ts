@@ -2,7 +2,7 @@
  * The scrub of the database of rows: checks all of it in the background, a thousand rows at a time, so that damage is found while
  * the database is not needed. The first pass begins a minute after the start, the next one a day after the end of a pass.
  *
- * A damaged database is built again by the next start (see LogRows), and its pass ends.
+ * A damaged database is built again in the background (see LogRows), and its pass ends.
  */
 import { Fault } from "../../fault.ts";
 import type { Logger } from "../../lib/telemetry.ts";
@@ -55,7 +55,9 @@ export class RowScrub {
       lastId = await database?.scrub(this.#afterId);
     } catch (err) {
       this.#options.logger?.error({ err }, "the scrub of the rows of named logs ended");
-      if (err instanceof Fault && err.kind === "corrupt") rows.damaged();
+      // Another one may be in use by now.
+      const isInUse = rows.database === database;
+      if (err instanceof Fault && err.kind === "corrupt" && isInUse) rows.damaged();
     }
     this.#afterId = lastId ?? -1;
     this.#later(lastId === undefined ? nextPassMs : pieceEveryMs);

@@ -120,6 +120,11 @@ export class ActiveSegment implements Segment {
     return this.logs.find(id);
   }
 
+  /** Its log index is in memory. */
+  prepareLogs(): boolean {
+    return true;
+  }
+
   logIds(): Iterable<LogId> {
     return this.logs.ids();
   }

@@ -2,14 +2,18 @@
  * The catalog: what the stable store holds of the log. Keys and values:
  *
  *   log/directory            { format, id }
- *   log/start                { end, checkpoint }     the log before its first segment
+ *   log/start                { end, checkpoint }     the log before its first segment. `producers` can be a file, or null once that
+ *                                                    segment was removed
  *   log/segment/<first>      SegmentMeta             <first>: 20 digits
- *   log/checkpoint/<first>   StateCheckpoint         the state before the segment's first batch
+ *   log/checkpoint/<first>   StateCheckpoint         the state before the segment's first batch. `producers` can be a file, or null
+ *                                                    while the file is not written: then an earlier checkpoint is used
  *   log/commit               the highest index known to be committed at some time
  *   log/damage/<first>       SavedDamage             found while the log ran; a start is refused while it exists
  *   log/scrubbed             first index of the last scrubbed segment
  *   log/rows                 RowFiles                the files of the rows of named logs; absent before the first of them
  *   log/doomed                        first indexes of segments whose files are to be removed
+ *   log/settling             first index of a segment whose settled files may not be in place yet
+ *   log/cut                  where a repair cut the log; absent if none did
  *   log/unsynced             true while a node runs that does not sync every group
  */
 import { Fault } from "../../fault.ts";
@@ -17,17 +21,35 @@ import type { BaseSource } from "../../rows/mod.ts";
 import type { StableStore } from "../../store/mod.ts";
 import type { RaftIndex } from "../../types.ts";
 import { type ChainEnd, chainStart } from "../frame/chain.ts";
+import type { ProducersFile } from "../producers/producers-file.ts";
 import type { LogRow } from "../state/log-row.ts";
-import { emptyCheckpoint, type StateCheckpoint } from "../state/log-state.ts";
+import { type CheckpointHead, emptyCheckpoint, type StateCheckpoint } from "../state/log-state.ts";
+import type { ProducerRow } from "../state/produced-batch.ts";
 import type { TableHead } from "../state/row-codec.ts";
 import type { SavedDamage } from "./damage.ts";
 import { firstOf, type SegmentMeta } from "./segment.ts";
 
 /**
- * Format 3 can hold named logs. A directory gets it before the first frame that format 1 does not know. In format 2 the
- * checkpoints hold the rows of the named logs; opening converts it.
+ * Format 3 can hold named logs, format 4 batches of streams, format 5 settled frames, and format 6 forks. A directory gets it before the first frame that the format
+ * before does not know. In format 2 the checkpoints hold the rows of the named logs; opening converts it.
  */
-const directoryFormats = { defaultOnly: 1, rowsInCheckpoints: 2, namedLogs: 3 } as const;
+const directoryFormats = {
+  defaultOnly: 1,
+  rowsInCheckpoints: 2,
+  namedLogs: 3,
+  streams: 4,
+  settled: 5,
+  forks: 6,
+} as const;
+
+/** The format by the level of the log. */
+const formatOfLevel = [
+  directoryFormats.defaultOnly,
+  directoryFormats.namedLogs,
+  directoryFormats.streams,
+  directoryFormats.settled,
+  directoryFormats.forks,
+];
 
 /** The files of the rows of named logs. */
 export interface RowFiles {
@@ -69,11 +91,16 @@ const segmentPrefix = "log/segment/";
 const damagePrefix = "log/damage/";
 const pad = (first: RaftIndex): string => String(first).padStart(20, "0");
 
+/** Returns the producers in a file. @throws Fault "corrupt" with why "producers" */
+export type ReadProducers = (file: ProducersFile) => readonly ProducerRow[];
+
 export class Catalog {
   readonly #store: StableStore;
+  readonly #readProducers: ReadProducers;
 
-  constructor(store: StableStore) {
+  constructor(store: StableStore, readProducers: ReadProducers) {
     this.#store = store;
+    this.#readProducers = readProducers;
   }
 
   /** Writes all changes in one transaction, which is durable on return. */
@@ -88,19 +115,19 @@ export class Catalog {
   directoryId(): Uint8Array | undefined {
     const found = this.#store.get("log/directory") as { format: number; id: Uint8Array } | undefined;
     if (found === undefined) return undefined;
-    const { defaultOnly, namedLogs } = directoryFormats;
+    const { defaultOnly, forks } = directoryFormats;
     if (!(Object.values(directoryFormats) as number[]).includes(found.format)) {
       throw new Fault("unsupported-version", {
-        message: `the directory has format ${found.format}, this version reads formats ${defaultOnly} to ${namedLogs}`,
-        facts: { found: found.format, expected: namedLogs },
+        message: `the directory has format ${found.format}, this version reads formats ${defaultOnly} to ${forks}`,
+        facts: { found: found.format, expected: forks },
       });
     }
     return Uint8Array.from(found.id);
   }
 
-  /** True if the directory has the format of named logs. */
-  holdsNamedLogs(): boolean {
-    return this.#format === directoryFormats.namedLogs;
+  /** The highest level whose frames the directory can hold; 0: no named logs. */
+  level(): number {
+    return Math.max(0, (formatOfLevel as unknown[]).indexOf(this.#format));
   }
 
   /** True if the checkpoints hold the rows of the named logs. */
@@ -112,18 +139,46 @@ export class Catalog {
     return (this.#store.get("log/directory") as { format: number } | undefined)?.format;
   }
 
-  start(): LogStart {
-    const found = this.#store.get("log/start") as
-      | { readonly end: ChainEnd; readonly checkpoint: StoredCheckpoint }
-      | undefined;
+  /** Only a log without segments needs the producers of its start: they are empty without `withProducers`. */
+  start(withProducers = true): LogStart {
+    const found = this.#storedStart;
     if (found === undefined) return { end: chainStart, checkpoint: emptyCheckpoint };
-    return { end: found.end, checkpoint: withoutRows(found.checkpoint) };
+    const { end, checkpoint } = found;
+    const producers = withProducers ? (this.#producersOf(checkpoint) ?? []) : [];
+    return { end, checkpoint: { ...withoutRows(checkpoint), producers } };
+  }
+
+  /** The file with the producers at the start, if there is one. */
+  startProducers(): ProducersFile | undefined {
+    return fileOf(this.#storedStart?.checkpoint);
+  }
+
+  /** The log before its first segment, and the state there. Many producers are in a file. */
+  storedStart(first: SegmentMeta | undefined): StoredStart {
+    const { end, checkpoint } =
+      first === undefined
+        ? (this.#storedStart ?? { end: chainStart, checkpoint: emptyCheckpoint })
+        : { end: first.before, checkpoint: this.#storedCheckpoint(firstOf(first)) ?? emptyCheckpoint };
+    return { end, checkpoint: withoutRows(checkpoint) };
+  }
+
+  get #storedStart(): StoredStart | undefined {
+    return this.#store.get("log/start") as StoredStart | undefined;
   }
 
   /** The log before its first segment, and the state there. */
   firstStart(first: SegmentMeta | undefined): LogStart {
     if (first === undefined) return this.start();
     return { end: first.before, checkpoint: this.checkpoint(firstOf(first)) ?? emptyCheckpoint };
+  }
+
+  /** The same without the producers. */
+  firstStartHead(first: SegmentMeta | undefined): {
+    readonly end: ChainEnd;
+    readonly checkpoint: CheckpointHead;
+  } {
+    if (first === undefined) return this.start(false);
+    return { end: first.before, checkpoint: this.checkpointHead(firstOf(first)) ?? emptyCheckpoint };
   }
 
   /** The rows at the start of a log of format 2. */
@@ -153,9 +208,38 @@ export class Catalog {
     });
   }
 
+  /** Undefined also while its producers are not written. @throws Fault "corrupt" with why "producers" */
   checkpoint(first: RaftIndex): StateCheckpoint | undefined {
-    const found = this.#store.get(`log/checkpoint/${pad(first)}`) as StoredCheckpoint | undefined;
-    return found === undefined ? undefined : withoutRows(found);
+    const found = this.#storedCheckpoint(first);
+    const producers = found && this.#producersOf(found);
+    return found === undefined || producers === undefined ? undefined : { ...withoutRows(found), producers };
+  }
+
+  /** The checkpoint without its producers. */
+  checkpointHead(first: RaftIndex): CheckpointHead | undefined {
+    const found = this.#storedCheckpoint(first);
+    if (found === undefined) return undefined;
+    const { producers: _, ...head } = withoutRows(found);
+    return head;
+  }
+
+  /** True while the producers of the checkpoint are not written. */
+  lacksProducers(first: RaftIndex): boolean {
+    return this.#storedCheckpoint(first)?.producers === null;
+  }
+
+  /** The file with the producers of the checkpoint, if there is one. */
+  producersFile(first: RaftIndex): ProducersFile | undefined {
+    return fileOf(this.#storedCheckpoint(first));
+  }
+
+  #storedCheckpoint(first: RaftIndex): StoredCheckpoint | undefined {
+    return this.#store.get(`log/checkpoint/${pad(first)}`) as StoredCheckpoint | undefined;
+  }
+
+  #producersOf({ producers }: StoredCheckpoint): readonly ProducerRow[] | undefined {
+    if (producers === null) return undefined;
+    return "file" in producers ? this.#readProducers(producers) : producers;
   }
 
   commit(): RaftIndex {
@@ -175,33 +259,75 @@ export class Catalog {
     return (this.#store.get("log/doomed") as RaftIndex[] | undefined) ?? [];
   }
 
+  /** Where a repair cut the log: commands after it may be lost. */
+  cut(): RaftIndex | undefined {
+    return this.#store.get("log/cut") as RaftIndex | undefined;
+  }
+
+  /** The segment whose settled files may not be in place yet. */
+  settling(): RaftIndex | undefined {
+    return this.#store.get("log/settling") as RaftIndex | undefined;
+  }
+
   unsynced(): boolean {
     return this.#store.get("log/unsynced") === true;
   }
 }
 
 /** In format 2, the table of named logs holds its rows, and not their number. */
-interface StoredCheckpoint extends StateCheckpoint {
+export interface StoredCheckpoint extends CheckpointHead {
+  readonly producers: readonly ProducerRow[] | ProducersFile | null;
   readonly logs?: TableHead & { readonly rows?: readonly LogRow[] };
 }
 
-function withoutRows(checkpoint: StoredCheckpoint): StateCheckpoint {
+export interface StoredStart {
+  readonly end: ChainEnd;
+  readonly checkpoint: StoredCheckpoint;
+}
+
+/** The file with the producers of this checkpoint, if there is one. */
+export function fileOf(checkpoint: StoredCheckpoint | undefined): ProducersFile | undefined {
+  const { producers = null } = checkpoint ?? {};
+  return producers !== null && "file" in producers ? producers : undefined;
+}
+
+/** The start as it is stored. `producers`: their file, if there is one. */
+export const startWith = ({ end, checkpoint }: LogStart, producers?: ProducersFile): StoredStart => ({
+  end,
+  checkpoint: producers === undefined ? checkpoint : { ...checkpoint, producers },
+});
+
+/** The start of a log whose first segment was removed: nothing needs its producers. */
+export const startWithout = ({ end, checkpoint }: StoredStart): StoredStart => ({
+  end,
+  checkpoint: { ...checkpoint, producers: null },
+});
+
+function withoutRows<T extends StoredCheckpoint>(checkpoint: T): T {
   if (checkpoint.logs?.rows === undefined) return checkpoint;
   const { level, life, nextId, rows } = checkpoint.logs;
   return { ...checkpoint, logs: { level, life, nextId, size: rows.length } };
 }
 
 export const catalogChange = {
-  directory: (id: Uint8Array, namedLogs: boolean): CatalogChanges => ({
-    "log/directory": { format: directoryFormats[namedLogs ? "namedLogs" : "defaultOnly"], id },
+  directory: (id: Uint8Array, level: number): CatalogChanges => ({
+    "log/directory": { format: formatOfLevel[Math.min(level, formatOfLevel.length - 1)], id },
   }),
-  start: ({ end, checkpoint }: LogStart): CatalogChanges => ({ "log/start": { end, checkpoint } }),
+  start: ({ end, checkpoint }: StoredStart): CatalogChanges => ({ "log/start": { end, checkpoint } }),
   rowFiles: (files: RowFiles): CatalogChanges => ({
     "log/rows": files.base === 0 && files.generation === 0 ? undefined : files,
   }),
   segment: (meta: SegmentMeta): CatalogChanges => ({ [segmentPrefix + pad(firstOf(meta))]: meta }),
   checkpoint: (first: RaftIndex, checkpoint: StateCheckpoint): CatalogChanges => ({
     [`log/checkpoint/${pad(first)}`]: checkpoint,
+  }),
+  /** A checkpoint whose producers are in a file, or will be. */
+  checkpointApart: (
+    first: RaftIndex,
+    head: CheckpointHead,
+    producers: ProducersFile | null,
+  ): CatalogChanges => ({
+    [`log/checkpoint/${pad(first)}`]: { ...head, producers },
   }),
   removed: (first: RaftIndex): CatalogChanges => ({
     [segmentPrefix + pad(first)]: undefined,
@@ -216,5 +342,7 @@ export const catalogChange = {
   pendingRemovals: (firsts: readonly RaftIndex[]): CatalogChanges => ({
     "log/doomed": firsts.length === 0 ? undefined : firsts,
   }),
+  cut: (index: RaftIndex | undefined): CatalogChanges => ({ "log/cut": index }),
+  settling: (first: RaftIndex | undefined): CatalogChanges => ({ "log/settling": first }),
   unsynced: (unsynced: boolean): CatalogChanges => ({ "log/unsynced": unsynced ? true : undefined }),
 };

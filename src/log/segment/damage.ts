@@ -34,7 +34,7 @@ function damageFault({ path, position, why }: Damage): Fault {
 /** The fault while the database of named logs is damaged. Its frames are sound. */
 export const damagedRows = (): Fault =>
   new Fault("corrupt", {
-    message: "the database of named logs is damaged; restart the node to build it again",
+    message: "the database of named logs is damaged; the node builds it again in the background",
     facts: { why: "rows" },
   });
 
@@ -102,7 +102,7 @@ export class DamageRegistry {
     this.#found.delete(baseKey);
   }
 
-  /** Registers damage of the database of named logs. It is not saved: the next start builds the database again. */
+  /** Registers damage of the database of named logs. It is not saved: another one is built. */
   reportRows(): void {
     if (this.#found.has(rowsKey)) return;
     this.#found.set(rowsKey, undefined);

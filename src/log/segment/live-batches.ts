@@ -36,12 +36,15 @@ function mayHoldLiveBatches(segment: SealedSegment, table: Pick<LogTable, "row">
 
 /** Logs that are looked at in one call. A look can read the database of rows. */
 const looksMax = 512;
+/** The same for steps on a log index that must be rebuilt. */
+const rebuildSteps = 64;
 
 /**
  * Returns true if a committed row still reads records of the segment, or may do so: a call looks at a limited number of logs, and
  * the next one continues there. @throws what reading the segment throws
  */
 function holdsLiveBatches(segment: SealedSegment, table: Pick<LogTable, "row">): boolean {
+  if (!segment.prepareLogs(rebuildSteps)) return true;
   const ids = [...segment.logIds()];
   const last = Math.min(ids.length, segment.deadLogs + looksMax);
   // Records that no row reads any more stay so.
@@ -64,7 +67,7 @@ function holdsLiveBatchesOf(segment: Segment, id: LogId, table: Pick<LogTable, "
 }
 
 /** The offset after the last record of a batch. The log index holds only the first one. */
-function endOfBatch(segment: Segment, ordinal: number): Offset {
+export function endOfBatch(segment: Segment, ordinal: number): Offset {
   const head = new Uint8Array(headerBytes);
   const position = segment.lookup((index) => index.position(ordinal));
   if (segment.read(head, position) < headerBytes || frameIndex(head, 0) !== segment.first + ordinal)

@@ -7,6 +7,7 @@
  */
 import type { Offset } from "../../types.ts";
 import type { LogSettings } from "../frame/command.ts";
+import type { SegmentSet } from "./segment-set.ts";
 
 /** A segment as retention needs it. */
 export interface RetainedSegment {
@@ -24,6 +25,16 @@ export interface RetainedLog {
   readonly active: RetainedSegment | undefined;
   readonly activeCommitted: boolean;
   readonly lowest: Offset;
+}
+
+/** `isCommitted`: all of the active segment is. */
+export function retainedLog(
+  { sealed, active }: Pick<SegmentSet, "sealed" | "active">,
+  isCommitted: boolean,
+  lowest: Offset,
+): RetainedLog {
+  const hasRecords = active !== undefined && active.nextOffset > active.baseOffset;
+  return { sealed, active: hasRecords ? active : undefined, activeCommitted: isCommitted, lowest };
 }
 
 /** The bytes of the segments that hold records of `default`, without the records of named logs. */

@@ -68,7 +68,8 @@ export function couldRoll(
   settings: LogSettings,
 ): boolean {
   const { base } = fill;
-  if (fill.entries === 0) return bytes > settings.segmentStoreBytesMax && batches > 1;
+  // An empty segment takes one batch of any size. The others can be full with it: they are all counted in `batches`.
+  if (fill.entries === 0 && batches <= 1) return false;
   return (
     fill.bytes + bytes > settings.segmentStoreBytesMax ||
     (fill.entries + batches) * entryBytes > settings.segmentIndexBytesMax ||

@@ -1,12 +1,13 @@
 /**
  * A sealed segment: complete and read-only. Its files are opened when they are read. An index that is missing or damaged
- * is rebuilt from the store.
+ * is rebuilt from the store. Settling replaces both files by smaller ones that say the same (SETTLING.md). So a position is used
+ * only in the turn in which it was looked up.
  */
 import type { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
-import { type DiskFile, syncNames, troubleOf } from "../../lib/disk/disk.ts";
+import { type DiskFile, errorCode, syncNames, troubleOf } from "../../lib/disk/disk.ts";
 import type { LogId, Offset, RaftIndex, SegmentDescription } from "../../types.ts";
-import { type ChainEnd, scanStore } from "../frame/chain.ts";
+import { type ChainEnd, scanSteps, scanStore, type VisitFrame } from "../frame/chain.ts";
 import { DamagedPage, decodeFooter, encodeFooter, SealedIndex, type SealFacts } from "../index/index-file.ts";
 import { ActiveLogIndex, type LogBatches, SealedLogIndex } from "../index/log-index.ts";
 import { ActiveIndex, type OffsetIndex } from "../index/offset-index.ts";
@@ -15,18 +16,33 @@ import { lastBatchBefore } from "./find-segment.ts";
 import { baseOf, firstOf, readStore, type Segment, type SegmentMeta, unreadable } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
+const logsStepBytes = 4096;
+
 /** The sealed segments of a log as they are now. A log index that is rebuilt links to the ones before. */
 export interface SealedSegments {
   sealed: readonly SealedSegment[];
 }
 
-export class SealedSegment implements Segment {
+/** The store of a segment as it was when it was opened. */
+export interface StoreToScan extends Pick<DiskFile, "read" | "willRead" | "close"> {
+  readonly bytes: number;
   readonly meta: SegmentMeta;
   readonly seal: SealFacts;
+}
+
+/** An index of another store of the segment, before or after it was settled, has other positions. */
+const describesStore = (index: SealFacts, store: SealFacts): boolean =>
+  index.entries === store.entries && index.lastCrc === store.lastCrc && index.storeBytes === store.storeBytes;
+
+export class SealedSegment implements Segment {
+  #meta: SegmentMeta;
+  #seal: SealFacts;
   readonly #files: SegmentFiles;
   readonly #directoryId: Uint8Array;
   #index: { readonly file: object; readonly index: SealedIndex } | undefined;
   #logIndex: { readonly file: object; readonly index: SealedLogIndex } | undefined;
+  /** The work on a log index that is missing or damaged. */
+  #logsWork: Generator<void, ActiveLogIndex> | undefined;
   /** A rebuilt log index that the disk did not take. */
   #unwrittenLogs: ActiveLogIndex | undefined;
   #storeChecked = false;
@@ -36,11 +52,19 @@ export class SealedSegment implements Segment {
 
   constructor(meta: SegmentMeta, files: SegmentFiles, directoryId: Uint8Array, all: SealedSegments) {
     assert(meta.seal !== undefined, "not sealed");
-    this.meta = meta;
-    this.seal = meta.seal;
+    this.#meta = meta;
+    this.#seal = meta.seal;
     this.#files = files;
     this.#directoryId = directoryId;
     this.#all = all;
+  }
+
+  get meta(): SegmentMeta {
+    return this.#meta;
+  }
+
+  get seal(): SealFacts {
+    return this.#seal;
   }
 
   get first(): RaftIndex {
@@ -137,6 +161,41 @@ export class SealedSegment implements Segment {
     return readStore(this, store, target, position);
   }
 
+  /** The files were replaced by settled ones, which `meta` describes. */
+  replaced(meta: SegmentMeta): void {
+    assert(meta.seal !== undefined, "not sealed");
+    this.#meta = meta;
+    this.#seal = meta.seal;
+    this.#index = undefined;
+    this.#storeChecked = false;
+    this.#files.drop(this.first);
+  }
+
+  /**
+   * Opens the store for a scan that takes several turns: the file stays the same if the segment is settled meanwhile. The caller
+   * closes it. @throws Fault "corrupt" if it is missing or has another length, Fault "disk-busy"
+   */
+  openStore(): StoreToScan {
+    let file: DiskFile;
+    try {
+      file = this.#files.disk.open(this.path, "read");
+    } catch (reason) {
+      throw unreadable(this, reason, 0);
+    }
+    const { bytes, meta, seal } = this;
+    const size = file.size();
+    if (size !== bytes) {
+      file.close();
+      throw this.damaged(Math.min(size, bytes), "length");
+    }
+    return {
+      ...{ bytes, meta, seal },
+      read: (target, position) => readStore(this, file, target, position),
+      willRead: (position, length) => file.willRead?.(position, length),
+      close: () => file.close(),
+    };
+  }
+
   willRead(position: number, bytes: number): void {
     this.#store().willRead?.(position, bytes);
   }
@@ -189,15 +248,52 @@ export class SealedSegment implements Segment {
     }
     if (this.#index?.file === file) return this.#index.index;
     const seal = decodeFooter(file);
-    if (seal === undefined || seal.entries !== this.seal.entries || seal.lastCrc !== this.seal.lastCrc) {
-      throw new DamagedPage();
-    }
+    if (seal === undefined || !describesStore(seal, this.seal)) throw new DamagedPage();
     const index = new SealedIndex(file, baseOf(this.meta), seal.entries);
     this.#index = { file, index };
     return index;
   }
 
+  /**
+   * Rebuilds a log index that is missing or damaged, at most so many steps of it: 4 KiB of the store each. Returns true once
+   * batchesOf() and logIds() have nothing to rebuild.
+   * @throws Fault "corrupt" if the store is damaged too
+   */
+  prepareLogs(stepsMax: number): boolean {
+    if (this.#foundLogs() !== "missing") return true;
+    for (let left = stepsMax; left > 0; left--) if (this.#stepLogs() !== undefined) return true;
+    return false;
+  }
+
   #logs(): SealedLogIndex | ActiveLogIndex | undefined {
+    const found = this.#foundLogs();
+    if (found !== "missing") return found;
+    for (;;) {
+      const built = this.#stepLogs();
+      if (built !== undefined) return built;
+    }
+  }
+
+  /** Returns the log index when it is built. */
+  #stepLogs(): ActiveLogIndex | undefined {
+    this.#logsWork ??= this.#rebuildLogs();
+    let isOver = true;
+    try {
+      const step = this.#logsWork.next();
+      isOver = step.done === true;
+      return step.done === true ? step.value : undefined;
+    } finally {
+      if (isOver) this.#logsWork = undefined;
+    }
+  }
+
+  get #lacksLogs(): boolean {
+    const { disk } = this.#files;
+    const isKept = this.meta.namedBatches === undefined || this.#unwrittenLogs !== undefined;
+    return !isKept && !disk.exists(this.#files.logsPath(this.first));
+  }
+
+  #foundLogs(): SealedLogIndex | ActiveLogIndex | "missing" | undefined {
     const { namedBatches } = this.meta;
     if (namedBatches === undefined) return undefined;
     if (this.#unwrittenLogs !== undefined) return this.#unwrittenLogs;
@@ -211,29 +307,41 @@ export class SealedSegment implements Segment {
     if (file !== undefined && this.#logIndex?.file === file) return this.#logIndex.index;
     const index =
       file === undefined ? undefined : SealedLogIndex.open(file, this.#directoryId, this.first, namedBatches);
-    if (file === undefined || index === undefined) return this.#rebuildLogs(path, namedBatches);
+    if (file === undefined || index === undefined) return "missing";
     this.#logIndex = { file, index };
     return index;
   }
 
-  /** Rebuilds the log index from the store and writes its file, as #rebuild() does. */
-  #rebuildLogs(path: string, namedBatches: number): ActiveLogIndex {
+  /** Rebuilds the log index from the store in steps and writes its file, as #rebuild() does. */
+  *#rebuildLogs(): Generator<void, ActiveLogIndex> {
+    const path = this.#files.logsPath(this.first);
+    // It links to the ones before: they come first, so that no step rebuilds one of them as a whole.
+    for (const before of this.#all.sealed) {
+      if (before.first >= this.first) break;
+      while (before.#lacksLogs && !before.prepareLogs(1)) yield;
+      yield;
+    }
     const logs = new ActiveLogIndex();
-    const store = this.#store();
     let ordinal = 0;
-    const scan = scanStore(store, store.size(), this.meta.before, (bytes, at) => {
+    const visit: VisitFrame = (bytes, at) => {
       enterNamed(logs, ordinal++, bytes, at, (id) => lastBatchBefore(this.#all.sealed, this.first, id));
       return undefined;
-    });
-    if (scan.position !== this.bytes || logs.entries !== namedBatches)
-      throw this.damaged(scan.position, scan.flaw ?? "length");
+    };
+    // The store may be closed between two steps.
+    const steps = scanSteps(this, this.bytes, this.meta.before, visit, logsStepBytes);
+    let scan = steps.next();
+    for (; scan.done !== true; scan = steps.next()) yield;
+    const { position, flaw } = scan.value;
+    if (position !== this.bytes || logs.entries !== this.meta.namedBatches)
+      throw this.damaged(position, flaw ?? "length");
+    yield;
     this.#files.indexes.drop(path);
     try {
       this.#files.replace(path, logs.encode(this.#directoryId, this.first));
       syncNames(this.#files.disk, this.#files.directory);
       this.#files.damage.rebuilt(path);
     } catch (reason) {
-      if (troubleOf(reason) === "lost") throw reason;
+      if (errorCode(reason) === "") throw reason;
       this.#unwrittenLogs = logs;
     }
     return logs;
@@ -258,7 +366,7 @@ export class SealedSegment implements Segment {
       this.#files.replace(path, Buffer.concat([body, encodeFooter(body, this.seal)]));
       syncNames(this.#files.disk, this.#files.directory);
     } catch (reason) {
-      if (troubleOf(reason) === "lost") throw reason;
+      if (errorCode(reason) === "") throw reason;
       return rebuilt;
     }
     this.#files.damage.rebuilt(path);

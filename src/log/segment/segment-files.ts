@@ -2,12 +2,15 @@
  * The names of segment files, and the open files of sealed segments: a limited number of stores and of index mappings. The
  * least recently used file is closed first. A reader does not hold a file over an await, so a closed file is not in use.
  */
-import { type Disk, type DiskFile, syncFile } from "../../lib/disk/disk.ts";
+import { type Disk, type DiskFile, errorCode, syncFile } from "../../lib/disk/disk.ts";
 import type { MappedFile, Mapper } from "../../lib/disk/mapped-file.ts";
 import { DamageRegistry } from "./damage.ts";
 
 export const storeName = (first: number): string => `${String(first).padStart(20, "0")}.store`;
 export const indexName = (first: number): string => `${String(first).padStart(20, "0")}.index`;
+export const producersName = (first: number): string => `${String(first).padStart(20, "0")}.producers`;
+/** What settling writes before it replaces a store or an index. */
+export const settledName = (name: string): string => `${name}.settled`;
 export const logsName = (first: number): string => `${String(first).padStart(20, "0")}.logs`;
 
 /** Returns the first Raft index in the name of a segment file, or undefined for another name. */
@@ -103,9 +106,43 @@ export class SegmentFiles {
 
   /** Removes the files of this segment that exist. The caller syncs the directory. */
   remove(first: number): void {
+    this.#remove(first, (reason) => {
+      throw reason;
+    });
+  }
+
+  /** Does the same. A file that the disk does not remove stays. */
+  removeMost(first: number): void {
+    this.#remove(first, (reason) => {
+      if (errorCode(reason) === "") throw reason;
+    });
+  }
+
+  #remove(first: number, failed: (reason: unknown) => void): void {
     this.drop(first);
-    for (const path of [this.logsPath(first), this.indexPath(first), this.storePath(first)]) {
-      if (this.disk.exists(path)) this.disk.remove(path);
+    const { directory } = this;
+    const names = [producersName, logsName, indexName, storeName].map((name) => name(first));
+    for (const path of names.map((name) => `${directory}/${name}`)) {
+      try {
+        if (this.disk.exists(path)) this.disk.remove(path);
+      } catch (reason) {
+        failed(reason);
+      }
+    }
+  }
+
+  /** Removes what a settling of this segment wrote and did not put in place. */
+  removeSettled(first: number): void {
+    for (const path of [this.storePath(first), this.indexPath(first)]) {
+      if (this.disk.exists(settledName(path))) this.disk.remove(settledName(path));
+    }
+  }
+
+  /** Puts the files that settling wrote, and that are still there, in the place of the others. The caller syncs the directory. */
+  takeSettled(first: number): void {
+    this.drop(first);
+    for (const path of [this.storePath(first), this.indexPath(first)]) {
+      if (this.disk.exists(settledName(path))) this.disk.rename(settledName(path), path);
     }
   }
 

@@ -7,23 +7,28 @@
  * begins if there is none.
  */
 import { assert } from "../../lib/assert.ts";
-import { certain, syncNames, troubleOf } from "../../lib/disk/disk.ts";
+import { certain, syncNames } from "../../lib/disk/disk.ts";
 import type { RaftIndex, Term } from "../../types.ts";
 import { type ChainEnd, defaultAfter, endAfter } from "../frame/chain.ts";
 import type { LogSettings } from "../frame/command.ts";
 import { frameIndex, frameLogId, frameTimestampMs } from "../frame/frame.ts";
+import { namedLogsLevel } from "../frame/log-command.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
 import { indexBody, isNamedBatch } from "../index/segment-index.ts";
+import type { ProducersFile } from "../producers/producers-file.ts";
+import { SegmentCheckpoints } from "../producers/segment-checkpoints.ts";
 import type { LogState } from "../state/log-state.ts";
 import { emptyHead, type TableHead } from "../state/row-codec.ts";
+import { PendingRemovals } from "../write/pending-removals.ts";
 import { ActiveSegment } from "./active-segment.ts";
-import { type Catalog, type CatalogChanges, catalogChange, type LogStart, type RowFiles } from "./catalog.ts";
+import type { Catalog, CatalogChanges, LogStart, RowFiles, StoredStart } from "./catalog.ts";
+import { catalogChange, fileOf, startWith, startWithout } from "./catalog.ts";
 import { segmentOfIndex } from "./find-segment.ts";
 import { NextSegment } from "./next-segment.ts";
 import { couldRoll, mustRoll } from "./roll-policy.ts";
 import { SealedSegment, type SealedSegments } from "./sealed-segment.ts";
-import { baseOf, firstOf, type Segment, type SegmentMeta } from "./segment.ts";
+import { baseOf, firstOf, metaAfter, type Segment, type SegmentMeta } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import { readFrame } from "./stored-frame.ts";
 
@@ -31,36 +36,45 @@ export interface SegmentSetParts {
   readonly files: SegmentFiles;
   readonly catalog: Catalog;
   readonly directoryId: Uint8Array;
-  readonly start: LogStart;
+  readonly start: StoredStart;
   readonly all: SealedSegments;
   readonly active: ActiveSegment | undefined;
+  /** More producers than these are in a file. */
+  readonly inlineProducersMax: number;
+  /** Runs a callback in a later turn of the event loop. Without it, the files of removed segments are removed at once. */
+  readonly soon?: ((callback: () => void) => void) | undefined;
 }
 
 export class SegmentSet {
   readonly #files: SegmentFiles;
   readonly #catalog: Catalog;
   readonly #directoryId: Uint8Array;
-  #start: LogStart;
+  #start: StoredStart;
   readonly #segments: SealedSegments;
   #active: ActiveSegment | undefined;
-  #holdsNamedLogs: boolean;
+  /** The highest level that the format of the directory can hold. */
+  levelHeld: number;
   #rowFiles: RowFiles;
   #all: readonly Segment[] = [];
   /** The files of the next segment, if they were created ahead of the roll. */
   #next: NextSegment | undefined;
-  /** First indexes of the segments whose files must still be removed. */
-  #pendingRemovals: readonly RaftIndex[] = [];
+  readonly checkpoints: SegmentCheckpoints;
+  readonly removals: PendingRemovals;
 
-  constructor({ files, catalog, directoryId, start, all, active }: SegmentSetParts) {
+  constructor(parts: SegmentSetParts) {
+    const { files, catalog, directoryId, start, all, active, soon } = parts;
+    this.removals = new PendingRemovals(files, catalog, soon);
     this.#files = files;
     this.#catalog = catalog;
     this.#directoryId = directoryId;
     this.#start = start;
     this.#segments = all;
     this.#active = active;
-    this.#holdsNamedLogs = catalog.holdsNamedLogs();
+    this.levelHeld = catalog.level();
     this.#rowFiles = catalog.rowFiles();
     this.#refresh();
+    const firsts = this.levelHeld > 0 ? this.#all.map(({ first }) => first) : [];
+    this.checkpoints = new SegmentCheckpoints(catalog, parts.inlineProducersMax, firsts);
   }
 
   get all(): readonly Segment[] {
@@ -85,10 +99,10 @@ export class SegmentSet {
     return this.#active?.end ?? this.#start.end;
   }
 
-  /** The end of the log before its first segment, and the state there. */
-  get start(): LogStart {
+  /** The end of the log before its first segment, and the state there. Many producers are in a file. */
+  get start(): StoredStart {
     const first = this.#firstMeta;
-    return first === undefined ? this.#start : this.#catalog.firstStart(first);
+    return first === undefined ? this.#start : this.#catalog.storedStart(first);
   }
 
   /** The files of the rows of named logs. */
@@ -98,7 +112,7 @@ export class SegmentSet {
 
   /** The table of named logs, without rows, before the segment that begins after `index`. */
   headAfter(index: RaftIndex): TableHead {
-    return this.#catalog.checkpoint(index + 1)?.logs ?? emptyHead;
+    return this.#catalog.checkpointHead(index + 1)?.logs ?? emptyHead;
   }
 
   /** Changes the generation of the database of rows, durably. */
@@ -132,13 +146,10 @@ export class SegmentSet {
         if (!isNamedBatch(bytes, before)) namedCommands++;
       }
       const fill = {
-        base,
+        ...{ base, namedLogs, namedFrames, namedCommands },
         bytes: storeBytes + at - positions[k]!,
         entries: entries + end - k,
         nextOffset: next,
-        namedLogs,
-        namedFrames,
-        namedCommands,
       };
       if (mustRoll(fill, bytes, at, state.settingsAt(frameIndex(bytes, at)))) break;
       end++;
@@ -160,23 +171,23 @@ export class SegmentSet {
   ): void {
     const old = this.#active;
     const sealable = old === undefined || old.index.length === 0 ? undefined : old;
-    const meta = this.#metaOfNext(bytes, at);
+    const meta = metaAfter(this.end, this.#start.end.nextOffset, frameTimestampMs(bytes, at));
     const first = firstOf(meta);
-    // A segment that had this name may wait for its removal, which must not remove the new one.
-    const pending = this.#pendingRemovals.filter((one) => one !== first);
+    const pending = this.removals.beginning(first);
+    if (this.checkpoints.areApart(state)) this.markLevel(namedLogsLevel);
     const changes = [
       catalogChange.segment(meta),
-      catalogChange.checkpoint(first, state.checkpointAt(this.end.index)),
+      this.checkpoints.beginning(this.end.index, state, this.#all.length === 0),
       catalogChange.commit(commit),
     ];
-    if (pending.length !== this.#pendingRemovals.length) changes.push(catalogChange.pendingRemovals(pending));
+    if (pending !== undefined) changes.push(pending);
     const index = new ActiveIndex(baseOf(meta));
     this.prepareRoll();
     const next = this.#next!;
     this.#next = undefined;
     let opened: ReturnType<NextSegment["name"]>;
     try {
-      const sealed = sealable?.seal(this.#directoryId, this.#holdsNamedLogs);
+      const sealed = sealable?.seal(this.#directoryId, this.levelHeld > 0);
       if (sealed !== undefined) changes.push(catalogChange.segment(sealed));
       opened = next.name(first, indexBody(this.#directoryId, meta.before.crc, index));
       this.#catalog.write(...changes);
@@ -190,28 +201,19 @@ export class SegmentSet {
       else if (old !== undefined) onBroken(reason);
       throw reason;
     }
-    this.#pendingRemovals = pending;
+    this.removals.began(first);
+    this.checkpoints.began(first);
     const extent = { bytes: 0, end: meta.before, receipts: 0 };
     this.#active = new ActiveSegment(meta, index, new ActiveLogIndex(), this.#files, extent, opened);
     this.#refresh();
     old?.close();
   }
 
-  /** The segment that would begin with the frame at `at`. */
-  #metaOfNext(bytes: Uint8Array, at: number): SegmentMeta {
-    const { end } = this;
-    return {
-      before: end.index === 0 ? { ...end, nextOffset: this.#start.end.nextOffset } : end,
-      baseTimestampMs: frameTimestampMs(bytes, at),
-      seal: undefined,
-    };
-  }
-
-  /** Gives the directory the format of named logs, durably, before their first frame is written. */
-  markNamedLogs(): void {
-    if (this.#holdsNamedLogs) return;
-    this.#catalog.write(catalogChange.directory(this.#directoryId, true));
-    this.#holdsNamedLogs = true;
+  /** Gives the directory the format for logs of this level, durably, before their first frame is written. */
+  markLevel(level: number): void {
+    if (this.levelHeld >= level) return;
+    this.#catalog.write(catalogChange.directory(this.#directoryId, level));
+    this.levelHeld = level;
   }
 
   /** Creates and opens the files of the next segment. Throws what the disk throws; then nothing was changed. */
@@ -237,7 +239,7 @@ export class SegmentSet {
     if (active !== undefined && from <= active.end.index)
       certain(() => active.truncate(from - active.first, end));
     this.#refresh();
-    this.cleanUp();
+    this.removals.run();
   }
 
   /** Removes whole segments from the end. The last segment that stays becomes the active one. */
@@ -245,7 +247,7 @@ export class SegmentSet {
     const rest = this.#segments.sealed.filter(({ first }) => first < from);
     const last = rest.pop();
     const reopened = last === undefined ? undefined : this.#unseal(last);
-    const start = last === undefined ? { end, checkpoint: this.start.checkpoint } : this.#start;
+    const start = last === undefined ? { ...this.start, end } : this.#start;
     try {
       this.#removeFromCatalog(
         gone,
@@ -261,25 +263,38 @@ export class SegmentSet {
     this.#start = start;
   }
 
+  /** How many of the first `count` segments, which are sealed, can be removed now. */
+  removable(count: number): number {
+    return this.checkpoints.removable(this.#all, count);
+  }
+
   /** Removes the first segments, which are sealed. `base` is the index of the base file that is in use then. */
   removeFirst(count: number, base = this.#rowFiles.base): void {
+    assert(this.removable(count) === count, "the log would begin without its producers");
     const files = { ...this.#rowFiles, base };
-    this.#removeFromCatalog(this.#segments.sealed.slice(0, count), catalogChange.rowFiles(files));
+    // The segment after them has its producers: nothing reads the file of those at the start again.
+    const unused = count === 0 ? undefined : fileOf(this.#start.checkpoint);
+    const start = unused === undefined ? this.#start : startWithout(this.#start);
+    const changes = unused === undefined ? {} : catalogChange.start(start);
+    this.#removeFromCatalog(this.#segments.sealed.slice(0, count), catalogChange.rowFiles(files), changes);
+    if (unused !== undefined) this.removals.addFile(unused.file);
+    this.#start = start;
     this.#rowFiles = files;
     this.#segments.sealed = this.#segments.sealed.slice(count);
     this.#refresh();
-    this.cleanUp();
+    this.removals.run();
   }
 
   /**
-   * Removes everything. The log continues after `start`, the rows of its named logs are in `rowFiles`. `also` is written in the
-   * same transaction.
+   * Removes everything. The log continues after `start`, the rows of its named logs are in `rowFiles`, its producers in `producers` if
+   * that is given. `also` is written in the same transaction.
    */
-  reset(start: LogStart, rowFiles: RowFiles, also: CatalogChanges): void {
-    if (start.checkpoint.logs !== undefined) this.markNamedLogs();
+  reset(start: LogStart, rowFiles: RowFiles, also: CatalogChanges, producers?: ProducersFile): void {
+    this.markLevel(start.checkpoint.logs?.level ?? (producers === undefined ? 0 : namedLogsLevel));
+    const stored = startWith(start, producers);
     this.#removeFromCatalog(
       this.#all,
-      catalogChange.start(start),
+      catalogChange.start(stored),
       catalogChange.commit(start.end.index),
       catalogChange.rowFiles(rowFiles),
       also,
@@ -288,9 +303,9 @@ export class SegmentSet {
     this.#active?.close();
     this.#active = undefined;
     this.#segments.sealed = [];
-    this.#start = start;
+    this.#start = stored;
     this.#refresh();
-    this.cleanUp();
+    this.removals.run();
   }
 
   /** The term of a written batch, or of the one before the first segment. Undefined below that. */
@@ -317,6 +332,7 @@ export class SegmentSet {
   }
 
   close(): void {
+    this.removals.close();
     this.#active?.close();
     this.#next?.close();
     this.#next = undefined;
@@ -365,25 +381,9 @@ export class SegmentSet {
   /** Removes segments from the catalog and notes that their files must be removed, in one transaction. */
   #removeFromCatalog(gone: readonly Segment[], ...changes: readonly CatalogChanges[]): void {
     const firsts = gone.map(({ first }) => first);
-    const pending = [...new Set([...this.#pendingRemovals, ...firsts])];
-    const removed = firsts.map(catalogChange.removed);
-    this.#catalog.write(...changes, ...removed, catalogChange.pendingRemovals(pending));
-    this.#pendingRemovals = pending;
+    this.removals.add(firsts, ...changes);
     this.#files.damage.remove(firsts);
-  }
-
-  /** Removes the files of removed segments. What the disk refuses is tried again at the next call or opening. */
-  cleanUp(): void {
-    if (this.#pendingRemovals.length === 0) return;
-    try {
-      for (const first of this.#pendingRemovals) this.#files.remove(first);
-      syncNames(this.#files.disk, this.#files.directory);
-      this.#catalog.write(catalogChange.pendingRemovals([]));
-    } catch (reason) {
-      if (troubleOf(reason) === "lost") throw reason;
-      return;
-    }
-    this.#pendingRemovals = [];
+    this.checkpoints.removed(firsts);
   }
 }
 

@@ -11,6 +11,12 @@ import type { LogBatches } from "../index/log-index.ts";
 import type { IndexBase, OffsetIndex } from "../index/offset-index.ts";
 import { diskFault } from "./disk-fault.ts";
 
+/** The settled frames of a store, and their bytes. */
+export interface SettledFrames {
+  readonly frames: number;
+  readonly bytes: number;
+}
+
 /** What the catalog holds of a segment. */
 export interface SegmentMeta {
   /** The end of the log before the segment: its first frame follows this. */
@@ -23,6 +29,8 @@ export interface SegmentMeta {
   readonly namedBatches?: number;
   /** Their bytes. Absent if there are none. */
   readonly namedBytes?: number;
+  /** What settling made of the store (SETTLING.md). Absent if it did nothing yet. */
+  readonly settled?: SettledFrames;
   /** False if no frame of a sealed segment is about a named log. Absent if that is not known. */
   readonly namesLogs?: boolean;
 }
@@ -33,6 +41,13 @@ export const baseOf = (meta: SegmentMeta): IndexBase => ({
   index: firstOf(meta),
   offset: meta.before.nextOffset,
   timestampMs: meta.baseTimestampMs,
+});
+
+/** A segment that would begin after `end`. `firstOffset` is the offset of the first record of an empty log. */
+export const metaAfter = (end: ChainEnd, firstOffset: Offset, baseTimestampMs: number): SegmentMeta => ({
+  before: end.index === 0 ? { ...end, nextOffset: firstOffset } : end,
+  baseTimestampMs,
+  seal: undefined,
 });
 
 /** What readers need of a segment, sealed or active. */
@@ -52,6 +67,11 @@ export interface Segment {
    * @throws Fault "corrupt" if the store is damaged too
    */
   batchesOf(id: LogId): LogBatches | undefined;
+  /**
+   * Rebuilds a damaged log index for some steps. Returns true once batchesOf() and logIds() have nothing to rebuild.
+   * @throws Fault "corrupt" if the store is damaged too
+   */
+  prepareLogs(stepsMax: number): boolean;
   /** The named logs that have batches in the segment. */
   logIds(): Iterable<LogId>;
   /** Reads from the store. @throws Fault "corrupt" for bytes that cannot be read, Fault "disk-busy" */

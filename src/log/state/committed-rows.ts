@@ -12,13 +12,21 @@
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import { errorCode, troubleOf } from "../../lib/disk/disk.ts";
-import { compareNames } from "../../lib/name-order.ts";
+import { compareNames } from "../../lib/names/name-order.ts";
 import type { DueRow, OwnerChange, RowChange, RowDatabase, RowsHead } from "../../rows/mod.ts";
 import type { LogId } from "../../types.ts";
 import { diskFault } from "../segment/disk-fault.ts";
 import type { LogRow } from "./log-row.ts";
 import { Overlay } from "./overlay.ts";
-import { decodeRow, decodeUsage, encodeRow, encodeUsage, type LogUsage } from "./row-codec.ts";
+import {
+  decodeRow,
+  decodeUsage,
+  encodeRow,
+  encodeUsage,
+  forksKey,
+  type LogUsage,
+  usageKeys,
+} from "./row-codec.ts";
 
 /** Rows of the database that are kept in memory. */
 const cleanMax = 16_384;
@@ -83,6 +91,11 @@ export class CommittedRows {
     return this.#dirty.rows.size;
   }
 
+  /** How many rows are in memory because the database does not have them as they are. */
+  get unsaved(): number {
+    return this.#dirty.rows.size + (this.#frozen?.rows.size ?? 0);
+  }
+
   /** What a start folds if the process ends now, and no checkpoint is under way: frames, and of them creates and deletes. */
   get toFold(): { readonly frames: number; readonly names: number } {
     return { frames: this.#dirty.frames, names: this.#dirty.names.size };
@@ -106,6 +119,17 @@ export class CommittedRows {
     });
   }
 
+  /** As row(), for work that looks at many rows once: it does not displace rows that are in use from memory. */
+  peek(id: LogId): LogRow | undefined {
+    for (const { rows } of this.#overlays()) if (rows.has(id)) return rows.get(id);
+    const kept = this.#written.get(id) ?? this.#clean.get(id);
+    if (kept !== undefined) return kept;
+    return this.#read((database) => {
+      const stored = database.row(id);
+      return stored === undefined ? undefined : decodeRow(stored);
+    });
+  }
+
   named(name: string): LogRow | undefined {
     const id = this.idOf(name);
     return id === undefined ? undefined : this.row(id);
@@ -114,6 +138,11 @@ export class CommittedRows {
   /** What the logs that this subject created use. @throws as #read() */
   usageOf(owner: string): LogUsage {
     return sum(this.#usageBelow(owner), this.#dirty.owners.get(owner));
+  }
+
+  /** How many logs were forked from this one. */
+  forksOf(id: LogId): number {
+    return this.usageOf(forksKey(id)).logs;
   }
 
   /** The usage without the changes after the last checkpoint began. */
@@ -138,11 +167,12 @@ export class CommittedRows {
 
   /** Counts a row in place of the one before it. It reads nothing, so that a commit cannot fail in between. */
   #count(before: LogRow | undefined, after: LogRow | undefined): void {
-    const owner = (after ?? before)?.owner;
-    if (owner === undefined) return;
+    const row = after ?? before;
+    if (row === undefined) return;
     const logs = Number(after !== undefined) - Number(before !== undefined);
     const bytes = (after?.bytes ?? 0) - (before?.bytes ?? 0);
-    this.#dirty.owners.set(owner, sum({ logs, bytes }, this.#dirty.owners.get(owner)));
+    const { owners } = this.#dirty;
+    for (const key of usageKeys(row)) owners.set(key, sum({ logs, bytes }, owners.get(key)));
   }
 
   /** The id of the committed log of this name. */
@@ -256,6 +286,22 @@ export class CommittedRows {
   }
 
   /**
+   * Another database, with the rows as of the checkpoint under way, takes the place of a damaged one, which is returned for its
+   * owner to close.
+   */
+  replaceDatabase(database: RowDatabase): RowDatabase | undefined {
+    const before = this.#database;
+    // What was read from the damaged one had right checksums, but is not needed.
+    this.#frozenSums.clear();
+    this.thaw(database);
+    this.#clean.clear();
+    this.#storedIds.clear();
+    this.#cleanOwners.clear();
+    this.#isDamaged = false;
+    return before;
+  }
+
+  /**
    * Moves the rows that changed into a database at once, which is used from then on. For work on a log that no node serves yet.
    * If it fails, they stay here.
    */
@@ -332,7 +378,7 @@ function notRead(reason: unknown): unknown {
   // SQLite needs space for some reads: its files are sound.
   if (troubleOf(reason) !== "lost") return diskFault(reason);
   return new Fault("corrupt", {
-    message: `the database of named logs cannot be read (${code}); the next start builds it again`,
+    message: `the database of named logs cannot be read (${code}); the node builds it again in the background`,
     facts: { why: "unreadable" },
     cause: reason,
   });

@@ -3,20 +3,22 @@
  *
  * A row is a function of the frames alone. Commands state their effect, so applying one reads only the row.
  */
-import type { LogId, NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
+import type { LogFork, LogId, NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
 import type { LogFlaw } from "../frame/chain.ts";
 import {
   batchKind,
   frameBaseOffset,
-  frameBytes,
   frameCommand,
   frameIndex,
   frameKind,
   frameLogId,
   frameNextOffset,
+  frameOriginalBytes,
   frameTimestampMs,
 } from "../frame/frame.ts";
 import { decodeConfigure, decodeCreate, decodeDelete, decodeLogTrim } from "../frame/log-command.ts";
+import { frameStream } from "../frame/stream-command.ts";
+import { type StreamState, streamAfter } from "./stream-state.ts";
 
 export interface LogRow {
   readonly id: LogId;
@@ -30,7 +32,7 @@ export interface LogRow {
   readonly next: Offset;
   /** Bytes of the frames that hold them. */
   readonly bytes: number;
-  /** The time of the last batch of records; 0 before the first one. */
+  /** The time of the last batch of records, or of a close of a stream; 0 before the first one. */
   readonly lastMs: number;
   /** The last frame with records; 0 before the first one. */
   readonly lastIndex: RaftIndex;
@@ -38,7 +40,40 @@ export interface LogRow {
   readonly version: RaftIndex;
   /** It takes no more records. */
   readonly closed: boolean;
+  /** Absent if no append was of the Durable Streams protocol. */
+  readonly stream?: StreamState;
+  /** The log of whose records it shows the first ones. The records before `fork.next` are there. */
+  readonly fork?: LogFork;
+  /** Its clients deleted it. Its forks still read its records, so it keeps its name and its row until they are gone. */
+  readonly deleted?: true;
+  /** When a client read it, as far as that was replicated. */
+  readonly touchedMs?: number;
 }
+
+/** The row as clients see it: none for a log that is only kept for its forks. */
+export const shown = (row: LogRow | undefined): LogRow | undefined =>
+  row?.deleted === true ? undefined : row;
+
+/** The first offset of which the log itself can have a record: those below are the records of the log that it was forked from. */
+export const ownLowest = ({ lowest, fork }: Pick<LogRow, "lowest" | "fork">): Offset =>
+  Math.max(lowest, fork?.next ?? 0);
+
+/** The time to live counts from here. */
+export const livedMs = ({ createdMs, lastMs, touchedMs = 0 }: LogRow): number =>
+  Math.max(createdMs, lastMs, touchedMs);
+
+/**
+ * When a log with a time to live is deleted, in ms since 1970; undefined without one. A stream lives a quarter longer: a read
+ * counts, and is not replicated if it comes within a quarter of the time after what was replicated before.
+ */
+export function ttlOverMs(row: LogRow): number | undefined {
+  const { ttlMs, contentType } = row.settings;
+  if (ttlMs === undefined) return undefined;
+  return livedMs(row) + ttlMs + (contentType === undefined ? 0 : touchAfterMs(ttlMs));
+}
+
+/** How long after the last touch or append a read is replicated. */
+export const touchAfterMs = (ttlMs: number): number => Math.ceil(ttlMs / 4);
 
 /**
  * Returns the row after the frame at `at`, undefined if the frame deletes it, or what is wrong. `row` is the row before.
@@ -55,22 +90,23 @@ export function rowAfter(
   const version = frameIndex(bytes, at);
   switch (kind) {
     case batchKind.data:
-      return {
-        ...row,
-        next: frameNextOffset(bytes, at),
-        bytes: row.bytes + frameBytes(bytes, at),
-        lastMs: frameTimestampMs(bytes, at),
-        lastIndex: version,
-        version,
-      };
+      return withRecords(withStream(row, bytes, at), bytes, at);
+    case batchKind.settled:
+      return withRecords(row, bytes, at);
     case batchKind.configureLog:
       return { ...row, settings: decodeConfigure(frameCommand(bytes, at)), version };
     case batchKind.closeLog:
-      return { ...row, closed: true, version };
+      return { ...withStream(row, bytes, at), closed: true, version };
     case batchKind.deleteLog: {
       const upTo = decodeDelete(frameCommand(bytes, at));
       return upTo === undefined || row.version <= upTo ? undefined : row;
     }
+    case batchKind.hideLog: {
+      const upTo = decodeDelete(frameCommand(bytes, at));
+      return upTo === undefined || row.version <= upTo ? { ...row, deleted: true, version } : row;
+    }
+    case batchKind.touchLog:
+      return { ...row, touchedMs: frameTimestampMs(bytes, at), version };
     case batchKind.trimLog:
       return trimmed(row, bytes, at);
     default:
@@ -78,24 +114,47 @@ export function rowAfter(
   }
 }
 
+const withRecords = (row: LogRow, bytes: Uint8Array, at: number): LogRow => ({
+  ...row,
+  next: frameNextOffset(bytes, at),
+  bytes: row.bytes + frameOriginalBytes(bytes, at),
+  lastMs: frameTimestampMs(bytes, at),
+  lastIndex: frameIndex(bytes, at),
+  version: frameIndex(bytes, at),
+});
+
+/** The row after the command of a stream, if the frame has one. Also one without records renews the time to live. */
+function withStream(row: LogRow, bytes: Uint8Array, at: number): LogRow {
+  const command = frameStream(bytes, at);
+  if (command === undefined) return row;
+  const lastMs = frameTimestampMs(bytes, at);
+  const stream = streamAfter(row.stream, command, lastMs);
+  const closed = row.closed || command.closes === true;
+  return { ...row, closed, lastMs, ...(stream === undefined ? {} : { stream }) };
+}
+
 function created(bytes: Uint8Array, at: number): LogRow | "offset" {
   if (frameBaseOffset(bytes, at) !== 0) return "offset";
-  const { name, settings, owner } = decodeCreate(frameCommand(bytes, at));
+  const { name, settings, owner, fork } = decodeCreate(frameCommand(bytes, at));
   return {
     id: frameLogId(bytes, at),
     name,
     settings,
     ...(owner === undefined ? {} : { owner }),
     createdMs: frameTimestampMs(bytes, at),
-    lowest: 0,
-    next: 0,
+    lowest: fork?.lowest ?? 0,
+    next: fork?.next ?? 0,
     bytes: 0,
     lastMs: 0,
     lastIndex: 0,
     version: frameIndex(bytes, at),
     closed: false,
+    ...(fork === undefined ? {} : { fork: forkOf(fork) }),
   };
 }
+
+const forkOf = ({ source, next, cut }: LogFork): LogFork =>
+  cut === undefined ? { source, next } : { source, next, cut };
 
 /** A trim that was decided for another lowest offset is passed over. */
 function trimmed(row: LogRow, bytes: Uint8Array, at: number): LogRow {

@@ -22,7 +22,7 @@ import {
 import type { CommittedRows } from "./committed-rows.ts";
 import { LogTable } from "./log-table.ts";
 import type { ProducerRow } from "./produced-batch.ts";
-import { ProducerTable } from "./producer-table.ts";
+import { type FrozenProducers, ProducerTable } from "./producer-table.ts";
 import type { TableHead } from "./row-codec.ts";
 
 /** A membership configuration. The raft module knows its content. */
@@ -50,6 +50,9 @@ export const emptyCheckpoint: StateCheckpoint = {
   producers: [],
 };
 
+/** The state without its producers: a file has them. */
+export type CheckpointHead = Omit<StateCheckpoint, "producers">;
+
 interface Control {
   readonly index: RaftIndex;
   readonly lowest?: Offset;
@@ -66,6 +69,9 @@ export class LogState {
   onLogsChanged: ((ids: ReadonlySet<LogId>) => void) | undefined;
   #committed: Committed;
   #uncommitted: Control[] = [];
+  #freeze:
+    | { readonly boundary: RaftIndex; readonly frozen: (producers: FrozenProducers) => void }
+    | undefined;
 
   constructor(from: Committed, producers: ProducerTable, logs: LogTable) {
     const { index, lowest, settings, configuration } = from;
@@ -74,10 +80,10 @@ export class LogState {
     this.logs = logs;
   }
 
-  /** `rows`: those of the named logs at the checkpoint. */
-  static from(checkpoint: StateCheckpoint, rows?: CommittedRows): LogState {
+  /** `rows`: those of the named logs at the checkpoint. `table`: that of its producers, if it was built already. */
+  static from(checkpoint: StateCheckpoint, rows?: CommittedRows, table?: ProducerTable): LogState {
     const { producers, logs } = checkpoint;
-    return new LogState(checkpoint, new ProducerTable(producers), new LogTable(logs, rows));
+    return new LogState(checkpoint, table ?? new ProducerTable(producers), new LogTable(logs, rows));
   }
 
   /** The state of a log whose start is unknown. */
@@ -125,6 +131,7 @@ export class LogState {
     }
     switch (frameKind(bytes, at)) {
       case batchKind.data:
+      case batchKind.settled:
         this.#stageData(bytes, at, index);
         break;
       case batchKind.trim: {
@@ -165,6 +172,30 @@ export class LogState {
   /** Everything up to `index` is committed. */
   commitTo(index: RaftIndex): void {
     if (index <= this.#committed.index) return;
+    const freeze = this.#freeze;
+    if (freeze !== undefined && index > freeze.boundary) {
+      this.#freeze = undefined;
+      this.#fold(freeze.boundary);
+      for (const id of this.logs.deletedUpTo(freeze.boundary)) this.producers.forgetLog(id);
+      freeze.frozen(this.producers.freeze());
+    }
+    this.#fold(index);
+    const changed = this.logs.commitTo(index);
+    if (changed.size === 0) return;
+    for (const id of changed) if (this.logs.row(id) === undefined) this.producers.forgetLog(id);
+    this.onLogsChanged?.(changed);
+  }
+
+  /**
+   * Freezes the producers as they are after the frame at `boundary`, which is not below the committed index, once a later frame is
+   * committed: a segment that begins after it is never cut off then. Replaces an earlier request.
+   */
+  freezeProducers(boundary: RaftIndex, frozen: (producers: FrozenProducers) => void): void {
+    this.#freeze = { boundary, frozen };
+  }
+
+  /** Commits everything but the named logs. */
+  #fold(index: RaftIndex): void {
     // Settings change how producers expire, so both are folded in the order of the log.
     while (this.#uncommitted.length > 0 && this.#uncommitted[0]!.index <= index) {
       const control = this.#uncommitted.shift()!;
@@ -173,16 +204,14 @@ export class LogState {
     }
     this.producers.commitTo(index, this.#committed.settings);
     this.#committed = { ...this.#committed, index };
-    const changed = this.logs.commitTo(index);
-    if (changed.size === 0) return;
-    for (const id of changed) if (this.logs.row(id) === undefined) this.producers.forgetLog(id);
-    this.onLogsChanged?.(changed);
   }
 
   /** Everything from `from` on was cut off. It was not committed. */
   truncate(from: RaftIndex): void {
     assert(from > this.#committed.index, "a committed batch was cut off");
     this.#uncommitted = this.#uncommitted.filter(({ index }) => index < from);
+    // The next segment may begin elsewhere.
+    if (this.#freeze !== undefined && from <= this.#freeze.boundary + 1) this.#freeze = undefined;
     this.producers.truncate(from);
     this.logs.truncate(from);
   }
@@ -200,6 +229,15 @@ export class LogState {
       producers: copy.producers.rows(),
       ...(head.level === 0 ? {} : { logs: head }),
     };
+  }
+
+  /** The same without the producers. It costs the same for any number of them. */
+  headAt(index: RaftIndex): CheckpointHead {
+    assert(index >= this.#committed.index, "a checkpoint below the committed index");
+    let state = this.#committed;
+    for (const control of this.#uncommitted) if (control.index <= index) state = applied(state, control);
+    const head = this.logs.headAt(index);
+    return { ...state, index, ...(head.level === 0 ? {} : { logs: head }) };
   }
 }
 

@@ -94,6 +94,11 @@ export class LogTable {
     return this.stored.usageOf(owner);
   }
 
+  /** How many committed logs were forked from this one, with those that are only kept for their own forks. */
+  forksOf(id: LogId): number {
+    return this.stored.forksOf(id);
+  }
+
   /** The committed table without its rows. */
   get head(): TableHead {
     return { level: this.#level, life: this.#life, nextId: this.#nextId, size: this.#size };
@@ -109,6 +114,11 @@ export class LogTable {
     return id < this.#nextId ? this.stored.row(id) : undefined;
   }
 
+  /** The same, for work that looks at many rows once. */
+  peek(id: LogId): LogRow | undefined {
+    return id < this.#nextId ? this.stored.peek(id) : undefined;
+  }
+
   /** Returns true if the log of this id was created and deleted, as committed. */
   wasDeleted(id: LogId): boolean {
     return id < this.#nextId && this.stored.row(id) === undefined;
@@ -117,6 +127,11 @@ export class LogTable {
   /** True while so many rows changed after a checkpoint that is still being written, that memory must be saved. */
   get lags(): boolean {
     return this.stored.isFrozen && this.stored.dirty >= lagMax;
+  }
+
+  /** True while half as many rows changed: what can wait, does. */
+  get isBehind(): boolean {
+    return this.stored.isFrozen && this.stored.dirty >= lagMax / 2;
   }
 
   /** True once the database of the rows turned out to be damaged. */

@@ -21,6 +21,8 @@ import { outOfSequence, producerFenced, sequenceTooOld, unknownProducer } from "
 
 /** A producer whose last batch is among the latest entries does not expire. */
 const latestEntries = 256;
+/** Rows that one step adds to a table. */
+const buildRows = 128;
 
 interface Producer {
   readonly subject: string;
@@ -33,6 +35,15 @@ interface Producer {
 
 /** Whether records may be appended, or the batch of which they are a duplicate. It is committed once its index is. */
 export type ProducerVerdict = { readonly append: true } | { readonly duplicate: ProducedBatch };
+
+/** The producers of a table at some time. */
+export interface FrozenProducers {
+  readonly producers: readonly Producer[];
+}
+
+/** Returns the rows of a part of them. */
+export const rowsOf = ({ producers }: FrozenProducers, from: number, to: number): ProducerRow[] =>
+  producers.slice(from, to).map(rowOf);
 
 /** The key of a producer in maps. */
 export const producerKey = ({
@@ -57,25 +68,26 @@ export class ProducerTable {
   #uncommitted: { readonly stamp: ProducerStamp; readonly batch: ProducedBatch }[] = [];
 
   constructor(rows: readonly ProducerRow[] = []) {
-    for (const [subject, id, epoch, batches, logId = 0] of rows) {
-      this.#put({
-        subject,
-        id,
-        logId,
-        epoch,
-        batches: batches.map(([index, sequence, count, firstOffset, timestampMs]) => ({
-          index,
-          sequence,
-          count,
-          firstOffset,
-          timestampMs,
-        })),
-      });
+    for (const row of rows) this.#put(producerOf(row));
+  }
+
+  /** Does the same in steps of less than 1 ms. */
+  static *build(rows: readonly ProducerRow[]): Generator<void, ProducerTable> {
+    const table = new ProducerTable();
+    for (const [n, row] of rows.entries()) {
+      table.#put(producerOf(row));
+      if (n % buildRows === buildRows - 1) yield;
     }
+    return table;
   }
 
   get size(): number {
     return this.#committed.size;
+  }
+
+  /** At least as many as there are once everything is committed. */
+  get sizeMax(): number {
+    return this.#committed.size + this.#overlay.size;
   }
 
   /**
@@ -161,19 +173,12 @@ export class ProducerTable {
 
   /** The committed part, for a checkpoint. */
   rows(): ProducerRow[] {
-    return Array.from(this.#committed.values(), ({ subject, id, logId, epoch, batches }) => [
-      subject,
-      id,
-      epoch,
-      batches.map((batch) => [
-        batch.index,
-        batch.sequence,
-        batch.count,
-        batch.firstOffset,
-        batch.timestampMs,
-      ]),
-      ...(logId === 0 ? ([] as const) : ([logId] as const)),
-    ]);
+    return Array.from(this.#committed.values(), rowOf);
+  }
+
+  /** The committed part as it is now. A producer never changes, so this takes 1 ms for 100,000 of them. */
+  freeze(): FrozenProducers {
+    return { producers: [...this.#committed.values()] };
   }
 
   #find(key: string): Producer | undefined {
@@ -223,6 +228,28 @@ export class ProducerTable {
     throw new Fault("too-many-producers", { facts: { limit } });
   }
 }
+
+const producerOf = ([subject, id, epoch, batches, logId = 0]: ProducerRow): Producer => ({
+  subject,
+  id,
+  logId,
+  epoch,
+  batches: batches.map(([index, sequence, count, firstOffset, timestampMs]) => ({
+    index,
+    sequence,
+    count,
+    firstOffset,
+    timestampMs,
+  })),
+});
+
+const rowOf = ({ subject, id, logId, epoch, batches }: Producer): ProducerRow => [
+  subject,
+  id,
+  epoch,
+  batches.map((batch) => [batch.index, batch.sequence, batch.count, batch.firstOffset, batch.timestampMs]),
+  ...(logId === 0 ? ([] as const) : ([logId] as const)),
+];
 
 /**
  * Returns true if the producer has expired at that point of the log. A producer of the latest entries does not expire: a

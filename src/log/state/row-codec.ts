@@ -1,22 +1,25 @@
 /**
  * The rows of named logs and the head of their table as bytes, for the database of rows and for base files. Pure.
  *
- *   row  := 1 flags created lowest next bytes last-ms last-index version rest      varints; rest: JSON [settings, owner], or nothing
+ *   row  := 1 flags created lowest next bytes last-ms last-index version rest      varints; rest: JSON [settings, owner, stream, more], or nothing
+ *   more := { "fork": { "source", "next", "cut" }, "touched": ms }                   from level 4 on; each can be absent
  *   head := 1 level life next-id crc                                                     varints
  *   owner := 1 logs bytes                                                                varints; what the logs of an owner use
  *
- * Flag 1: closed. `crc` is that of the last frame that the rows include: it tells of which log they are. Id and name of a
+ * Flag 1: closed; 2: deleted, and kept for its forks. `owner` and `stream` are null if only what follows them is there; `stream` is
+ * there from level 2 on (stream-state.ts). `crc` is that of the last frame that the rows include: it tells of which log they are. Id and name of a
  * row stand beside its bytes (src/rows).
  */
 import { Fault } from "../../fault.ts";
 import { readVarint, varintBytes, varintEnd, writeVarint } from "../../lib/bytes.ts";
 import type { RowsHead, StoredRow } from "../../rows/mod.ts";
-import type { LogId, NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
-import { checkedSettings, isOwner, logNameBytesMax } from "../frame/log-command.ts";
-import type { LogRow } from "./log-row.ts";
+import type { LogFork, LogId, NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
+import { checkedSettings, forkFrom, isOwner, logNameBytesMax } from "../frame/log-command.ts";
+import { type LogRow, ownLowest, ttlOverMs } from "./log-row.ts";
+import { type StreamState, streamFrom, streamToValue } from "./stream-state.ts";
 
 const version = 1;
-const closedFlag = 1;
+const [closedFlag, deletedFlag] = [1, 2];
 
 /** All of the table but its rows. */
 export interface TableHead {
@@ -46,14 +49,16 @@ export interface RowsAt {
 }
 
 export function encodeRow(row: LogRow): StoredRow {
-  const { id, name, settings, owner } = row;
+  const { id, name, settings, owner, stream, fork, touchedMs } = row;
   const numbers = [
     version,
-    row.closed ? closedFlag : 0,
+    (row.closed ? closedFlag : 0) + (row.deleted === true ? deletedFlag : 0),
     ...[row.createdMs, row.lowest, row.next, row.bytes, row.lastMs, row.lastIndex, row.version],
   ];
-  const rest = owner === undefined ? [settings] : [settings, owner];
-  const text = Buffer.from(hasSettings(settings) || owner !== undefined ? JSON.stringify(rest) : "");
+  const hasMore = fork !== undefined || touchedMs !== undefined;
+  const more = hasMore ? { fork, touched: touchedMs } : undefined;
+  const isPlain = !hasSettings(settings) && owner === undefined && stream === undefined && !hasMore;
+  const text = Buffer.from(isPlain ? "" : JSON.stringify(restToValue(settings, owner, stream, more)));
   return { id, name, dueMs: dueMsOf(row), value: packed(numbers, text) };
 }
 
@@ -62,7 +67,7 @@ export function decodeRow({ id, name, value }: StoredRow): LogRow {
   const numbers = new Numbers(value, "row");
   demand(numbers.next() === version && id > 0, "row");
   const flags = numbers.next();
-  demand(flags <= closedFlag, "row");
+  demand(flags <= closedFlag + deletedFlag, "row");
   const createdMs = numbers.next();
   const lowest: Offset = numbers.next();
   const next: Offset = numbers.next();
@@ -71,7 +76,16 @@ export function decodeRow({ id, name, value }: StoredRow): LogRow {
   const lastVersion: RaftIndex = numbers.next();
   demand(lowest <= next && Buffer.byteLength(name) <= logNameBytesMax, "row");
   const numbersOf = { createdMs, lowest, next, bytes, lastMs, lastIndex, version: lastVersion };
-  return { id, name, ...restOf(value.subarray(numbers.at)), ...numbersOf, closed: flags === closedFlag };
+  const { settings, owner, ...rest } = restOf(value.subarray(numbers.at));
+  demand(rest.fork === undefined || rest.fork.next <= next, "fork");
+  return {
+    ...{ id, name, settings },
+    ...(owner === undefined ? {} : { owner }),
+    ...numbersOf,
+    closed: (flags & closedFlag) !== 0,
+    ...rest,
+    ...((flags & deletedFlag) === 0 ? {} : { deleted: true }),
+  };
 }
 
 export function encodeHead({ index, crc, head }: RowsAt): RowsHead {
@@ -90,6 +104,18 @@ export function decodeHead({ index, count, value }: RowsHead): RowsAt {
   return { index, crc, head: { level, life, nextId, size: count } };
 }
 
+/** A subject that creates logs does not begin with this: what follows it is no subject. */
+export const reservedOwnerPrefix = "\u0001";
+
+/** Under this key, in place of an owner, the forks of a log are counted. */
+export const forksKey = (source: LogId): string => `${reservedOwnerPrefix}forks/${source}`;
+
+/** The keys under which a log counts. */
+export function usageKeys({ owner, fork }: Pick<LogRow, "owner" | "fork">): readonly string[] {
+  if (fork === undefined) return owner === undefined ? [] : [owner];
+  return owner === undefined ? [forksKey(fork.source)] : [owner, forksKey(fork.source)];
+}
+
 /** Undefined for an owner that has no log any more. */
 export const encodeUsage = ({ logs, bytes }: LogUsage): Uint8Array | undefined =>
   logs === 0 ? undefined : packed([version, logs, bytes], new Uint8Array(0));
@@ -103,11 +129,14 @@ export function decodeUsage(value: Uint8Array): LogUsage {
   return { logs, bytes };
 }
 
-/** When the settings of a log may ask for something, in ms since 1970; 0: always; undefined: never, as the row is. */
-export function dueMsOf({ settings, createdMs, lastMs, lowest, next, bytes }: LogRow): number | undefined {
-  const { expiresAtMs, ttlMs, retentionAgeMs, retentionBytes } = settings;
+/** When something may be due for a log, in ms since 1970; 0: always; undefined: never, as the row is. */
+export function dueMsOf(row: LogRow): number | undefined {
+  const { settings, next, bytes } = row;
+  if (row.deleted === true) return 0;
+  const lowest = ownLowest(row);
+  const { expiresAtMs, retentionAgeMs, retentionBytes } = settings;
   if (next > lowest && (retentionAgeMs !== undefined || bytes > (retentionBytes ?? bytes))) return 0;
-  const byTtl = ttlMs === undefined ? undefined : Math.max(createdMs, lastMs) + ttlMs;
+  const byTtl = ttlOverMs(row);
   if (expiresAtMs === undefined || byTtl === undefined) return dateOf(expiresAtMs ?? byTtl);
   return dateOf(Math.min(expiresAtMs, byTtl));
 }
@@ -115,6 +144,18 @@ export function dueMsOf({ settings, createdMs, lastMs, lowest, next, bytes }: Lo
 /** A time that no clock reaches is never. */
 const dateOf = (ms: number | undefined): number | undefined =>
   ms === undefined || ms > 2 ** 52 ? undefined : ms;
+
+function restToValue(
+  settings: NamedLogSettings,
+  owner: string | undefined,
+  stream: StreamState | undefined,
+  more: unknown,
+): unknown[] {
+  if (more !== undefined)
+    return [settings, owner ?? null, stream === undefined ? null : streamToValue(stream), more];
+  if (stream !== undefined) return [settings, owner ?? null, streamToValue(stream)];
+  return owner === undefined ? [settings] : [settings, owner];
+}
 
 const hasSettings = (settings: NamedLogSettings): boolean => Object.keys(settings).length > 0;
 
@@ -131,6 +172,9 @@ function packed(numbers: readonly number[], rest: Uint8Array): Uint8Array {
 interface RowRest {
   readonly settings: NamedLogSettings;
   readonly owner?: string;
+  readonly stream?: StreamState;
+  readonly fork?: LogFork;
+  readonly touchedMs?: number;
 }
 
 const noRest: RowRest = { settings: {} };
@@ -143,10 +187,31 @@ function restOf(text: Uint8Array): RowRest {
   } catch (cause) {
     throw malformed("settings", cause);
   }
-  demand(Array.isArray(found) && found.length <= 2, "settings");
-  const [settings, owner] = found as unknown[];
-  demand(owner === undefined || isOwner(owner), "owner");
-  return { settings: checkedSettings(settings), ...(owner === undefined ? {} : { owner }) };
+  demand(Array.isArray(found) && found.length <= 4, "settings");
+  const [settings, owner, third, more] = found as unknown[];
+  const value = third === null && more !== undefined ? undefined : third;
+  const isNone = owner === undefined || (owner === null && third !== undefined);
+  demand(isNone || isOwner(owner), "owner");
+  const stream = streamFrom(value);
+  demand((value === undefined) === (stream === undefined), "stream");
+  return {
+    settings: checkedSettings(settings),
+    ...(isNone ? {} : { owner: owner as string }),
+    ...(stream === undefined ? {} : { stream }),
+    ...(more === undefined ? {} : moreFrom(more)),
+  };
+}
+
+function moreFrom(value: unknown): Pick<RowRest, "fork" | "touchedMs"> {
+  demand(typeof value === "object" && value !== null, "more");
+  const { fork, touched } = value as Readonly<Record<string, unknown>>;
+  const found = forkFrom(fork);
+  demand((fork === undefined) === (found === undefined), "fork");
+  demand(touched === undefined || Number.isSafeInteger(touched), "touched");
+  return {
+    ...(found === undefined ? {} : { fork: found }),
+    ...(touched === undefined ? {} : { touchedMs: touched as number }),
+  };
 }
 
 class Numbers {

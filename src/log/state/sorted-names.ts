@@ -2,7 +2,7 @@
  * Names in the order of their UTF-8 bytes, for pages of a list. They are kept in pieces, so that a change moves the names of one
  * piece only: a merge of all names would hold the event loop. Pure.
  */
-import { compareNames } from "../../lib/name-order.ts";
+import { compareNames } from "../../lib/names/name-order.ts";
 
 /** A piece of more names is divided in two. */
 const pieceMax = 512;

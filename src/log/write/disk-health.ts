@@ -12,13 +12,15 @@ import { diskFault, isRefusal } from "../segment/disk-fault.ts";
 
 export class DiskHealth {
   readonly #onRefusal: (() => void) | undefined;
+  readonly #onFailure: ((failure: Fault) => void) | undefined;
   #failure: Fault | undefined;
   #refusal: Fault | undefined;
   #closed = false;
 
-  /** `onRefusal` is called when the disk begins to refuse writes. */
-  constructor(onRefusal: (() => void) | undefined) {
+  /** `onRefusal` is called when the disk begins to refuse writes, `onFailure` once, when the log fails. */
+  constructor(onRefusal?: () => void, onFailure?: (failure: Fault) => void) {
     this.#onRefusal = onRefusal;
+    this.#onFailure = onFailure;
   }
 
   /** Fault "disk-failed" once bytes may be lost. */
@@ -65,7 +67,10 @@ export class DiskHealth {
 
   /** Bytes may be lost. Returns the fault to throw: that of the first failure. */
   failed(reason: unknown): Fault {
-    this.#failure ??= new Fault("disk-failed", { written: "unknown", cause: reason });
+    if (this.#failure === undefined) {
+      this.#failure = new Fault("disk-failed", { written: "unknown", cause: reason });
+      this.#onFailure?.(this.#failure);
+    }
     return this.#failure;
   }
 

@@ -12,7 +12,9 @@ import { Fault } from "../../fault.ts";
 import { troubleOf } from "../../lib/disk/disk.ts";
 import type { Offset, RaftIndex } from "../../types.ts";
 import type { CommittedLog, WrittenExtent } from "../committed-log.ts";
+import { batchKind, frameKind } from "../frame/frame.ts";
 import { type FrameGroup, lastOfGroup } from "../frame/frame-group.ts";
+import { settledLevel } from "../frame/log-command.ts";
 import type { LastBatch } from "../index/segment-index.ts";
 import type { LogMeter } from "../log-meter.ts";
 import type { ActiveSegment } from "../segment/active-segment.ts";
@@ -212,7 +214,8 @@ export class LogWriter implements WrittenExtent {
   *#parts(groups: readonly FrameGroup[]): Generator<Uint8Array> {
     const { state } = this.#committed;
     const lastBatch: LastBatch = (id, before) => state.logs.lastBatch(id, before);
-    if (state.logs.stagedLevel > 0) this.#set.markNamedLogs();
+    this.#set.markLevel(state.logs.stagedLevel);
+    if (this.#set.levelHeld < settledLevel && groups.some(hasSettled)) this.#set.markLevel(settledLevel);
     for (const group of groups) {
       const { bytes, positions, first } = group;
       const frames = positions.length - 1;
@@ -295,3 +298,10 @@ export class LogWriter implements WrittenExtent {
     throw this.#health.faultOf(reason);
   }
 }
+
+/** A leader can send settled frames that come before the level which says so. */
+const hasSettled = ({ bytes, positions }: FrameGroup): boolean => {
+  for (let k = 0; k < positions.length - 1; k++)
+    if (frameKind(bytes, positions[k]!) === batchKind.settled) return true;
+  return false;
+};

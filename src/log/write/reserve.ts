@@ -19,6 +19,34 @@ export function defaultReserveBytes(volumeBytes: number, segmentStoreBytesMax: n
   return Math.min(segmentStoreBytesMax + 64 * mebibyte, Math.floor(volumeBytes * volumeShare));
 }
 
+/** Frees the space of the reserve at `path`, also before it is opened. Returns false if it holds none. */
+export function releaseReserve(disk: Disk, path: string): boolean {
+  try {
+    const file = disk.open(path, "write");
+    try {
+      if (file.size() === 0) return false;
+      file.truncate(0);
+      return true;
+    } finally {
+      file.close();
+    }
+  } catch {
+    return false;
+  }
+}
+
+/** Free and total space of the file system that holds `path`, for a message. */
+export function spaceText(disk: Disk, path: string): { text: string; facts: Facts<"disk-full"> } {
+  try {
+    const [freeBytes, volumeBytes] = [disk.freeBytes(path), disk.totalBytes(path)];
+    const text = `${inMebibytes(freeBytes)} of ${inMebibytes(volumeBytes)} are free`;
+    return { text, facts: { freeBytes, volumeBytes } };
+  } catch {
+    // Without the free space the message is only shorter.
+    return { text: "", facts: {} };
+  }
+}
+
 export interface ReserveOptions {
   readonly disk: Disk;
   readonly clock: Clock;
@@ -77,34 +105,15 @@ export class Reserve {
 
   /** Fault "disk-full" with the free space. */
   fault(): Fault {
-    let facts: Facts<"disk-full"> = { reserveBytes: this.bytes };
-    let free = "";
-    try {
-      const freeBytes = this.#disk.freeBytes(this.#directory);
-      const volumeBytes = this.#disk.totalBytes(this.#directory);
-      facts = { ...facts, freeBytes, volumeBytes };
-      free = `, ${inMebibytes(freeBytes)} of ${inMebibytes(volumeBytes)} are free`;
-    } catch {
-      // Without the free space the message is only shorter.
-    }
+    const { text, facts } = spaceText(this.#disk, this.#directory);
+    const free = text === "" ? "" : `, ${text}`;
     const message = `the disk is full${free} and ${inMebibytes(this.bytes)} are to be kept in reserve; free some space, or trim the log`;
-    return new Fault("disk-full", { message, facts });
+    return new Fault("disk-full", { message, facts: { reserveBytes: this.bytes, ...facts } });
   }
 
   /** Frees the space of the file for writes that must succeed. Returns false if it holds none. */
   release(): boolean {
-    try {
-      if (this.#missing() === this.bytes) return false;
-      const file = this.#disk.open(this.#path, "write");
-      try {
-        file.truncate(0);
-        return true;
-      } finally {
-        file.close();
-      }
-    } catch {
-      return false;
-    }
+    return releaseReserve(this.#disk, this.#path);
   }
 
   #become(full: boolean): void {

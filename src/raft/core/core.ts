@@ -32,6 +32,7 @@ import {
   type PeerId,
   proposal,
   type RaftIndex,
+  type Snapshot,
   type SoftState,
   type StepRefusal,
   type Term,
@@ -44,6 +45,8 @@ export interface CoreStatus extends HardState, SoftState {
   readonly lastIndex: RaftIndex;
   readonly configuration: ConfState;
   readonly transferee: PeerId;
+  /** The snapshot that was accepted last, if storage has not installed it yet. */
+  readonly pendingSnapshot: Snapshot | undefined;
   /** Only on a leader. */
   readonly progress: ReadonlyMap<PeerId, Progress> | undefined;
 }
@@ -122,9 +125,9 @@ export class Core {
     return this.#raft.log.term(index);
   }
 
-  /** Whether a snapshot was accepted that storage has not installed yet. */
-  get hasSnapshotPending(): boolean {
-    return this.#raft.log.hasSnapshotPending;
+  /** The snapshot that was accepted last, if storage has not installed it yet. */
+  get pendingSnapshot(): Snapshot | undefined {
+    return this.#raft.log.pendingSnapshot;
   }
 
   /** The entry at `index` if it is not yet known to be durable here. */
@@ -152,6 +155,7 @@ export class Core {
       lastIndex: raft.log.lastIndex,
       configuration: this.configuration,
       transferee: raft.transferee,
+      pendingSnapshot: raft.log.pendingSnapshot,
       progress: role === "leader" ? new Map([...tracker.progress].sort(([a], [b]) => a - b)) : undefined,
     };
   }

@@ -258,8 +258,9 @@ export class RaftLog {
     return this.#snapshotInProgress ? undefined : this.#snapshot;
   }
 
-  get hasSnapshotPending(): boolean {
-    return this.#snapshot !== undefined;
+  /** The snapshot that stands in place of everything in storage, until it is installed there. */
+  get pendingSnapshot(): Snapshot | undefined {
+    return this.#snapshot;
   }
 
   /** All that is unstable has been handed out to be written. */

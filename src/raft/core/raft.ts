@@ -96,7 +96,7 @@ export class Raft {
   /** Whether this node may become leader. */
   get promotable(): boolean {
     const own = this.tracker.progress.get(this.id);
-    return own !== undefined && !own.learner && !this.log.hasSnapshotPending && !this.reluctant;
+    return own !== undefined && !own.learner && this.log.pendingSnapshot === undefined && !this.reluctant;
   }
 
   /** Queues a message. Responses that promise something durable wait until it is; all others are sent at once. */

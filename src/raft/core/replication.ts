@@ -42,26 +42,36 @@ export function sendAppend(raft: Raft, to: PeerId, evenEmpty = true): boolean {
   return true;
 }
 
-/** Damaged entries are not sent. The driver learns of it by an event, since another node should lead. */
+/**
+ * Damaged entries are not sent. The driver learns of it by an event, since another node should lead. The message then has no
+ * entries. The same happens while the disk cannot be read, for example without a file descriptor; the next message
+ * tries again.
+ */
 function entriesFor(raft: Raft, to: PeerId, next: RaftIndex): readonly Entry[] | undefined {
   try {
     return raft.log.entriesFrom(next, raft.config.messageBytesMax ?? Number.POSITIVE_INFINITY);
   } catch (reason) {
-    if (!(reason instanceof Fault && reason.kind === "corrupt")) throw reason;
-    raft.emit({ kind: "entries-unreadable", peer: to, index: next });
+    noteUnreadable(raft, to, next, reason);
     return [];
   }
 }
 
-/** A damaged snapshot is not sent, either. */
+/** The same for a snapshot. */
 function soundSnapshot(raft: Raft, to: PeerId, next: RaftIndex): Snapshot | undefined {
   try {
     return raft.log.snapshot();
   } catch (reason) {
-    if (!(reason instanceof Fault && reason.kind === "corrupt")) throw reason;
-    raft.emit({ kind: "entries-unreadable", peer: to, index: next });
+    noteUnreadable(raft, to, next, reason);
     return undefined;
   }
+}
+
+/** @throws the reason, unless it is damage or temporary */
+function noteUnreadable(raft: Raft, peer: PeerId, index: RaftIndex, reason: unknown): void {
+  if (!(reason instanceof Fault)) throw reason;
+  if (reason.kind === "disk-busy" || reason.kind === "disk-full") return;
+  if (reason.kind !== "corrupt") throw reason;
+  raft.emit({ kind: "entries-unreadable", peer, index });
 }
 
 function sendSnapshot(raft: Raft, to: PeerId): boolean {

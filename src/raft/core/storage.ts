@@ -17,7 +17,7 @@ export interface LogStorage {
    */
   entries(low: RaftIndex, high: RaftIndex, bytesMax: number): readonly Entry[] | undefined;
   /**
-   * The newest snapshot, at most at the applied index; undefined if there is none.
+   * The newest snapshot, at most at the applied index; undefined if there is none, or not yet: the core asks again.
    * @throws Fault "corrupt" if it is damaged
    */
   snapshot(): Snapshot | undefined;

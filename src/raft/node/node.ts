@@ -30,7 +30,7 @@ import {
   type RaftNodeOptions,
 } from "./options.ts";
 import type { ProposalWaiter } from "./ports.ts";
-import { PromiseBook, type Promised } from "./promise.ts";
+import { PromiseBook, type Promised, withEntryTerm } from "./promise.ts";
 import { Proposals } from "./proposals.ts";
 import { Proposer } from "./proposer.ts";
 import { RaftMembership } from "./raft-membership.ts";
@@ -173,8 +173,8 @@ export class RaftNode {
 
   /** What this peer has acknowledged to this node as its leader, if anything. */
   promisedBy(peer: PeerId): Promised | undefined {
-    const match = this.#core.progressOf(peer)?.match ?? 0;
-    return match === 0 ? undefined : { term: this.#core.term, index: match };
+    const index = this.#core.progressOf(peer)?.match ?? 0;
+    return index === 0 ? undefined : withEntryTerm({ term: this.#core.term, index }, this.termAt(index));
   }
 
   /** The configuration as applied here, with its roster. */

@@ -5,7 +5,13 @@ import type { Message, RaftIndex, Term } from "../core/mod.ts";
 export interface Promised {
   readonly term: Term;
   readonly index: RaftIndex;
+  /** The term of the entry at `index`. Undefined: not known. */
+  readonly entryTerm?: Term | undefined;
 }
+
+/** With the term of the entry, where the log has it. */
+export const withEntryTerm = (made: Promised, entryTerm: Term | undefined): Promised =>
+  entryTerm === undefined || made.index === 0 ? made : { ...made, entryTerm };
 
 /** What an acknowledgment, a vote or a request for votes promises; undefined for other messages. */
 export function promiseIn({ type, reject, term, index }: Message): Promised | undefined {
@@ -22,11 +28,11 @@ export class PromiseBook {
     return this.#furthest;
   }
 
-  /** Notes what a message promises that is sent now. */
-  sent(message: Message): void {
+  /** Notes what a message promises that is sent now. `termAt` is the term of an entry in the log of the node. */
+  sent(message: Message, termAt: (index: RaftIndex) => Term | undefined): void {
     const made = promiseIn(message);
     const { term, index } = this.#furthest;
     if (made === undefined || made.term < term) return;
-    if (made.term > term || made.index > index) this.#furthest = made;
+    if (made.term > term || made.index > index) this.#furthest = withEntryTerm(made, termAt(made.index));
   }
 }

@@ -43,7 +43,7 @@ export class Receiver {
     const { core, format } = this.#options;
     if (type !== "append" || entries.length === 0 || format === undefined) return true;
     // The core refuses it or does not need it, or it is behind a snapshot that is still to be installed.
-    if (core.hasSnapshotPending || term < core.term || core.termAt(index) !== logTerm) return true;
+    if (core.pendingSnapshot !== undefined || term < core.term || core.termAt(index) !== logTerm) return true;
     const first = entries.findIndex((entry) => core.termAt(entry.index) !== entry.term);
     if (first < 0 || entries[first]!.index <= core.committed) return true;
     return format.follows(entries.slice(first), (index) => core.unstableEntry(index));

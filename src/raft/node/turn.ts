@@ -69,7 +69,7 @@ export class Turn {
         proposals.coveredBy(snapshot.index);
       }
       for (const response of responses) {
-        promises.sent(response);
+        promises.sent(response, (index) => (response.term === core.term ? core.termAt(index) : undefined));
         if (response.to === core.id) core.step(response);
         else transport.send(response);
       }

@@ -5,7 +5,7 @@ import type { Disk } from "../../lib/disk/disk.ts";
 import { mergeBase } from "../base-writer.ts";
 import { ownerId, readChange } from "../row-codec.ts";
 import type { RowChange, StoredRow } from "../rows.ts";
-import { buildDatabase } from "./build-database.ts";
+import { buildDatabase, removeDatabase } from "./build-database.ts";
 import { RowWriter } from "./row-writer.ts";
 import type { Work } from "./worker-messages.ts";
 
@@ -61,6 +61,9 @@ export class RowJobs {
         break;
       case "scrub":
         return this.#writer(work.path).scrub(work.identity, work.after);
+      case "remove":
+        removeDatabase(this.#disk, work.path);
+        break;
       case "forget":
         break;
     }

@@ -3,7 +3,7 @@ import { assert } from "../../lib/assert.ts";
 import { systemDisk } from "../../lib/disk/system-disk.ts";
 import { type Clock, systemClock } from "../../lib/time/clock.ts";
 import type { RowChange, RowDatabase, RowStore, RowsHead, RowsIdentity } from "../rows.ts";
-import { buildDatabase, removeDatabase } from "./build-database.ts";
+import { buildDatabase } from "./build-database.ts";
 import { SqliteRows } from "./sqlite-rows.ts";
 import { WorkerLink } from "./worker-link.ts";
 
@@ -63,9 +63,9 @@ class SqliteRowStore implements RowStore {
     return this.open(identity, 0);
   }
 
-  remove(generation: number): void {
+  async remove(generation: number): Promise<void> {
     assert(!this.#open.has(generation), "the database to remove is closed");
-    removeDatabase(systemDisk, this.#pathOf(generation));
+    await this.#worker.run({ kind: "remove", path: this.#pathOf(generation) });
   }
 
   async mergeBase(

@@ -135,7 +135,15 @@ export class SqliteRows implements RowDatabase {
   async close(): Promise<void> {
     await this.#writes;
     const { worker, path } = this.#options;
-    if (this.#usesWorker) await worker.run({ kind: "close", path });
+    try {
+      if (this.#usesWorker) await worker.run({ kind: "close", path });
+    } finally {
+      // Also if the worker has ended: its connection ended with it.
+      this.closeNow();
+    }
+  }
+
+  closeNow(): void {
     this.#reader.close();
     this.#file?.close();
     this.#options.closed();

@@ -35,6 +35,8 @@ export type Work =
       readonly to: string;
       readonly head: RowsHead;
     }
+  /** Removes the files of a database, of which there is no connection. */
+  | { readonly kind: "remove"; readonly path: string }
   /** Drops the changes that were sent. */
   | { readonly kind: "forget" };
 

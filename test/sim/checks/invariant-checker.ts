@@ -2,6 +2,7 @@
  * Checks the invariants of Raft after every event. They do not depend on the implementation of the core: they compare
  * sent messages, durable state, applied entries and leaders. What was observed before a crash still counts after it.
  */
+import { batchKind, checkFrame, frameCrc, frameKind, frameOriginalBytes } from "../../../src/log/mod.ts";
 import type { CoreEvent, Message, PeerId, RaftIndex, Term } from "../raft.ts";
 import type { Applied, SimReplica } from "../replicas/sim-replica.ts";
 import { isQuorum, type ObservedServer } from "./observed-server.ts";
@@ -36,7 +37,7 @@ export class InvariantChecker {
   >();
   readonly #leaders = new Map<Term, PeerId>();
   readonly #votes = new Map<string, PeerId>();
-  readonly #entries = new Map<string, string>();
+  readonly #entries = new Map<string, EntryDigest>();
   readonly #granted = new Map<string, Set<PeerId>>();
   readonly #seen = new Map<PeerId, Seen>();
   readonly #rolledBack = new Set<PeerId>();
@@ -59,6 +60,10 @@ export class InvariantChecker {
     this.#trimmedTo = Math.max(this.#trimmedTo, before);
   }
   #trimmedTo = 0;
+
+  wasRolledBack(peer: PeerId): boolean {
+    return this.#rolledBack.has(peer);
+  }
 
   /**
    * Records that the directory was replaced by an older copy. Broken promises are not a violation then.
@@ -176,11 +181,13 @@ export class InvariantChecker {
   }
 
   /** Log matching: an index and a term identify one entry on all servers. */
-  #entry(index: RaftIndex, term: Term, digest: string, peer: PeerId): void {
+  #entry(index: RaftIndex, term: Term, entry: EntryDigest, peer: PeerId): void {
     const key = `${index}/${term}`;
-    const before = this.#entries.get(key);
-    if (before === undefined) this.#entries.set(key, digest);
-    else if (before !== digest) this.#fail("log-matching", `${peer} has a different entry ${term}/${index}`);
+    const before = this.#entries.get(key) ?? entry;
+    const whole = before.whole ?? entry.whole;
+    if (before.sum !== entry.sum || (entry.whole ?? whole) !== whole)
+      this.#fail("log-matching", `${peer} has a different entry ${term}/${index}`);
+    this.#entries.set(key, { ...before, whole });
   }
 
   #commit(node: ObservedServer, to: RaftIndex): void {
@@ -340,8 +347,22 @@ export class InvariantChecker {
   }
 }
 
-function digestOf(entry: Message["entries"][number]): string {
-  const { bytes, change } = entry;
+interface EntryDigest {
+  /** Undefined of a settled frame. */
+  readonly whole: string | undefined;
+  /** The size and checksum of the frame, of a settled one those of the batch that was there. */
+  readonly sum: string;
+}
+
+function digestOf(entry: Message["entries"][number]): EntryDigest {
+  const { bytes } = entry;
+  const isFrame = checkFrame(bytes, 0, bytes.length) === undefined;
+  const sum = isFrame ? `${frameOriginalBytes(bytes, 0)}:${frameCrc(bytes, 0)}` : "";
+  const isSettled = isFrame && frameKind(bytes, 0) === batchKind.settled;
+  return { whole: isSettled ? undefined : wholeOf(entry), sum };
+}
+
+function wholeOf({ bytes, change }: Message["entries"][number]): string {
   return `${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")}:${
     change === undefined ? "" : JSON.stringify(change.changes)
   }`;

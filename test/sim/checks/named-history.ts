@@ -18,6 +18,8 @@ export interface NamedFrame {
   readonly trim: { readonly from: Offset; readonly to: Offset; readonly bytes: number } | undefined;
   readonly bytes: number;
   readonly values: readonly string[];
+  /** The batch of a stream closes its log. */
+  readonly closes: boolean;
 }
 
 /** A committed batch with records. */
@@ -86,7 +88,10 @@ export class NamedHistory {
   }
 
   /** A frame was committed. Each one is given once, in the order of the common log. */
-  committed({ id, kind, base, name, owner, trim, bytes, values }: NamedFrame, index: RaftIndex): void {
+  committed(
+    { id, kind, base, name, owner, trim, bytes, values, closes }: NamedFrame,
+    index: RaftIndex,
+  ): void {
     const log = this.logs.get(id);
     if (kind === batchKind.createLog) {
       if (log !== undefined) fail("id-reused", `${id} for ${name}, it was ${log.name}`);
@@ -117,7 +122,7 @@ export class NamedHistory {
       log.bytes += bytes;
       this.#checkQuotas(log.owner);
     }
-    if (kind === batchKind.closeLog) log.closed = true;
+    if (kind === batchKind.closeLog || closes) log.closed = true;
     if (kind === batchKind.trimLog && trim!.from === log.lowest) {
       log.lowest = trim!.to;
       log.bytes = Math.max(0, log.bytes - trim!.bytes);
@@ -189,6 +194,16 @@ export class NamedHistory {
     const found = this.valueAt(id, offset);
     if (found !== undefined && found !== value)
       fail("wrong-offset", `${value} at ${id}/${offset} is ${found}`);
+  }
+
+  /** The write of a stream was done before, somewhere below `end`. */
+  repeated(write: NamedWrite, id: LogId, end: Offset): void {
+    write.outcome = "acked";
+    write.completed = this.now;
+    this.counts.acked++;
+    const told = this.#toldOf(id, write.name);
+    if (told.deleted < write.invoked) fail("append-to-deleted", `${write.value} in ${id}`);
+    told.end = Math.max(told.end, end);
   }
 
   failed(write: NamedWrite, written: "no" | "unknown"): void {
@@ -273,6 +288,7 @@ export class NamedHistory {
     for (const { value, outcome, at: told } of this.#writes.values()) {
       if (outcome !== "acked") continue;
       const found = at.get(value);
+      if (told === undefined && found !== undefined) continue;
       if (found?.id !== told?.id || found?.offset !== told?.offset) {
         fail("acked-lost", `${value} was acknowledged at ${told?.id}/${told?.offset}`);
       }

@@ -29,7 +29,7 @@ export function startNamedClients(cluster: SimCluster, random: Prng): void {
   }
   const reads = random.stream("reads");
   repeatAtRandom(cluster, reads, 80, () => new Call(cluster, reads).read());
-  for (let id = 1; id <= 2; id++) startProducer(cluster, id, random.stream(`producer/${id}`));
+  for (let id = 1; id <= 3; id++) startProducer(cluster, id, random.stream(`producer/${id}`));
   for (const name of names) new NamedFollower(cluster, name, random.stream(`tail/${name}`));
 }
 
@@ -236,11 +236,15 @@ class Call {
   }
 }
 
-/** Appends to one log with sequences, and retries each record until it is written, exactly once, while the log is there. */
+/**
+ * Appends to one log with sequences, and retries each record until it is written, exactly once, while the log is there. The third
+ * producer is one of the Durable Streams protocol, and sometimes closes the log with an append.
+ */
 function startProducer(cluster: SimCluster, producer: number, random: Prng): void {
   let target: { readonly name: string; readonly id: LogId } | undefined;
   let epoch = 0;
   let sequence = 0;
+  let closing = false;
   const next = (): void => {
     cluster.time.after(-Math.log(1 - random.float()) * 150, () => {
       if (cluster.quiet) return;
@@ -254,6 +258,7 @@ function startProducer(cluster: SimCluster, producer: number, random: Prng): voi
       target = { name, id };
       [epoch, sequence] = [epoch + 1, 0];
     }
+    closing = producer === 3 && random.chance(0.03);
     if (target === undefined) next();
     else attempt(cluster.named.invoke(cluster.nextValue("q"), target.name), target);
   };
@@ -274,15 +279,21 @@ function startProducer(cluster: SimCluster, producer: number, random: Prng): voi
     }
     let over = false;
     const stamp = { subject: "named", id: BigInt(producer), epoch, sequence };
+    const closes = closing ? ({ closes: true } as const) : {};
+    const stream = { producer: { name: "stream", epoch, sequence }, ...closes };
+    const as = producer === 3 ? { subject: "named", stream } : { producer: stamp };
     cluster.time.after(1500, () => {
       if (!over) again();
       over = true;
     });
-    replicated.append(runOf(write.value), { log, producer: stamp }).then(
-      ({ firstOffset, duplicate }) =>
+    replicated.append(runOf(write.value), { log, ...as }).then(
+      ({ firstOffset, duplicate, count }) =>
         cluster.guard(() => {
-          cluster.named.acked(write, log.id, firstOffset);
-          if (duplicate) cluster.trace.mark("named-duplicate");
+          if (count > 0) cluster.named.acked(write, log.id, firstOffset);
+          else cluster.named.repeated(write, log.id, firstOffset);
+          if (closing) cluster.named.closed(log.id, log.name);
+          if (count === 0) cluster.trace.mark("stream-duplicate");
+          else if (duplicate) cluster.trace.mark("named-duplicate");
           if (over) return;
           over = true;
           sequence++;

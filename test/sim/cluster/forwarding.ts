@@ -3,7 +3,8 @@
  * late. A request arrives at most once. A request that may have arrived is reported as `written: "unknown"`.
  */
 import { Fault } from "../../../src/fault.ts";
-import type { Forwarder, ReplicatedLog } from "../../../src/replication/replicated-log.ts";
+import type { Forwarder } from "../../../src/replication/forwarder.ts";
+import type { ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import type { Offset } from "../../../src/types.ts";
 import { isDead } from "../../support/time/process-clock.ts";
 import { peerNamed } from "./sim-members.ts";

@@ -11,6 +11,7 @@
  * A rejected process takes no part any more. An operator removes it from the configuration.
  */
 import type { Prng } from "../../../src/lib/prng.ts";
+import { withEntryTerm } from "../../../src/raft/node/promise.ts";
 import {
   type BootClaim,
   furthest,
@@ -55,7 +56,9 @@ export class IdentityChecks {
     const { replica, node } = server;
     const claim = replica?.boots?.claim;
     if (claim === undefined || node === undefined || message.from !== server.peer) return;
-    this.#senders.set(message, { server, replica, claim, promised: promiseIn(message) });
+    const made = promiseIn(message);
+    const entryTerm = made && message.term === node.term ? node.termAt(made.index) : undefined;
+    this.#senders.set(message, { server, replica, claim, promised: made && withEntryTerm(made, entryTerm) });
   }
 
   /** Returns whether the target accepts the message. Both ends of the connection check each other. */
@@ -73,7 +76,7 @@ export class IdentityChecks {
       if (target.replica.boots?.seen(directory)?.nonce !== claim.nonce) return false;
     } else if (!this.#link(server, target)) return false;
     if (promised === undefined) return true;
-    target.replica.boots?.notePromise(directory, claim, promised);
+    target.replica.boots?.notePromise(directory, claim, promiseIn(message)!);
     // A message of an ended process can arrive after its directory was restored and accepted.
     if (isGone) return true;
     const promises = this.#promises.get(server.peer) ?? new Map<string, Position>();
@@ -189,6 +192,11 @@ export class IdentityChecks {
   #reject(server: SimServer, by: SimServer, flaw: string): void {
     const { cluster } = this;
     if (this.rejected.has(server.peer)) return;
+    if (!cluster.checker.wasRolledBack(server.peer))
+      throw new Violation(
+        "intact-refused",
+        `${by.peer} refuses ${server.peer} (${flaw}), which has lost nothing`,
+      );
     cluster.trace.event(`${server.peer} is refused by ${by.peer}: ${flaw}`);
     cluster.trace.mark("rejected-rolled-back");
     this.rejected.add(server.peer);
@@ -246,7 +254,8 @@ export class IdentityChecks {
     const promises = [...(this.#promises.get(peer)?.values() ?? [])];
     return this.cluster.running().some((other) => {
       const seen = other.peer === peer ? undefined : other.replica.boots?.seen(directory);
-      return promises.every((promised) => !isBefore(seen?.promised ?? noPosition, promised));
+      const known = seen?.promised ?? noPosition;
+      return promises.every((promised) => furthest(known, promised) === known);
     });
   }
 

@@ -93,7 +93,7 @@ export class SimCluster implements ClusterContext {
     };
     const context = this.#context(server);
     if (this.swarm.realLog) {
-      const machine = newMachine(peer, context.clock, random, faults, forwarderOf(this, server));
+      const machine = newMachine(peer, context.clock, random, faults, forwarderOf(this, server), this.swarm);
       server.replica = new RealReplica(machine, context, configuration.voters);
     } else server.replica = new MemoryReplica(peer, context, random, faults, configuration);
     this.servers.set(peer, server);
@@ -174,6 +174,7 @@ export class SimCluster implements ClusterContext {
         checker.committedAt(server.peer, applied);
       },
       rows: (index, rows) => this.named.rowsAt(index, rows),
+      mark: (name) => this.trace.mark(name),
       restored: (index) => checker.restored(server.observed, index),
     };
   }
@@ -241,20 +242,20 @@ export class SimCluster implements ClusterContext {
       if (leader?.node === undefined) throw new Fault("unavailable");
       return leader.replica.rows!.read(range);
     };
-    target.replica.rows!.fetch(snapshot, ask).then(
-      (isHere) => {
-        if (isHere && target.node === node) this.guard(() => this.#pass(target, message));
-      },
-      (reason: unknown) => {
-        if (target.node !== node || (reason instanceof Fault && reason.kind !== "disk-failed")) return;
-        if (errorCode(reason) !== "" || reason instanceof DiskUncertain) return;
-        this.guard(() =>
-          this.runInProcess(target, () => {
-            throw reason;
-          }),
-        );
-      },
-    );
+    const pass = (): Snapshot | undefined => {
+      if (target.node !== node) return undefined;
+      this.guard(() => this.#pass(target, message));
+      return target.node?.status().pendingSnapshot;
+    };
+    target.replica.rows!.fetch(snapshot, ask, pass).catch((reason: unknown) => {
+      if (target.node !== node || (reason instanceof Fault && reason.kind !== "disk-failed")) return;
+      if (errorCode(reason) !== "" || reason instanceof DiskUncertain) return;
+      this.guard(() =>
+        this.runInProcess(target, () => {
+          throw reason;
+        }),
+      );
+    });
   }
 
   #pass(target: SimServer, message: Message): void {
@@ -336,7 +337,9 @@ export class SimCluster implements ClusterContext {
 
   /** Returns a value that was not written before. */
   nextValue(prefix: string): string {
-    return `${prefix}${++this.#values}`;
+    const value = `${prefix}${++this.#values}`;
+    // A short record takes no more space than a settled one.
+    return this.swarm.settles ? value.padEnd(60, ".") : value;
   }
 
   leader(): SimLeader | undefined {

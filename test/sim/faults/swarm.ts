@@ -66,6 +66,8 @@ export interface Swarm {
   readonly streams: boolean;
   /** Clients of named logs. */
   readonly namedLogs: boolean;
+  /** Nodes settle segments, and values are long enough for that. */
+  readonly settles: boolean;
 }
 
 export function drawSwarm(random: Prng): Swarm {
@@ -113,5 +115,6 @@ export function drawSwarm(random: Prng): Swarm {
     streams: maybe(0.5),
     clockLeaps: maybe(0.3),
     namedLogs: maybe(0.5),
+    settles: random.stream("settles").chance(0.5),
   };
 }

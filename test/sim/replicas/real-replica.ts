@@ -21,9 +21,10 @@ import {
   RecordCursor,
   SyncPolicy,
 } from "../../../src/log/mod.ts";
+import type { Forwarder } from "../../../src/replication/forwarder.ts";
 import type { BootRecords } from "../../../src/replication/identity/boot-records.ts";
 import { Replica } from "../../../src/replication/mod.ts";
-import type { Forwarder, ReplicatedLog } from "../../../src/replication/replicated-log.ts";
+import type { ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import { LogTime } from "../../../src/replication/time/log-time.ts";
 import type { LogId, ProducerStamp, RecordRun } from "../../../src/types.ts";
 import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
@@ -32,6 +33,7 @@ import { MemoryRowStore } from "../../support/rows/memory-row-store.ts";
 import { isDead, ProcessClock } from "../../support/time/process-clock.ts";
 import { type NamedFrame, simQuotas } from "../checks/named-history.ts";
 import { directoryId, memberOf, nameOf, peerNamed } from "../cluster/sim-members.ts";
+import type { Swarm } from "../faults/swarm.ts";
 import type { PeerId, RaftIndex, RaftNode } from "../raft.ts";
 import type {
   AppendCallbacks,
@@ -48,6 +50,11 @@ const chunkBytes = 1 << 20;
 /** Small segments, so that there are many. The retention time is longer than any run. */
 const settings = { ...defaultSettings, segmentStoreBytesMax: 2000, retentionAgeMs: 3_600_000 };
 const reserveBytes = 3000;
+/** Whatever can be settled is, soon. */
+const settling = {
+  settleBytesPerSecond: 1e6,
+  settlePace: { gainMin: 0, gainMinFull: 0, firstPassMs: 200, restMs: 2, nextPassMs: 100, retryMs: 300 },
+};
 
 /** The part of a server that survives the end of its process. */
 export interface Machine {
@@ -58,6 +65,7 @@ export interface Machine {
   readonly random: Prng;
   readonly faults: ReplicaFaults;
   readonly forwarder: Forwarder;
+  readonly settles: boolean;
   /** The clock of the current process. Disk delays are timed on it. */
   clock: Clock;
   /** Milliseconds that the next two steps of a flush take. */
@@ -71,6 +79,7 @@ export function newMachine(
   random: Prng,
   faults: ReplicaFaults,
   forwarder: Forwarder,
+  { settles, namedLogs }: Pick<Swarm, "settles" | "namedLogs">,
 ): Machine {
   const delay = (): Promise<void> => {
     const left = machine.waits.shift() ?? 0;
@@ -80,7 +89,11 @@ export function newMachine(
   disk.makeDirectory(directory);
   const store = new SimStableStore(disk);
   const rowStore = new MemoryRowStore(disk, () => nextTurn(machine.clock));
-  const machine: Machine = { peer, disk, store, rowStore, random, faults, forwarder, clock, waits: [] };
+  const machine: Machine = {
+    ...{ peer, disk, store, rowStore, random, faults, forwarder, clock },
+    settles: settles && namedLogs,
+    waits: [],
+  };
   return machine;
 }
 
@@ -93,10 +106,11 @@ export class RealReplica implements SimReplica {
   readonly #powerCuts: number;
   readonly time: LogTime;
   #seen: RaftIndex;
+  #settled = 0;
 
   /** `first`: the members that bootstrap the cluster, if this server is one of them. */
   constructor(machine: Machine, context: ProcessContext, first: readonly PeerId[] = []) {
-    const { peer, disk, store, rowStore, forwarder } = machine;
+    const { peer, disk, store, rowStore, forwarder, settles } = machine;
     const { clock, random, limits, send, observe, failed } = context;
     this.#machine = machine;
     this.#context = context;
@@ -135,6 +149,7 @@ export class RealReplica implements SimReplica {
       },
       forwarder,
       quotas: simQuotas,
+      ...(settles ? settling : {}),
       syncPolicy: new SimSyncPolicy(machine),
       raft: { ...limits, observe },
     });
@@ -201,7 +216,9 @@ export class RealReplica implements SimReplica {
     if (faults.failNext) disk.faults.syncFails = 1;
     faults.failNext = false;
     const { storedLog } = this.#replica;
-    const { firstIndex, commitIndex } = storedLog;
+    const { firstIndex, commitIndex, settler } = storedLog;
+    for (const settled = settler?.totals.segments ?? 0; this.#settled < settled; this.#settled++)
+      this.#context.mark("settled");
     if (commitIndex === this.#seen) return;
     if (firstIndex > this.#seen + 1) {
       this.#seen = firstIndex - 1;
@@ -219,7 +236,8 @@ export class RealReplica implements SimReplica {
         this.#seen = frameIndex(frame, 0);
         const id = frameLogId(frame, 0);
         const named = id === 0 ? undefined : namedFrameOf(frame);
-        const [values, offset] = id === 0 ? valuesOf(frame) : [[], undefined];
+        const [values, offset] = id === 0 ? recordsOf(frame) : [[], undefined];
+        if (frameKind(frame, 0) === batchKind.settled) this.#context.mark("settled-applied");
         const term = frameTerm(frame, 0);
         const digest = `${term}:${frameCrc(frame, 0)}`;
         report({
@@ -324,7 +342,16 @@ function namedFrameOf(frame: Uint8Array): NamedFrame {
     trim: kind === batchKind.trimLog ? decodeLogTrim(command) : undefined,
     bytes: frame.length,
     values: kind === batchKind.data ? valuesOf(frame)[0] : [],
+    closes:
+      kind === batchKind.data &&
+      command.length > 0 &&
+      JSON.parse(Buffer.from(command).toString()).closes === true,
   };
+}
+
+/** A settled frame has no values any more, but their offset. Another server has shown them before. */
+function recordsOf(frame: Uint8Array): ReturnType<typeof valuesOf> {
+  return frameKind(frame, 0) === batchKind.settled ? [[], frameBaseOffset(frame, 0)] : valuesOf(frame);
 }
 
 /** Returns the values of one or more consecutive frames, and the offset of the first value. */

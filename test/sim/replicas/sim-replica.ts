@@ -49,6 +49,8 @@ export interface ProcessContext {
   readonly recovered: (applied: Applied) => void;
   /** Called when a snapshot replaces everything up to this index. */
   readonly restored: (index: RaftIndex) => void;
+  /** Something happened that the run should reach. */
+  readonly mark: (name: string) => void;
   /** The rows of the named logs as of an applied index. */
   readonly rows: (index: RaftIndex, rows: string) => void;
 }

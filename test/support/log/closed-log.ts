@@ -31,7 +31,7 @@ export const withFewRows = (machine: SimMachine, rowsMax: number, used: () => vo
       rowsMax,
       remove: () => {
         void created?.close();
-        store.remove(1);
+        void store.remove(1);
       },
     };
   },

@@ -95,16 +95,23 @@ export function simMachine(seed: number | string, diskOptions: SimDiskOptions = 
   };
 }
 
-/** Removes the segments that are not needed. Returns how many were removed. */
+/** Removes the segments that are not needed, and their files if the log has a StillClock. Returns how many were removed. */
 export async function compact(log: SegmentedLog): Promise<number> {
   const before = log.sealed.length;
-  for (let left = before + 1; log.sealed.length < left; ) {
-    left = log.sealed.length;
-    log.compact();
-    await log.rows.settled();
+  try {
+    for (let left = before + 1; log.sealed.length < left; ) {
+      left = log.sealed.length;
+      log.compact();
+      await log.rows.settled();
+    }
+  } finally {
+    await stillTurns();
   }
   return before - log.sealed.length;
 }
+
+/** Resolves once all turns of a StillClock have passed: what a log does in turns is done. */
+export const stillTurns = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A run of records with these values. */
 export const run = (...values: readonly string[]): RecordRun =>

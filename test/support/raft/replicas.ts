@@ -8,8 +8,8 @@ import { prng } from "../../../src/lib/prng.ts";
 import { systemClock } from "../../../src/lib/time/clock.ts";
 import { defaultSettings, type LogSettings, SyncPolicy } from "../../../src/log/mod.ts";
 import type { Message, RaftTransport } from "../../../src/raft/mod.ts";
+import type { Forwarder } from "../../../src/replication/forwarder.ts";
 import { Replica, type ReplicaOptions } from "../../../src/replication/mod.ts";
-import type { Forwarder } from "../../../src/replication/replicated-log.ts";
 import { SimDisk } from "../disk/sim-disk.ts";
 import { SimStableStore } from "../disk/sim-stable-store.ts";
 import { until } from "../until.ts";
@@ -137,8 +137,14 @@ export class MemoryCluster implements AsyncDisposable {
           if (message.snapshot === undefined) replica?.node.receive(message);
           else
             void replica?.rows
-              .fetch(message.snapshot, async (range) => sender!.rows.read(range))
-              .then((isHere) => isHere && replica.node.receive(message))
+              .fetch(
+                message.snapshot,
+                async (range) => sender!.rows.read(range),
+                () => {
+                  replica.node.receive(message);
+                  return replica.node.status().pendingSnapshot;
+                },
+              )
               .catch(() => undefined);
           if (message.type === "snapshot") {
             sender?.node.reportSnapshot(message.to, replica !== undefined);

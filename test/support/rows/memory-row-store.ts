@@ -4,12 +4,12 @@
  */
 import { Fault } from "../../../src/fault.ts";
 import { assert } from "../../../src/lib/assert.ts";
+import { openBase } from "../../../src/rows/base-reader.ts";
 import {
   type DueRow,
   type FoundRow,
   mergeBase,
   type OwnerChange,
-  openBase,
   type RowChange,
   type RowDatabase,
   type RowStore,
@@ -36,6 +36,8 @@ export class MemoryRowStore implements RowStore {
   readonly #open = new Map<number, number>();
   /** The next write, build or merge fails with this error, and changes nothing. */
   failNext: unknown;
+  /** The same for a later one: that many others come before it. */
+  failLater: { left: number; readonly reason: unknown } | undefined;
 
   /** `delay` is awaited before each write takes effect. A simulator passes its scheduler. */
   constructor(disk: SimDisk, delay: () => Promise<void> = () => Promise.resolve()) {
@@ -85,7 +87,7 @@ export class MemoryRowStore implements RowStore {
     return this.open(identity, 0);
   }
 
-  remove(generation: number): void {
+  async remove(generation: number): Promise<void> {
     assert(this.#open.get(generation) !== this.#disk.ends, "the database to remove is closed");
     this.#disk.operation(() => this.#contents.delete(generation));
     this.#contents.delete(generation);
@@ -158,6 +160,11 @@ export class MemoryRowStore implements RowStore {
   }
 
   #failIfAsked(): void {
+    const later = this.failLater;
+    if (later !== undefined && later.left-- === 0) {
+      this.failLater = undefined;
+      throw later.reason;
+    }
     const reason = this.failNext;
     this.failNext = undefined;
     if (reason !== undefined) throw reason;
@@ -268,6 +275,10 @@ class MemoryRows implements RowDatabase {
     this.#parts.closed();
   }
 
+  closeNow(): void {
+    this.#parts.closed();
+  }
+
   async #write(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): Promise<void> {
     const content = this.#after(changes, head);
     await this.#parts.commit(content);
@@ -276,6 +287,7 @@ class MemoryRows implements RowDatabase {
 
   #after(changes: Iterable<RowChange | OwnerChange>, head: RowsHead): Content {
     this.#check();
+    assert(head.index >= this.#content.head.index, "the index of the rows does not decrease");
     const rows = new Map(this.#content.rows);
     const owners = new Map(this.#content.owners);
     for (const change of changes) {

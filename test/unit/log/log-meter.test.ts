@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import type { Span, SpanOptions, Tracer } from "../../../src/lib/telemetry.ts";
-import { SyncPolicy } from "../../../src/log/mod.ts";
 import { type HistogramPoint, Instruments } from "../../../src/telemetry/instruments.ts";
+import { FixedSyncPolicy } from "../../support/log/fixed-sync-policy.ts";
 import { run, type SimMachine, simMachine } from "../../support/log/logs.ts";
 
 interface RecordedSpan extends SpanOptions {
@@ -49,7 +49,7 @@ for (const inline of [true, false]) {
   test(`a group is counted once and has one span, ${inline ? "on the event loop" : "off the event loop"}`, async () => {
     const machine = simMachine(1);
     const { telemetry, spans, histogram } = recordTelemetry(machine);
-    const log = await machine.open({}, { telemetry, syncPolicy: new SyncPolicy(inline) });
+    const log = await machine.open({}, { telemetry, syncPolicy: new FixedSyncPolicy(inline) });
     const before = { syncs: histogram("sync.duration").count, on: machine.disk.counts.sync };
     await Promise.all([
       log.append(run("a")),
@@ -102,6 +102,7 @@ test("size, extent and recovery are reported, also after the log is closed", asy
   assert.ok(segments.length > 1);
   assert.equal(typeof pointOf("disk.free"), "number");
   assert.equal(pointOf("recovery.cuts"), 0);
+  assert.deepEqual([pointOf("sync.inline"), pointOf("sync.changes")], [1, 0]);
   await log.close();
   assert.equal(pointOf("size"), bytes);
 });

@@ -1,8 +1,22 @@
 import { test } from "node:test";
 import fc from "fast-check";
 import { worlds } from "./model/log-arbitrary.ts";
-import { namedSteps } from "./model/named-arbitrary.ts";
+import { namedSteps, settlingSteps } from "./model/named-arbitrary.ts";
 import { runNamedModel } from "./model/named-model.ts";
+
+const pace = { gainMin: 0, gainMinFull: 0, firstPassMs: 0, restMs: 0, nextPassMs: 400, retryMs: 400 };
+
+test("named logs on a failing disk agree with their model while their segments are settled", async () => {
+  const options = { settleBytesPerSecond: Number.POSITIVE_INFINITY, settlePace: pace };
+  await fc.assert(
+    fc.asyncProperty(worlds, settlingSteps, async (world, list) => {
+      const segmentStoreBytesMax = 600 + (world.seed % 4) * 700;
+      const settings = { segmentStoreBytesMax };
+      await runNamedModel({ ...world, settings }, list, options);
+    }),
+    { numRuns: 100, seed: 20261130 },
+  );
+});
 
 test("named logs on a failing disk agree with their model, whatever happens", async () => {
   await fc.assert(

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import {
   batchKind,
@@ -7,7 +8,10 @@ import {
   encodeFrame,
   encodeLogCommand,
   encodeSettings,
+  verifyLog,
 } from "../../../src/log/mod.ts";
+import { RefusingDisk } from "../../support/disk/refusing-disk.ts";
+import { directoryOf } from "../../support/log/closed-log.ts";
 import { run, simMachine, valuesOf } from "../../support/log/logs.ts";
 
 interface Batch {
@@ -19,6 +23,61 @@ interface Batch {
 /** The offset at which a log continues after these batches. */
 const nextOf = (batches: readonly Batch[], id: number): number =>
   batches.filter((batch) => batch.id === id).reduce((next, { values }) => next + values.length, 0);
+
+test("a segment begins under the name of one whose files cannot be removed", () => {
+  for (const code of ["EIO", "EACCES"]) {
+    const machine = simMachine(`reused ${code}`);
+    const disk = new RefusingDisk(machine.disk);
+    const turns: (() => void)[] = [];
+    const { clock } = machine;
+    clock.soon = (callback) => void turns.push(callback);
+    const open = () => machine.openStored({ disk, frameCacheBytesMax: 0, mapper: heapMapper(disk) });
+    let log = open();
+    const stage = (kind: number, logId: number, payload: Uint8Array, recordCount = 0, baseOffset = 0) => {
+      const { index, crc } = log.end;
+      const header = { index: index + 1, term: 1, baseOffset, timestampMs: 1000 + index, recordCount, logId };
+      log.stage(encodeFrame({ ...header, kind: kind as 0 }, payload, crc));
+    };
+    const settings = { ...defaultSettings, segmentStoreBytesMax: 300 };
+    stage(batchKind.settings, 0, encodeSettings(settings));
+    stage(batchKind.level, 0, encodeLogCommand({ level: 1, life: 5 }));
+    stage(batchKind.createLog, 1, Buffer.from(encodeLogCommand({ name: "one", settings: {} })));
+    log.flushNow();
+    log.commitTo(log.end.index);
+    const from = log.end.index + 1;
+    const appendAll = (word: string): void => {
+      for (let n = 0; n < 12; n++) stage(batchKind.data, 1, run(`${word} ${n}`).bytes, 1, n);
+      log.flushNow();
+    };
+    appendAll("cut");
+    const before = log.segments.length;
+    assert.ok(before >= 3, "segments are cut off");
+    log.truncateSuffix(from);
+    disk.refuse = (operation) => (operation === "remove" ? code : undefined);
+    appendAll("kept");
+    assert.ok(disk.refused.length > 0, "a file could not be removed");
+    assert.equal(log.failure, undefined);
+    disk.refuse = () => undefined;
+    for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) turn();
+    log.commitTo(log.end.index);
+    const check = (): void => {
+      const view = log.view(1);
+      const values: string[] = [];
+      for (let offset = 0; offset < 12; offset++)
+        values.push(...valuesOf(view.read(offset), offset).slice(0, 1));
+      assert.deepEqual(
+        values,
+        Array.from({ length: 12 }, (_, n) => `kept ${n}`),
+      );
+    };
+    check();
+    log.close();
+    assert.deepEqual(verifyLog(directoryOf(machine)).findings, []);
+    log = open();
+    check();
+    log.close();
+  }
+});
 
 test("written frames of named logs that are cut off leave nothing behind, over many small segments", () => {
   for (let seed = 1; seed <= 12; seed++) {

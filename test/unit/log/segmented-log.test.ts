@@ -4,7 +4,15 @@ import { Fault } from "../../../src/fault.ts";
 import { heapMapper, systemMapper } from "../../../src/lib/disk/mapped-file.ts";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { RecordCursor, verifyLog } from "../../../src/log/mod.ts";
-import { allValues, run, simDirectory, simMachine, valueAt, valuesOf } from "../../support/log/logs.ts";
+import {
+  allValues,
+  run,
+  simDirectory,
+  simMachine,
+  stillTurns,
+  valueAt,
+  valuesOf,
+} from "../../support/log/logs.ts";
 import { openOneNode } from "../../support/log/one-node-log.ts";
 import { scratchDirectory } from "../../support/scratch.ts";
 
@@ -117,6 +125,7 @@ test("the files of trimmed segments are removed, the rest is read as before", as
   await log.trim(20);
   await log.append(run("30"));
   machine.clock.advance(1000);
+  await stillTurns();
   assert.ok(machine.disk.list(`${simDirectory}/log`).length < files / 2);
   assert.deepEqual(
     await allValues(log),

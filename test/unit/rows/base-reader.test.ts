@@ -12,7 +12,8 @@ import {
   encodeEnd,
   encodeHeader,
 } from "../../../src/rows/base-format.ts";
-import { mergeBase, openBase, type StoredRow } from "../../../src/rows/mod.ts";
+import { openBase } from "../../../src/rows/base-reader.ts";
+import { mergeBase, type StoredRow } from "../../../src/rows/mod.ts";
 import { RowPacker } from "../../../src/rows/row-codec.ts";
 import { SimDisk } from "../../support/disk/sim-disk.ts";
 import { headOf, put, sampleRow, sampleRows } from "./row-samples.ts";

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
 import { prng } from "../../../src/lib/prng.ts";
-import { mergeBase, openBase, type RowChange, type StoredRow } from "../../../src/rows/mod.ts";
+import { openBase } from "../../../src/rows/base-reader.ts";
+import { mergeBase, type RowChange, type StoredRow } from "../../../src/rows/mod.ts";
 import { SimDisk } from "../../support/disk/sim-disk.ts";
 import { deleted, headOf, put, sampleRow, sampleRows } from "./row-samples.ts";
 

@@ -8,7 +8,8 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { prng } from "../../../src/lib/prng.ts";
-import { openBase, openRowStore, type StoredRow } from "../../../src/rows/mod.ts";
+import { openBase } from "../../../src/rows/base-reader.ts";
+import { openRowStore, type StoredRow } from "../../../src/rows/mod.ts";
 import { identityOf } from "./row-store-suite.ts";
 import { changesAt, countAt } from "./write-until-killed.ts";
 

@@ -154,8 +154,8 @@ export function rowStoreSuite(name: string, openStore: OpenStore): void {
     assert.throws(() => store.open(identityOf(3, 8), 0), isDamage("foreign"));
     assert.throws(() => store.open(identityOf(3), 9), isDamage("rolled-back"));
     assert.throws(() => store.open(identityOf(4), 0), isDamage("missing"));
-    store.remove(3);
-    store.remove(3);
+    await store.remove(3);
+    await store.remove(3);
     assert.deepEqual(store.generations(), []);
     assert.throws(() => store.open(identityOf(3), 0), isDamage("missing"));
     await store.close();

@@ -35,7 +35,7 @@ async function main(directory: string): Promise<never> {
     const base = `${directory}/base`;
     await store.mergeBase(undefined, base, [put(sampleRow(index))], headOf(index, 1));
     await (await store.build(identityOf(2), base)).close();
-    store.remove(2);
+    await store.remove(2);
   }
 }
 

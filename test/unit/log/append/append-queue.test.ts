@@ -77,8 +77,8 @@ test("a failed queue rejects its appends and barriers, and is empty", () => {
     resolve: () => {},
     reject: (why: Fault) => seen.push(why.kind),
   };
-  group.waiters.push(waiter);
-  group.barriers.push((fault) => seen.push(fault?.kind));
+  group.wait(waiter);
+  group.onSettled((fault) => seen.push(fault?.kind));
   queue.fail(new Fault("not-leader"));
   assert.deepEqual(seen, ["not-leader", "not-leader"]);
   assert.equal(queue.empty, true);
@@ -148,7 +148,7 @@ test("order within a log: the appends and commands of a log leave the queue as t
       logId === 0 ? append([kibibytes(1 + (at % 90))]) : named(logId, at, kibibytes(1 + (at % 90))),
     );
     added.set(logId, [...(added.get(logId) ?? []), at]);
-    group.waiters.push({
+    group.wait({
       ...{ place: at, count: 1, duplicate: false, deadlineMs: undefined, logId },
       ...{ resolve: () => {}, reject: () => {} },
     });
@@ -193,11 +193,35 @@ test("what fails fails in all logs", () => {
   const queue = new AppendQueue({ bytesMax: 1e6, appendsMax: 100 });
   const failed: number[] = [];
   for (const logId of [1, 2, 3]) {
-    queue.add(named(logId, 0, "a")).group.barriers.push((fault) => {
+    queue.add(named(logId, 0, "a")).group.onSettled((fault) => {
       assert.equal(fault?.kind, "unavailable");
       failed.push(logId);
     });
   }
   queue.fail(new Fault("unavailable"));
   assert.deepEqual([failed, queue.empty, queue.take()], [[1, 2, 3], true, undefined]);
+});
+
+test("a write group has a limited number of appends, of one log or of several", () => {
+  for (const logs of [1, 5]) {
+    const queue = new AppendQueue({ bytesMax: 1e9, appendsMax: 1e6 });
+    const total = 6_000;
+    for (let n = 0; n < total; n++) {
+      const log = n % logs;
+      const target = log === 0 ? {} : { target: { logId: log, baseOffset: queue.recordsOf(log) } };
+      queue.add({ ...append(["a"]), ...target });
+    }
+    const sizes: number[] = [];
+    for (let group = queue.take(); group !== undefined; group = queue.take())
+      sizes.push(group.parts.reduce((sum, { appends }) => sum + appends, 0));
+    assert.equal(
+      sizes.reduce((sum, size) => sum + size, 0),
+      total,
+    );
+    assert.ok(
+      sizes.every((size) => size <= 2048),
+      `${logs} logs: ${sizes.join()}`,
+    );
+    assert.ok(sizes.length <= 5, "and is not much smaller");
+  }
 });

@@ -3,6 +3,8 @@ import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { RecordBatchSchema, RecordSchema } from "../../../../src/gen/log/v1/log_pb.js";
+import { writeU32le, writeU64le } from "../../../../src/lib/bytes.ts";
+import { crc32 } from "../../../../src/lib/checksum.ts";
 import * as frames from "../../../../src/log/frame/frame.ts";
 import { encodeRun } from "../../../../src/log/frame/record.ts";
 import type { ProducerStamp } from "../../../../src/types.ts";
@@ -152,4 +154,104 @@ test("a run's elements are those that protobuf writes for ProduceBatchRequest", 
     { value: Buffer.from("v"), key: Buffer.from("k"), headers: [{ key: "a", value: Buffer.from("b") }] },
   ]);
   assert.deepEqual(ours.bytes.subarray(2), theirs);
+});
+
+test("a settled frame has the header, producer and chain of its batch, and no records", () => {
+  const long = encodeRun([{ value: Buffer.from("x".repeat(400)) }, { value: Buffer.from("two") }]);
+  fc.assert(
+    fc.property(header, fc.option(producer, { nil: undefined }), safe, (fields, stamp, later) => {
+      const place = { ...fields, recordCount: 2 };
+      const whole = frames.encodeFrame(place, long.bytes, 99, stamp);
+      const settledAt = Math.min(Number.MAX_SAFE_INTEGER, place.index + later);
+      const settled = frames.settledFrame(whole, 0, settledAt)!;
+      assert.equal(frames.checkFrame(settled, 0, settled.length), undefined);
+      assert.deepEqual(frames.frameHeader(settled, 0), { ...place, kind: frames.batchKind.settled });
+      assert.deepEqual(frames.frameProducer(settled, 0), stamp);
+      assert.equal(frames.frameCrc(settled, 0), frames.frameCrc(whole, 0));
+      assert.equal(frames.framePreviousCrc(settled, 0), 99);
+      assert.equal(frames.frameOriginalBytes(settled, 0), whole.length);
+      assert.equal(frames.frameSettledAt(settled, 0), settledAt);
+      assert.ok(frames.frameTakesOffsets(settled, 0));
+      assert.equal(settled.length, stamp === undefined ? 81 : frames.headBytes(stamp) + 18);
+      assert.equal(fromBinary(RecordBatchSchema, settled.subarray(5)).records.length, 0);
+    }),
+  );
+});
+
+test("any flipped bit of a settled frame is found, and so is a wrong body with a right checksum", () => {
+  const long = encodeRun([{ value: Buffer.from("x".repeat(100)) }]);
+  const place = {
+    index: 7,
+    term: 1,
+    baseOffset: 3,
+    timestampMs: 5,
+    recordCount: 1,
+    kind: 0,
+    logId: 2,
+  } as const;
+  const settled = frames.settledFrame(frames.encodeFrame(place, long.bytes, 1), 0, 9)!;
+  for (let bit = 0; bit < 8 * settled.length; bit++) {
+    const flipped = Uint8Array.from(settled);
+    flipped[bit >> 3]! ^= 1 << (bit & 7);
+    assert.notEqual(frames.checkFrame(flipped, 0, flipped.length), undefined, `bit ${bit}`);
+  }
+  const body = settled.length - 16;
+  const forged = (change: (bytes: Uint8Array) => void): Uint8Array => {
+    const bytes = Uint8Array.from(settled);
+    change(bytes);
+    const { length } = bytes;
+    writeU32le(bytes, 6, crc32(bytes, 10, length, crc32(bytes, 0, 6)));
+    return bytes;
+  };
+  const wrong = [
+    forged((bytes) => writeU32le(bytes, body + 4, 81)),
+    forged((bytes) => writeU32le(bytes, body + 4, frames.frameBytesMax + 1)),
+    forged((bytes) => writeU64le(bytes, body + 8, 6)),
+    forged((bytes) => (bytes[body - 2] = 0x0a)),
+    forged((bytes) => (bytes[body - 1] = 15)),
+    forged((bytes) => writeU32le(bytes, 52, 0)),
+  ];
+  for (const [k, bytes] of wrong.entries())
+    assert.equal(frames.checkFrame(bytes, 0, bytes.length), "fields", `forged ${k}`);
+  assert.equal(
+    frames.checkFrame(
+      forged(() => {}),
+      0,
+      settled.length,
+    ),
+    undefined,
+  );
+});
+
+test("a batch that is not larger than a settled frame is not settled", () => {
+  const short = encodeRun([{ value: Buffer.from("x") }]);
+  const place = {
+    index: 7,
+    term: 1,
+    baseOffset: 3,
+    timestampMs: 5,
+    recordCount: 1,
+    kind: 0,
+    logId: 2,
+  } as const;
+  assert.equal(frames.settledFrame(frames.encodeFrame(place, short.bytes, 1), 0, 9), undefined);
+});
+
+test("a batch of a stream is not settled: its row needs the command", () => {
+  const command = Buffer.from(JSON.stringify({ order: "1" }));
+  const long = encodeRun([{ value: Buffer.from("x".repeat(400)) }]);
+  const payload = Buffer.concat([Buffer.from([0x7a, command.length]), command, long.bytes]);
+  const place = {
+    index: 7,
+    term: 1,
+    baseOffset: 3,
+    timestampMs: 5,
+    recordCount: 1,
+    kind: 0,
+    logId: 2,
+  } as const;
+  const frame = frames.encodeFrame(place, payload, 1);
+  assert.equal(frames.checkFrame(frame, 0, frame.length), undefined);
+  assert.equal(frames.settledFrame(frame, 0, 9), undefined);
+  assert.notEqual(frames.settledFrame(frames.encodeFrame(place, long.bytes, 1), 0, 9), undefined);
 });

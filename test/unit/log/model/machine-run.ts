@@ -1,7 +1,8 @@
 /** One machine with a log whose disk fails, for the models of a log: the steps that all models share. */
 import assert from "node:assert/strict";
 import { Fault } from "../../../../src/fault.ts";
-import { type LogSettings, SyncPolicy } from "../../../../src/log/mod.ts";
+import type { LogSettings } from "../../../../src/log/mod.ts";
+import { FixedSyncPolicy } from "../../../support/log/fixed-sync-policy.ts";
 import { type SimMachine, simMachine } from "../../../support/log/logs.ts";
 import type { OneNodeLog, OneNodeOptions } from "../../../support/log/one-node-log.ts";
 
@@ -51,9 +52,11 @@ export abstract class MachineRun<Step extends { readonly kind: string }> {
   protected open(): Promise<OneNodeLog> {
     const { settings, asyncFlush, frameCacheBytesMax } = this.#world;
     return this.machine.open(settings, {
-      syncPolicy: new SyncPolicy(!asyncFlush),
+      syncPolicy: new FixedSyncPolicy(!asyncFlush),
       frameCacheBytesMax,
       openFilesMax: 3,
+      // Producers in the checkpoints, or in files of their own.
+      inlineProducersMax: this.#world.seed % 2 === 0 ? 1 : 100,
       ...this.#options,
     });
   }

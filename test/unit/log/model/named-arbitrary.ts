@@ -59,9 +59,41 @@ const step: fc.Arbitrary<NamedStep> = fc.oneof(
 );
 
 /** The logs exist at the start, so that most steps find one. */
-export const namedSteps: fc.Arbitrary<NamedStep[]> = fc
-  .array(step, { minLength: 1, maxLength: 40 })
-  .map((steps) => [
+const startedWith = (steps: fc.Arbitrary<NamedStep[]>): fc.Arbitrary<NamedStep[]> =>
+  steps.map((list) => [
     { kind: "changes", list: ["a", "b", "c"].map((one) => ({ change: "create" as const, log: one })) },
-    ...steps,
+    ...list,
   ]);
+
+export const namedSteps = startedWith(fc.array(step, { minLength: 1, maxLength: 40 }));
+
+const longRecords = fc.array(fc.integer({ min: 100, max: 600 }), { minLength: 1, maxLength: 3 });
+
+/** Long records that are trimmed often, and time that passes: much is settled. */
+export const settlingSteps = startedWith(
+  fc.array(
+    fc.oneof(
+      { weight: 4, arbitrary: step },
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          kind: fc.constant("appends" as const),
+          runs: fc.array(fc.record({ log, sizes: longRecords }), { minLength: 3, maxLength: 8 }),
+        }),
+      },
+      { weight: 3, arbitrary: fc.record({ kind: fc.constant("trim" as const), log, part }) },
+      {
+        weight: 3,
+        arbitrary: fc.record({
+          kind: fc.constant("advance" as const),
+          ms: fc.integer({ min: 1500, max: 4000 }),
+        }),
+      },
+      {
+        weight: 2,
+        arbitrary: fc.record({ kind: fc.constant("cut" as const), operations: fc.nat(30) }),
+      },
+    ),
+    { minLength: 10, maxLength: 40 },
+  ),
+);

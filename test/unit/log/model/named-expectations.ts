@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { Fault } from "../../../../src/fault.ts";
 import type { Prng } from "../../../../src/lib/prng.ts";
-import { LogState, rowsOfStart } from "../../../../src/log/mod.ts";
+import { LogState } from "../../../../src/log/mod.ts";
+import { rowsOfStart } from "../../../../src/log/rows/base-files.ts";
 import type { CommitLog, LogId, LogInfo, Offset } from "../../../../src/types.ts";
+import { startOf } from "../../../support/log/log-start.ts";
 import { allValues, valuesOf } from "../../../support/log/logs.ts";
 import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
 
@@ -65,7 +67,7 @@ export class NamedExpectations {
   #checkRows({ storedLog }: OneNodeLog): void {
     const { commitIndex } = storedLog;
     const rows = storedLog.rows.openBase();
-    const start = rows === undefined ? storedLog.start : { ...storedLog.start, rows };
+    const start = rows === undefined ? startOf(storedLog) : { ...startOf(storedLog), rows };
     const state = LogState.from(start.checkpoint, rowsOfStart(start));
     let at = storedLog.firstIndex;
     while (at <= commitIndex) {

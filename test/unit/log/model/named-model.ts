@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { Fault } from "../../../../src/fault.ts";
 import type { AppendOptions, Offset } from "../../../../src/types.ts";
 import { run } from "../../../support/log/logs.ts";
-import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
+import type { OneNodeLog, OneNodeOptions } from "../../../support/log/one-node-log.ts";
 import { MachineRun, type MachineStep, settle, type World } from "./machine-run.ts";
 import { type Attempt, defaultId, type Known, type Name, NamedExpectations } from "./named-expectations.ts";
 
@@ -36,8 +36,8 @@ class NamedRun extends MachineRun<OwnStep> {
   readonly #model: NamedExpectations;
   readonly #sequences = new Map<string, number>();
 
-  constructor(world: World) {
-    super(world);
+  constructor(world: World, options: OneNodeOptions) {
+    super(world, options);
     this.#model = new NamedExpectations(this.machine.chance);
   }
 
@@ -189,5 +189,8 @@ class NamedRun extends MachineRun<OwnStep> {
 }
 
 /** Runs the steps in a new world. Throws if the logs and their model differ. */
-export const runNamedModel = (world: World, steps: readonly NamedStep[]): Promise<void> =>
-  new NamedRun(world).run(steps);
+export const runNamedModel = (
+  world: World,
+  steps: readonly NamedStep[],
+  options: OneNodeOptions = {},
+): Promise<void> => new NamedRun(world, options).run(steps);

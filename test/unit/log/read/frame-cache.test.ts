@@ -75,6 +75,14 @@ test("a slice of a named log is made when it is read: its frames up to another l
   assert.equal(cache.sliceFrom(6, 6), undefined);
   assert.equal(cache.sliceAt(0), undefined, "that is an offset of default");
   assert.deepEqual(cache.findBatch(3, 5, (id) => id === 8, 10)?.batch?.slice.firstOffset, 3);
+  const asked: number[] = [];
+  const ask = (id: number): boolean => asked.push(id) < 0;
+  assert.deepEqual(
+    cache.findBatch(3, 5, ask, 10, 1),
+    { index: 4, batch: undefined },
+    "one question was allowed",
+  );
+  assert.equal(asked.length, 1);
 });
 
 test("the oldest groups are dropped beyond the limit, but none that is not on disk", () => {

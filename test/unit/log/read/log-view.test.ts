@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { type LogView, SyncPolicy } from "../../../../src/log/mod.ts";
+import type { LogView } from "../../../../src/log/mod.ts";
+import { FixedSyncPolicy } from "../../../support/log/fixed-sync-policy.ts";
 import { compact, run, simDirectory, simMachine, valuesOf } from "../../../support/log/logs.ts";
 import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
 
@@ -101,7 +102,7 @@ async function readWithWrongIndex(frameCacheBytesMax: number): Promise<void> {
 test("a node that has not applied the delete of a log whose segments are gone is behind, and does not crash", async () => {
   const machine = simMachine(7);
   const settings = { segmentStoreBytesMax: 400 };
-  const log = await machine.open(settings, { frameCacheBytesMax: 0, syncPolicy: new SyncPolicy(true) });
+  const log = await machine.open(settings, { frameCacheBytesMax: 0, syncPolicy: new FixedSyncPolicy(true) });
   await log.change({ kind: "create", name: "a", settings: {} });
   for (let n = 0; n < 12; n++) await log.append(run(`a ${n} ${"x".repeat(60)}`), { log: { name: "a" } });
   const { storedLog } = log;
@@ -112,6 +113,7 @@ test("a node that has not applied the delete of a log whose segments are gone is
   assert.ok(storedLog.firstIndex > row.lastIndex);
   const view = storedLog.view(row.id);
   Object.defineProperty(view, "row", { value: row });
+  Object.defineProperty(storedLog.committed, "storedRow", { value: () => row });
   for (const offset of [0, 11]) assert.throws(() => view.read(offset), isKind("unavailable"));
   assert.equal(view.seekTime(0), 12);
 });

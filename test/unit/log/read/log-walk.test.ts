@@ -137,6 +137,39 @@ test("readers of one log share what they find, and a closed log ends their walks
   assert.ok(closed.sum < 100, JSON.stringify(closed));
 });
 
+test("the walk of a tail that is disposed ends", async () => {
+  const { log, busy, opened } = await openLong();
+  const { walks } = log.storedLog.committed;
+  await busy.bounds();
+  const tails = [busy.follow(0), busy.follow(1), busy.follow(2)];
+  const left = await opened(async () => {
+    const prepared = tails.map((tail) => tail.prepare?.());
+    assert.equal(walks.size, 3);
+    for (const tail of tails) tail[Symbol.dispose]();
+    assert.equal(walks.size, 0);
+    await Promise.all(prepared);
+  });
+  assert.ok(left.sum < 20, JSON.stringify(left));
+  await log.close();
+});
+
+test("the walk of a read that is aborted ends", async () => {
+  const { log, busy, opened } = await openLong();
+  const { walks } = log.storedLog.committed;
+  const ended = new AbortController();
+  const aborted = await opened(async () => {
+    const { signal } = ended;
+    const reads = [busy.read(0, { signal }), busy.seek({ fromTimeMs: 1 }, { signal })];
+    const outcomes = Promise.allSettled(reads);
+    for (let step = 0; step < 100 && walks.size < 2; step++) await Promise.resolve();
+    assert.equal(walks.size, 2);
+    ended.abort();
+    for (const one of await outcomes) assert.equal(one.status === "rejected" && one.reason.kind, "canceled");
+  });
+  assert.ok(walks.size === 0 && aborted.sum < 60, JSON.stringify(aborted));
+  await log.close();
+});
+
 test("a rare log opens only the segments that hold it", async () => {
   const { log, rare, opened } = await openLong();
   const read = await opened(async () => assert.equal(valuesOf(await rare.read(0), 0)[0], "rare 0"));

@@ -246,11 +246,11 @@ test("dispose and the close of the log end a pending wait", async () => {
 test("the ends are those of the logs that were named", async () => {
   const log = await openWith(["a", "b"], 1 << 20);
   await fill(log, ["a", "a", "default"], 3);
-  assert.deepEqual(tailOf(log, ["a", "default"], start).ends(), [
+  assert.deepEqual(tailOf(log, ["a", "default"], start).ends("all"), [
     { id: 1, name: "a", next: 2 },
     { id: 0, name: "default", next: 1 },
   ]);
-  assert.deepEqual(tailOf(log, prefixed("a"), start).ends(), []);
+  assert.deepEqual(tailOf(log, prefixed("a"), start).ends("all"), []);
 });
 
 test("the position of a tail that was woken is not past what it was woken for", async () => {
@@ -302,4 +302,28 @@ test("the last batch of a segment is found, of default too", async () => {
   const all = [...(await fill(log, ["default"], 40)), ...(await fill(log, ["a"], 40))];
   assert.ok(log.storedLog.segments.length > 6);
   assert.deepEqual(taken(tailOf(log, ["a", "default"], start)), all);
+});
+
+test("a tail of 256 logs that is woken states the ends of the logs that it took records of", async () => {
+  const names = Array.from({ length: 256 }, (_, n) => `log ${n}`);
+  const log = await openWith(names, 1 << 20);
+  const tail = tailOf(log, names, { index: log.storedLog.commitIndex + 1, sent: 0 });
+  taken(tail);
+  assert.equal(tail.ends("all").length, 256);
+  await log.append(run("1"), { log: { name: "log 7" } });
+  const { committed } = log.storedLog;
+  const rowOf = committed.row.bind(committed);
+  let looks = 0;
+  committed.row = (id) => {
+    looks++;
+    return rowOf(id);
+  };
+  assert.deepEqual(taken(tail), ["log 7 1"]);
+  assert.deepEqual(
+    tail.ends("taken").map(({ name, next }) => [name, next]),
+    [["log 7", 1]],
+  );
+  assert.deepEqual(tail.ends("taken"), []);
+  assert.ok(looks < 20, `${looks} rows`);
+  tail[Symbol.dispose]();
 });

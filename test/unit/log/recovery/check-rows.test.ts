@@ -136,7 +136,7 @@ test("a database that is missing or behind the start of the log is no damage", a
   const { generation } = databaseOf(machine);
   machine.rowStore.alter(generation, [], { index: 1 });
   assert.deepEqual(verifyLog(directoryOf(machine)).findings, []);
-  machine.rowStore.remove(generation);
+  await machine.rowStore.remove(generation);
   const { findings, rows } = verifyLog(directoryOf(machine));
   assert.deepEqual([findings, rows], [[], undefined]);
 });

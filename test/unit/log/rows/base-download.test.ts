@@ -5,6 +5,7 @@ import { Fault } from "../../../../src/fault.ts";
 import type { LogStart, SegmentedLog } from "../../../../src/log/mod.ts";
 import type { AskForBase } from "../../../../src/log/rows/base-download.ts";
 import { corrupt } from "../../../support/log/closed-log.ts";
+import { startOf } from "../../../support/log/log-start.ts";
 import { compact, run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
 import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
 
@@ -32,7 +33,7 @@ async function create(): Promise<{ log: OneNodeLog; start: LogStart; bytes: numb
   const content = Buffer.alloc(base.bytes);
   file.read(content, 0);
   file.close();
-  return { log, start: { ...log.storedLog.start, rows: base }, bytes: base.bytes, content };
+  return { log, start: { ...startOf(log.storedLog), rows: base }, bytes: base.bytes, content };
 }
 
 const partsOf = (machine: SimMachine): string[] =>
@@ -47,6 +48,7 @@ const answering =
   };
 
 async function install(log: SegmentedLog, start: LogStart): Promise<void> {
+  log.rows.download.accepted(start);
   await log.rows.prepare(start);
   log.reset(start);
   await log.rows.settled();
@@ -122,22 +124,112 @@ test("a full disk or a failed sync ends an attempt; a later one succeeds", async
   }
 });
 
-test("one file is fetched at a time, and one that is whole waits until the log has used it", async () => {
+/** Another base file of a leader, which a follower can have as well. */
+async function anotherLeader(): Promise<{ start: LogStart; content: Buffer }> {
+  const log = await simMachine("another leader").open({ segmentStoreBytesMax: 900 });
+  for (let n = 0; n < 20; n++) await log.change({ kind: "create", name: `other ${n}`, settings: {} });
+  await log.append(run("default"));
+  await log.trim(1);
+  await log.append(run("last"));
+  assert.ok((await compact(log.storedLog)) > 0);
+  const base = log.storedLog.rows.base!;
+  const file = log.storedLog.rows.openBase()!;
+  const content = Buffer.alloc(base.bytes);
+  file.read(content, 0);
+  file.close();
+  return { start: { ...startOf(log.storedLog), rows: base }, content };
+}
+
+test("one file is fetched at a time, and one that is whole is held until the log was reset to its start", async () => {
   const { start, content } = await leader();
+  const other = await anotherLeader();
   const machine = simMachine("follower");
   const log = machine.openStored();
-  const other = { ...start, rows: { index: 3, bytes: 500 } };
+  const { download } = log.rows;
   const never: AskForBase = () => assert.fail("nothing more is asked for");
-  const first = log.rows.download.fetch(start, answering(content));
-  assert.equal(await log.rows.download.fetch(start, never), false);
+  const first = download.fetch(start, answering(content));
+  assert.equal(await download.fetch(start, never), false);
   assert.equal(await first, true);
-  assert.equal(await log.rows.download.fetch(other, never), false);
-  assert.equal(await log.rows.download.fetch(start, never), true, "the same snapshot arrives again");
+  assert.equal(await download.fetch(other.start, never), false);
+  assert.equal(await download.fetch(start, never), true, "the same snapshot arrives again");
+  download.accepted(start);
+  machine.clock.advance(3_600_000);
+  assert.equal(await download.fetch(other.start, never), false, "an hour later");
+  assert.equal(await download.fetch(start, never), true);
+  download.released(start);
+  assert.equal(await download.fetch(other.start, never), false, "Raft has the snapshot already");
   await log.rows.prepare(start);
-  assert.equal(await log.rows.download.fetch(start, never), false, "it arrives again while it is installed");
+  assert.equal(await download.fetch(start, never), true, "it arrives again while it is installed");
+  assert.equal(await download.fetch(other.start, never), false);
   log.reset(start);
   await log.rows.settled();
   assert.equal(log.state.logs.size, logs);
+  assert.equal(await download.fetch(other.start, answering(other.content)), true);
+  log.close();
+});
+
+test("a file of a snapshot that Raft did not accept makes room for another one", async () => {
+  const { start, content } = await leader();
+  const other = await anotherLeader();
+  const log = simMachine("follower").openStored();
+  const { download } = log.rows;
+  assert.equal(await download.fetch(start, answering(content)), true);
+  download.released(start);
+  assert.equal(await download.fetch(other.start, answering(other.content)), true);
+  await install(log, other.start);
+  assert.equal(log.state.logs.size, 20);
+  log.close();
+});
+
+test("an accepted file is held while an earlier snapshot without one is installed", async () => {
+  const { start, content } = await leader();
+  const other = await anotherLeader();
+  const log = simMachine("follower").openStored();
+  const { download } = log.rows;
+  assert.equal(await download.fetch(start, answering(content)), true);
+  download.accepted(start);
+  const { rows: _, ...without } = start;
+  const { logs: __, ...checkpoint } = without.checkpoint;
+  log.reset({ end: { ...without.end, index: start.end.index - 1 }, checkpoint });
+  assert.equal(await download.fetch(other.start, answering(other.content)), false);
+  await log.rows.prepare(start);
+  log.reset(start);
+  await log.rows.settled();
+  assert.equal(log.state.logs.size, logs);
+  log.close();
+});
+
+test("a full disk delays the reset: the accepted file outlives other snapshots and removals of segments", async () => {
+  const { start, content } = await leader();
+  const other = await anotherLeader();
+  const machine = simMachine("delayed");
+  const log = await machine.open({ segmentStoreBytesMax: 900 });
+  for (let n = 0; n < 12; n++) await log.change({ kind: "create", name: `own ${n}`, settings: {} });
+  await log.append(run("default"));
+  await log.trim(1);
+  await log.append(run("last"));
+  const { storedLog } = log;
+  await storedLog.rows.settled();
+  const { download } = storedLog.rows;
+  assert.equal(await download.fetch(start, answering(content)), true);
+  download.accepted(start);
+  machine.rowStore.failNext = Object.assign(new Error("full"), { code: "ENOSPC" });
+  await assert.rejects(storedLog.rows.prepare(start), { code: "ENOSPC" });
+  machine.clock.advance(3_600_000);
+  assert.equal(await download.fetch(other.start, answering(other.content)), false);
+  assert.ok((await compact(storedLog)) > 0);
+  await storedLog.rows.prepare(start);
+  storedLog.reset(start);
+  await storedLog.rows.settled();
+  assert.equal(storedLog.state.logs.size, logs);
+});
+
+test("a file with another index than the snapshot says is refused when it arrives", async () => {
+  const { start, content } = await leader();
+  const log = simMachine("follower").openStored();
+  const rows = { ...(start.rows as { index: number; bytes: number }), index: start.end.index - 1 };
+  await assert.rejects(log.rows.download.fetch({ ...start, rows }, answering(content)), corrupt);
+  assert.equal(await log.rows.download.fetch(start, answering(content)), true);
   log.close();
 });
 
@@ -149,6 +241,25 @@ test("a later snapshot with the same base file is installed, too", async () => {
     await install(log, start);
     assert.equal(log.state.logs.size, logs);
   }
+  log.close();
+});
+
+test("a reset that a full disk refuses is prepared again and repeated", async () => {
+  const { start, content } = await leader();
+  const machine = simMachine("refused reset");
+  const log = machine.openStored();
+  assert.equal(await log.rows.download.fetch(start, answering(content)), true);
+  log.rows.download.accepted(start);
+  await log.rows.prepare(start);
+  const { store } = machine;
+  const write = store.write.bind(store);
+  store.write = () => {
+    throw Object.assign(new Error("full"), { code: "ENOSPC" });
+  };
+  assert.throws(() => log.reset(start), { kind: "disk-full" });
+  store.write = write;
+  await install(log, start);
+  assert.equal(log.state.logs.size, logs);
   log.close();
 });
 

@@ -2,9 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { LogState, repairLog, rowsOfStart, verifyLog } from "../../../../src/log/mod.ts";
+import { DiskUncertain } from "../../../../src/lib/disk/disk.ts";
+import { LogState, repairLog, verifyLog } from "../../../../src/log/mod.ts";
+import { rowsOfStart } from "../../../../src/log/rows/base-files.ts";
 import type { LogRow } from "../../../../src/log/state/log-row.ts";
 import { corrupt, directoryOf } from "../../../support/log/closed-log.ts";
+import { startOf } from "../../../support/log/log-start.ts";
 import { compact, run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
 import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
 import { MemoryRowStore } from "../../../support/rows/memory-row-store.ts";
@@ -112,7 +115,7 @@ test("a database that is built again from many rows: it is used by the next star
   machine.disk.kill();
   const image = { disk: machine.disk.image(), store: machine.store.image() };
   const [generation] = machine.rowStore.generations();
-  machine.rowStore.remove(generation!);
+  await machine.rowStore.remove(generation!);
   const rebuilt = machine.openStored();
   const index = databaseOf({ storedLog: rebuilt });
   assert.ok(index! > 30);
@@ -125,7 +128,7 @@ test("a database that is built again from many rows: it is used by the next star
   machine.disk.kill();
   machine.disk.restoreImage(image.disk);
   machine.store.restoreImage(image.store);
-  machine.rowStore.remove(generation! + 1);
+  await machine.rowStore.remove(generation! + 1);
   machine.rowStore.failNext = Object.assign(new Error("full"), { code: "ENOSPC" });
   const full = machine.openStored();
   assert.equal(databaseOf({ storedLog: full }), undefined);
@@ -206,57 +209,188 @@ test("a failed checkpoint: it is written again, and the rows stay known meanwhil
   assert.deepEqual(rowsOf(log), rows);
 });
 
-test("a database that turns out to be damaged: it is used until the next start, which builds another one", async () => {
+test("a database that turns out to be damaged: another one is built while the log runs, and the next start uses it", async () => {
   const machine = simMachine("damaged database");
   const log = await machine.open(settings);
   await fill(log, 0, 6);
   await log.storedLog.rows.settled();
   const [generation] = machine.rowStore.generations();
-  log.storedLog.state.logs.stored.damaged();
+  const { stored } = log.storedLog.state.logs;
+  stored.damaged();
+  assert.equal(log.storedLog.damagedSegments, 1);
   await fill(log, 6, 12);
   await log.storedLog.rows.settled();
   assert.equal(log.storedLog.failure, undefined);
-  assert.deepEqual(machine.rowStore.generations(), [generation!]);
+  assert.deepEqual([stored.isDamaged, log.storedLog.damagedSegments], [false, 0]);
+  assert.ok(stored.database!.generation > generation!);
+  assert.deepEqual(machine.rowStore.generations(), [stored.database!.generation]);
   const rows = rowsOf(log);
   machine.disk.kill();
+  const without = machine.openStored({ rowStore: new MemoryRowStore(machine.disk) });
+  without.commitTo(without.durableIndex);
+  assert.deepEqual(rowsOf({ storedLog: without }), rows);
+  without.close();
   const again = await machine.open(settings);
-  assert.notEqual(again.storedLog.state.logs.stored.database?.generation, generation);
+  assert.equal(again.storedLog.state.logs.stored.database?.generation, stored.database!.generation);
   assert.deepEqual(rowsOf(again), rows);
   await fill(again, 12, 16);
   await again.storedLog.rows.settled();
   assert.deepEqual(machine.rowStore.generations(), [again.storedLog.state.logs.stored.database?.generation]);
 });
 
-test("a checkpoint that finds the database damaged: it is told once and not retried, and the next start builds another one", async () => {
+test("a database that is built again from a base: its rows and sums are those of the frames", async () => {
+  const machine = simMachine("built from a base");
+  const log = await machine.open(settings);
+  await fill(log, 0, 8);
+  await log.change({ kind: "create", name: "owned", settings: {} }, { subject: "ann" });
+  for (const { name, next } of rowsOf(log)) await log.trim(next, { log: { name } });
+  await log.trim((await log.bounds()).next);
+  await log.append(run("last"));
+  for (const { name } of rowsOf(log)) await log.append(run("again"), { log: { name } });
+  await log.storedLog.rows.settled();
+  assert.ok((await compact(log.storedLog)) > 0);
+  assert.equal(basesOf(machine).length, 1);
+  const { stored } = log.storedLog.state.logs;
+  stored.damaged();
+  await fill(log, 8, 14);
+  await log.storedLog.rows.settled();
+  assert.deepEqual([stored.isDamaged, log.storedLog.failure], [false, undefined]);
+  assert.deepEqual(stored.usageOf("ann"), { logs: 1, bytes: log.storedLog.state.logs.named("owned")!.bytes });
+  const rows = rowsOf(log);
+  machine.disk.kill();
+  const without = machine.openStored({ rowStore: new MemoryRowStore(machine.disk) });
+  without.commitTo(without.durableIndex);
+  assert.deepEqual(rowsOf({ storedLog: without }), rows);
+});
+
+test("a checkpoint that finds the database damaged: it is told once and not retried, and another one is built", async () => {
   const machine = simMachine("damaged checkpoint");
   const log = await machine.open(settings);
   await fill(log, 0, 6);
   await log.storedLog.rows.settled();
-  const generation = log.storedLog.state.logs.stored.database?.generation;
-  const { database } = log.storedLog.state.logs.stored;
+  const { stored } = log.storedLog.state.logs;
+  const { database } = stored;
   let writes = 0;
   database!.write = () => {
     writes++;
     return Promise.reject(new Fault("corrupt"));
   };
-  await fill(log, 6, 12);
+  for (let n = 6; writes === 0; n++) await fill(log, n, n + 1);
   await log.storedLog.rows.settled();
   const { damage } = log.storedLog;
   assert.deepEqual(
     [damage?.kind, damage?.facts["why"], log.storedLog.damagedSegments],
     ["corrupt", "rows", 1],
   );
-  assert.match(damage?.message ?? "", /restart the node/);
-  const before = writes;
-  assert.ok(before > 0);
+  assert.match(damage?.message ?? "", /builds it again/);
+  assert.equal(writes, 1);
+  const rows = rowsOf(log);
   machine.clock.advance(60_000);
   await log.storedLog.rows.settled();
-  assert.equal(writes, before);
-  const rows = rowsOf(log);
+  assert.equal(writes, 1);
+  assert.deepEqual([log.storedLog.damage, stored.isDamaged], [undefined, false]);
+  assert.deepEqual(rowsOf(log), rows);
+  assert.equal(stored.unsaved, stored.dirty);
   machine.disk.kill();
   const again = await machine.open(settings);
-  assert.notEqual(again.storedLog.state.logs.stored.database?.generation, generation);
   assert.deepEqual([rowsOf(again), again.storedLog.damage], [rows, undefined]);
+});
+
+test("a database of which a sync failed takes no more writes: another one is built", async () => {
+  const machine = simMachine("failed sync");
+  const log = await machine.open(settings);
+  await fill(log, 0, 6);
+  await log.storedLog.rows.settled();
+  const { stored } = log.storedLog.state.logs;
+  const { generation } = stored.database!;
+  let writes = 0;
+  stored.database!.write = () => {
+    writes++;
+    return Promise.reject(new DiskUncertain(new Error("EIO")));
+  };
+  for (let n = 6; writes === 0; n++) await fill(log, n, n + 1);
+  await log.storedLog.rows.settled();
+  machine.clock.advance(2_000);
+  await log.storedLog.rows.settled();
+  assert.deepEqual([writes, stored.isDamaged, log.storedLog.failure], [1, false, undefined]);
+  assert.ok(stored.database!.generation > generation);
+});
+
+test("a damaged database on a full disk: it is built later, and a damaged segment ends that and at last the log", async () => {
+  const machine = simMachine("cannot be built");
+  const log = await machine.open(settings);
+  await fill(log, 0, 6);
+  await log.storedLog.rows.settled();
+  const { stored } = log.storedLog.state.logs;
+  const [first] = log.storedLog.sealed;
+  stored.damaged();
+  machine.rowStore.failNext = Object.assign(new Error("full"), { code: "ENOSPC" });
+  await fill(log, 6, 10);
+  await log.storedLog.rows.settled();
+  assert.equal(stored.isDamaged, true);
+  machine.disk.flipBit(first!.path, 8 * 100);
+  machine.clock.advance(60_000);
+  await log.storedLog.rows.settled();
+  assert.equal(stored.isDamaged, true);
+  assert.equal(log.storedLog.failure, undefined);
+  const failed = async (): Promise<void> => {
+    for (let n = 0; log.storedLog.failure === undefined; n++) {
+      assert.ok(n < 500, "memory grows without limit");
+      await log.change({ kind: "create", name: `more ${n}`, settings: {} });
+    }
+  };
+  // The change that meets the failed log is refused.
+  await failed().catch((reason: unknown) => assert.ok(reason instanceof Fault, String(reason)));
+  const { failure } = log;
+  assert.ok(failure !== undefined);
+  assert.deepEqual([failure.kind, (failure.cause as Fault).kind], ["disk-failed", "corrupt"]);
+});
+
+test("a database that is built again from many frames of one log in a segment: its rows are those of the frames", async () => {
+  const machine = simMachine("many frames");
+  const log = await machine.open({ segmentStoreBytesMax: 400_000 });
+  await log.change({ kind: "create", name: "busy", settings: {} });
+  for (let n = 0; n < 2_500; n++) await log.append(run("busy"), { log: { name: "busy" } });
+  const { stored } = log.storedLog.state.logs;
+  stored.damaged();
+  await fill(log, 0, 4);
+  while (log.storedLog.sealed.length < 2) await log.append(run("v".repeat(10_000)));
+  await log.storedLog.rows.settled();
+  assert.equal(stored.isDamaged, false);
+  const rows = rowsOf(log);
+  assert.equal(rows.find(({ name }) => name === "busy")?.next, 2_500);
+  machine.disk.kill();
+  const again = await machine.open({ segmentStoreBytesMax: 400_000 });
+  assert.deepEqual(rowsOf(again), rows);
+});
+
+test("a damaged database that is built later: the start of the log may have passed its boundary meanwhile", async () => {
+  const machine = simMachine("start passes the boundary");
+  const log = await machine.open(settings);
+  await fill(log, 0, 4);
+  for (const { name, next } of rowsOf(log)) await log.trim(next, { log: { name } });
+  const defaults = async (): Promise<void> => {
+    for (let n = 0; n < 20; n++) await log.append(run(`default ${n}`));
+    await log.storedLog.rows.settled();
+  };
+  await defaults();
+  await log.trim((await log.bounds()).next - 1);
+  assert.ok((await compact(log.storedLog)) > 0);
+  const rows = rowsOf(log);
+  const { stored } = log.storedLog.state.logs;
+  stored.damaged();
+  machine.rowStore.failNext = Object.assign(new Error("full"), { code: "ENOSPC" });
+  await defaults();
+  assert.equal(stored.isDamaged, true);
+  const boundary = log.storedLog.durableIndex;
+  for (let round = 0; round < 3; round++) await defaults();
+  await log.trim((await log.bounds()).next - 1);
+  assert.ok((await compact(log.storedLog)) > 0);
+  assert.ok(log.storedLog.firstIndex > boundary);
+  machine.clock.advance(60_000);
+  await log.storedLog.rows.settled();
+  assert.deepEqual([stored.isDamaged, log.storedLog.failure], [false, undefined]);
+  assert.deepEqual(rowsOf(log), rows);
 });
 
 test("a removal of segments: it moves the base with the start, also if it stops at any operation of the disk", async () => {
@@ -296,7 +430,7 @@ test("a removal of segments: it moves the base with the start, also if it stops 
   assert.equal(basesOf(machine).length, 1);
 });
 
-test("a damaged base is found by verify, refused by opening, and not repaired", async () => {
+test("a damaged base is found by verify, refused by opening, and not repaired without a database", async () => {
   const machine = simMachine("damaged base");
   const log = await machine.open(settings);
   await fill(log);
@@ -314,7 +448,50 @@ test("a damaged base is found by verify, refused by opening, and not repaired", 
     [[base, "rows"]],
   );
   assert.throws(() => machine.openStored(), corrupt);
-  assert.throws(() => repairLog(directoryOf(machine), true), /backup/);
+  const { rowStore: _, ...withoutRows } = directoryOf(machine);
+  assert.throws(() => repairLog(withoutRows, true), /backup/);
+});
+
+test("a damaged base: repair builds it from the database and the frames between", async () => {
+  const machine = simMachine("base from the database");
+  const log = await machine.open(settings);
+  await fill(log);
+  await log.trim((await log.bounds()).next);
+  for (const { name, next } of rowsOf(log).slice(0, 4)) await log.trim(next, { log: { name } });
+  await log.append(run("last"));
+  assert.ok((await compact(log.storedLog)) > 0);
+  const [, second, third, fourth, fifth] = rowsOf(log).map(({ name }) => ({ name }));
+  await log.append(run("one", "two", "three"), { log: second! });
+  const { next } = log.storedLog.state.logs.named(second!.name)!;
+  await log.trim(next - 1, { log: second! });
+  await log.change({ kind: "update", log: third!, settings: { ttlMs: 1_000_000 } });
+  await log.change({ kind: "close", log: fourth! });
+  await log.append(run("gone"), { log: fifth! });
+  await log.change({ kind: "delete", log: fifth! });
+  await log.change({ kind: "create", name: fifth!.name, settings: {} });
+  await fill(log, 40, 46);
+  await log.storedLog.rows.settled();
+  const rows = rowsOf(log);
+  const { index } = log.storedLog.state.logs.stored.database!.head;
+  assert.ok(index > log.storedLog.firstIndex + 10, "frames lie between the base and the database");
+  await log.close();
+  const [base] = basesOf(machine);
+  const path = `${simDirectory}/log/${base}`;
+  machine.disk.flipBit(path, 8 * (machine.disk.contents(path).length - 3));
+  const damaged = [...machine.disk.contents(path)];
+  assert.throws(() => machine.openStored(), corrupt);
+  const planned = repairLog(directoryOf(machine), false);
+  assert.deepEqual([planned.actions.map(({ action }) => action), planned.lost], [["build-base"], 0]);
+  assert.deepEqual([...machine.disk.contents(path)], damaged, "a plan changes nothing");
+  const { actions, lost, lostLogs } = repairLog(directoryOf(machine), true);
+  assert.deepEqual([actions.map(({ action }) => action), lost, lostLogs], [["build-base"], 0, []]);
+  assert.deepEqual(verifyLog(directoryOf(machine)).findings, []);
+  for (const rowStore of [machine.rowStore, undefined]) {
+    const again = machine.openStored({ rowStore: rowStore! });
+    again.commitTo(again.durableIndex);
+    assert.deepEqual(rowsOf({ storedLog: again }), rows);
+    again.close();
+  }
 });
 
 test("a base that is damaged while the log runs: it is reported once, and no segment is removed after that", async () => {
@@ -406,7 +583,7 @@ async function removable(name: string): Promise<{ machine: SimMachine; log: OneN
 test("a snapshot that arrives during a removal: its base stays, and the next start has its rows", async () => {
   const source = (await removable("source")).log.storedLog;
   await compact(source);
-  const start = { ...source.start, rows: source.rows.openBase()! };
+  const start = { ...startOf(source), rows: source.rows.openBase()! };
   const { machine, log } = await removable("follower");
   const { rowStore } = machine;
   await log.storedLog.rows.settled();
@@ -436,7 +613,7 @@ test("a snapshot that arrives during a removal: its base stays, and the next sta
 test("snapshots that arrive one after another: the last one counts, and the databases before it are removed", async () => {
   const source = (await removable("source")).log.storedLog;
   await compact(source);
-  const start = { ...source.start, rows: source.rows.openBase()! };
+  const start = { ...startOf(source), rows: source.rows.openBase()! };
   const { machine, log } = await removable("follower");
   const { storedLog } = log;
   const { rowStore } = machine;
@@ -456,7 +633,7 @@ test("snapshots that arrive one after another: the last one counts, and the data
   const remove = rowStore.remove.bind(rowStore);
   rowStore.remove = (generation) => {
     assert.ok(!open.has(generation), "a database that is open was removed");
-    remove(generation);
+    return remove(generation);
   };
   for (let time = 0; time < 3; time++) {
     await storedLog.rows.prepare(start);
@@ -477,7 +654,7 @@ function rowsBefore(machine: SimMachine, first: number): LogRow[] {
   const log = machine.openStored();
   try {
     const rows = log.rows.openBase();
-    const start = rows === undefined ? log.start : { ...log.start, rows };
+    const start = rows === undefined ? startOf(log) : { ...startOf(log), rows };
     const state = LogState.from(start.checkpoint, rowsOfStart(start));
     for (let at = log.firstIndex; at < first; ) {
       const frames = log.entries(at, 1 << 20, first - 1);

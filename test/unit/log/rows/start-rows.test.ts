@@ -2,10 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { checkLogStart, type LogStart, rowsOfStart } from "../../../../src/log/mod.ts";
-import { sourceOf } from "../../../../src/log/rows/base-files.ts";
+import { checkLogStart, checkStartRows, type LogStart } from "../../../../src/log/mod.ts";
+import { rowsOfStart, sourceOf } from "../../../../src/log/rows/base-files.ts";
 import type { LogRow } from "../../../../src/log/state/log-row.ts";
+import { emptyCheckpoint } from "../../../../src/log/state/log-state.ts";
+import { encodeHead, encodeRow } from "../../../../src/log/state/row-codec.ts";
 import { type BaseSource, mergeBase, readBase } from "../../../../src/rows/mod.ts";
+import { startOf } from "../../../support/log/log-start.ts";
 import { compact, run, simMachine } from "../../../support/log/logs.ts";
 
 /** The start of a log of which segments with named logs were removed. */
@@ -21,7 +24,7 @@ async function startWithRows(): Promise<LogStart & { readonly rows: Uint8Array }
   await log.trim(9);
   await log.append(run("last"));
   assert.ok((await compact(log.storedLog)) > 0);
-  return { ...log.storedLog.start, rows: contentOf(log.storedLog.rows.openBase()!) };
+  return { ...startOf(log.storedLog), rows: contentOf(log.storedLog.rows.openBase()!) };
 }
 
 function contentOf(file: BaseSource): Uint8Array {
@@ -93,4 +96,22 @@ test("rows of which two have one name are refused", async () => {
       name === first!.name,
     );
   }
+});
+
+test("rows are checked in steps of at most 64, however many a block of the base file holds", () => {
+  const { disk } = simMachine("steps");
+  const path = "/base.rows";
+  const logs = { level: 1, life: 1, nextId: 1_001, size: 1_000 };
+  const head = encodeHead({ index: 9, crc: 0, head: logs });
+  const changes = Array.from({ length: logs.size }, (_, at) => {
+    const row = { id: at + 1, name: `log ${at + 1}`, settings: {}, closed: false };
+    const none = { createdMs: 0, lowest: 0, next: 0, bytes: 0, lastMs: 0, lastIndex: 0, version: 0 };
+    return { id: at + 1, row: encodeRow({ ...row, ...none }) };
+  });
+  for (const _ of mergeBase(disk, undefined, path, changes, head));
+  const rows = disk.open(path, "read");
+  const checkpoint = { ...emptyCheckpoint, index: 9, logs };
+  const end = { index: 9, crc: 0, term: 1, nextOffset: 0, timestampMs: 0 };
+  const steps = [...checkStartRows({ end, checkpoint, rows })].length;
+  assert.ok(steps >= logs.size / 64, `${steps} steps`);
 });

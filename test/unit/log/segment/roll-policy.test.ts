@@ -105,3 +105,13 @@ describe("trims and ages", () => {
     assert.equal(rolls(data(1101), { retentionAgeMs: 5000, segmentAgeMaxMs: 100 }), true);
   });
 });
+
+test("an empty segment that has batches ahead of it can be full by its index and its age as well", () => {
+  const settings = { ...defaultSettings, segmentIndexBytesMax: 48, segmentAgeMaxMs: 50 };
+  const rolls = (batches: number, timestampMs: number): boolean =>
+    couldRoll(fillOf(0, 0), 100, batches, timestampMs, settings);
+  assert.equal(rolls(1, 1000), false, "it takes any batch");
+  assert.equal(rolls(3, 50), false);
+  assert.equal(rolls(4, 50), true);
+  assert.equal(rolls(2, 51), true);
+});

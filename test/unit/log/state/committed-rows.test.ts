@@ -134,6 +134,35 @@ test("rows and names in use are not read from the database, neither after a chec
   assert.deepEqual([rows.idOf("orders"), rows.named("orders")?.id], [3, 3]);
 });
 
+test("a peek at a row does not keep it in memory, and sees what changed", async () => {
+  const store = new MemoryRowStore(new SimDisk(prng("disk")));
+  const head = encodeHead({ index: 0, crc: 0, head: { ...emptyHead, size: 1 } });
+  const database = await store.build({ directoryId: new Uint8Array(16), generation: 1 }, head);
+  const first = new CommittedRows(database);
+  first.put(1, undefined, named(1, "orders"));
+  first.freeze();
+  await database.write(first.changes(), head);
+  const rows = new CommittedRows(database);
+  let reads = 0;
+  const readRow = database.row.bind(database);
+  database.row = (id) => {
+    reads++;
+    return readRow(id);
+  };
+  for (let n = 0; n < 3; n++) assert.deepEqual(rows.peek(1), named(1, "orders"));
+  assert.equal(reads, 3);
+  rows.row(1);
+  assert.deepEqual(rows.peek(1), named(1, "orders"));
+  assert.equal(reads, 4);
+  rows.put(1, rows.row(1), { ...named(1, "orders"), next: 7 });
+  assert.equal(rows.peek(1)?.next, 7);
+  rows.freeze();
+  assert.equal(rows.peek(1)?.next, 7);
+  rows.put(1, rows.row(1), undefined);
+  assert.equal(rows.peek(1), undefined);
+  assert.equal(reads, 4);
+});
+
 const padded = (n: number): string => String(n).padStart(6, "0");
 
 test("pages of names agree with all names, whatever was created and deleted before and during a checkpoint", async () => {

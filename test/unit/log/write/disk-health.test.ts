@@ -20,12 +20,14 @@ test("a refusal lasts until a write succeeds, and is reported once", () => {
 });
 
 test("after an error that may lose bytes the log is failed permanently, with the first fault", () => {
-  const health = new DiskHealth(undefined);
+  const failures: Fault[] = [];
+  const health = new DiskHealth(undefined, (failure) => failures.push(failure));
   const first = health.faultOf(errno("EIO"));
   assert.deepEqual([first.kind, first.written], ["disk-failed", "unknown"]);
   assert.equal(health.faultOf(errno("ENOSPC")), first);
   assert.equal(health.failed(errno("EROFS")), first);
   assert.equal(health.usable, false);
+  assert.deepEqual(failures, [first]);
   assert.throws(
     () => health.checkUsable(),
     (reason) => reason instanceof Fault && reason.kind === "disk-failed" && reason.cause === first,

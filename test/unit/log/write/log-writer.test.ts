@@ -8,7 +8,14 @@ import { Fault } from "../../../../src/fault.ts";
 import { heapMapper } from "../../../../src/lib/disk/mapped-file.ts";
 import { GroupBuilder } from "../../../../src/log/append/group-builder.ts";
 import { type DiskOperation, RefusingDisk } from "../../../support/disk/refusing-disk.ts";
-import { allValues, run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
+import {
+  allValues,
+  run,
+  type SimMachine,
+  simDirectory,
+  simMachine,
+  stillTurns,
+} from "../../../support/log/logs.ts";
 import type { OneNodeLog, OneNodeOptions } from "../../../support/log/one-node-log.ts";
 import { sealGroup } from "../../../support/log/seal-group.ts";
 
@@ -235,6 +242,7 @@ describe("a disk that refuses operations operations", () => {
     disk.refuse = (asked) => (asked === "remove" ? "EACCES" : undefined);
     await log.trim(30);
     machine.clock.advance(1000);
+    await stillTurns();
     assert.ok(disk.refused.length > 0);
     await log.append(run(value(40)));
     assert.equal(log.storedLog.failure, undefined);
@@ -242,6 +250,7 @@ describe("a disk that refuses operations operations", () => {
     disk.refuse = () => undefined;
     await log.append(run(value(41)));
     machine.clock.advance(1000);
+    await stillTurns();
     assert.ok(stores() < before);
     await log.close();
     const again = await machine.open(settings);

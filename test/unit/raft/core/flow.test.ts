@@ -232,3 +232,42 @@ test("a leader keeps a limited number of read requests that it cannot confirm", 
   assert.equal(dropped, 10_000 - 4_096);
   assert.equal(leader.core.term, term);
 });
+
+test("a leader whose disk cannot be read for a moment sends the snapshot, or the entries, later", () => {
+  for (const what of ["snapshot", "append"] as const) {
+    const lab = new Lab({ log: [1, 1, 1], term: 1, commit: 3, voters: [1, 2, 3] });
+    lab.settle();
+    lab.lead();
+    const { storage } = lab;
+    let refusals = 0;
+    let isRefusing = true;
+    const read = <T>(found: T): T => {
+      if (!isRefusing) return found;
+      refusals++;
+      throw new Fault("disk-busy");
+    };
+    if (what === "snapshot") storage.compact(3);
+    const { configuration } = lab.core;
+    storage.newest = () => read({ index: 3, term: 1, configuration, data: Buffer.from("s") });
+    const { entries } = storage;
+    storage.entries = (...range) => read(entries.apply(storage, range));
+    const asks = (): string[] => {
+      lab.core.step(
+        message("append-response", 1, { from: 3, term: 2, index: 3, reject: true, rejectHint: 0 }),
+      );
+      return lab
+        .settle()
+        .filter(({ to, entries, snapshot }) => to === 3 && (entries.length > 0 || snapshot))
+        .map(({ type }) => type);
+    };
+    assert.deepEqual(asks(), []);
+    assert.ok(refusals > 0, what);
+    isRefusing = false;
+    lab.core.step(message("heartbeat-response", 1, { from: 3, term: 2 }));
+    const sent = lab
+      .settle()
+      .filter(({ to }) => to === 3)
+      .map(({ type }) => type);
+    assert.ok(sent.includes(what), `${what}: ${sent.join(" ")}`);
+  }
+});

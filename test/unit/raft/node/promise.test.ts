@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { message, promiseIn } from "../../../../src/raft/mod.ts";
+import { PromiseBook } from "../../../../src/raft/node/promise.ts";
 
 test("an acknowledgment promises the log, a vote and a request for votes the term, and nothing else promises", () => {
   const at = { term: 4, index: 17 };
@@ -20,4 +21,17 @@ test("an acknowledgment promises the log, a vote and a request for votes the ter
   ] as const) {
     assert.equal(promiseIn(message(type, 2, at)), undefined);
   }
+});
+
+test("a book has the furthest promise, with the term that the entry has in the log of the node", () => {
+  const book = new PromiseBook();
+  const termAt = (index: number): number | undefined => (index > 17 ? undefined : 3);
+  book.sent(message("append-response", 2, { term: 4, index: 17 }), termAt);
+  assert.deepEqual(book.furthest, { term: 4, index: 17, entryTerm: 3 });
+  book.sent(message("append-response", 2, { term: 4, index: 9 }), termAt);
+  assert.deepEqual(book.furthest, { term: 4, index: 17, entryTerm: 3 });
+  book.sent(message("append-response", 2, { term: 4, index: 18 }), termAt);
+  assert.deepEqual(book.furthest, { term: 4, index: 18 });
+  book.sent(message("vote-response", 2, { term: 5 }), termAt);
+  assert.deepEqual(book.furthest, { term: 5, index: 0 });
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { systemDisk } from "../../../../src/lib/disk/system-disk.ts";
 import { openRowStore, removeUnfinished } from "../../../../src/rows/mod.ts";
 import { scratch } from "../../../support/scratch.ts";
 import { headOf, put, sampleRow, sampleRows } from "../row-samples.ts";
@@ -76,4 +77,15 @@ test("a build writes no journal, and a start removes what a killed build left", 
     [],
   );
   assert.deepEqual(openRowStore(directory).generations(), [1]);
+});
+
+test("the worker removes a database: the event loop does not wait for the file system", async (t) => {
+  const directory = scratch(t);
+  const store = openRowStore(directory);
+  await (await store.build(identityOf(1), headOf(0, 0))).close();
+  const removedHere = t.mock.method(systemDisk, "remove");
+  await store.remove(1);
+  await store.close();
+  assert.deepEqual(store.generations(), []);
+  assert.equal(removedHere.mock.callCount(), 0);
 });

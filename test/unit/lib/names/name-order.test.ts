@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compareNames } from "../../../src/lib/name-order.ts";
-import { byBytes, names } from "../../support/log/name-samples.ts";
+import { compareNames } from "../../../../src/lib/names/name-order.ts";
+import { byBytes, names } from "../../../support/log/name-samples.ts";
 
 test("names are in the order of their UTF-8 bytes", () => {
   for (const one of names)
