@@ -13,6 +13,7 @@ import { isLoopback, printAddress } from "../lib/value-kind.ts";
 import type { PortHandlers } from "../server/mod.ts";
 import { openTelemetry } from "../telemetry/mod.ts";
 import { openAccess } from "./access-files.ts";
+import { restoreIfEmpty, startBackups } from "./backup/open-backups.ts";
 import { openCluster } from "./cluster/open-cluster.ts";
 import type { Config } from "./config/settings.ts";
 import { openDataDirectory } from "./data-directory.ts";
@@ -59,6 +60,8 @@ export interface Agent {
   stop(): Promise<void>;
   /** Reloads access files and certificates. */
   reload(): void;
+  /** If this node leads, another voter takes over. The node serves on and stays a voter. */
+  handOver(): void;
 }
 
 /**
@@ -74,15 +77,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { listener, ops } = ports;
   const logger = telemetry.log;
   const { replica, gossip, network, node } = cluster;
-  const service = openService({
-    ...parts,
-    config,
-    clock,
-    memory: memory.budget,
-    opsAddress: ops.address,
-  });
-  addHealthChecks({ ops, tls, cluster, readiness, sync: config.sync, metrics: telemetry.metrics });
+  const service = openService({ ...parts, config, clock, memory: memory.budget, opsAddress: ops.address });
+  openHealthChecks(opening, parts, config, clock);
   startInitLogs(opening, parts, specs, clock);
+  const backups = startBackups({ config, environment, cluster, ops, telemetry, clock });
+  if (backups !== undefined) opening.use(backups);
   const manager = opening.use(openServiceManager({ environment, cluster, readiness, clock, logger }));
   const rights = opening.use(new PeerRights(access.access, logger));
   const handlers: PortHandlers = {
@@ -123,7 +122,20 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     stopped,
     stop,
     reload: reloader([() => tls?.reload(), () => access.reload()], logger),
+    handOver: () => void handOver(cluster, logger),
   };
+}
+
+function openHealthChecks(
+  opening: AsyncDisposableStack,
+  { telemetry, ports, tls, cluster, readiness }: Parts,
+  { sync, allowExpiredCertificates: allowExpired }: Config,
+  clock: Clock,
+): void {
+  const { metrics } = telemetry;
+  opening.use(
+    addHealthChecks({ ops: ports.ops, tls, allowExpired, cluster, readiness, sync, metrics, clock }),
+  );
 }
 
 /** Applies --init-file once this node leads, and shows in /readyz how far it is. */
@@ -145,6 +157,16 @@ function startInitLogs(
   });
   opening.use(init);
   ports.ops.addCheck({ name: "init-file", check: () => true, note: () => init.note });
+}
+
+/** Hands leadership over at the request of an operator, and logs the outcome. */
+async function handOver({ node, view }: Parts["cluster"], log: Parts["telemetry"]["log"]): Promise<void> {
+  const led = view.leaderId === view.nodeId;
+  await node.handOver(handOverMs);
+  const { leaderId: leader } = view;
+  if (!led) log.info({ leader }, "this node does not lead, so there is no leadership to hand over");
+  else if (leader === view.nodeId) log.warn({ leader }, "no other voter took over leadership");
+  else log.info({ leader }, "handed leadership over");
 }
 
 /** Stops serving. A leader hands over first, and requests in progress get `graceMs`. The parts are still open after it. */
@@ -193,6 +215,7 @@ async function openParts(
   readiness.set("node", "the node is starting");
   const onConverted = (kept: string): void =>
     telemetry.log.info({ kept }, "the stable store of an earlier version was converted");
+  await restoreIfEmpty(config, environment, clock, telemetry.log);
   const directory = opening.use(await openDataDirectory(resolve(config.dataDir), onConverted));
   const bound = ports.listener.address;
   const addresses = addressesOf(config, bound.port, tls === undefined ? "http" : "https");

@@ -6,11 +6,13 @@
  */
 import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { restoringName } from "../backup/mod.ts";
 import { Fault } from "../fault.ts";
 import { lockDirectory } from "../lib/disk/directory-lock.ts";
 import { errorCode, errorText } from "../lib/disk/disk.ts";
 import { syncParent, systemDisk } from "../lib/disk/system-disk.ts";
 import { checkCatalogFile } from "../log/mod.ts";
+import { unfinishedRestore } from "../replication/mod.ts";
 import { checkSpaceForStore, hasStore, openStableStore, type StableStore } from "../store/mod.ts";
 
 export interface DataDirectory extends AsyncDisposable {
@@ -67,8 +69,11 @@ export function withRepair(reason: unknown, directory: string): unknown {
   });
 }
 
-/** Throws unless the directory is a data directory, is empty, or can be created. Changes nothing. */
-function checkDirectory(directory: string): void {
+/**
+ * Checks that the directory is a data directory, is empty, or can be created. Changes nothing.
+ * @throws Fault "config", "foreign-directory"
+ */
+export function checkDirectory(directory: string): void {
   let names: string[];
   try {
     if (!statSync(directory).isDirectory()) throw cannot(directory, "is not a directory");
@@ -81,6 +86,7 @@ function checkDirectory(directory: string): void {
     checkParent(dirname(directory));
     return;
   }
+  if (names.includes(restoringName)) throw unfinishedRestore(directory);
   if (names.includes("log")) return;
   const foreign = names.find((name) => !ownNames.includes(name) && !isDataDirectory(join(directory, name)));
   if (foreign === undefined) return;

@@ -1,7 +1,7 @@
 /**
  * The agent module: assembles a node from the other modules, and reads its settings.
  */
-export { startAgent } from "./agent.ts";
+export { type Agent, startAgent } from "./agent.ts";
 export { printConfig, printFlags } from "./config/print-config.ts";
 export { readConfig } from "./config/read-config.ts";
 export { serveFlags } from "./config/settings.ts";

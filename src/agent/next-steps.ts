@@ -7,8 +7,7 @@ export function nextSteps(
   url: string,
   config: Pick<Config, "serverTlsCertFile" | "serverTlsCaFile">,
 ): string {
-  const body = `-d '{"record":{"value":"TGV0J3MgR28gIzEK"}}'`;
-  return `dashboard: ${url}/ui/\nappend:    ${curl(config)} -X POST ${url} ${body}`;
+  return `dashboard: ${url}/ui/\nappend:    ${curl(config)} --data-binary 'hello' ${url}/logs/default`;
 }
 
 function curl({

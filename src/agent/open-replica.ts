@@ -12,7 +12,7 @@ import type { Telemetry } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { parseDuration } from "../lib/value-kind.ts";
 import { defaultSettings, type LogSettings, type SyncMode } from "../log/mod.ts";
-import { observeLogs, Replica, type ReplicaOptions, StableState } from "../replication/mod.ts";
+import { checkRestored, observeLogs, Replica, type ReplicaOptions, StableState } from "../replication/mod.ts";
 import { openRowStore, removeUnfinished } from "../rows/mod.ts";
 import type { Config } from "./config/settings.ts";
 import { type DataDirectory, withRepair } from "./data-directory.ts";
@@ -29,11 +29,15 @@ export interface OpenReplicaOptions
 
 const MiB = 2 ** 20;
 
-/** @throws Fault "config", "foreign-directory", "unsupported-version" or "corrupt" */
+/**
+ * @throws Fault "config", "foreign-directory", "unsupported-version" or "corrupt"; "failed-precondition" if a restore of the
+ * directory did not complete
+ */
 export function openReplica(options: OpenReplicaOptions): Replica {
   const { config, directory, telemetry, clock, name, address, transport, forwarder } = options;
   const { log: logger, metrics, tracer } = telemetry;
   try {
+    checkRestored(directory.store, directory.path);
     const { clusterId, configured } = new StableState(directory.store);
     if (clusterId !== undefined && config.clusterId !== undefined && clusterId !== config.clusterId) {
       throw new Fault("foreign-directory", {
@@ -59,6 +63,8 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       settings: settingsOf(config),
       reserveBytes: config.reserveBytes,
       scrubBytesPerSecond: config.scrubBytesPerSecond,
+      settleBytesPerSecond: config.settleBytesPerSecond,
+      countSpace: true,
       ...(options.time === undefined ? {} : { time: options.time }),
       ...(options.membersWithout === undefined ? {} : { membersWithout: options.membersWithout }),
       ...sizesOf(options.sizeShare),

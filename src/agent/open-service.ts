@@ -6,6 +6,9 @@ import {
   createService,
   createStaticFiles,
   membershipOperations,
+  type Pages,
+  type Site,
+  sites,
 } from "../api/mod.ts";
 import { systemDisk } from "../lib/disk/system-disk.ts";
 import type { Clock } from "../lib/time/clock.ts";
@@ -62,10 +65,18 @@ export function openService(options: OpenServiceOptions): ReturnType<typeof crea
     requestBytesMax: config.requestBytesMax,
     fastPath: createFastPath,
     opsAddress: options.opsAddress,
-    pages: createStaticFiles({
-      disk: systemDisk,
-      directory: fileURLToPath(new URL("../../web/dist", import.meta.url)),
-      connectOrigins: peerOrigins,
-    }),
+    pages: openPages(peerOrigins),
   });
+}
+
+/** The dashboard and the handbook. */
+function openPages(connectOrigins: () => readonly string[]): Pages {
+  const { dashboard, handbook } = sites;
+  const open = (site: Site, directory: URL): Pages =>
+    createStaticFiles({ disk: systemDisk, site, directory: fileURLToPath(directory), connectOrigins });
+  const all = [
+    open(dashboard, new URL("../../web/dist", import.meta.url)),
+    open(handbook, new URL("../../web/handbook/dist", import.meta.url)),
+  ];
+  return (exchange) => all.some((serve) => serve(exchange));
 }

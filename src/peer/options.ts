@@ -53,7 +53,7 @@ export interface PeerReplica {
   readonly started: boolean;
   /** Must not be read before `started`. */
   readonly node: Pick<RaftNode, "receive" | "reportUnreachable" | "connectionRefused" | "reportSnapshot"> &
-    Partial<Pick<RaftNode, "forgetProgress" | "promised" | "promisedBy" | "leader" | "isLeader">>;
+    Partial<Pick<RaftNode, "forgetProgress" | "promised" | "promisedBy" | "leader" | "isLeader" | "status">>;
   readonly log: ForwardTarget;
   /** Boot numbers of this node and of the other members. */
   readonly boots?: BootRecords;

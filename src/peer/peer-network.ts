@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { Fault } from "../fault.ts";
 import { type Logger, noLogger, noMetrics } from "../lib/telemetry.ts";
 import type { Timer } from "../lib/time/clock.ts";
-import { namedLogsLevel } from "../log/mod.ts";
+import { forksLevel, namedLogsLevel, streamsLevel } from "../log/mod.ts";
 import type { ConfState, Member, Message, PeerId, RaftTransport } from "../raft/mod.ts";
 import { type Forwarder, LogTime, noPosition, oldMembers, type RowsRange } from "../replication/mod.ts";
 import type { Appended, AppendOptions, ChangedLog, LogChange, Offset, RecordRun } from "../types.ts";
@@ -197,12 +197,12 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     options: AppendOptions,
     signal?: AbortSignal,
   ): Promise<Appended> {
-    const link = this.#linkTo(leader, options.log !== undefined);
+    const link = this.#linkTo(leader, options.stream === undefined ? levelOf(options) : streamsLevel);
     return link.append(run, options, this.#forwardDeadline(options), signal);
   }
 
   async trim(leader: string, before: Offset, options: AppendOptions, signal?: AbortSignal): Promise<Offset> {
-    const link = this.#linkTo(leader, options.log !== undefined);
+    const link = this.#linkTo(leader, levelOf(options));
     return link.trim(before, options, this.#forwardDeadline(options), signal);
   }
 
@@ -212,7 +212,8 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     options: AppendOptions,
     signal?: AbortSignal,
   ): Promise<ChangedLog> {
-    return this.#linkTo(leader, true).changeLog(change, options, this.#forwardDeadline(options), signal);
+    const level = change.kind === "fork" || change.kind === "touch" ? forksLevel : namedLogsLevel;
+    return this.#linkTo(leader, level).changeLog(change, options, this.#forwardDeadline(options), signal);
   }
 
   /** The other members that are not connected, or do not have this level. */
@@ -341,14 +342,11 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     }
   }
 
-  /**
-   * @throws Fault "failed-precondition" for a request about a named log to a node without them. Such a node would take it for
-   * a malformed one, and end the connection
-   */
-  #linkTo(name: string, isNamed: boolean): PeerLink {
+  /** @throws Fault "failed-precondition" if the node lacks the level of the request: it would end the connection */
+  #linkTo(name: string, level: number): PeerLink {
     const link = this.#links.byName(name);
-    const isOld = link?.hello !== undefined && (link.hello.level ?? 0) < namedLogsLevel;
-    if (isNamed && isOld) throw oldMembers(this.membersWithout(namedLogsLevel));
+    const isOld = link?.hello !== undefined && (link.hello.level ?? 0) < level;
+    if (isOld) throw oldMembers(this.membersWithout(level));
     if (link !== undefined) return link;
     throw new Fault("unavailable", {
       message: `${name} is not in the configuration of this node`,
@@ -391,3 +389,6 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     if (promised.failed || this.#ticks % storeTicks === 0) promised.store();
   }
 }
+
+/** The level that a request about this log needs. */
+const levelOf = ({ log }: AppendOptions): number => (log === undefined ? 0 : namedLogsLevel);

@@ -24,6 +24,8 @@ export interface FreshnessPorts {
   readonly alone: () => boolean;
   /** Resolves when everything acknowledged before the call is applied here. Rejects with Fault "unavailable". */
   readonly readIndex: () => Promise<unknown>;
+  /** Returns why this node answers no reads at all, if so. */
+  readonly refusal?: () => Fault | undefined;
   /** The life of the cluster and the last index that is committed here. Only the gate of names needs it. */
   readonly place?: () => SeenPlace;
 }
@@ -47,8 +49,15 @@ export class FreshnessGate {
     this.#ports = ports;
   }
 
+  /** To be called before a record that this node has is returned. @throws Fault if this node answers no reads */
+  check(): void {
+    const refusal = this.#ports.refusal?.();
+    if (refusal !== undefined) throw refusal;
+  }
+
   /** To be awaited before the bounds of the log are returned. */
   async beforeBounds(freshness: Freshness): Promise<void> {
+    this.check();
     const { mode = "session", seenOffset } = freshness;
     if (mode === "session") {
       if (seenOffset !== undefined) await this.applied(seenOffset + 1, freshness);
@@ -109,6 +118,7 @@ export class FreshnessGate {
    * @throws Fault "failed-precondition" for a place in another life, "out-of-range" for one that does not exist
    */
   async beforeName(freshness: Freshness): Promise<void> {
+    this.check();
     const { mode = "session", seen } = freshness;
     if (mode !== "session") await this.#byMode(mode, freshness);
     else if (seen !== undefined) await this.#reached(seen, freshness);

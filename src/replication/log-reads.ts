@@ -1,6 +1,13 @@
 /** The reads of one log, `default` or a named one, each as fresh as it was asked for. */
-import type { Fault } from "../fault.ts";
-import { LogTail, outOfRange, type RecordReader, type SegmentedLog, type TailedLog } from "../log/mod.ts";
+import { Fault } from "../fault.ts";
+import {
+  LogTail,
+  outOfRange,
+  type Preparation,
+  type RecordReader,
+  type SegmentedLog,
+  type TailedLog,
+} from "../log/mod.ts";
 import type { BatchSlice, Bounds, Freshness, Offset, ReadStart, Tail } from "../types.ts";
 import type { FreshnessGate } from "./freshness-gate.ts";
 
@@ -17,10 +24,26 @@ export class LogReads {
 
   /** See CommitLog. */
   async read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
-    if (offset >= this.#log.bounds.next) await this.#gate.beforeMiss(freshness);
-    const prepared = this.#reader.prepare?.(offset);
-    if (prepared !== undefined) await prepared;
+    await this.#prepare(offset, freshness);
     return this.#reader.read(offset);
+  }
+
+  /** See CommitLog. */
+  async readRecord(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
+    await this.#prepare(offset, freshness);
+    return this.#reader.readRecord(offset);
+  }
+
+  /** See CommitLog. */
+  recordBytes(offset: Offset): number {
+    return this.#reader.recordBytes(offset);
+  }
+
+  async #prepare(offset: Offset, freshness: Freshness): Promise<void> {
+    this.#gate.check();
+    if (offset >= this.#log.bounds.next) await this.#gate.beforeMiss(freshness);
+    const preparation = this.#reader.prepare?.(offset);
+    if (preparation !== undefined) await finished(preparation, freshness.signal);
   }
 
   async bounds(freshness: Freshness = {}): Promise<Bounds> {
@@ -37,7 +60,8 @@ export class LogReads {
     }
     const { lowest, next } = this.#log.bounds;
     if ("fromTimeMs" in start) {
-      await this.#reader.prepareTime?.(start.fromTimeMs);
+      const preparation = this.#reader.prepareTime?.(start.fromTimeMs);
+      if (preparation !== undefined) await finished(preparation, freshness.signal);
       return this.#reader.seekTime(start.fromTimeMs);
     }
     if ("last" in start) return Math.max(lowest, next - start.last);
@@ -47,6 +71,15 @@ export class LogReads {
   follow(offset: Offset): Tail {
     return new LogTail(this.#log, offset);
   }
+}
+
+/** Resolves when the place of a read is found. An abort frees the search. @throws Fault "canceled" after an abort */
+async function finished({ over, stop }: Preparation, signal: AbortSignal | undefined): Promise<void> {
+  if (signal?.aborted === true) stop();
+  signal?.addEventListener("abort", stop, { once: true });
+  await over;
+  signal?.removeEventListener("abort", stop);
+  if (signal?.aborted === true) throw new Fault("canceled");
 }
 
 /** The log `default` as its tails see it. */

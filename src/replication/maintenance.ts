@@ -11,7 +11,7 @@ import type { LogTime } from "./time/log-time.ts";
 export interface MaintenanceOptions {
   readonly log: Pick<
     SegmentedLog,
-    "closed" | "compact" | "failure" | "keepsForFollowers" | "retained" | "sealed" | "state" | "syncIndex"
+    "closed" | "compact" | "failure" | "compactsLater" | "retained" | "sealed" | "state" | "syncIndex"
   >;
   readonly clock: Clock;
   readonly time: Pick<LogTime, "expiryMs">;
@@ -19,6 +19,8 @@ export interface MaintenanceOptions {
   readonly leads: () => boolean;
   /** Proposes to trim the records before this offset. */
   readonly trim: (before: Offset) => void;
+  /** Called while this node leads: the level of the cluster may be due. */
+  readonly raiseLevel?: () => void;
   /** Returns the last index that every live follower has. */
   readonly keepAfter: () => RaftIndex;
   /** Called when a sync or a deletion failed: the log accepts no more writes. */
@@ -50,8 +52,11 @@ export class Maintenance {
       try {
         this.#work();
       } catch (reason) {
-        // A refusal of the disk is temporary: the next run tries again.
-        if (isRefusal(reason)) return;
+        // A refusal of the disk is temporary.
+        if (isRefusal(reason)) {
+          this.schedule();
+          return;
+        }
         this.close();
         this.#options.failed(reason);
       }
@@ -69,6 +74,7 @@ export class Maintenance {
     if (this.#closed || log.failure !== undefined || log.closed) return;
     log.syncIndex();
     log.compact(keepAfter());
+    if (leads()) this.#options.raiseLevel?.();
     const { retained } = log;
     const { settings } = log.state;
     const now = time.expiryMs();
@@ -81,8 +87,8 @@ export class Maintenance {
       const before = retentionOffset(retained, settings, now ?? 0);
       if (before > retained.lowest) this.#options.trim(before);
     }
-    // Segments kept for a follower are checked again, and so are records that expire without further appends.
-    if (log.keepsForFollowers) this.schedule();
+    // What could not be removed now is tried again, and so are records that expire without further appends.
+    if (log.compactsLater) this.schedule();
     else if (expiry !== undefined) this.#scheduleIn(now === undefined ? untrustedCheckMs : expiry - now);
   }
 

@@ -1,14 +1,20 @@
 /** The replication module: Raft over the segmented log. See DESIGN.md. */
+export { type BackupPart, type BackupSource, backupParts, restoreFrames } from "./backup/backup.ts";
 export {
   type BackupFile,
+  type BackupOutline,
   type BackupSnapshot,
-  backupParts,
+  backupFiles,
+  checkSuccessor,
   readSnapshot,
-  restoreFrames,
   snapshotFile,
-} from "./backup/backup.ts";
-export { verifyBackup } from "./backup/verify-backup.ts";
+  unpackOutline,
+  unpackSnapshot,
+} from "./backup/backup-manifest.ts";
+export { type ChainPoint, chainPointOf } from "./backup/chain-point.ts";
+export { type BackupReport, verifyBackup } from "./backup/verify-backup.ts";
 export { forceConfiguration } from "./force-configuration.ts";
+export type { Forwarder } from "./forwarder.ts";
 export {
   type BootClaim,
   type BootNumber,
@@ -30,18 +36,20 @@ export { oldMembers } from "./logs/log-refusals.ts";
 export { observeLogs } from "./logs/observe-logs.ts";
 export { Replica } from "./replica.ts";
 export type { ReplicaOptions } from "./replica-options.ts";
-export type { Forwarder } from "./replicated-log.ts";
+export { unpackStart } from "./snapshot/packed-start.ts";
 export { isConfiguration, isWhole } from "./storage/configuration-check.ts";
 export { entryOf } from "./storage/entries.ts";
 export { isAllowedMsgpack, pack, unpackChecked } from "./storage/msgpack.ts";
 export type { RowsRange, RowsTransfer } from "./storage/rows-transfer.ts";
 export {
+  checkRestored,
   type Disowned,
   isCountedOn,
   isDisowned,
   newIdentityChanges,
   newLifeChanges,
   StableState,
+  unfinishedRestore,
 } from "./storage/stable-state.ts";
 export { type ClockReading, LogTime } from "./time/log-time.ts";
 export type { PeerClocks } from "./time/peer-clocks.ts";

@@ -5,8 +5,8 @@ import type { Clock } from "../lib/time/clock.ts";
 import type { LogSettings, QueueLimits, SegmentedLogOptions, SyncMode, SyncPolicy } from "../log/mod.ts";
 import type { RaftNodeOptions, RaftTransport } from "../raft/mod.ts";
 import type { NodeId } from "../types.ts";
+import type { Forwarder } from "./forwarder.ts";
 import type { QuotaLimits } from "./logs/log-quotas.ts";
-import type { Forwarder } from "./replicated-log.ts";
 import type { LogTime } from "./time/log-time.ts";
 
 export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {

@@ -10,7 +10,14 @@
 import { Fault } from "../fault.ts";
 import { assert } from "../lib/assert.ts";
 import { type Logger, noLogger } from "../lib/telemetry.ts";
-import { checkSettings, type Reserve, SegmentedLog, type SyncMode, SyncPolicy } from "../log/mod.ts";
+import {
+  checkSettings,
+  type Reserve,
+  SegmentedLog,
+  type SegmentedLogOptions,
+  type SyncMode,
+  SyncPolicy,
+} from "../log/mod.ts";
 import { type ConfState, emptyConfState, type NodeStatus, RaftNode, type StateMachine } from "../raft/mod.ts";
 import { Appender } from "./append/appender.ts";
 import { appenderNodeOf } from "./append/appender-node.ts";
@@ -20,14 +27,17 @@ import { startBoot } from "./identity/start-boot.ts";
 import { LeaderWatch } from "./leader-watch.ts";
 import { beginLife } from "./logs/cluster-life.ts";
 import type { LogQuotas } from "./logs/log-quotas.ts";
+import { SettledLevel } from "./logs/settled-level.ts";
 import { Maintenance } from "./maintenance.ts";
 import { PeerFaultLog } from "./peer-fault-log.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
 import { ReplicatedLog } from "./replicated-log.ts";
 import { logRecovery } from "./storage/log-recovery.ts";
-import { openReserve } from "./storage/open-reserve.ts";
+import { observeSync } from "./storage/observe-sync.ts";
+import { openOnFullDisk, openReserve } from "./storage/open-reserve.ts";
 import { RowsTransfer } from "./storage/rows-transfer.ts";
 import { SegmentStorage } from "./storage/segment-storage.ts";
+import { SettlingSpace } from "./storage/settling-space.ts";
 import { StableState } from "./storage/stable-state.ts";
 import { LogTime } from "./time/log-time.ts";
 
@@ -48,6 +58,7 @@ export class Replica implements AsyncDisposable {
   readonly #appender: Appender;
   readonly #maintenance: Maintenance;
   readonly #reserve: Reserve | undefined;
+  readonly #settleReserve = new SettlingSpace();
   readonly #diskRefusalListeners = new Set<() => void>();
   readonly #listeners = new Set<(status: NodeStatus) => void>();
   readonly #peerFaults: PeerFaultLog;
@@ -57,6 +68,8 @@ export class Replica implements AsyncDisposable {
   #node: RaftNode | undefined;
   #settledTerm = 0;
   #membershipFault: Fault | undefined;
+  #isOpen = false;
+  #hasFailed = false;
   #closed: Promise<void> | undefined;
 
   /**
@@ -71,11 +84,18 @@ export class Replica implements AsyncDisposable {
   private constructor(options: ReplicaOptions) {
     this.#options = options;
     const { clock, random, store, sync = "always", logger = noLogger } = options;
-    const log = SegmentedLog.open({
+    const logOptions: SegmentedLogOptions = {
       ...options,
       unsynced: sync !== "always",
+      settleReserve: this.#settleReserve,
       onRefusal: () => this.#diskRefused(),
-    });
+      // The call that failed ends first. A log that fails while it is opened throws.
+      onFailure: (cause) =>
+        clock.soon(() => {
+          if (this.#isOpen) this.#stopAfter(cause);
+        }),
+    };
+    const log = openOnFullDisk({ ...options, logger }, () => SegmentedLog.open(logOptions));
     this.time = options.time ?? new LogTime(clock, logger);
     this.storedLog = log;
     this.rows = new RowsTransfer(log);
@@ -83,6 +103,7 @@ export class Replica implements AsyncDisposable {
     this.time.begin(log.end.timestampMs, this.state);
     const text = directoryText(log.directoryId);
     this.identity = { name: options.name, directory: text, peer: peerIdOf(log.directoryId) };
+    this.#settleReserve.open(options, log.settler?.settles === true);
     this.#reserve = openReserve({ ...options, logger, onFull: () => this.#diskRefused() });
     this.#storage = this.#createStorage(sync);
     this.#appender = new Appender({
@@ -105,17 +126,20 @@ export class Replica implements AsyncDisposable {
     const claim = startBoot({ log, state: this.state, random, reserve: this.#reserve, unsynced });
     this.boots = new BootRecords(claim, this.state);
     logRecovery(log.recovery, sync, logger);
+    this.#isOpen = true;
   }
 
   #createStorage(sync: SyncMode): SegmentStorage {
-    const { clock, disk, directory, syncPolicy } = this.#options;
+    const { clock, disk, directory, telemetry } = this.#options;
+    const policy = this.#options.syncPolicy ?? SyncPolicy.measure(disk, clock, directory);
+    if (telemetry !== undefined && sync === "always") observeSync(telemetry.metrics, policy);
     return new SegmentStorage({
       log: this.storedLog,
       state: this.state,
       clock,
       time: this.time,
       sync,
-      policy: syncPolicy ?? SyncPolicy.measure(disk, clock, directory),
+      policy,
       reserve: this.#reserve,
     });
   }
@@ -129,6 +153,7 @@ export class Replica implements AsyncDisposable {
       watch: this.watch,
       membershipFault: () => this.membershipFault,
       waitingFor: () => this.waitingFor,
+      belongs: () => this.configured || this.state.clusterId !== undefined,
       ...{ clock, disk, directory, sync, forwarder },
       random: () => this.#options.random.float(),
       expiryMs: () => this.time.expiryMs(),
@@ -137,17 +162,18 @@ export class Replica implements AsyncDisposable {
   }
 
   #createMaintenance(): Maintenance {
+    const membersWithout = (level: number) => this.#options.membersWithout?.(level) ?? [];
+    const { level: cluster } = this.log.named.admin;
+    const level = new SettledLevel({ log: this.storedLog, level: cluster, membersWithout });
     return new Maintenance({
+      raiseLevel: () => level.raise(),
       log: this.storedLog,
       clock: this.#options.clock,
       time: this.time,
       leads: () => this.#appender.ready,
       trim: (before) => void this.log.trim(before).catch(() => undefined),
       keepAfter: () => this.#keepAfter(),
-      failed: (reason) => {
-        void this.#node?.close();
-        this.#logFailed(reason);
-      },
+      failed: (reason) => this.#stopAfter(reason),
     });
   }
 
@@ -285,6 +311,7 @@ export class Replica implements AsyncDisposable {
       await this.#storage.close();
       this.storedLog.close();
       await this.storedLog.rows.settled();
+      await this.storedLog.settler?.ended();
       // Wakes the appends that wait for a leader: they fail now.
       this.watch.notify();
     })();
@@ -347,8 +374,16 @@ export class Replica implements AsyncDisposable {
     return keep;
   }
 
+  /** The log has failed in work that Raft does not wait for. */
+  #stopAfter(cause: unknown): void {
+    void this.#node?.close();
+    this.#logFailed(cause);
+  }
+
   /** Fails the queued appends and resolves `failed`, with the fault of damaged data if that is the cause. */
   #logFailed(cause: unknown): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
     const damage = cause instanceof Fault && cause.kind === "corrupt" ? cause : undefined;
     const fault =
       this.storedLog.failure ??

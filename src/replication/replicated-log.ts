@@ -28,10 +28,8 @@ import type {
   AppendOrder,
   BatchSlice,
   Bounds,
-  ChangedLog,
   CommitLog,
   Freshness,
-  LogChange,
   LogDescription,
   LogId,
   LogRef,
@@ -47,27 +45,12 @@ import { CheckedOrder } from "./append/checked-order.ts";
 import { ForwardLimiter } from "./append/forward-limiter.ts";
 import { ForwardedAppends } from "./append/forwarded-appends.ts";
 import { ProducedRunWatch } from "./append/produced-run-watch.ts";
+import type { Forwarder } from "./forwarder.ts";
 import { FreshnessGate, type FreshnessPorts } from "./freshness-gate.ts";
 import { type LeaderWatch, noLeaderMessage } from "./leader-watch.ts";
 import { LogReads, tailedLog } from "./log-reads.ts";
 import { NamedLogs } from "./logs/named-logs.ts";
 import { Trimmer } from "./trimmer.ts";
-
-/**
- * Sends a call to the leader. Rejects with a Fault that says whether the write may have happened, also at once when
- * `signal` is aborted.
- */
-export interface Forwarder {
-  /** Sends a change of a named log. Resolves to its description after it, undefined if it was deleted. */
-  changeLog(
-    leader: string,
-    change: LogChange,
-    options: AppendOptions,
-    signal?: AbortSignal,
-  ): Promise<ChangedLog>;
-  append(leader: string, run: RecordRun, options: AppendOptions, signal?: AbortSignal): Promise<Appended>;
-  trim(leader: string, before: Offset, options: AppendOptions, signal?: AbortSignal): Promise<Offset>;
-}
 
 export interface ReplicatedLogOptions {
   readonly log: SegmentedLog;
@@ -80,6 +63,8 @@ export interface ReplicatedLogOptions {
   readonly membershipFault?: () => Fault | undefined;
   /** Returns what the node waits for before its start, if known. */
   readonly waitingFor?: () => string | undefined;
+  /** Returns true if the directory belongs to a cluster. Default true. */
+  readonly belongs?: () => boolean;
   readonly clock: Clock;
   readonly disk: Disk;
   readonly directory: string;
@@ -177,11 +162,11 @@ export class ReplicatedLog implements CommitLog {
   }
 
   append(run: RecordRun, options: AppendOptions = {}): Promise<Appended> {
-    const { log, order, producer } = options;
+    const { log, order } = options;
     const isSentNow = log === undefined ? !this.#checked.isWaiting(order) : log.id !== 0;
     if (isSentNow) return this.#append(run, options);
     try {
-      checkRun(run, producer?.subject);
+      checkRun(run, options);
     } catch (fault) {
       return Promise.reject(fault as Error);
     }
@@ -193,10 +178,10 @@ export class ReplicatedLog implements CommitLog {
 
   /** Appends without a look at the stated life of `default`. */
   #append(run: RecordRun, options: AppendOptions): Promise<Appended> {
-    const { order, producer, forward } = options;
+    const { order, forward } = options;
     try {
       if (order === undefined && this.#appender.ready) return this.#appendHere(run, options);
-      checkRun(run, producer?.subject);
+      checkRun(run, options);
       const fault = this.#unusable();
       if (fault !== undefined) throw fault;
       if (forward === false && order === undefined) {
@@ -228,6 +213,14 @@ export class ReplicatedLog implements CommitLog {
 
   read(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
     return this.#reads.read(offset, freshness);
+  }
+
+  readRecord(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
+    return this.#reads.readRecord(offset, freshness);
+  }
+
+  recordBytes(offset: Offset): number {
+    return this.#reads.recordBytes(offset);
   }
 
   bounds(freshness: Freshness = {}): Promise<Bounds> {
@@ -266,6 +259,7 @@ export class ReplicatedLog implements CommitLog {
       segments,
       sync: syncModeText(sync),
       diskFreeBytes: disk.freeBytes(directory),
+      space: this.log.settler?.space,
     };
   }
 
@@ -331,6 +325,7 @@ export class ReplicatedLog implements CommitLog {
     return new FreshnessGate({
       clock,
       log,
+      refusal: () => this.#strange(),
       place: () => ({ life: this.log.state.logs.life, index: this.log.commitIndex }),
       alone: () => this.#alone,
       readIndex: () =>
@@ -366,9 +361,19 @@ export class ReplicatedLog implements CommitLog {
    */
   #cutOff(): Fault | undefined {
     const fault = this.#options.membershipFault?.();
-    if (fault === undefined) return undefined;
+    if (fault === undefined) return this.#strange();
     const { message, facts } = fault;
     return new Fault("unavailable", { message, facts, cause: fault });
+  }
+
+  /**
+   * Returns why the log is not read, if so: it was restored, and no cluster has taken the node with it. The cluster that the node
+   * is to join can have another history.
+   */
+  #strange(): Fault | undefined {
+    const { node, belongs } = this.#options;
+    if (node() !== undefined || this.log.end.index === 0 || belongs?.() !== false) return undefined;
+    return this.#notYet();
   }
 
   /** Returns why this node takes no writes at all, if so. */
@@ -377,7 +382,10 @@ export class ReplicatedLog implements CommitLog {
     if (membershipFault !== undefined) return membershipFault;
     if (this.log.failure !== undefined) return new Fault("disk-failed", { cause: this.log.failure });
     if (this.log.closed) return new Fault("unavailable", { message: "the log is closed" });
-    if (this.#options.node() !== undefined) return undefined;
+    return this.#options.node() === undefined ? this.#notYet() : undefined;
+  }
+
+  #notYet(): Fault {
     const why = this.#options.waitingFor?.();
     const message = `this node is not part of a cluster yet${why === undefined ? "" : `: ${why}`}`;
     return new Fault("unavailable", { message });

@@ -22,14 +22,14 @@ export interface FlagAddress {
 export async function bind(server: Server, { flag, address }: FlagAddress, udp = false): Promise<Address> {
   const named = `${flag} ${printAddress(address)}`;
   for (let attempt = 1; ; attempt++) {
-    await listen(server, address, named);
+    await listen(server, { flag, address });
     const { port } = server.address() as AddressInfo;
     const isGiven = address.port !== 0;
     if ((isGiven && !udp) || (await isFreeForUdp(address.host, port))) return { host: address.host, port };
     await new Promise<void>((resolve) => server.close(() => resolve()));
     if (isGiven) {
       throw new Fault("config", {
-        message: `${named} is in use for UDP, which gossip needs; set another one with --gossip-addr`,
+        message: `${named} is in use for UDP, which gossip needs. To see the process: ${listenersOf(address.port, "udp")}. Choose another port with ${flag}${flag === "--addr" ? ", or one for gossip with --gossip-addr" : ""}`,
       });
     }
     if (attempt === attemptsMax) {
@@ -39,23 +39,35 @@ export async function bind(server: Server, { flag, address }: FlagAddress, udp =
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: "is in use",
   EACCES: "needs a permission that this process does not have (most systems: for ports below 1024)",
   EADDRNOTAVAIL: "is not an address of this machine",
   ENOTFOUND: "has a host name that does not resolve",
 };
 
-/** Why an address is not available, as a phrase that follows the address. */
-export const listenFailure = (cause: unknown): string => {
-  const code = (cause as NodeJS.ErrnoException).code ?? "error";
-  return reasons[code] ?? `cannot be listened on (${code})`;
-};
+/** The command that lists the processes that use a port. */
+function listenersOf(port: number, protocol: "tcp" | "udp"): string {
+  if (process.platform === "linux") return `ss -lnp${protocol[0]} 'sport = :${port}'`;
+  if (process.platform === "win32") return `netstat -ano -p ${protocol}`;
+  return `lsof -nP -i${protocol.toUpperCase()}:${port}`;
+}
 
-function listen(server: Server, address: Address, named: string): Promise<void> {
+/** The fault of an address that is not available: it names the flag and says what to do. */
+export function listenFault({ flag, address }: FlagAddress, cause: unknown): Fault {
+  const code = (cause as NodeJS.ErrnoException).code ?? "error";
+  const { port } = address;
+  const why =
+    code === "EADDRINUSE"
+      ? `is in use: another process listens on port ${port}. To see it: ${listenersOf(port, "tcp")}. Choose another port with ${flag}; port 0 picks a free one`
+      : (reasons[code] ?? `cannot be listened on (${code})`);
+  return new Fault("config", { message: `${flag} ${printAddress(address)} ${why}`, cause });
+}
+
+function listen(server: Server, given: FlagAddress): Promise<void> {
+  const { address } = given;
   return new Promise((resolve, reject) => {
     const onError = (cause: NodeJS.ErrnoException): void => {
       server.off("listening", onListening);
-      reject(new Fault("config", { message: `${named} ${listenFailure(cause)}`, cause }));
+      reject(listenFault(given, cause));
     };
     const onListening = (): void => {
       server.off("error", onError);

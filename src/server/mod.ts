@@ -5,6 +5,6 @@ export { descriptorLimit } from "./connections/descriptor-limit.ts";
 export { observeDescriptors } from "./connections/observe-descriptors.ts";
 export { raftMarker } from "./connections/protocol-detection.ts";
 export { Listener, type PortHandlers } from "./listener.ts";
-export { openOps } from "./ops/ops-address.ts";
+export { openOps, opsPortBeside } from "./ops/ops-address.ts";
 export { NodeTls } from "./tls/node-tls.ts";
 export { peerProtocol } from "./tls/peer-protocol.ts";

@@ -25,10 +25,13 @@ const warnCodes: ReadonlySet<string> = new Set([
 /** Returns whether the call's failure is an error of the server. */
 export const isServerError = (code: string): boolean => serverFailed.has(code);
 
-/** Returns the level of a call's log line. Canceled calls and redirects to the leader are ordinary. */
+/** Failures that are ordinary: redirects to the leader, and a mistake of the client for which gRPC requires "internal". */
+const ordinary: readonly unknown[] = ["not-leader", "unexpected-compression"];
+
+/** Returns the level of a call's log line. Canceled calls are ordinary, too. */
 export function logLevelOf(code: string, error: unknown): "error" | "warn" | "info" | "debug" {
   if (code === "canceled") return "debug";
-  if (error instanceof Fault && error.kind === "not-leader") return "info";
+  if (error instanceof Fault && ordinary.includes(error.kind)) return "info";
   return errorCodes.has(code) ? "error" : warnCodes.has(code) ? "warn" : "info";
 }
 

@@ -49,24 +49,32 @@ function exportersOf(env: Environment, signal: "TRACES" | "METRICS"): string[] {
   return filled(endpoint) ? ["otlp"] : [];
 }
 
-/** The version of these packages that package.json names. */
-const version = "0.301.0";
+/**
+ * The versions of these packages that package.json names. Earlier ones lack startNodeSdk(), later ones are not tested. A minor
+ * version of 0.x may change the API, so the range has one.
+ */
+const versions = "~0.301.0";
+const another = /'(@opentelemetry\/(?:sdk-node|exporter-metrics-otlp-\w+))' does not provide an export named/;
 const missing = /^Cannot find package '(@opentelemetry\/(?:sdk-node|exporter-metrics-otlp-\w+))'/;
 
 /**
  * Loads a module that needs one of them.
  * @param wantedBy the flag or variable that asks for it
- * @throws Fault "config" that names the package and the command that installs it
+ * @throws Fault "config" that names the package and the command that installs it, if it is not installed, or in a version
+ *   that lacks what is needed
  */
 export async function optionalPackage<T>(load: () => Promise<T>, wantedBy: string): Promise<T> {
   try {
     return await load();
   } catch (reason) {
     const { code, message } = reason as NodeJS.ErrnoException;
-    const name = code === "ERR_MODULE_NOT_FOUND" ? missing.exec(message)?.[1] : undefined;
+    const absent = code === "ERR_MODULE_NOT_FOUND" ? missing.exec(message)?.[1] : undefined;
+    const old = reason instanceof SyntaxError ? another.exec(message)?.[1] : undefined;
+    const name = absent ?? old;
     if (name === undefined) throw reason;
+    const what = old === undefined ? "a package that is not installed" : "another version of a package";
     throw new Fault("config", {
-      message: `${wantedBy} needs a package that is not installed: npm install ${name}@${version}`,
+      message: `${wantedBy} needs ${what}: npm install ${name}@${versions}`,
       cause: reason,
     });
   }

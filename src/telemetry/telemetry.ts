@@ -21,7 +21,7 @@ import { type DebugFiles, openDebugFiles } from "./debug-files.ts";
 import { type Environment, exportSettings, optionalPackage } from "./export-settings.ts";
 import { Instruments } from "./instruments.ts";
 import { createLogger, type LoggerOptions, type NodeLogger } from "./logger.ts";
-import { registerProcessMetrics } from "./process-metrics.ts";
+import { registerProcessMetrics } from "./process/process-metrics.ts";
 
 export interface TelemetryOptions extends LoggerOptions {
   readonly version: string;
@@ -48,7 +48,7 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
   const log = await createLogger(options);
   const instruments = new Instruments();
   const metrics = options.count === false ? noMetrics : instruments;
-  registerProcessMetrics(metrics);
+  const processMetrics = registerProcessMetrics(metrics);
   const resource: Attributes = {
     "service.name": env["OTEL_SERVICE_NAME"] ?? "tailrace",
     "service.version": version,
@@ -96,6 +96,7 @@ export async function openTelemetry(options: TelemetryOptions): Promise<NodeTele
     async [Symbol.asyncDispose]() {
       await stopSdk();
       debug?.[Symbol.dispose]();
+      processMetrics[Symbol.dispose]();
     },
   };
 }

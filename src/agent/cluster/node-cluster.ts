@@ -107,7 +107,7 @@ export class NodeCluster implements Disposable {
       add: (id, addr, caller) => members.add(id, addr, caller),
       remove: (id, caller) => (id === name ? this.leave() : members.remove(id, caller)),
       transfer: (to, caller) => members.transfer(to, caller),
-      backup: (have) => backupParts(replica.storedLog, replica.state, have),
+      backup: (have, after) => backupParts(replica.storedLog, replica.state, have, after),
     };
     network.attach(replica, () => reconciler.look());
   }

@@ -9,7 +9,7 @@ import { Fault } from "../../fault.ts";
 import { prng, systemSeed } from "../../lib/prng.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { Address } from "../../lib/value-kind.ts";
-import { namedLogsLevel } from "../../log/mod.ts";
+import { highestLevel } from "../../log/mod.ts";
 import { type PeerHello, PeerNetwork, type PeerNetworkOptions, type PeerService } from "../../peer/mod.ts";
 import type { Replica } from "../../replication/mod.ts";
 import type { NodeTls } from "../../server/mod.ts";
@@ -137,7 +137,7 @@ function helloOf(
     address: rpcAddr,
     wallMs: clock.wallMs(),
     boot: replica.boots.claim,
-    level: namedLogsLevel,
+    level: highestLevel,
     levelOfLog: replica.storedLog.state.logs.stagedLevel,
   });
 }

@@ -14,6 +14,7 @@ export function checkConfig(config: Config): void {
     "--advertise-addr is needed when --addr binds all interfaces",
   );
   checkGossip(config);
+  checkBackup(config);
   need(
     !(config.bootstrap && config.bootstrapExpect !== undefined),
     "--bootstrap and --bootstrap-expect exclude each other",
@@ -65,6 +66,20 @@ function checkGossip({ addr, gossipAddr, encrypt, advertiseAddr }: Config): void
   need(
     gossipAddr === undefined || !isWildcard(host) || advertiseAddr !== undefined,
     "--advertise-addr is needed when --gossip-addr binds all interfaces",
+  );
+}
+
+function checkBackup(config: Config): void {
+  const { restoreFrom, bootstrap, bootstrapExpect, startJoinAddrs, s3Encryption, s3EncryptionKey } = config;
+  // Without another node, it would start a cluster from an old backup.
+  const joins = startJoinAddrs.length > 0 && !bootstrap && bootstrapExpect !== 1;
+  need(
+    restoreFrom === undefined || joins,
+    "--restore-from is for a node that joins a cluster with --start-join-addrs; use tailrace restore to start a cluster from a backup",
+  );
+  need(
+    s3EncryptionKey === undefined || (s3Encryption !== undefined && s3Encryption !== "AES256"),
+    "--s3-encryption-key needs --s3-encryption aws:kms or aws:kms:dsse",
   );
 }
 

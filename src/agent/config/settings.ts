@@ -17,9 +17,10 @@ import {
   text,
 } from "../../lib/value-kind.ts";
 import { initialOffsetMax } from "../../log/mod.ts";
+import { checkStoreUrl, encryptions } from "../../objects/mod.ts";
 import { logsMost } from "../../replication/mod.ts";
 
-export type Group = "Node" | "Cluster" | "Security" | "Log" | "Limits" | "Running";
+export type Group = "Node" | "Cluster" | "Security" | "Log" | "Backup" | "Limits" | "Running";
 
 export interface Setting<T> {
   readonly group: Group;
@@ -43,6 +44,9 @@ function maybe<T>(group: Group, kind: Kind<T>, help: string): Setting<T | undefi
   const print = (value: T | undefined): string => (value === undefined ? "" : kind.print(value));
   return { group, kind: { ...kind, print }, value: undefined, help };
 }
+
+/** A place for backups. */
+const storeUrl: Kind<string> = { placeholder: "URL", parse: checkStoreUrl, print: (url) => url };
 
 const MiB = 2 ** 20;
 const hour = 3_600_000;
@@ -191,12 +195,47 @@ export const settings = {
     16 * MiB,
     "bytes per second at which sealed segments are checked for damage; 0 disables the check",
   ),
+  settleBytesPerSecond: set(
+    "Log",
+    bytes(0),
+    0,
+    "bytes per second at which space of removed records is given back; 0 waits until whole files can go",
+  ),
   indexMmap: set(
     "Log",
     oneOf("on", "off"),
     "on",
     "map the indexes of sealed segments into memory; off reads them from disk",
   ),
+
+  backupTo: maybe(
+    "Backup",
+    storeUrl,
+    "where the leader makes backups: s3://BUCKET/PREFIX or file:///DIRECTORY; give it to all nodes",
+  ),
+  backupEvery: set("Backup", duration(1_000, 36_500 * day), hour, "time between two backups"),
+  backupKeep: set(
+    "Backup",
+    integer(1, 1_000_000),
+    24,
+    "number of backups that are kept; older ones are deleted, with the files that only they need",
+  ),
+  restoreFrom: maybe(
+    "Backup",
+    storeUrl,
+    "fill an empty --data-dir from the newest backup here before this node joins its cluster, so that the leader sends only the rest",
+  ),
+  s3Endpoint: maybe(
+    "Backup",
+    text,
+    "URL of the S3 server, if it is not AWS; default AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL",
+  ),
+  s3Encryption: maybe(
+    "Backup",
+    oneOf(...encryptions),
+    "the encryption that the S3 server is asked for; default that of the bucket",
+  ),
+  s3EncryptionKey: maybe("Backup", text, "the key of KMS for --s3-encryption aws:kms"),
 
   recordBytesMax: set("Limits", bytes(1, recordBytesMost), MiB, "largest record, with its headers"),
   requestBytesMax: set("Limits", bytes(1024, 4 * MiB), 4 * MiB, "largest request message"),

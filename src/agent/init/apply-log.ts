@@ -22,6 +22,14 @@ export interface LogsPort {
   update(name: string, id: FoundLog["id"], change: SettingsChange): Promise<void>;
 }
 
+/** Where the leader can be asked what it would refuse. */
+export interface CheckedLogsPort extends LogsPort {
+  /** Checks a create, and changes nothing. @throws as create() */
+  checkCreate(name: string, settings: NamedLogSettings): Promise<void>;
+  /** Checks an update, and changes nothing. @throws as update() */
+  checkUpdate(name: string, id: FoundLog["id"], change: SettingsChange): Promise<void>;
+}
+
 /** What was done, or is to be done. The settings are texts as in the file; null is the value of the cluster. */
 export type AppliedLog = { readonly name: string } & (
   | { readonly result: "created"; readonly settings: Readonly<Record<string, string>> }
@@ -57,14 +65,13 @@ export function planFor({ name, settings }: LogSpec, known: NamedLogSettings | u
 }
 
 /**
- * Applies what a file says about one log. With `dryRun` it changes nothing and returns the same.
+ * Applies what a file says about one log.
  * @throws the faults of the port
  */
-export async function applyLog(port: LogsPort, spec: LogSpec, dryRun = false): Promise<AppliedLog> {
+export async function applyLog(port: LogsPort, spec: LogSpec): Promise<AppliedLog> {
   const { name, settings } = spec;
   let found = await port.find(name);
   let plan = planFor(spec, found?.settings);
-  if (dryRun) return plan;
   if (plan.result === "created") {
     try {
       await port.create(name, withoutNulls(settings));
@@ -76,14 +83,33 @@ export async function applyLog(port: LogsPort, spec: LogSpec, dryRun = false): P
     found = await port.find(name);
     plan = planFor(spec, found?.settings);
   }
-  if (plan.result === "updated" && found !== undefined) {
-    const differs = textSettings.filter(
-      (setting) => plan.result === "updated" && setting.name in plan.changed,
-    );
-    const change = Object.fromEntries(differs.map(({ key }) => [key, settings[key]]));
-    await port.update(name, found.id, change as SettingsChange);
-  }
+  if (plan.result === "updated" && found !== undefined)
+    await port.update(name, found.id, changeOf(plan, settings));
   return plan;
+}
+
+/**
+ * Returns what applyLog() would return, and changes nothing. The leader checks the change: permissions, limits, quotas and
+ * times. It checks each log by itself.
+ * @throws the faults of the port
+ */
+export async function checkLog(port: CheckedLogsPort, spec: LogSpec): Promise<AppliedLog> {
+  const { name, settings } = spec;
+  const found = await port.find(name);
+  const plan = planFor(spec, found?.settings);
+  if (plan.result === "created") await port.checkCreate(name, withoutNulls(settings));
+  if (plan.result === "updated" && found !== undefined)
+    await port.checkUpdate(name, found.id, changeOf(plan, settings));
+  return plan;
+}
+
+/** The settings that an update changes. */
+function changeOf(
+  { changed }: Extract<AppliedLog, { result: "updated" }>,
+  settings: SettingsChange,
+): SettingsChange {
+  const differs = textSettings.filter(({ name }) => name in changed);
+  return Object.fromEntries(differs.map(({ key }) => [key, settings[key]])) as SettingsChange;
 }
 
 const withoutNulls = (settings: SettingsChange): NamedLogSettings =>

@@ -15,7 +15,7 @@ import { bytes } from "../../lib/value-kind.ts";
 const MiB = 2 ** 20;
 
 /** A node with less memory does not start. */
-const memoryBytesLeast = 128 * MiB;
+export const memoryBytesLeast = 128 * MiB;
 /** The smallest tested size. A node with less memory logs a warning at start. */
 export const memoryBytesAdvised = 256 * MiB;
 const budgetBytesMost = 1024 * MiB;

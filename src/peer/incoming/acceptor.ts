@@ -210,18 +210,18 @@ export class PeerAcceptor {
   /** Raft gets a snapshot once the rows that it names are here. If that fails, the leader sends it again. */
   #fetchRows(message: Message, snapshot: Snapshot, hello: PeerHello): void {
     const { replica, askForRows, warn } = this.#options;
+    const pass = (): Snapshot | undefined => {
+      const current = replica();
+      if (current?.started !== true || this.#closed) return undefined;
+      this.#pass(current, message, hello);
+      return current.node.status?.().pendingSnapshot;
+    };
     const { rows } = replica()!;
-    const fetched =
-      rows?.fetch(snapshot, (range) => askForRows(message.from, range)) ?? Promise.resolve(true);
-    fetched
-      .then((isHere) => {
-        const current = replica();
-        if (isHere && current?.started === true && !this.#closed) this.#pass(current, message, hello);
-      })
-      .catch((reason: unknown) => {
-        if (!this.#closed)
-          warn({ peer: hello.name }, Fault.from(reason), "the rows of a snapshot could not be fetched");
-      });
+    const fetched = rows?.fetch(snapshot, (range) => askForRows(message.from, range), pass);
+    (fetched ?? Promise.resolve().then(pass)).catch((reason: unknown) => {
+      if (!this.#closed)
+        warn({ peer: hello.name }, Fault.from(reason), "the rows of a snapshot could not be fetched");
+    });
   }
 
   #readRows(hello: PeerHello, range: unknown): Uint8Array {

@@ -12,7 +12,7 @@ import type { SendQueueLimits } from "../connection/send-queue.ts";
 import { decodeIntroduction, encodeRefusal } from "../handshake/handshake-codec.ts";
 import { type Introduction, peerIdOfHello } from "../handshake/introduction.ts";
 import { type Refusal, refusalFault } from "../handshake/refusal.ts";
-import { checkSnapshotRows, decodeMessage } from "../wire/message-codec.ts";
+import { checkSnapshot, decodeMessage } from "../wire/message-codec.ts";
 import { type EncodedPeerFrame, encodePeerFrame, malformed, type PeerFrame } from "../wire/peer-frame.ts";
 import { decodeRequest } from "../wire/request-codec.ts";
 import type { RequestServer } from "./request-server.ts";
@@ -131,10 +131,10 @@ export class IncomingConnection {
     const message = decodeMessage(frame);
     if (message.snapshot === undefined) this.#options.onMessage(this, message);
     // One at a time: the leader sends another one if it is needed.
-    else if (!this.#checksRows) this.#checkRows(message, checkSnapshotRows(frame.body));
+    else if (!this.#checksRows) this.#checkRows(message, checkSnapshot(message.snapshot));
   }
 
-  /** Checks the rows of a snapshot, of which there can be many, and lets other work run in between. */
+  /** Checks the producers and rows of a snapshot, of which there can be many, and lets other work run in between. */
   #checkRows(message: Message, steps: Iterator<void>): void {
     const { clock, onMessage } = this.#options;
     const untilMs = clock.monotonicMs() + sliceMs;
@@ -173,10 +173,12 @@ export class IncomingConnection {
 
   #receivePing({ head }: PeerFrame): void {
     const { value } = unpackChecked(head);
-    const [id, term = 0, index = 0] = Array.isArray(value) ? (value as unknown[]) : [];
-    if (typeof id !== "number" || !isCount(term) || !isCount(index)) throw malformed("head");
+    // Nodes of earlier versions send no term of the entry, or no position.
+    const [id, term = 0, index = 0, entryTerm = 0] = Array.isArray(value) ? (value as unknown[]) : [];
+    const isPosition = isCount(term) && isCount(index) && isCount(entryTerm);
+    if (typeof id !== "number" || !isPosition) throw malformed("head");
     this.#pings++;
-    this.#options.onPing(this, { term, index });
+    this.#options.onPing(this, { term, index, ...(entryTerm === 0 ? {} : { entryTerm }) });
     this.respond(encodePeerFrame("pong", pack([id, ...this.#options.reading()])));
   }
 }

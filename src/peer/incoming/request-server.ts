@@ -29,14 +29,24 @@ export interface PeerService {
 }
 
 /** What a forwarded write does to a log, as policies name it. */
-export type ForwardedAction = "produce" | "trim" | "create" | "configure" | "delete";
+export type ForwardedAction = "produce" | "consume" | "trim" | "create" | "configure" | "delete";
 
 /** What forwarded writes are executed on. */
 export type ForwardTarget = Pick<CommitLog, "append" | "trim"> & {
   readonly named: Pick<LogCatalog, "change">;
 };
 
-const actionOf = { create: "create", update: "configure", close: "configure", delete: "delete" } as const;
+const actionOf = {
+  create: "create",
+  fork: "create",
+  update: "configure",
+  close: "configure",
+  delete: "delete",
+  touch: "consume",
+} as const;
+
+/** What a fork does to its source: it shows the records, and keeps them from trims and retention. */
+const forkedActions = ["consume", "trim"] as const;
 
 /** The subject of a forwarded append or trim. */
 export interface ForwardedCaller {
@@ -163,7 +173,9 @@ export class RequestServer {
 
   async #change(request: ReceivedRequest, options: AppendOptions): Promise<unknown> {
     const change = changeFromValue(decodeValue(request));
-    const object = change.kind === "create" ? change.name : change.log.name;
+    if (change.kind === "fork")
+      for (const action of forkedActions) this.#logFor(request, action, change.source.name);
+    const object = "log" in change ? change.log.name : change.name;
     const log = this.#logFor(request, actionOf[change.kind], object);
     return changedToValue(await log.named.change(change, options));
   }

@@ -246,8 +246,9 @@ export class PeerLink {
 
   #sendPing(side: LinkChannel): void {
     const ping = { id: ++this.#lastPing, sentMs: this.#options.clock.monotonicMs() };
-    const { term, index } = this.#options.promised();
-    if (side.channel.send(encodePeerFrame("ping", pack([ping.id, term, index])))) side.ping = ping;
+    const { term, index, entryTerm = 0 } = this.#options.promised();
+    const head = pack([ping.id, term, index, entryTerm]);
+    if (side.channel.send(encodePeerFrame("ping", head))) side.ping = ping;
   }
 
   #receivePong(side: LinkChannel, { head }: PeerFrame): void {

@@ -1,11 +1,16 @@
 /**
  * A change of a named log between nodes, and its result, as plain values. Pure.
  *
- *   change := [kind name id settings version]      null: it is not stated, or the kind has none
- *   result := [created log]                  log is null if it was deleted
+ *   change := [kind name id settings version life?]      null: not stated, or not a part of this kind
+ *   kind   := "create" | "update" | "close" | "delete" | "check-create" | "check-update" | "touch"
+ *   change := ["fork" name null settings null ref next cut]           ref: the log that is forked; cut: null for none
+ *   result := [created log]                  log is null if it was deleted, or would be created
+ *
+ * A change that is only checked has a kind of its own: a leader of an earlier version refuses it, and does not make the change.
  */
 import { Fault } from "../../fault.ts";
-import { checkedSettings, logNameBytesMax } from "../../log/mod.ts";
+import { namedLogOf } from "../../lib/names/log-name.ts";
+import { checkedSettings, forkFrom, logNameBytesMax } from "../../log/mod.ts";
 import { isWhole } from "../../replication/mod.ts";
 import type { ChangedLog, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../types.ts";
 
@@ -23,30 +28,56 @@ export function refFromValue(value: unknown): LogRef | undefined {
 }
 
 export function changeToValue(change: LogChange): unknown {
-  if (change.kind === "create") return [change.kind, change.name, null, change.settings, null];
+  const kind = "validateOnly" in change && change.validateOnly ? `check-${change.kind}` : change.kind;
+  if (change.kind === "create") return [kind, change.name, null, change.settings, null];
+  if (change.kind === "fork") {
+    const { name, settings, source, at } = change;
+    return [kind, name, null, settings, null, refToValue(source), at.next, at.cut ?? null];
+  }
   const { name, id, life } = change.log;
   const settings = change.kind === "update" ? change.settings : null;
-  const fields = [change.kind, name, id ?? null, settings, change.version ?? null];
+  const fields = [kind, name, id ?? null, settings, change.version ?? null];
   return life === undefined ? fields : [...fields, life];
 }
 
-/** @throws Fault "bad-request" if the value is not a change of a log */
+/**
+ * A create gets the checks that the name from a client gets: the leader decides, and the peer may be of another version.
+ * @throws Fault "bad-request" if the value is not a change of a log
+ */
 export function changeFromValue(value: unknown): LogChange {
   const [kind, name, id, settings, version, life] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (kind === "fork") return forkFromValue(value as unknown[]);
   const log = refFromValue([name, id, life ?? null]);
   if (log === undefined || !(version === null || isWhole(version))) throw malformed();
   const ofVersion = version === null ? {} : { version };
+  const isCreate = kind === "create" || kind === "check-create";
+  if (isCreate && namedLogOf(log.name) === undefined) throw malformed();
   switch (kind) {
     case "create":
       return { kind, name: log.name, settings: settingsFrom(settings) };
+    case "check-create":
+      return { kind: "create", name: log.name, settings: settingsFrom(settings), validateOnly: true };
     case "update":
       return { kind, log, settings: changeFrom(settings), ...ofVersion };
+    case "check-update":
+      return { kind: "update", log, settings: changeFrom(settings), ...ofVersion, validateOnly: true };
     case "close":
     case "delete":
+    case "touch":
       return { kind, log, ...ofVersion };
     default:
       throw malformed();
   }
+}
+
+function forkFromValue([, name, , settings, , ref, next, cut]: readonly unknown[]): LogChange {
+  const source = refFromValue(ref);
+  const checked = typeof name === "string" ? namedLogOf(name) : undefined;
+  if (checked === undefined || source?.id === undefined) throw malformed();
+  const fork = forkFrom({ source: source.id, next, ...(cut === null ? {} : { cut }) });
+  if (fork === undefined) throw malformed();
+  const { source: _, ...at } = fork;
+  return { kind: "fork", name: checked, settings: settingsFrom(settings), source, at };
 }
 
 export const changedToValue = ({ created, log }: ChangedLog): unknown => [created, log ?? null];
@@ -74,8 +105,9 @@ function infoFrom(value: unknown): LogInfo | undefined {
 /** Everything but the settings is checked. */
 function isInfo(value: unknown): value is LogInfo {
   if (typeof value !== "object" || value === null) return false;
-  const { name, owner, closed, ...numbers } = value as Record<string, unknown>;
+  const { name, owner, closed, fork, ...numbers } = value as Record<string, unknown>;
   return (
+    (fork === undefined || forkFrom(fork) !== undefined) &&
     typeof name === "string" &&
     typeof closed === "boolean" &&
     (owner === undefined || typeof owner === "string") &&

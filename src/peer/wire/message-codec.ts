@@ -9,21 +9,27 @@
  * copied.
  *
  * A message is checked before Raft handles it, so that a flipped bit or a faulty peer ends a connection, not a node.
- * Checked here are the head, that entries are consecutive and have possible terms, and the data of a snapshot; the rows in it by
- * checkSnapshotRows().
+ * Checked here are the head, and that entries are consecutive and have possible terms; the data of a snapshot by checkSnapshot().
  * RaftNode.receive() checks the frames themselves: checksums, chain, records, commands.
  */
 import { assert } from "../../lib/assert.ts";
+import { checkExtent, checkStartRows, frameBytes, termMax } from "../../log/mod.ts";
 import {
-  checkExtent,
-  checkStartFields,
-  checkStartRows,
-  frameBytes,
-  type LogStart,
-  termMax,
-} from "../../log/mod.ts";
-import { type ConfState, type Entry, type Message, type MessageType, message } from "../../raft/mod.ts";
-import { entryOf, isConfiguration, isWhole, pack, unpackChecked } from "../../replication/mod.ts";
+  type ConfState,
+  type Entry,
+  type Message,
+  type MessageType,
+  message,
+  type Snapshot,
+} from "../../raft/mod.ts";
+import {
+  entryOf,
+  isConfiguration,
+  isWhole,
+  pack,
+  unpackChecked,
+  unpackStart,
+} from "../../replication/mod.ts";
 import {
   type EncodedPeerFrame,
   encodePeerFrame,
@@ -97,7 +103,7 @@ export function decodeMessage({ kind, head, body }: PeerFrame): Message {
   const decoded = message(type, to as number, common);
   if (kind === "append") return { ...decoded, entries: entriesIn(body, decoded) };
   if (kind === "snapshot") {
-    return { ...decoded, snapshot: { ...snapshotFields(details, body, decoded.term), data: body } };
+    return { ...decoded, snapshot: { ...snapshotFields(details, decoded.term), data: body } };
   }
   return decoded;
 }
@@ -147,37 +153,29 @@ function entryIn(frame: Uint8Array): Entry {
 }
 
 /**
- * The fields of a snapshot. Its data must be the start of a log at the same index and term, and its term not above that of
- * the message: this node would lead with terms below that of its last entry.
+ * The fields of a snapshot. Its term is not above that of the message: this node would lead with terms below that of its last
+ * entry. Its data is checked by checkSnapshot().
  */
 function snapshotFields(
   details: unknown,
-  data: Uint8Array,
   messageTerm: number,
 ): { index: number; term: number; configuration: ConfState } {
   const [index, term, configuration] = Array.isArray(details) ? (details as unknown[]) : [];
   if (!isWhole(index) || !isWhole(term) || !isConfiguration(configuration)) throw malformed("head");
   if (index > indexMax || term > messageTerm) throw malformed("head");
-  const { end } = decodeLogStart(data);
-  if (end.index !== index || end.term !== term) throw malformed("body");
   return { index, term, configuration };
 }
 
 /**
- * Checks the rows of named logs in a snapshot, in steps. It is not passed on before.
+ * Checks the data of a snapshot, in steps: the start of a log at the same index and term, its producers, and its rows of named logs.
+ * It is not passed on before.
  * @throws Fault "bad-request"
  */
-export function* checkSnapshotRows(data: Uint8Array): Generator<void, void> {
+export function* checkSnapshot({ data, index, term }: Snapshot): Generator<void, void> {
   try {
-    yield* checkStartRows(decodeLogStart(data));
-  } catch (cause) {
-    throw malformed("body", cause);
-  }
-}
-
-function decodeLogStart(data: Uint8Array): LogStart {
-  try {
-    return checkStartFields(unpackChecked(data).value);
+    const start = yield* unpackStart(data);
+    if (start.end.index !== index || start.end.term !== term) throw malformed("body");
+    yield* checkStartRows(start);
   } catch (cause) {
     throw malformed("body", cause);
   }

@@ -1,12 +1,14 @@
 /**
  * Encodes and decodes requests between nodes as peer frames. Pure.
  *
- *   head := [id verb remainingMs count subject traceparent expectedOffset producer (log)]      log: of a named log
+ *   head := [id verb remainingMs count subject traceparent expectedOffset producer (log (stream))]
+ *           log: of a named log; stream := [name epoch sequence order closes], null for what is absent
  *   body := the records of an append; otherwise one MessagePack value
  *
  * A deadline is sent as the milliseconds that remain, because the clocks of two nodes differ.
  */
 import { Fault } from "../../fault.ts";
+import { type StreamHead, streamTextBytesMax } from "../../lib/stream-head.ts";
 import { batchRecordsMax, runBytesMax, walkRecords } from "../../log/mod.ts";
 import { isWhole, pack, unpackChecked } from "../../replication/mod.ts";
 import type { AppendOptions, LogChange, Offset, ProducerStamp, RecordRun } from "../../types.ts";
@@ -59,7 +61,7 @@ export function valueRequest(verb: string, value: unknown): PeerRequest {
 /** @throws Fault "too-large" if the head or body exceeds the limit of a request frame */
 export function encodeRequest(id: number, request: PeerRequest, remainingMs: number): EncodedPeerFrame {
   const { verb, options, body, count } = request;
-  const { log, producer, expectedOffset, subject, traceparent } = options;
+  const { log, producer, expectedOffset, subject, traceparent, stream } = options;
   const stamp =
     producer === undefined
       ? null
@@ -74,6 +76,7 @@ export function encodeRequest(id: number, request: PeerRequest, remainingMs: num
     expectedOffset ?? null,
     stamp,
     ...(log === undefined ? [] : [refToValue(log)]),
+    ...(log === undefined || stream === undefined ? [] : [streamToValue(stream)]),
   ];
   return encodePeerFrame("request", pack(head), body);
 }
@@ -91,8 +94,9 @@ export interface ReceivedRequest {
 /** @throws Fault "bad-request" if the head is not that of a request */
 export function decodeRequest({ head, body }: PeerFrame): ReceivedRequest {
   const { value } = unpackChecked(head);
-  if (!Array.isArray(value) || value.length < 8 || value.length > 9) throw malformed("head");
-  const [id, verb, remainingMs, count, subject, traceparent, expectedOffset, stamp, ref] = value as unknown[];
+  if (!Array.isArray(value) || value.length < 8 || value.length > 10) throw malformed("head");
+  const [id, verb, remainingMs, count, subject, traceparent, expectedOffset, stamp, ref, streamHead] =
+    value as unknown[];
   if (
     !isWhole(id) ||
     typeof verb !== "string" ||
@@ -107,9 +111,11 @@ export function decodeRequest({ head, body }: PeerFrame): ReceivedRequest {
   const producer = stamp === null ? undefined : decodeStamp(stamp);
   const log = refFromValue(ref);
   if (ref !== undefined && log === undefined) throw malformed("head");
+  const stream = streamHead === undefined ? undefined : decodeStream(streamHead);
   const options = {
     ...(log === undefined ? {} : { log }),
     ...(producer === undefined ? {} : { producer }),
+    ...(stream === undefined ? {} : { stream }),
     ...(expectedOffset === null ? {} : { expectedOffset }),
     ...(subject === null ? {} : { subject }),
     ...(traceparent === null ? {} : { traceparent }),
@@ -121,7 +127,9 @@ export function decodeRequest({ head, body }: PeerFrame): ReceivedRequest {
  * Returns the records of an append after the checks that records from a client get.
  * @throws Fault "bad-record" for invalid records, "bad-request" if their number is not the announced one
  */
-export function decodeRecords({ body, count }: ReceivedRequest): RecordRun {
+export function decodeRecords({ body, count, options }: ReceivedRequest): RecordRun {
+  // A close of a stream has no records.
+  if (count === 0 && body.length === 0 && options.stream?.closes === true) return { bytes: body, count };
   const run = walkRecords(body, { recordBytesMax: runBytesMax, recordsMax: batchRecordsMax });
   if (run.count !== count) {
     throw new Fault("bad-request", {
@@ -151,5 +159,28 @@ function decodeStamp(value: unknown): ProducerStamp {
   if (!valid) throw malformed("head");
   return { subject, id: BigInt(id), epoch, sequence };
 }
+
+const streamToValue = ({ producer, order, closes }: StreamHead): unknown => [
+  producer?.name ?? null,
+  producer?.epoch ?? null,
+  producer?.sequence ?? null,
+  order ?? null,
+  closes ?? false,
+];
+
+function decodeStream(value: unknown): StreamHead {
+  const [name, epoch, sequence, order, closes] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (!isStreamText(name) || !isStreamText(order) || typeof closes !== "boolean") throw malformed("head");
+  if (name !== null && !(isWhole(epoch) && isWhole(sequence))) throw malformed("head");
+  return {
+    ...(name === null ? {} : { producer: { name, epoch: epoch as number, sequence: sequence as number } }),
+    ...(order === null ? {} : { order }),
+    ...(closes ? { closes } : {}),
+  };
+}
+
+const isStreamText = (value: unknown): value is string | null =>
+  value === null ||
+  (typeof value === "string" && value !== "" && Buffer.byteLength(value) <= streamTextBytesMax);
 
 const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === "string";

@@ -40,17 +40,25 @@ export function decodeResponse({ head, body }: PeerFrame): PeerResponse {
 }
 
 /** The result of an append as a plain value. */
-export const appendedToValue = ({ firstOffset, count, timestampMs, duplicate, logId }: Appended): unknown => [
+export const appendedToValue = ({
+  firstOffset,
+  count,
+  timestampMs,
+  duplicate,
+  logId,
+  sequence,
+}: Appended): unknown => [
   firstOffset,
   count,
   timestampMs,
   duplicate,
   ...(logId === undefined ? [] : [logId]),
+  ...(logId === undefined || sequence === undefined ? [] : [sequence]),
 ];
 
 /** @throws Fault "unknown" if `value` is not the result of an append: the records may have been written */
 export function appendedFromValue(value: unknown): Appended {
-  const [firstOffset, count, timestampMs, duplicate, logId] = Array.isArray(value)
+  const [firstOffset, count, timestampMs, duplicate, logId, sequence] = Array.isArray(value)
     ? (value as unknown[])
     : [];
   if (!isWhole(firstOffset) || !isWhole(count) || !isWhole(timestampMs) || typeof duplicate !== "boolean") {
@@ -58,7 +66,10 @@ export function appendedFromValue(value: unknown): Appended {
   }
   if (logId === undefined) return { firstOffset, count, timestampMs, duplicate };
   if (!isWhole(logId)) throw invalidResult();
-  return { firstOffset, count, timestampMs, duplicate, logId };
+  const appended = { firstOffset, count, timestampMs, duplicate, logId };
+  if (sequence === undefined) return appended;
+  if (!isWhole(sequence)) throw invalidResult();
+  return { ...appended, sequence };
 }
 
 /** @throws Fault "unknown" if `value` is not an offset: the log may have been trimmed */

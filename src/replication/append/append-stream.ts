@@ -233,7 +233,8 @@ export class AppendStream {
     const resolve = (): void => {
       let firstOffset = appended.firstOffset;
       for (const run of group.runs) {
-        const { count } = run.run;
+        // A repeated append of a stream has no records.
+        const count = Math.min(run.run.count, appended.count);
         run.unobserve?.();
         run.resolve({ ...appended, firstOffset, count });
         firstOffset += count;

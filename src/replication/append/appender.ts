@@ -9,8 +9,7 @@
  * all groups that are not staged yet, proposed or queued. So when a group fails, all groups queued behind it fail too, as
  * not written.
  *
- * A leader takes no appends before the first entry of its term is applied here: until then its producer table is not
- * complete.
+ * A leader takes no appends before the first entry of its term is applied here: only then are its producers complete.
  */
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
@@ -18,6 +17,7 @@ import {
   AppendQueue,
   type BatchKind,
   checkOffsetsLeft,
+  commandBytes,
   headBytes,
   type LogRow,
   type LogTable,
@@ -30,17 +30,26 @@ import {
   type WriteGroup,
 } from "../../log/mod.ts";
 import { proposal } from "../../raft/mod.ts";
-import type { Appended, AppendOptions, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
+import type { Appended, AppendOptions, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import { LogAdmission } from "../logs/log-admission.ts";
 import { LogQuotas, type QuotaLimits } from "../logs/log-quotas.ts";
-import { noSuchLog, offsetMismatch, type PresentTime, roomAgain } from "../logs/log-refusals.ts";
+import { noSuchLog, offsetMismatch, type PresentTime } from "../logs/log-refusals.ts";
 import { LogTurns } from "../logs/log-turns.ts";
+import { QuotaRefusals } from "../logs/quota-refusals.ts";
+import {
+  checkStream,
+  isPrepared,
+  queuedStreamOf,
+  type RepeatedStream,
+  repeatedResult,
+} from "../logs/stream-admission.ts";
 import type { LogTime } from "../time/log-time.ts";
 import { AppendDeadlines } from "./append-deadlines.ts";
 import type { AppenderNode } from "./appender-node.ts";
 import { checkRun } from "./check-run.ts";
 import { DiskAdmission } from "./disk-admission.ts";
 import { ProposedGroup } from "./proposed-group.ts";
+import { ownerOf, UnstagedAppends } from "./unstaged-appends.ts";
 
 export interface AppenderOptions {
   readonly log: SegmentedLog;
@@ -58,7 +67,6 @@ export interface AppenderOptions {
  * would only make both smaller. Two where the second can be sent to followers in the meantime.
  */
 const groupsInFlightMax = { alone: 1, together: 2 };
-const noGroups: readonly WriteGroup[] = [];
 const defaultLimits: QueueLimits = { bytesMax: 64 * 1024 * 1024, appendsMax: 131_072 };
 const ownCommand: ShareOwner = { log: undefined, subject: undefined };
 
@@ -69,25 +77,37 @@ export class Appender {
   readonly #queue: AppendQueue;
   readonly admission: LogAdmission;
   readonly turns: LogTurns;
+  readonly quotaRefusals: QuotaRefusals;
   readonly #inFlight: ProposedGroup[] = [];
+  readonly #unstaged: UnstagedAppends;
   readonly #deadlines: AppendDeadlines;
   #node: AppenderNode | undefined;
+  /** Raises the level of the cluster to that of streams. */
+  prepareStreams = (_deadlineMs?: number): Promise<void> => Promise.reject(new Fault("unimplemented"));
 
   constructor(options: AppenderOptions) {
     this.#log = options.log;
     this.#time = options.time;
     this.disk = new DiskAdmission(options.reserve, options.log);
     this.#queue = new AppendQueue(options.limits ?? defaultLimits);
+    this.#unstaged = new UnstagedAppends({
+      queue: this.#queue,
+      log: options.log,
+      inFlight: this.#inFlight,
+      term: () => this.#node!.term,
+    });
     const table = (): LogTable => options.log.state.logs;
     this.admission = new LogAdmission(table, new LogQuotas(table, options.clock, options.quotas));
     this.turns = new LogTurns(options.clock);
+    const refuse: Appender["refuse"] = (refusal) => this.refuse(refusal);
+    this.quotaRefusals = new QuotaRefusals({ quotas: this.admission.quotas, turns: this.turns, refuse });
     this.#deadlines = new AppendDeadlines(options.clock, () => [
       ...this.#inFlight.flatMap(({ group }) => group.parts),
       ...this.#queue.groups(),
     ]);
   }
 
-  /** Sets the Raft node, which is created after the appender. Called once, before any append. */
+  /** Sets the Raft node, which is created after the appender, before any append. */
   attach(node: AppenderNode): void {
     this.#node = node;
   }
@@ -104,10 +124,11 @@ export class Appender {
    * @throws Fault if the append is refused at once; otherwise rejects with a Fault
    */
   append(run: RecordRun, options: AppendOptions): Promise<Appended> {
-    const { log, producer } = options;
-    checkRun(run, producer?.subject);
-    if (log === undefined || !this.turns.isBusy(log.name)) return this.#admit(run, options);
-    return this.#appendLater(run, options, log.name);
+    const { log } = options;
+    checkRun(run, options);
+    const waits =
+      log !== undefined && (!isPrepared(options, this.#log.state.logs.level) || this.turns.isBusy(log.name));
+    return waits ? this.#appendLater(run, options, log.name) : this.#admit(run, options);
   }
 
   /** Appends after the commands about the log that are under way, and after the appends that wait for them already. */
@@ -118,12 +139,18 @@ export class Appender {
       this.#checkReady();
       return this.#admit(copy, options);
     };
-    return this.turns.inTurn(name, options.deadlineMs, append, release);
+    const inTurn = (): Promise<Appended> => this.turns.inTurn(name, options.deadlineMs, append, release);
+    if (isPrepared(options, this.#log.state.logs.level)) return inTurn();
+    return this.prepareStreams(options.deadlineMs).then(inTurn, (reason: unknown) => {
+      release();
+      throw reason;
+    });
   }
 
   /** Decides about an append now. */
   #admit(run: RecordRun, options: AppendOptions): Promise<Appended> {
     const { log, producer, expectedOffset, deadlineMs, traceparent } = options;
+    const stream = queuedStreamOf(options);
     let row: LogRow | undefined;
     let stamp = producer;
     let isOfProducer = false;
@@ -139,30 +166,44 @@ export class Appender {
       }
       if (row !== undefined) {
         const { id } = row;
-        const needed = run.bytes.length + headBytes(stamp);
-        this.admission.checkRun(row, run, needed, () => this.#unstagedBytes(id));
+        const waiting = this.#unstaged.streamsOf(id);
+        const found = checkStream(row, waiting, stream?.command, run.count, this.#log.end.timestampMs);
+        if (found !== undefined) return this.#repeated(row, found);
+        const needed = run.bytes.length + headBytes(stamp) + commandBytes(stream?.encoded);
+        this.admission.checkRun(row, run, needed, () => this.#unstaged.bytesOf(id));
         quotaRefusal = this.admission.quotas.refusedAppend(row, needed);
         this.admission.quotas.checkAppend(row, needed);
       }
     } catch (refusal) {
-      if (quotaRefusal !== undefined) return this.refuseByQuota(quotaRefusal);
+      if (quotaRefusal !== undefined) return this.quotaRefusals.refuse(quotaRefusal, deadlineMs);
       // What is staged and queued counts for the row, and may still fail: then the log has room, or is another one.
-      return this.#refuse(isOfProducer ? undefined : this.#lastGroup(row?.id), () => refusal);
+      return this.#refuse(isOfProducer ? undefined : this.#unstaged.last(row?.id), () => refusal);
     }
-    const tail = this.#tailOffset(row);
+    const tail = this.#unstaged.tailOffset(row);
     if (expectedOffset !== undefined && expectedOffset !== tail) {
       // The end of the log is certain, and committed, only once everything before this append is settled.
-      return this.#refuse(this.#lastGroup(row?.id ?? 0), () => this.#offsetMismatch(expectedOffset, row));
+      return this.#refuse(this.#unstaged.last(row?.id ?? 0), () => this.#offsetMismatch(expectedOffset, row));
     }
     checkOffsetsLeft(tail, run.count);
     this.disk.check();
     const target = row === undefined ? undefined : { logId: row.id, baseOffset: tail };
-    const alone = expectedOffset !== undefined;
+    const alone = expectedOffset !== undefined || stream !== undefined;
     const owner = ownerOf(options);
-    const { group, place } = this.#queue.add({ run, producer: stamp, alone, traceparent, target, owner });
+    const { group, place } = this.#queue.add({
+      ...{ run, producer: stamp, alone, traceparent, target, owner, stream },
+    });
     if (row !== undefined) this.admission.quotas.appends(row, run.bytes.length + headBytes(stamp), group);
     this.#node!.wake();
-    return this.#wait(group, { place, count: run.count, duplicate: false, logId: row?.id, deadlineMs });
+    const sequence = stream?.command.producer?.sequence;
+    return this.#wait(group, {
+      ...{ place, count: run.count, duplicate: false, logId: row?.id, sequence, deadlineMs },
+    });
+  }
+
+  /** The result of a repeated append of a stream, once everything before it is committed. */
+  async #repeated({ id, name }: LogRow, found: RepeatedStream): Promise<Appended> {
+    await this.#settled(this.#unstaged.last(id));
+    return repeatedResult(this.#log.state.logs.row(id), name, found);
   }
 
   /** Appends a command of the log. Resolves once it is applied. */
@@ -172,14 +213,20 @@ export class Appender {
     return this.#settled(group);
   }
 
-  /** Appends a command about a named log. Until it is applied, appends to the log wait. */
-  namedCommand(kind: BatchKind, command: Uint8Array, { id, name }: CommandTarget): Promise<void> {
+  /** Appends a command about a named log. Until it is applied, other changes of the log, and of `barrier`, wait. */
+  namedCommand(
+    kind: BatchKind,
+    command: Uint8Array,
+    { id, name, barrier }: CommandTarget & { readonly barrier?: string | undefined },
+    ended?: (failure: Fault | undefined) => void,
+  ): Promise<void> {
     this.#checkReady();
     const next = this.#log.state.logs.stagedRow(id)?.next ?? 0;
-    const baseOffset = next + this.#unstagedRecords(id);
+    const baseOffset = next + this.#unstaged.recordsOf(id);
     const owner = { log: name, subject: undefined };
     const group = this.#queue.addCommand(kind, command, owner, { logId: id, baseOffset });
-    this.turns.began(name, group);
+    this.turns.began(name, group, barrier);
+    if (ended !== undefined) group.onSettled(ended);
     this.#node!.wake();
     return this.#settled(group);
   }
@@ -190,29 +237,20 @@ export class Appender {
     throw new Fault("unavailable", { message: "this node does not lead any more" });
   }
 
-  /**
-   * Rejects with `refusal` once it is certain that this node was the leader, and everything that is proposed is committed. See
-   * #refuse().
-   */
+  /** Rejects with `refusal` once everything that is proposed is committed, and it is certain that this node was the leader. */
   refuse(refusal: () => unknown): Promise<never> {
-    return this.#refuse(this.#lastGroup(), refusal);
-  }
-
-  /** Does the same once all that a quota counted is settled. `refusal` decides again, with what is committed then. */
-  async refuseByQuota(refusal: () => Fault | undefined): Promise<never> {
-    await this.admission.quotas.settled();
-    return this.refuse(() => refusal() ?? roomAgain());
+    return this.#refuse(this.#unstaged.last(), refusal);
   }
 
   /** Resolves under the same conditions, for an answer that changes nothing. */
   confirmed(): Promise<void> {
-    return this.#confirmed(this.#lastGroup());
+    return this.#confirmed(this.#unstaged.last());
   }
 
   /** The time that a time in a request is compared with. */
   presentTime(): PresentTime {
-    const trustedMs = this.#time.expiryMs();
-    if (trustedMs !== undefined) return { nowMs: trustedMs, isTrusted: true };
+    const nowMs = this.#time.expiryMs();
+    if (nowMs !== undefined) return { nowMs, isTrusted: true };
     return { nowMs: Math.max(this.#time.stampMs(), this.#log.end.timestampMs), isTrusted: false };
   }
 
@@ -246,7 +284,7 @@ export class Appender {
     // A group of commands is always tried: a trim can free disk space.
     if (!next.hasRecords) return true;
     let [bytes, batches] = [0, 0];
-    for (const group of [...this.#unstaged, next]) {
+    for (const group of [...this.#unstaged.groups, next]) {
       bytes += group.usedBytes;
       batches += group.batches;
     }
@@ -296,7 +334,7 @@ export class Appender {
       state.producers,
       now,
       state.settings,
-      this.#unstaged,
+      this.#unstaged.groups,
     );
     const { logId } = producer;
     if ("queued" in found) {
@@ -339,7 +377,7 @@ export class Appender {
   #wait(group: QueuedGroup, append: Omit<QueuedAppend, "resolve" | "reject">): Promise<Appended> {
     if (append.deadlineMs !== undefined) this.#deadlines.start();
     return new Promise((resolve, reject) => {
-      group.waiters.push({ ...append, resolve, reject });
+      group.wait({ ...append, resolve, reject });
     });
   }
 
@@ -347,43 +385,8 @@ export class Appender {
   #settled(group: QueuedGroup | undefined): Promise<void> {
     if (group === undefined) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      group.barriers.push((fault) => (fault === undefined ? resolve() : reject(fault)));
+      group.onSettled((fault) => (fault === undefined ? resolve() : reject(fault)));
     });
-  }
-
-  /** The last group that is queued for this log, otherwise the last one that is proposed. */
-  #lastGroup(id?: LogId): QueuedGroup | undefined {
-    const queued = id === undefined ? undefined : this.#queue.last(id);
-    return queued ?? this.#inFlight[this.#inFlight.length - 1]?.group.last;
-  }
-
-  /** The groups of this term that were proposed and are not in the log yet, in order. */
-  get #unstaged(): readonly WriteGroup[] {
-    if (this.#inFlight.length === 0) return noGroups;
-    const unstaged: WriteGroup[] = [];
-    for (const { term, lastIndex, group } of this.#inFlight)
-      if (term === this.#node!.term && lastIndex > this.#log.end.index) unstaged.push(group);
-    return unstaged;
-  }
-
-  /** The first offset of the next append to a log, if everything before it succeeds. No row: `default`. */
-  #tailOffset(row: LogRow | undefined): Offset {
-    const next = row === undefined ? this.#log.end.nextOffset : row.next;
-    return next + this.#unstagedRecords(row?.id ?? 0);
-  }
-
-  /** Records of a log that were accepted and are not staged yet. */
-  #unstagedRecords(id: LogId): number {
-    let records = this.#queue.recordsOf(id);
-    for (const group of this.#unstaged) records += group.recordsOf(id);
-    return records;
-  }
-
-  /** Bytes of a named log's frames that were accepted and are not staged yet. */
-  #unstagedBytes(id: LogId): number {
-    let bytes = this.#queue.bytesOf(id);
-    for (const group of this.#unstaged) bytes += group.bytesOf(id);
-    return bytes;
   }
 
   /** Why an append was refused, with the committed end of its log. The log can have been deleted since. */
@@ -395,5 +398,3 @@ export class Appender {
 
 /** The log of a command: one that has a row, or one that is to be created. */
 export type CommandTarget = Pick<LogRow, "id" | "name">;
-
-const ownerOf = ({ log, subject }: AppendOptions): ShareOwner => ({ log: log?.name, subject: subject ?? "" });

@@ -14,7 +14,7 @@
  *   Between logs there is no order.
  */
 import type { AppendOptions, RecordRun } from "../../types.ts";
-import { hasCondition } from "./retry-decision.ts";
+import { isJoinable } from "./retry-decision.ts";
 
 export interface QueuedRun {
   readonly run: RecordRun;
@@ -171,7 +171,7 @@ export class OrderedRuns<Run extends QueuedRun> {
     const first = this.#firstUnsent()!;
     const runs = [first];
     // A run with a condition is sent alone.
-    if (hasCondition(first.options)) return runs;
+    if (!isJoinable(first.options)) return runs;
     const { joinedBytesMax, joinedRecordsMax } = this.#limits;
     let bytes = first.run.bytes.length;
     let count = first.run.count;
@@ -188,7 +188,7 @@ export class OrderedRuns<Run extends QueuedRun> {
 }
 
 const hasSameOptions = (a: AppendOptions, b: AppendOptions): boolean =>
-  !hasCondition(b) &&
+  isJoinable(b) &&
   a.log?.name === b.log?.name &&
   a.log?.id === b.log?.id &&
   a.log?.life === b.log?.life &&

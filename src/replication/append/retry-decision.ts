@@ -22,9 +22,13 @@ export interface FailedAttempt {
   readonly undecided: Fault | undefined;
 }
 
-/** Returns true if a log takes the append at most once. Such a run is not joined with others. */
-export const hasCondition = ({ producer, expectedOffset }: AppendOptions): boolean =>
-  producer !== undefined || expectedOffset !== undefined;
+/** Returns true if a log takes the append at most once. */
+const hasCondition = ({ producer, expectedOffset, stream }: AppendOptions): boolean =>
+  producer !== undefined || expectedOffset !== undefined || stream?.producer !== undefined;
+
+/** Returns true if the run may be sent in one request with others. */
+export const isJoinable = (options: AppendOptions): boolean =>
+  !hasCondition(options) && options.stream === undefined;
 
 /** Returns true if a second attempt cannot write the records twice. */
 export const isRepeatable = (options: AppendOptions): boolean =>

@@ -1,108 +1,106 @@
 /**
- * Backup and restore of the log as files.
+ * Backup and restore of the log as files. backup-manifest.ts has the snapshot and the names.
  *
- *   snapshot                      { format, clusterId, index, start, configuration, files, base }      msgpack
- *   <index>-<crc32>.rows          the named logs at the start: a base file (src/rows); none without named logs
- *   <first>-<last>.frames         frame*      raw, committed, chained; one file per segment of the node
+ *   snapshot                            the manifest
+ *   <index>-<crc32>.rows                the named logs at the start: a base file (src/rows); none without named logs
+ *   <first>-<last>.<chain>.frames       frame*      raw, committed, chained; one file per segment of the node
+ *   <first>-<last>-<bytes>.<chain>.frames           the same of a segment that was settled: its records are those of the other
+ *                                                   file, as far as they can be read
  *
- * A backup ends at the commit index at its start. A sealed segment never changes, so a later backup of the same node
- * transfers only the new files.
+ * A backup ends at the commit index at its start. A sealed segment changes only when it is settled, and then its file has another
+ * name. So a later backup of the same log transfers only the new files. No segment is settled while a backup is made: it could
+ * lack records that its end can read.
  */
 import { Fault } from "../../fault.ts";
 import { crc32 } from "../../lib/checksum.ts";
+import { systemClock } from "../../lib/time/clock.ts";
+import { inSlices } from "../../lib/time/in-slices.ts";
 import {
-  checkLogStart,
-  checkStartFields,
+  batchKind,
   checkStartRows,
   frameBytes,
   frameBytesMax,
-  type LogStart,
+  frameKind,
+  frameSettledAt,
+  type OpenedStart,
   prefixBytes,
   type SegmentedLog,
 } from "../../log/mod.ts";
-import type { ConfState } from "../../raft/mod.ts";
 import type { BaseSource } from "../../rows/mod.ts";
-import { isConfiguration, isWhole } from "../storage/configuration-check.ts";
-import { pack, unpackChecked } from "../storage/msgpack.ts";
 import type { StableState } from "../storage/stable-state.ts";
+import {
+  type BackupBase,
+  type BackupFile,
+  type BackupSnapshot,
+  baseNameOf,
+  indexOfBase,
+  nameOf,
+  packSnapshot,
+  settledNameOf,
+  snapshotFile,
+} from "./backup-manifest.ts";
+import { type ChainPoint, checkHistory } from "./chain-point.ts";
 
-/**
- * A version without named logs reads format 1 only: it would take their records for those of `default`. In format 2, the start
- * has their rows in its table, in format 3 as the bytes of a base file, in format 4 they are in a file of the backup.
- */
-const formats = { onlyDefault: 1, rowsInTable: 2, rowsInSnapshot: 3, namedLogs: 4 };
 const partBytes = 1024 * 1024;
-export const snapshotFile = "snapshot";
 
-export interface BackupFile {
-  readonly file: string;
-  readonly first: number;
-  readonly last: number;
-  readonly bytes: number;
-}
-
-export interface BackupSnapshot {
-  readonly clusterId: string;
-  /** The last index in the backup. */
-  readonly index: number;
-  readonly start: LogStart;
-  /** The configuration of the cluster. It is not restored: a restored log does not belong to a cluster. */
-  readonly configuration: ConfState;
-  readonly files: readonly BackupFile[];
-  /** Absent if there is no named log at the start, or if `start` has its rows. */
-  readonly base?: BackupBase | undefined;
-}
-
-/** The file with the rows of the named logs at the start. */
-export interface BackupBase {
-  readonly file: string;
-  readonly bytes: number;
-  /** Of the whole file. */
-  readonly crc: number;
-}
-
-interface Part {
+/** A piece of one file. The parts of a file follow one another. */
+export interface BackupPart {
   readonly file: string;
   readonly position: number;
   readonly fileBytes: number;
   readonly data: Uint8Array;
 }
 
-const digits = (index: number): string => String(index).padStart(20, "0");
-const baseNameOf = (index: number, crc: number): string =>
-  `${digits(index)}-${crc.toString(16).padStart(8, "0")}.rows`;
-const nameOf = (first: number, last: number): string => `${digits(first)}-${digits(last)}.frames`;
+/** Reads the files of a backup. */
+export interface BackupSource {
+  /** Returns the size in bytes, or undefined if there is no such file. */
+  size(file: string): number | undefined;
+  /** Returns at most `bytes` bytes, fewer only at the end of the file. */
+  read(file: string, position: number, bytes: number): Uint8Array;
+  /** Resolves when the file can be read. Files are prepared in the order of the snapshot. */
+  prepare?(file: string): Promise<void>;
+  /** The file is not read any more. */
+  release?(file: string): void;
+}
 
 /**
- * Yields the backup part by part, without the files that the caller has. Yields undefined where other work may run.
- * @throws Fault "failed-precondition" if the log is trimmed meanwhile, "corrupt" for a damaged frame
+ * Yields the backup part by part, without the files that the caller has. Yields undefined where other work may run. `after` is the
+ * end of the newest backup that the caller has: the log must have the same history.
+ * @throws Fault "failed-precondition" before the first part if the log has another history; if it is trimmed meanwhile, or lacks
+ * records that its end can read; "corrupt" for a damaged frame
  */
 export function* backupParts(
   log: SegmentedLog,
   state: StableState,
   have: readonly string[],
-): Generator<Part | undefined, void, undefined> {
-  const rows = log.rows.openBase();
+  after?: ChainPoint,
+): Generator<BackupPart | undefined, void, undefined> {
+  checkHistory(log, after);
+  const there = new Set(have);
+  const goOn = log.settler?.hold();
+  let rows: BaseSource | undefined;
+  let start: OpenedStart | undefined;
   try {
+    // All of it is of this moment: appends and removals go on meanwhile.
+    rows = log.rows.openBase();
+    start = log.rows.openStart();
     const files = filesOf(log);
-    const snapshot: BackupSnapshot = {
-      clusterId: state.clusterId ?? "",
-      index: log.commitIndex,
-      start: log.start,
-      configuration: state.configurationAt(log.commitIndex),
-      files,
-    };
+    const index = log.commitIndex;
+    const { level } = log.state.logs;
+    const configuration = state.configurationAt(index);
+    const snapshot = { clusterId: state.clusterId ?? "", index, start, configuration, files };
     const base = rows === undefined ? undefined : yield* baseOf(rows, log.rows.base!.index);
-    const format = log.state.logs.level > 0 ? formats.namedLogs : formats.onlyDefault;
-    const packed = pack({ format, ...snapshot, ...(base === undefined ? {} : { base }) });
+    const packed = yield* packSnapshot({ ...snapshot, base, level });
     for (let position = 0; position < packed.length; position += partBytes) {
       const data = packed.subarray(position, position + partBytes);
       yield { file: snapshotFile, position, fileBytes: packed.length, data };
     }
-    if (base !== undefined && !have.includes(base.file)) yield* partsOf(base, rows!);
-    for (const file of files) if (!have.includes(file.file)) yield* framesOf(log, file);
+    if (base !== undefined && !there.has(base.file)) yield* partsOf(base, rows!);
+    for (const file of files) if (!there.has(file.file)) yield* framesOf(log, file, index);
   } finally {
+    start?.producers.close();
     rows?.close();
+    goOn?.();
   }
 }
 
@@ -117,14 +115,18 @@ function* baseOf(rows: BaseSource, index: number): Generator<undefined, BackupBa
   return { file: baseNameOf(index, crc), bytes, crc };
 }
 
-function* partsOf({ file, bytes }: BackupBase, rows: BaseSource): Generator<Part, void> {
+function* partsOf({ file, bytes }: BackupBase, rows: BaseSource): Generator<BackupPart, void> {
   for (let position = 0; position < bytes; position += partBytes) {
     const piece = new Uint8Array(Math.min(partBytes, bytes - position));
     yield { file, position, fileBytes: bytes, data: piece.subarray(0, rows.read(piece, position)) };
   }
 }
 
-function* framesOf(log: SegmentedLog, { file, first, last, bytes }: BackupFile): Generator<Part, void> {
+function* framesOf(
+  log: SegmentedLog,
+  { file, first, last, bytes }: BackupFile,
+  index: number,
+): Generator<BackupPart, void> {
   let position = 0;
   for (let from = first; from <= last; ) {
     if (from < log.firstIndex || log.closed) {
@@ -133,6 +135,7 @@ function* framesOf(log: SegmentedLog, { file, first, last, bytes }: BackupFile):
       });
     }
     const frames = log.entries(from, partBytes, last);
+    if (frames.some((frame) => isSettledAfter(frame, index))) throw behind();
     const data = frames.length === 1 ? frames[0]! : Buffer.concat(frames);
     yield { file, position, fileBytes: bytes, data };
     position += data.length;
@@ -140,92 +143,48 @@ function* framesOf(log: SegmentedLog, { file, first, last, bytes }: BackupFile):
   }
 }
 
-/** Returns one file per segment, up to the commit index. */
+/** The records of the batch were removed by a command after this index. */
+const isSettledAfter = (frame: Uint8Array, index: number): boolean =>
+  frameKind(frame, 0) === batchKind.settled && frameSettledAt(frame, 0) > index;
+
+const behind = (): Fault =>
+  new Fault("failed-precondition", {
+    message: "this node is behind and lacks records that were removed since; back up another node, or wait",
+  });
+
+/** Returns one file per segment, up to the commit index. Opens no index of a segment that is committed as a whole. */
 function filesOf(log: SegmentedLog): BackupFile[] {
-  const commit = log.commitIndex;
-  return log.segments.flatMap((segment) => {
+  const { commitIndex: commit, sealed } = log;
+  return log.segments.flatMap((segment, at) => {
     const { first } = segment;
     if (first > commit) return [];
+    const end = sealed[at]?.end.index;
+    if (end !== undefined && end <= commit) {
+      const isSettled = sealed[at]?.meta.settled !== undefined;
+      const fields = { first, last: end, bytes: segment.bytes, crc: sealed[at]!.end.crc };
+      return [{ file: isSettled ? settledNameOf(fields) : nameOf(fields), ...fields }];
+    }
     const [last, bytes] = segment.lookup((entries) => {
       const count = Math.min(entries.length, commit - first + 1);
       return [first + count - 1, count < entries.length ? entries.position(count) : segment.bytes];
     });
-    return [{ file: nameOf(first, last), first, last, bytes }];
+    const fields = { first, last, bytes, crc: log.endAt(last).crc };
+    return [{ file: nameOf(fields), ...fields }];
   });
 }
-
-/**
- * Decodes the manifest of a backup.
- * @throws Fault "unsupported-version" for another format; "corrupt" for a malformed manifest, for files that do not
- * follow one another from the start to the index, and for file names that do not match their indexes
- */
-export function readSnapshot(bytes: Uint8Array): BackupSnapshot {
-  const { value } = unpackChecked(bytes);
-  if (typeof value !== "object" || value === null) throw notWhole("it cannot be read");
-  const found = value as { readonly [K in keyof BackupSnapshot | "format"]?: unknown };
-  if (!Object.values<unknown>(formats).includes(found.format)) {
-    throw new Fault("unsupported-version", {
-      message: `the backup has format ${String(found.format)}, this program reads ${formats.onlyDefault} to ${formats.namedLogs}`,
-    });
-  }
-  const { clusterId, index, configuration } = found;
-  if (typeof clusterId !== "string" || !isWhole(index)) throw notWhole("index");
-  if (!isConfiguration(configuration)) throw notWhole("configuration");
-  const isElsewhere = found.format === formats.namedLogs;
-  const start = isElsewhere ? checkStartFields(found.start, true) : checkLogStart(found.start);
-  const files = checkFiles(found.files, start.end.index, index);
-  const base = isElsewhere ? checkBase(found.base, start) : undefined;
-  return { clusterId, index, start, configuration, files, base };
-}
-
-/** There is a base file exactly if there are named logs at the start. */
-function checkBase(value: unknown, { end, checkpoint }: LogStart): BackupBase | undefined {
-  const isThere = value !== undefined && value !== null;
-  if (isThere !== (checkpoint.logs?.size ?? 0) > 0) throw notWhole("base");
-  if (!isThere) return undefined;
-  const listed = (typeof value === "object" ? value : {}) as Partial<BackupBase>;
-  const found = { file: listed.file, bytes: listed.bytes, crc: listed.crc };
-  if (typeof found.file !== "string" || !isWhole(found.bytes) || !isWhole(found.crc)) throw notWhole("base");
-  const index = Number(found.file.slice(0, 20));
-  if (found.crc > 0xffff_ffff || !(index <= end.index) || found.file !== baseNameOf(index, found.crc))
-    throw notWhole(`it names the file ${found.file}`);
-  return { file: found.file, bytes: found.bytes, crc: found.crc };
-}
-
-/** Validates the list of files. They must follow one another from the index after `before` to `last`. */
-function checkFiles(files: unknown, before: number, last: number): BackupFile[] {
-  if (!Array.isArray(files)) throw notWhole("files");
-  let end = before;
-  const checked = files.map((one: unknown) => {
-    const listed = (typeof one === "object" ? one : undefined) as Partial<BackupFile> | null | undefined;
-    const found = { first: listed?.first, last: listed?.last, bytes: listed?.bytes };
-    if (!isWhole(found.first) || !isWhole(found.last) || !isWhole(found.bytes)) throw notWhole("files");
-    const file = nameOf(found.first, found.last);
-    if (listed?.file !== file) throw notWhole(`it names the file ${String(listed?.file)}`);
-    if (found.first !== end + 1 || found.last < found.first)
-      throw notWhole("files do not follow one another");
-    end = found.last;
-    return { file, first: found.first, last: found.last, bytes: found.bytes };
-  });
-  if (end !== last) throw notWhole(`its files end at index ${end}, it says ${last}`);
-  return checked;
-}
-
-const notWhole = (why: string): Fault =>
-  new Fault("corrupt", { message: `the snapshot of the backup is not whole, ${why}`, facts: { why } });
-
-/** Returns a part of a file of a backup, fewer bytes only at the end of the file. */
-export type ReadBackup = (file: string, position: number, bytes: number) => Uint8Array;
 
 /** The base file of a backup; undefined if the rows are in its start, or if there are none. */
-export function baseSourceOf({ base }: BackupSnapshot, read: ReadBackup): BaseSource | undefined {
+export function baseSourceOf(
+  { base }: BackupSnapshot,
+  source: Pick<BackupSource, "read">,
+): BaseSource | undefined {
   if (base === undefined) return undefined;
   const { file, bytes } = base;
   return {
     path: file,
     size: () => bytes,
     read: (target, position) => {
-      const piece = read(file, position, Math.max(0, Math.min(target.length, bytes - position)));
+      const piece = source.read(file, position, Math.max(0, Math.min(target.length, bytes - position)));
       target.set(piece);
       return piece.length;
     },
@@ -239,37 +198,48 @@ export function baseSourceOf({ base }: BackupSnapshot, read: ReadBackup): BaseSo
  */
 export function* checkBackupBase(snapshot: BackupSnapshot, rows: BaseSource): Generator<void, void> {
   const crc = yield* baseOf(rows, 0);
-  if (crc.crc !== snapshot.base?.crc) {
+  if (snapshot.base === undefined || crc.crc !== snapshot.base.crc) {
     throw new Fault("corrupt", {
       message: `${rows.path} is damaged (checksum)`,
       facts: { file: rows.path, position: 0, why: "checksum" },
     });
   }
-  yield* checkStartRows({ ...snapshot.start, rows });
+  yield* checkStartRows({ ...snapshot.start, rows }, indexOfBase(snapshot.base));
 }
 
 /**
- * Fills an empty log from a backup. `read` returns a part of one of its files.
- * @throws Fault "corrupt" if the frames do not form a chain or end early
+ * Fills an empty log from a backup.
+ * @throws Fault "corrupt" if the frames do not form a chain, end early, or are not those that the snapshot names
  */
 export async function restoreFrames(
   log: SegmentedLog,
   snapshot: BackupSnapshot,
-  read: ReadBackup,
+  source: Omit<BackupSource, "size">,
 ): Promise<void> {
-  const rows = baseSourceOf(snapshot, read);
-  if (rows !== undefined) for (const _ of checkBackupBase(snapshot, rows));
+  if (snapshot.base !== undefined) await source.prepare?.(snapshot.base.file);
+  const rows = baseSourceOf(snapshot, source);
+  // A node that restores before it joins answers probes meanwhile.
+  if (rows !== undefined) await inSlices(systemClock, checkBackupBase(snapshot, rows));
   const start = rows === undefined ? snapshot.start : { ...snapshot.start, rows };
   await log.rows.prepare(start);
   log.reset(start);
-  for (const { file, bytes } of snapshot.files) {
+  if (snapshot.base !== undefined) source.release?.(snapshot.base.file);
+  for (const { file, bytes, last, crc } of snapshot.files) {
+    await source.prepare?.(file);
     for (let position = 0; position < bytes; ) {
-      const frames = wholeFrames(read, file, position, bytes);
+      const frames = wholeFrames(source, file, position, bytes);
       log.stage(frames);
       log.flushNow();
       log.commitTo(log.durableIndex);
       position += frames.length;
+      await new Promise<void>((resolve) => systemClock.soon(resolve));
     }
+    source.release?.(file);
+    if (log.end.index === last && log.end.crc === (crc ?? log.end.crc)) continue;
+    throw new Fault("corrupt", {
+      message: `${file} is not the file that the snapshot of the backup names (${log.end.index === last ? "checksum" : "index"})`,
+      facts: { file, why: "chain" },
+    });
   }
   if (log.end.index !== snapshot.index) {
     throw new Fault("corrupt", {
@@ -279,15 +249,20 @@ export async function restoreFrames(
 }
 
 /** Reads whole frames from `position` on, at least one. */
-function wholeFrames(read: ReadBackup, file: string, position: number, bytes: number): Uint8Array {
+function wholeFrames(
+  source: Pick<BackupSource, "read">,
+  file: string,
+  position: number,
+  bytes: number,
+): Uint8Array {
   const left = bytes - position;
-  let chunk = read(file, position, Math.min(left, partBytes));
+  let chunk = source.read(file, position, Math.min(left, partBytes));
   const cut = (why: string): Fault =>
     new Fault("corrupt", { message: `${file} is ${why}`, facts: { file, position } });
   if (chunk.length < prefixBytes) throw cut("too short");
   const first = frameBytes(chunk, 0);
   if (first > left || first > frameBytesMax) throw cut("damaged");
-  if (first > chunk.length) chunk = read(file, position, first);
+  if (first > chunk.length) chunk = source.read(file, position, first);
   if (first > chunk.length) throw cut("too short");
   let end = 0;
   while (end + prefixBytes <= chunk.length) {

@@ -14,23 +14,18 @@ import {
   framePreviousCrc,
   frameRecordCount,
   headerBytes,
+  heldIn,
   type LogStart,
   LogState,
-  rowsOfStart,
+  type ScratchRows,
+  SettledCheck,
   scanStore,
   unknownOffset,
 } from "../../log/mod.ts";
 import type { Bounds } from "../../types.ts";
 import { decodeChange } from "../storage/entries.ts";
-import { type BackupFile, type BackupSnapshot, baseSourceOf, checkBackupBase } from "./backup.ts";
-
-/** Reads the files of a backup. */
-export interface BackupSource {
-  /** Returns the size in bytes, or undefined if there is no such file. */
-  size(file: string): number | undefined;
-  /** Returns at most `bytes` bytes, fewer only at the end of the file. */
-  read(file: string, position: number, bytes: number): Uint8Array;
-}
+import { type BackupSource, baseSourceOf, checkBackupBase } from "./backup.ts";
+import type { BackupFile, BackupSnapshot } from "./backup-manifest.ts";
 
 export interface BackupReport extends Bounds {
   readonly records: number;
@@ -41,17 +36,27 @@ export interface BackupReport extends Bounds {
   readonly findings: readonly Finding[];
 }
 
-export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): BackupReport {
+/** `scratch`: a place for rows that do not fit into memory. The caller removes it. Without it all rows are in memory. */
+export async function verifyBackup(
+  snapshot: BackupSnapshot,
+  source: BackupSource,
+  scratch?: ScratchRows,
+): Promise<BackupReport> {
   const findings: Finding[] = [];
+  if (snapshot.base !== undefined) await source.prepare?.(snapshot.base.file);
   const start = startWithRows(snapshot, source, findings);
-  const state = LogState.from(snapshot.start.checkpoint, rowsOfStart(start ?? snapshot.start));
+  const held = heldIn(scratch);
+  held.take(start ?? snapshot.start);
+  const state = LogState.from(snapshot.start.checkpoint, held.rows);
   let end: ChainEnd | undefined = snapshot.start.end;
   /** The state up to `end`; undefined after damage. */
   let folded: LogState | undefined = start === undefined ? undefined : state;
+  const settled = new SettledCheck();
   let next = end.nextOffset;
   let bytes = 0;
   for (const listed of snapshot.files) {
     const { file } = listed;
+    await source.prepare?.(file);
     const size = source.size(file);
     if (size === undefined) {
       findings.push({ file, position: 0, kind: "missing" });
@@ -60,16 +65,29 @@ export function verifyBackup(snapshot: BackupSnapshot, source: BackupSource): Ba
     }
     if (size !== listed.bytes)
       findings.push({ file, position: Math.min(size, listed.bytes), kind: "length" });
-    const scan = scanFile(listed, source, end, folded);
+    const scan = scanFile(listed, source, end, folded, settled);
+    source.release?.(file);
     bytes += scan.position;
     if (scan.flaw !== undefined) findings.push({ file, position: scan.position, kind: scan.flaw });
     else if (scan.end.index !== listed.last) findings.push({ file, position: scan.position, kind: "index" });
-    const whole = scan.flaw === undefined && size === listed.bytes && scan.end.index === listed.last;
+    // Whole frames, but not those that the snapshot names.
+    else if (scan.end.crc !== (listed.crc ?? scan.end.crc))
+      findings.push({ file, position: 0, kind: "chain" });
+    const whole =
+      scan.flaw === undefined &&
+      size === listed.bytes &&
+      scan.end.index === listed.last &&
+      scan.end.crc === (listed.crc ?? scan.end.crc);
     end = whole ? scan.end : undefined;
     folded = whole ? folded : undefined;
     folded?.commitTo(listed.last);
+    if (folded !== undefined) held.keep({ index: listed.last, crc: scan.end.crc, head: folded.logs.head });
     if (scan.end.nextOffset !== unknownOffset) next = scan.end.nextOffset;
   }
+  if (folded !== undefined)
+    settled.report(folded, true, snapshot.index, (file, position, kind) =>
+      findings.push({ file, position, kind }),
+    );
   const lowest = Math.min(next, Math.max(state.lowest, snapshot.start.end.nextOffset));
   return { records: next - lowest, namedLogs: folded?.logs.size, bytes, lowest, next, findings };
 }
@@ -81,7 +99,7 @@ function startWithRows(
   findings: Finding[],
 ): LogStart | undefined {
   const { start, base } = snapshot;
-  const rows = baseSourceOf(snapshot, (...range) => source.read(...range));
+  const rows = baseSourceOf(snapshot, source);
   if (base === undefined || rows === undefined) return start;
   const { file, bytes } = base;
   const size = source.size(file);
@@ -110,6 +128,7 @@ function scanFile(
   source: BackupSource,
   before: ChainEnd | undefined,
   state: LogState | undefined,
+  settled: SettledCheck,
 ): ReturnType<typeof scanStore> {
   const reader = {
     read(target: Uint8Array, position: number): number {
@@ -122,7 +141,8 @@ function scanFile(
     reader,
     bytes,
     before ?? startOf(source.read(file, 0, headerBytes), first),
-    (frames, at) => {
+    (frames, at, position) => {
+      settled.see(frames, at, file, position);
       if (frameKind(frames, at) === batchKind.configuration) {
         try {
           decodeChange(frameCommand(frames, at));

@@ -16,7 +16,6 @@ import {
   type ClaimFlaw,
   flawOf,
   furthest,
-  isBefore,
   isRolledBack,
   isSameBoot,
   merged,
@@ -82,8 +81,10 @@ export class BootRecords {
   /** Records a promise of a directory, in memory only; see save(). A promise of another boot is ignored. */
   notePromise(directory: string, boot: BootNumber, promised: Position): void {
     const seen = this.#seen.get(directory);
-    if (seen === undefined || !isSameBoot(seen, boot) || !isBefore(seen.promised, promised)) return;
-    this.#seen.set(directory, { ...seen, promised });
+    if (seen === undefined || !isSameBoot(seen, boot)) return;
+    const both = furthest(seen.promised, promised);
+    if (both === seen.promised) return;
+    this.#seen.set(directory, { ...seen, promised: both });
     this.#unsaved.add(directory);
   }
 

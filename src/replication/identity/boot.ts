@@ -8,10 +8,13 @@
  *   boot     := life, count, nonce         life rises with each repair that keeps the identity, count with each start
  *   claim    := boot, nonces of the earlier boots, log position at the start
  *   seen     := boot, furthest promised position, nonces of known copies
- *   position := term, index                the log up to `index` is durable and equals that of the leader of `term`
+ *   position := term, index, entry term    the log up to `index` is durable and equals that of the leader of `term`; the
+ *                                          entry at `index` has the entry term or a later one
  *
  * A claim is accepted if its boot is the seen one or a later one that follows from it, and if its log at the start
- * contained everything that was promised. DESIGN.md, "Identity", says what this detects and what it cannot detect.
+ * contained everything that was promised. The entry term tells a log that has the promised entry from one that was copied
+ * in the same term before the leader replaced its end: that one can be longer, but its last entry is older (the log
+ * matching property, Raft paper, section 5.3). DESIGN.md, "Identity", says what this detects and what it cannot detect.
  */
 import { Fault } from "../../fault.ts";
 import { fieldsOf } from "../../lib/fields.ts";
@@ -27,12 +30,14 @@ export interface BootNumber {
 export interface Position {
   readonly term: Term;
   readonly index: RaftIndex;
+  /** The least term that the entry at `index` can have. Undefined: not known, as with nodes of earlier versions. */
+  readonly entryTerm?: Term | undefined;
 }
 
 export interface BootClaim extends BootNumber {
   /** Nonces of the earlier boots in this life, the latest first; at most `earlierMax`. */
   readonly earlier: readonly string[];
-  /** The term and the end of the log at the start of this boot. */
+  /** The term of the node, the end of its log and the term of the last entry, all at the start of this boot. */
   readonly start: Position;
   /** The node acknowledges entries before they are durable (--sync other than always): a crash may lose promised ones. */
   readonly lossy: boolean;
@@ -60,9 +65,21 @@ export const noPosition: Position = { term: 0, index: 0 };
  */
 export type ClaimFlaw = "older-boot" | "copy" | "lost-entries";
 
+/** Returns true if a log that is known up to `one` can lack something of `other`. */
 export const isBefore = (one: Position, other: Position): boolean =>
-  one.term < other.term || (one.term === other.term && one.index < other.index);
-export const furthest = (one: Position, other: Position): Position => (isBefore(one, other) ? other : one);
+  one.term < other.term ||
+  (one.term === other.term &&
+    (one.index < other.index || (one.entryTerm ?? Number.MAX_SAFE_INTEGER) < (other.entryTerm ?? 0)));
+
+/** Returns the position that says what both say: `one` itself if it says everything. */
+export function furthest(one: Position, other: Position): Position {
+  if (one.term !== other.term) return one.term < other.term ? other : one;
+  const index = Math.max(one.index, other.index);
+  // In the log of one leader, terms do not fall from one index to the next.
+  const entryTerm = Math.max(one.entryTerm ?? 0, other.entryTerm ?? 0);
+  if (index === one.index && entryTerm === (one.entryTerm ?? 0)) return one;
+  return { term: one.term, index, ...(entryTerm === 0 ? {} : { entryTerm }) };
+}
 
 /** Returns the next boot. `before` is undefined at the first start of a directory. */
 export function nextBoot(before: StoredBoot | undefined, nonce: string): StoredBoot {
@@ -116,9 +133,17 @@ export function accepted(claim: BootClaim, seen: SeenBoot | undefined): SeenBoot
   if (seen !== undefined && isSameBoot(claim, seen)) return seen;
   const { life, count, nonce, start, lossy } = claim;
   const startsOver = seen === undefined || life > seen.life || lossy;
-  const promised = startsOver ? start : furthest(start, seen.promised);
+  const has = keptBy(start);
+  const promised = startsOver ? has : furthest(seen.promised, has);
   return { life, count, nonce, promised, copies: seen?.copies ?? [] };
 }
+
+/**
+ * What a log at a start still has later: it equals that of the leader of its last entry. The leader of the present term may
+ * replace its end.
+ */
+const keptBy = (start: Position): Position =>
+  start.entryTerm === undefined ? start : { ...start, term: start.entryTerm };
 
 /** Returns the record with the nonce added to the known copies. */
 export function withCopy(seen: SeenBoot, nonce: string): SeenBoot {
@@ -144,8 +169,10 @@ const areNonces = (value: unknown, max: number): value is readonly string[] =>
   Array.isArray(value) && value.length <= max && value.every(isNonce);
 
 function positionOf(value: unknown): Position | undefined {
-  const { term, index } = fieldsOf(value);
-  return isCount(term) && isCount(index) ? { term, index } : undefined;
+  const { term, index, entryTerm } = fieldsOf(value);
+  if (!isCount(term) || !isCount(index)) return undefined;
+  if (entryTerm === undefined) return { term, index };
+  return isCount(entryTerm) ? { term, index, entryTerm } : undefined;
 }
 
 /** Validates a claim from a peer. Returns undefined for a malformed one. */

@@ -32,7 +32,7 @@ export function startBoot({ log, state, random, reserve, unsynced }: BootOptions
   }
   const { end, wasUnsynced } = log;
   const term = Math.max(state.vote?.term ?? 0, end.term);
-  return { ...boot, start: { term, index: end.index }, lossy: unsynced || wasUnsynced };
+  return { ...boot, start: { term, index: end.index, entryTerm: end.term }, lossy: unsynced || wasUnsynced };
 }
 
 function newNonce(random: Prng): string {

@@ -3,7 +3,7 @@
  * that this node has not reached yet. Then, and for a name that it does not know, the node first gets as fresh as its leader.
  */
 import { Fault } from "../../fault.ts";
-import { type FollowedLogs, LogsTail, type SegmentedLog } from "../../log/mod.ts";
+import { type FollowedLogs, LogsTail, type SegmentedLog, shown } from "../../log/mod.ts";
 import type {
   Freshness,
   LogRef,
@@ -47,7 +47,7 @@ function knowsAll({ state }: SegmentedLog, logs: TailedLogs): boolean {
   if ("prefix" in logs) return true;
   return logs.names.every(({ name, id, life }) => {
     if (life !== undefined && life !== state.logs.life) return false;
-    const row = state.logs.named(name);
+    const row = shown(state.logs.named(name));
     return name === defaultName || (row !== undefined && (id === undefined || id === row.id));
   });
 }
@@ -85,7 +85,7 @@ function resolved({ state }: SegmentedLog, names: readonly LogRef[], isResumed: 
   const deleted: TailedLogName[] = [];
   for (const { name, id, life } of names) {
     if (isOtherLife(life, state.logs.life)) throw anotherLife(name, life, state.logs.life);
-    const found = name === defaultName ? 0 : state.logs.named(name)?.id;
+    const found = name === defaultName ? 0 : shown(state.logs.named(name))?.id;
     if (found !== undefined && (id === undefined || id === found)) named.push({ id: found, name });
     else if (isResumed) deleted.push({ id: id ?? 0, name });
     else throw found === undefined ? noSuchLog(name) : anotherLog(name);

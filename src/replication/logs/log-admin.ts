@@ -9,31 +9,44 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../../fault.ts";
-import { settingKeys } from "../../lib/named-log-settings.ts";
 import {
   type BatchKind,
   batchKind,
   encodeLogCommand,
-  isOwner,
+  forksLevel,
   type LogRow,
-  type LogTable,
+  livedMs,
   namedLogsLevel,
   outOfRange,
-  subjectBytesMax,
+  ownLowest,
+  shown,
+  touchAfterMs,
 } from "../../log/mod.ts";
-import type { LogId, LogRef, NamedLogSettings, Offset, RaftIndex, SettingsChange } from "../../types.ts";
+import type {
+  LogFork,
+  LogId,
+  LogRef,
+  NamedLogSettings,
+  Offset,
+  RaftIndex,
+  SettingsChange,
+} from "../../types.ts";
 import type { Appender, CommandTarget } from "../append/appender.ts";
+import { ClusterLevel, type ClusterLevelPorts } from "./admin/cluster-level.ts";
+import { forkCommandOf, isSameFork, otherFork } from "./admin/log-forks.ts";
+import { changed, checkOwner, refusedChange, refusedExpiry, sameSettings } from "./admin/settings-change.ts";
 import {
   alreadyExists,
+  hasForks,
+  keptForForks,
   noIdsLeft,
   noSuchLog,
   oldMembers,
-  pastExpiry,
+  type PresentTime,
   versionMismatch,
 } from "./log-refusals.ts";
 
-export interface LogAdminPorts {
-  readonly table: () => LogTable;
+export interface LogAdminPorts extends Omit<ClusterLevelPorts, "appender"> {
   readonly appender: Pick<
     Appender,
     | "admission"
@@ -42,14 +55,10 @@ export interface LogAdminPorts {
     | "command"
     | "namedCommand"
     | "refuse"
-    | "refuseByQuota"
+    | "quotaRefusals"
     | "confirmed"
     | "presentTime"
   >;
-  /** The members that do not have this level, or are not connected. The level is not raised while there are any. */
-  readonly membersWithout: (level: number) => readonly string[];
-  /** Draws the life of a cluster. */
-  readonly drawLife: () => number;
 }
 
 const idMax = 0xffff_ffff;
@@ -58,10 +67,11 @@ export class LogAdmin {
   readonly #ports: LogAdminPorts;
   /** The last id that this leader gave. A create that fails does not return its id. */
   #givenId: LogId = 0;
-  #raising: Promise<void> | undefined;
+  readonly level: ClusterLevel;
 
   constructor(ports: LogAdminPorts) {
     this.#ports = ports;
+    this.level = new ClusterLevel(ports);
   }
 
   /**
@@ -75,49 +85,145 @@ export class LogAdmin {
     owner?: string,
     deadlineMs?: number,
   ): Promise<{ readonly row: LogRow; readonly created: boolean }> {
-    const { appender, table } = this.#ports;
-    if (owner !== undefined && !isOwner(owner)) {
-      throw new Fault("bad-request", {
-        message: `the subject of a create has 1 to ${subjectBytesMax} bytes`,
-      });
-    }
-    if (table().level < namedLogsLevel) {
-      const message = `log "${name}" was not created in time: the cluster was not yet prepared for named logs`;
-      await appender.turns.before(deadlineMs, this.#raiseLevel(), message);
-    }
+    const { appender } = this.#ports;
+    checkOwner(owner);
+    const late = `log "${name}" was not created in time: the cluster was not yet prepared for named logs`;
+    await this.level.prepare(namedLogsLevel, deadlineMs, late);
     return this.#alone(name, deadlineMs, async () => {
-      const known = table().stagedNamed(name);
-      if (known !== undefined) {
-        if (!sameSettings(known.settings, settings))
-          return appender.refuse(() => alreadyExists(known, settings));
-        await appender.confirmed();
-        return { row: known, created: false };
-      }
-      const expired = this.#refusedExpiry(settings.expiresAtMs);
-      if (expired !== undefined) return appender.refuse(() => expired);
-      // Creates would use up the reserve, and then no log could be trimmed or deleted.
-      appender.disk.check();
-      appender.admission.checkRowsWritten();
-      const { quotas } = appender.admission;
-      try {
-        quotas.checkCreate(owner);
-      } catch {
-        return appender.refuseByQuota(() => quotas.refusedCreate(owner));
-      }
-      const id = this.#nextId();
-      if (id === undefined) return appender.refuse(noIdsLeft);
-      const ended = quotas.creates(owner);
-      try {
-        const create = { name, settings, ...(owner === undefined ? {} : { owner }) };
-        await this.#command(batchKind.createLog, { id, name }, encodeLogCommand(create));
-      } finally {
-        ended();
-      }
-      return { row: this.#rowAfter(id, name), created: true };
+      const { known, refused } = this.#examineCreate(name, settings, owner, deadlineMs);
+      if (refused !== undefined) return refused;
+      if (known?.fork !== undefined) return appender.refuse(() => otherFork(known));
+      if (known !== undefined) return { row: await this.#unchanged(known), created: false };
+      const row = await this.#create(name, settings, owner);
+      // The first read that counts should not wait for the level. While a member lacks it, reads do not count.
+      if (settings.ttlMs !== undefined && settings.contentType !== undefined)
+        this.level.prepare(forksLevel, undefined, "").catch(() => undefined);
+      return { row, created: true };
     });
   }
 
-  /** @throws Fault "not-found", "failed-precondition"; "bad-request" for a new time of expiry that has passed */
+  async #create(
+    name: string,
+    settings: NamedLogSettings,
+    owner: string | undefined,
+    forked?: { readonly from: LogRow; readonly at: Omit<LogFork, "source"> },
+  ): Promise<LogRow> {
+    const { appender } = this.#ports;
+    const id = this.#freeId()!;
+    this.#givenId = id;
+    const ended = appender.admission.quotas.creates(owner);
+    try {
+      const create = {
+        ...{ name, settings },
+        ...(owner === undefined ? {} : { owner }),
+        ...(forked === undefined ? {} : { fork: forkCommandOf(forked.from, forked.at) }),
+      };
+      const command = encodeLogCommand(create);
+      const target = { id, name, barrier: forked?.from.name };
+      await appender.namedCommand(batchKind.createLog, command, target, ended);
+    } catch (reason) {
+      ended(Fault.from(reason));
+      throw reason;
+    }
+    return this.#rowAfter(id, name);
+  }
+
+  /**
+   * Creates a log that begins with the records of another one, which is stated with its id: those before `at.next`. It is one
+   * command, and changes nothing about the source: how many forks that has follows from the rows.
+   * @throws as create(); Fault "out-of-range" for a place that the source does not hold; "not-found", "failed-precondition"
+   */
+  async fork(
+    name: string,
+    settings: NamedLogSettings,
+    source: LogRef,
+    at: Omit<LogFork, "source">,
+    owner?: string,
+    deadlineMs?: number,
+  ): Promise<{ readonly row: LogRow; readonly created: boolean }> {
+    const { appender, table } = this.#ports;
+    checkOwner(owner);
+    await this.level.prepare(
+      forksLevel,
+      deadlineMs,
+      `log "${name}" was not created in time: the cluster was not yet prepared for forks`,
+    );
+    return appender.turns.aloneWithBoth(source.name, name, deadlineMs, async () => {
+      // A repeated request finds its fork, also if the source was deleted since.
+      const { known, refused } = this.#examineCreate(name, settings, owner, deadlineMs);
+      if (refused !== undefined) return refused;
+      if (known !== undefined && isSameFork(known, source.id, at))
+        return { row: await this.#unchanged(known), created: false };
+      if (known !== undefined) return appender.refuse(() => otherFork(known));
+      let from: LogRow;
+      try {
+        const found = appender.admission.rowOf(source);
+        from = table().row(found.id) ?? found;
+        forkCommandOf(from, at, (id) => table().row(id));
+      } catch (refusal) {
+        return appender.refuse(() => refusal);
+      }
+      return { row: await this.#create(name, settings, owner, { from, at }), created: true };
+    });
+  }
+
+  /**
+   * Checks what create() would do. Returns the log if it exists with the same settings, undefined if it would be created.
+   * @throws as create()
+   */
+  async checkCreate(
+    name: string,
+    settings: NamedLogSettings,
+    owner?: string,
+    deadlineMs?: number,
+  ): Promise<LogRow | undefined> {
+    const { appender, membersWithout, table } = this.#ports;
+    checkOwner(owner);
+    const missing = table().level < namedLogsLevel ? membersWithout(namedLogsLevel) : [];
+    if (missing.length > 0) return appender.refuse(() => oldMembers(missing));
+    return this.#alone(name, deadlineMs, async () => {
+      const { known, refused } = this.#examineCreate(name, settings, owner, deadlineMs);
+      if (refused !== undefined) return refused;
+      await appender.confirmed();
+      return known;
+    });
+  }
+
+  /** The log with these settings if it exists, or a refusal. Neither: it can be created. */
+  #examineCreate(
+    name: string,
+    settings: NamedLogSettings,
+    owner: string | undefined,
+    deadlineMs: number | undefined,
+  ): { readonly known?: LogRow; readonly refused?: Promise<never> } {
+    const { appender, table } = this.#ports;
+    const known = table().stagedNamed(name);
+    if (known?.deleted === true)
+      return { refused: appender.refuse(() => keptForForks(name, "already-exists")) };
+    if (known !== undefined) {
+      return sameSettings(known.settings, settings)
+        ? { known }
+        : { refused: appender.refuse(() => alreadyExists(known, settings)) };
+    }
+    const expired = refusedExpiry(settings.expiresAtMs, this.#presentTime);
+    if (expired !== undefined) return { refused: appender.refuse(() => expired) };
+    // Creates would use up the reserve, and then no log could be trimmed or deleted.
+    appender.disk.check();
+    appender.admission.checkRowsWritten();
+    const { quotas } = appender.admission;
+    try {
+      quotas.checkCreate(owner);
+    } catch {
+      return { refused: appender.quotaRefusals.refuse(() => quotas.refusedCreate(owner), deadlineMs) };
+    }
+    return this.#freeId() === undefined ? { refused: appender.refuse(noIdsLeft) } : {};
+  }
+
+  /**
+   * Changes settings. `ttlMs` counts from the last append, or from the creation.
+   * @throws Fault "not-found", "failed-precondition"; "bad-request" for a new time of expiry that has passed, and for a new
+   *   `ttlMs` with which the log would be deleted at once
+   */
   async update(
     ref: LogRef,
     change: SettingsChange,
@@ -127,11 +233,23 @@ export class LogAdmin {
     return this.#withRow(ref, version, deadlineMs, async (row) => {
       const settings = changed(row.settings, change);
       if (sameSettings(row.settings, settings)) return this.#unchanged(row);
-      const isNew = settings.expiresAtMs !== row.settings.expiresAtMs;
-      const expired = isNew ? this.#refusedExpiry(settings.expiresAtMs) : undefined;
-      if (expired !== undefined) return this.#ports.appender.refuse(() => expired);
+      const refused = refusedChange(row, settings, this.#presentTime);
+      if (refused !== undefined) return this.#ports.appender.refuse(() => refused);
       await this.#command(batchKind.configureLog, row, encodeLogCommand({ settings }));
       return this.#rowAfter(row.id, row.name);
+    });
+  }
+
+  /** Checks what update() would do, and returns the log as it is. @throws as update() */
+  async checkUpdate(
+    ref: LogRef,
+    change: SettingsChange,
+    version?: RaftIndex,
+    deadlineMs?: number,
+  ): Promise<LogRow> {
+    return this.#withRow(ref, version, deadlineMs, async (row) => {
+      const refused = refusedChange(row, changed(row.settings, change), this.#presentTime);
+      return refused === undefined ? this.#unchanged(row) : this.#ports.appender.refuse(() => refused);
     });
   }
 
@@ -147,26 +265,58 @@ export class LogAdmin {
   /** @throws Fault "not-found", "failed-precondition" */
   async delete(ref: LogRef, version?: RaftIndex, deadlineMs?: number): Promise<void> {
     await this.#withRow(ref, version, deadlineMs, async (row) => {
-      const command = version === undefined ? new Uint8Array(0) : encodeLogCommand({ version });
-      await this.#command(batchKind.deleteLog, row, command);
+      await this.#delete(row, version);
       // Records that were queued before it gave the log another version.
-      const left = version === undefined ? undefined : this.#ports.table().row(row.id);
+      const left = version === undefined ? undefined : shown(this.#ports.table().row(row.id));
       if (left !== undefined && version !== undefined) throw versionMismatch(left, version);
+    });
+  }
+
+  /** A log with forks is only deleted for its clients. No fork of it is being created now. */
+  #delete(row: LogRow, version?: RaftIndex): Promise<void> {
+    const kind = this.#ports.table().forksOf(row.id) > 0 ? batchKind.hideLog : batchKind.deleteLog;
+    const command = version === undefined ? new Uint8Array(0) : encodeLogCommand({ version });
+    return this.#command(kind, row, command);
+  }
+
+  /** Deletes a log that was deleted for its clients, if it has no forks any more. Returns whether it did. */
+  async deleteUnread({ name, id }: { readonly name: string; readonly id: LogId }): Promise<boolean> {
+    return this.#alone(name, undefined, async () => {
+      const row = this.#ports.table().stagedRow(id);
+      if (row?.deleted !== true || this.#ports.table().forksOf(id) > 0) return false;
+      await this.#delete(row);
+      return true;
+    });
+  }
+
+  /** A client has read the log: its time to live begins again, if a quarter of it is over and the disk takes it. */
+  async touch(ref: LogRef, deadlineMs?: number): Promise<void> {
+    await this.level.prepare(forksLevel, deadlineMs, "the cluster was not yet prepared for reads that count");
+    await this.#withRow(ref, undefined, deadlineMs, async (row) => {
+      const { ttlMs } = row.settings;
+      const { nowMs } = this.#presentTime();
+      if (ttlMs === undefined || nowMs < livedMs(row) + touchAfterMs(ttlMs)) return;
+      try {
+        // As for creates.
+        this.#ports.appender.disk.check();
+        this.#ports.appender.admission.checkRowsWritten();
+      } catch {
+        return;
+      }
+      await this.#command(batchKind.touchLog, row, new Uint8Array(0));
     });
   }
 
   /** Deletes a log unless a batch about it has a higher index than `version`, also one that is not committed yet. */
   async deleteIdle(ref: LogRef, version: RaftIndex): Promise<void> {
-    await this.#withRow(ref, undefined, undefined, (row) =>
-      this.#command(batchKind.deleteLog, row, encodeLogCommand({ version })),
-    );
+    await this.#withRow(ref, undefined, undefined, (row) => this.#delete(row, version));
   }
 
   /** Deletes a log, whatever was appended to it, if its time of expiry is not after `nowMs` once it is its turn. */
   async deleteExpired(ref: LogRef, nowMs: number): Promise<void> {
     await this.#withRow(ref, undefined, undefined, async (row) => {
       const { expiresAtMs = Number.POSITIVE_INFINITY } = row.settings;
-      if (expiresAtMs <= nowMs) await this.#command(batchKind.deleteLog, row, new Uint8Array(0));
+      if (expiresAtMs <= nowMs) await this.#delete(row);
     });
   }
 
@@ -187,28 +337,23 @@ export class LogAdmin {
       const { lowest, next } = committed;
       if (before > next) return this.#ports.appender.refuse(() => outOfRange(before, { lowest, next }));
       if (before <= lowest) return (await this.#unchanged(row)).lowest;
+      if (this.#ports.table().forksOf(row.id) > 0) {
+        if (decidedFor !== undefined) return lowest;
+        return this.#ports.appender.refuse(() => hasForks(row.name));
+      }
       // Bytes are counted by share: the records of a log are of about one size.
-      const bytes = Math.floor((committed.bytes * (before - lowest)) / (next - lowest));
+      const own = ownLowest(committed);
+      const bytes = before <= own ? 0 : Math.floor((committed.bytes * (before - own)) / (next - own));
       await this.#command(batchKind.trimLog, row, encodeLogCommand({ from: lowest, to: before, bytes }));
       return this.#rowAfter(row.id, row.name).lowest;
     });
   }
 
-  /** Why a log cannot get this time of expiry, if so. A clock that is not trusted can refuse it, and deletes nothing. */
-  #refusedExpiry(expiresAtMs: number | undefined): Fault | undefined {
-    if (expiresAtMs === undefined) return undefined;
-    const present = this.#ports.appender.presentTime();
-    return expiresAtMs <= present.nowMs ? pastExpiry(expiresAtMs, present) : undefined;
-  }
+  readonly #presentTime = (): PresentTime => this.#ports.appender.presentTime();
 
-  /**
-   * Calls `decide` in turn. It begins its command before its first await. See LogTurns.inTurn().
-   * @throws Fault "overloaded" while too many changes of the log wait
-   */
+  /** See LogTurns.alone(). */
   #alone<T>(name: string, deadlineMs: number | undefined, decide: () => Promise<T>): Promise<T> {
-    const { turns } = this.#ports.appender;
-    if (!turns.isBusy(name)) return decide();
-    return turns.inTurn(name, deadlineMs, decide, turns.reserve(name));
+    return this.#ports.appender.turns.alone(name, deadlineMs, decide);
   }
 
   /** Does the same with the staged row of the log, which must have the version if one is given. */
@@ -247,30 +392,9 @@ export class LogAdmin {
     return row;
   }
 
-  /** Undefined: the cluster has given all ids. */
-  #nextId(): LogId | undefined {
+  /** The id of the next log. Undefined: the cluster has given all ids. */
+  #freeId(): LogId | undefined {
     const id = Math.max(this.#ports.table().nextId, this.#givenId + 1);
-    if (id > idMax) return undefined;
-    this.#givenId = id;
-    return id;
+    return id > idMax ? undefined : id;
   }
-
-  /** Raises the level before the first log, once all members have named logs. */
-  #raiseLevel(): Promise<void> {
-    const { appender, drawLife, membersWithout } = this.#ports;
-    const without = membersWithout(namedLogsLevel);
-    if (without.length > 0) return appender.refuse(() => oldMembers(without));
-    const command = encodeLogCommand({ level: namedLogsLevel, life: drawLife() });
-    this.#raising ??= appender.command(batchKind.level, command).finally(() => (this.#raising = undefined));
-    return this.#raising;
-  }
-}
-
-function sameSettings(one: NamedLogSettings, other: NamedLogSettings): boolean {
-  return settingKeys.every((key) => one[key] === other[key]);
-}
-
-function changed(settings: NamedLogSettings, change: SettingsChange): NamedLogSettings {
-  const merged = Object.entries({ ...settings, ...change }).filter(([, value]) => value != null);
-  return Object.fromEntries(merged) as NamedLogSettings;
 }

@@ -8,6 +8,7 @@ import {
   anotherLife,
   anotherLog,
   isOtherLife,
+  keptForForks,
   logClosed,
   logFull,
   noSuchLog,
@@ -46,6 +47,7 @@ export class LogAdmission {
     if (isOtherLife(life, stagedLife)) throw anotherLife(name, life, stagedLife);
     if (row === undefined) throw noSuchLog(name);
     if (id !== undefined && id !== row.id) throw anotherLog(name);
+    if (row.deleted === true) throw keptForForks(name, "not-found");
     return row;
   }
 

@@ -3,7 +3,7 @@
  * the bytes in them, and how many it creates in a minute. A decision costs the same with one log and with all.
  *
  * What is committed is counted in the table of the rows (LogTable), so it is the same on every node and after a restart.
- * Creates and appends that are under way are counted here: only the leader has any. So is the minute, which starts again on
+ * Creates and appends that are under way are counted here: no other node has them. So is the minute, which starts again on
  * a new leader. A quota that is lowered refuses what comes next, and takes nothing away.
  *
  * What is under way can still fail. So a refusal waits for it (settled()), and is decided again with what is committed then.
@@ -120,18 +120,23 @@ export class LogQuotas {
     return undefined;
   }
 
-  /** A create begins. Returns the function that ends it, once its log is in the table or it has failed. */
-  creates(subject: string | undefined): () => void {
+  /**
+   * A create begins. Returns the function that ends it, to be called when its log gets into the table, or with why it failed:
+   * later, it would count twice. What failed does not count in the minute. Further calls do nothing.
+   */
+  creates(subject: string | undefined): (failure?: Fault) => void {
     this.#creating++;
     const ended = this.#underWay.began();
     const limited = this.#limited(subject);
-    if (limited !== undefined) {
-      add(this.#creatingBy, limited, 1);
-      this.#countInMinute(limited);
-    }
-    return () => {
+    if (limited !== undefined) add(this.#creatingBy, limited, 1);
+    const sinceMs = limited === undefined ? undefined : this.#countInMinute(limited);
+    let isUnderWay = true;
+    return (failure) => {
+      if (!isUnderWay) return;
+      isUnderWay = false;
       this.#creating--;
       if (limited !== undefined) add(this.#creatingBy, limited, -1);
+      if (limited !== undefined && failure !== undefined) this.#uncountInMinute(limited, sinceMs);
       ended();
     };
   }
@@ -166,13 +171,13 @@ export class LogQuotas {
   }
 
   /** An append was accepted. Its bytes count until its group is in the table or has failed. */
-  appends({ owner }: Pick<LogRow, "owner">, bytes: number, group: Pick<QueuedGroup, "barriers">): void {
+  appends({ owner }: Pick<LogRow, "owner">, bytes: number, group: Pick<QueuedGroup, "onSettled">): void {
     if ((this.#limits.subjectLogBytesMax ?? 0) === 0) return;
     const limited = this.#limited(owner);
     if (limited === undefined) return;
     add(this.#appending, limited, bytes);
     const ended = this.#underWay.began();
-    group.barriers.push(() => {
+    group.onSettled(() => {
       add(this.#appending, limited, -bytes);
       ended();
     });
@@ -189,16 +194,28 @@ export class LogQuotas {
     return known !== undefined && nowMs - known.sinceMs < minuteMs ? known : { sinceMs: nowMs, creates: 0 };
   }
 
-  #countInMinute(subject: string): void {
-    if ((this.#limits.subjectCreatesPerMinute ?? 0) === 0) return;
+  /** Returns when the minute began; undefined without a limit. */
+  #countInMinute(subject: string): number | undefined {
+    if ((this.#limits.subjectCreatesPerMinute ?? 0) === 0) return undefined;
     const { sinceMs, creates } = this.#minuteOf(subject);
     // The minute that began first is the first in the map.
     if (creates === 0) this.#minutes.delete(subject);
     this.#minutes.set(subject, { sinceMs, creates: creates + 1 });
-    if (this.#minutes.size <= minutesKept) return;
+    if (this.#minutes.size > minutesKept) this.#removeOver();
+    return sinceMs;
+  }
+
+  #uncountInMinute(subject: string, sinceMs: number | undefined): void {
+    const minute = this.#minutes.get(subject);
+    if (minute === undefined || minute.sinceMs !== sinceMs) return;
+    this.#minutes.set(subject, { sinceMs, creates: minute.creates - 1 });
+  }
+
+  /** Removes the minutes that are over. */
+  #removeOver(): void {
     const nowMs = this.#clock.monotonicMs();
-    for (const [one, { sinceMs: since }] of this.#minutes) {
-      if (nowMs - since < minuteMs) return;
+    for (const [one, { sinceMs }] of this.#minutes) {
+      if (nowMs - sinceMs < minuteMs) return;
       this.#minutes.delete(one);
     }
   }
@@ -231,6 +248,6 @@ const tooManyBytes = (name: string, subject: string, found: number, limit: numbe
 
 const tooFast = (subject: string, found: number, limit: number): Fault =>
   new Fault("overloaded", {
-    message: `"${subject}" has created ${found} logs in this minute, and may create at most ${limit} (--subject-creates-per-minute). Try again in a minute`,
+    message: `"${subject}" has created ${found} logs in this minute, with those that are being created, and may create at most ${limit} (--subject-creates-per-minute). Try again in a minute`,
     facts: { reason: "TOO_MANY_CREATES", subject, limit, found },
   });

@@ -25,6 +25,23 @@ export const anotherLife = (name: string, stated: number, life: number): Fault =
     facts: { name, reason: "ANOTHER_LIFE" },
   });
 
+/** The log was deleted, and its forks still need its records. Its name is free once they are deleted, too. */
+export const keptForForks = (
+  name: string,
+  kind: "not-found" | "already-exists" | "failed-precondition",
+): Fault =>
+  new Fault(kind, {
+    message: `log "${name}" was deleted, and is kept for its forks: its name is free once they are deleted`,
+    facts: { name, reason: "KEPT_FOR_FORKS" },
+  });
+
+/** A trim of a log whose records its forks show. */
+export const hasForks = (name: string): Fault =>
+  new Fault("failed-precondition", {
+    message: `log "${name}" has forks, which show its records: it is not trimmed until they are deleted`,
+    facts: { name, reason: "HAS_FORKS" },
+  });
+
 /** A create found a log with settings that differ from the stated ones. */
 export const alreadyExists = ({ name, settings }: LogRow, stated: NamedLogSettings): Fault =>
   new Fault("already-exists", {
@@ -74,6 +91,18 @@ export function pastExpiry(expiresAtMs: number, { nowMs, isTrusted }: PresentTim
   });
 }
 
+/** A new time to live has passed already, so retention would delete the log at once. */
+export function pastTtl(row: LogRow, ttlMs: number, { nowMs, isTrusted }: PresentTime): Fault {
+  const { name, createdMs, lastMs } = row;
+  const sinceMs = Math.max(createdMs, lastMs);
+  const since = `${lastMs >= createdMs ? "last appended to" : "created"} at ${new Date(sinceMs).toISOString()}`;
+  const doubt = isTrusted ? "" : ". The clock of the leader is not trusted now, its /readyz?verbose says why";
+  return new Fault("bad-request", {
+    message: `ttl_ms counts from the last append, not from the change: log "${name}" was ${since}, so with ttl_ms ${ttlMs} it would be deleted at once${doubt}. Append to it first, or set expires_at_ms. To delete a log: tailrace logs delete`,
+    facts: { field: "ttl_ms", reason: "EXPIRED", found: ttlMs, nowMs },
+  });
+}
+
 /** The fault of a request about a named log while members have an earlier version. */
 export const oldMembers = (names: readonly string[]): Fault =>
   new Fault("failed-precondition", {
@@ -83,7 +112,10 @@ export const oldMembers = (names: readonly string[]): Fault =>
 
 /** A quota was used up by what was under way, and that has failed, or something was deleted since. */
 export const roomAgain = (): Fault =>
-  new Fault("unavailable", { message: "a quota was used up by changes that were not written. Try again" });
+  new Fault("unavailable", {
+    message:
+      "a quota was used up, and has room again: changes under way failed, or logs were deleted. Try again",
+  });
 
 /** All ids were given since the cluster began this life. Names of logs that are there go on. */
 export const noIdsLeft = (): Fault =>

@@ -11,6 +11,8 @@ import { FairShares, type QueuedGroup } from "../../log/mod.ts";
 
 /** Changes that wait, of all logs. */
 const changesMax = 4_096;
+/** How often a request waits for the turn of two logs. */
+const triesMax = 100;
 
 export class LogTurns {
   readonly #clock: Clock;
@@ -27,6 +29,7 @@ export class LogTurns {
 
   /** True while a request about this log waits: for a command, or behind an append or a change that does. */
   isBusy(name: string): boolean {
+    if (this.#commands.size === 0 && this.#waiting.size === 0) return false;
     return this.#commands.has(name) || this.#waiting.has(name);
   }
 
@@ -62,11 +65,40 @@ export class LogTurns {
     }
   }
 
-  /** A command about this log was queued. */
-  began(name: string, group: QueuedGroup): void {
+  /**
+   * Calls `decide` when it is the turn of the log. It begins its command before its first await.
+   * @throws as inTurn() and reserve()
+   */
+  alone<T>(name: string, deadlineMs: number | undefined, decide: () => Promise<T>): Promise<T> {
+    if (!this.isBusy(name)) return decide();
+    return this.inTurn(name, deadlineMs, decide, this.reserve(name));
+  }
+
+  /** Does the same when it is the turn of both logs. @throws also Fault "overloaded" if that does not happen soon */
+  async aloneWithBoth<T>(
+    one: string,
+    other: string,
+    deadlineMs: number | undefined,
+    decide: () => Promise<T>,
+  ): Promise<T> {
+    for (let tries = 0; tries < triesMax; tries++) {
+      const done = await this.alone(one, deadlineMs, async () =>
+        one !== other && this.isBusy(other) ? undefined : { result: await decide() },
+      );
+      if (done !== undefined) return done.result;
+      await this.alone(other, deadlineMs, () => Promise.resolve());
+    }
+    throw new Fault("overloaded", {
+      message: `too many changes of the logs "${one}" and "${other}" are under way. Try again later`,
+    });
+  }
+
+  /** A command about this log was queued. It is a barrier for another log, too, if one is given. */
+  began(name: string, group: QueuedGroup, barrier = name): void {
     this.#commands.set(name, group);
-    group.barriers.push(() => {
-      if (this.#commands.get(name) === group) this.#commands.delete(name);
+    this.#commands.set(barrier, group);
+    group.onSettled(() => {
+      for (const one of [name, barrier]) if (this.#commands.get(one) === group) this.#commands.delete(one);
     });
   }
 
@@ -85,11 +117,18 @@ export class LogTurns {
     const { promise: over, resolve: end } = Promise.withResolvers<void>();
     const before = this.#waiting.get(name);
     this.#waiting.set(name, over);
+    // The functions below refer to this object alone: what is late stays in line, and its work, which has records, does not.
+    const waiting: { work: (() => Promise<T>) | undefined; given: () => void } = { work, given };
     return new Promise<T>((resolve, reject) => {
-      let waiting: (() => Promise<T>) | undefined = work;
+      const take = (): (() => Promise<T>) | undefined => {
+        const { work: due, given: release } = waiting;
+        waiting.work = undefined;
+        waiting.given = () => undefined;
+        release();
+        return due;
+      };
       const late = (): void => {
-        waiting = undefined;
-        given();
+        take();
         reject(new Fault("deadline", { message: `a command about log "${name}" was not applied in time` }));
       };
       const leftMs =
@@ -97,11 +136,8 @@ export class LogTurns {
       const timer = leftMs === undefined ? undefined : this.#clock.after(leftMs, late);
       const begin = (): void => {
         timer?.cancel();
-        const due = waiting;
         try {
-          if (due === undefined) return;
-          given();
-          due().then(resolve, reject);
+          take()?.().then(resolve, reject);
         } catch (reason) {
           reject(reason as Error);
         } finally {
@@ -117,8 +153,8 @@ export class LogTurns {
     await before;
     // Asked again after each wait: another command may have begun in the meantime.
     for (let group = this.#commands.get(name); group !== undefined; group = this.#commands.get(name)) {
-      const { barriers } = group;
-      await new Promise<void>((resolve) => barriers.push(() => resolve()));
+      const command = group;
+      await new Promise<void>((resolve) => command.onSettled(() => resolve()));
     }
   }
 }

@@ -3,7 +3,7 @@
  * newer log of the same name is ever shown or written.
  */
 import type { Fault } from "../../fault.ts";
-import type { LogRow, LogView } from "../../log/mod.ts";
+import { type LogRow, type LogView, shown } from "../../log/mod.ts";
 import type {
   Appended,
   AppendOptions,
@@ -19,10 +19,10 @@ import type {
   Tail,
 } from "../../types.ts";
 import type { LogReads } from "../log-reads.ts";
-import { anotherLife, anotherLog, isOtherLife, noSuchLog } from "./log-refusals.ts";
+import { anotherLife, anotherLog, isOtherLife, keptForForks, noSuchLog } from "./log-refusals.ts";
 
 export interface NamedLogPorts {
-  /** The committed row of this name on this node. */
+  /** The committed row of this name on this node, also of a log that is only kept for its forks. */
   readonly row: (name: string) => LogRow | undefined;
   /** The life of the cluster, as this node has applied it. 0 before the first log. */
   readonly life: () => number;
@@ -34,7 +34,7 @@ export interface NamedLogPorts {
   readonly confirm: (freshness: Freshness) => Promise<void>;
   readonly append: (run: RecordRun, options: AppendOptions) => Promise<Appended>;
   readonly trim: (log: LogRef, before: Offset, options: AppendOptions) => Promise<Offset>;
-  readonly describe: () => Promise<Pick<LogDescription, "sync" | "diskFreeBytes">>;
+  readonly describe: () => Promise<Pick<LogDescription, "sync" | "diskFreeBytes" | "space">>;
 }
 
 export class NamedLog implements CommitLog {
@@ -61,6 +61,15 @@ export class NamedLog implements CommitLog {
     return (await this.#reads(freshness)).read(offset, afterName(freshness));
   }
 
+  async readRecord(offset: Offset, freshness: Freshness = {}): Promise<BatchSlice> {
+    return (await this.#reads(freshness)).readRecord(offset, afterName(freshness));
+  }
+
+  recordBytes(offset: Offset): number {
+    const row = this.#rowHere();
+    return row === undefined ? 0 : this.#ports.reads(this.#ports.view(row)).recordBytes(offset);
+  }
+
   async bounds(freshness: Freshness = {}): Promise<Bounds> {
     return (await this.#reads(freshness)).bounds(afterName(freshness));
   }
@@ -82,8 +91,8 @@ export class NamedLog implements CommitLog {
 
   async describe(): Promise<LogDescription> {
     const { lowest, next, bytes } = await this.row();
-    const { sync, diskFreeBytes } = await this.#ports.describe();
-    return { lowest, next, bytes, segments: [], sync, diskFreeBytes };
+    const { sync, diskFreeBytes, space } = await this.#ports.describe();
+    return { lowest, next, bytes, segments: [], sync, diskFreeBytes, space };
   }
 
   /**
@@ -104,17 +113,20 @@ export class NamedLog implements CommitLog {
   }
 
   #refusal(): Fault {
-    const { name, life } = this.#ref;
+    const { name, id, life } = this.#ref;
     const { row, life: lifeHere } = this.#ports;
     if (isOtherLife(life, lifeHere())) return anotherLife(name, life, lifeHere());
-    return row(name) === undefined ? noSuchLog(name) : anotherLog(name);
+    const found = row(name);
+    if (found?.deleted === true && (id === undefined || found.id === id))
+      return keptForForks(name, "not-found");
+    return found === undefined ? noSuchLog(name) : anotherLog(name);
   }
 
   /** The committed row here, unless it is that of another log. */
   #rowHere(): LogRow | undefined {
     const { name, id, life } = this.#ref;
     if (life !== undefined && life !== this.#ports.life()) return undefined;
-    const row = this.#ports.row(name);
+    const row = shown(this.#ports.row(name));
     return row === undefined || id === undefined || row.id === id ? row : undefined;
   }
 

@@ -4,7 +4,17 @@
 
 import type { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
-import type { LogRow, LogState, LogView, SegmentedLog, TailedLog } from "../../log/mod.ts";
+import {
+  type LogRow,
+  type LogState,
+  type LogView,
+  livedMs,
+  type SegmentedLog,
+  shown,
+  streamsLevel,
+  type TailedLog,
+  touchAfterMs,
+} from "../../log/mod.ts";
 import type {
   AppendOptions,
   Bounds,
@@ -62,12 +72,19 @@ export interface NamedLogsPorts
   readonly visibleHere: (holds: () => boolean, options: AppendOptions) => Promise<void>;
 }
 
+/** How long a touch may take. A read waits for it: then it counts, unless the leader is not there. */
+const touchMs = 3_000;
+/** Touches that are under way at the same time. */
+const touchesMax = 4_096;
+
 export class NamedLogs implements LogCatalog {
   readonly admin: LogAdmin;
   /** Runs once start() of it is called. */
   readonly retention: LogRetention;
   readonly #ports: NamedLogsPorts;
   readonly #reads = new WeakMap<LogView, LogReads>();
+  /** Touches under way. A read that comes meanwhile needs none of its own. */
+  readonly #touches = new Map<LogId, Promise<void>>();
 
   constructor(ports: NamedLogsPorts) {
     this.#ports = ports;
@@ -78,6 +95,8 @@ export class NamedLogs implements LogCatalog {
       membersWithout,
       drawLife: () => drawLife(random),
     });
+    const late = "nothing was appended in time: the cluster was not yet prepared for streams";
+    appender.prepareStreams = (deadlineMs) => this.admin.level.prepare(streamsLevel, deadlineMs, late);
     this.retention = this.#createRetention();
   }
 
@@ -89,7 +108,7 @@ export class NamedLogs implements LogCatalog {
       admin: this.admin,
       leads: () => appender.ready,
       expiryMs,
-      prepareTime: ({ id }, timestampMs) => log.view(id).prepareTime(timestampMs),
+      prepareTime: ({ id }, timestampMs) => log.view(id).prepareTime(timestampMs)?.over,
       seekTime: ({ id }, timestampMs) => log.view(id).seekTime(timestampMs),
     });
   }
@@ -127,7 +146,10 @@ export class NamedLogs implements LogCatalog {
     const table = this.#ports.log.state.logs;
     const page = table.namesFrom(prefix, after, limit + 1);
     const names = page.names.slice(0, limit);
-    const logs = names.map((name) => this.#infoOf(table.named(name)!));
+    const logs = names.flatMap((name) => {
+      const row = shown(table.named(name));
+      return row === undefined ? [] : [this.#infoOf(row)];
+    });
     return { logs, next: page.names.length > limit ? names[limit - 1] : page.next };
   }
 
@@ -163,7 +185,7 @@ export class NamedLogs implements LogCatalog {
       () => this.#changeHere(change, options),
       async (leader) => {
         const changed = await forward(leader, change, options);
-        await this.#shown(changed, options);
+        if (!("validateOnly" in change) && change.kind !== "touch") await this.#shown(changed, options);
         return changed;
       },
       options,
@@ -174,10 +196,27 @@ export class NamedLogs implements LogCatalog {
     const { admin } = this;
     switch (change.kind) {
       case "create": {
-        const { row, created } = await admin.create(change.name, change.settings, subject, deadlineMs);
+        const { name, settings, validateOnly } = change;
+        if (validateOnly) {
+          const found = await admin.checkCreate(name, settings, subject, deadlineMs);
+          return { log: found === undefined ? undefined : this.#infoOf(found), created: found === undefined };
+        }
+        const { row, created } = await admin.create(name, settings, subject, deadlineMs);
         return { log: this.#infoOf(row), created };
       }
+      case "fork": {
+        const { name, settings, source, at } = change;
+        const { row, created } = await admin.fork(name, settings, source, at, subject, deadlineMs);
+        return { log: this.#infoOf(row), created };
+      }
+      case "touch":
+        await admin.touch(change.log, deadlineMs);
+        return { log: undefined, created: false };
       case "update":
+        if (change.validateOnly) {
+          const row = await admin.checkUpdate(change.log, change.settings, change.version, deadlineMs);
+          return { log: this.#infoOf(row), created: false };
+        }
         return {
           log: this.#infoOf(await admin.update(change.log, change.settings, change.version, deadlineMs)),
           created: false,
@@ -206,6 +245,33 @@ export class NamedLogs implements LogCatalog {
     const isAt = ({ logs }: LogState): boolean =>
       (logs.row(id)?.version ?? 0) >= version || logs.wasDeleted(id);
     await visibleHere(() => isAt(stored.state), options);
+  }
+
+  /** See LogCatalog. */
+  touch({ name }: LogRef, { subject }: Pick<AppendOptions, "subject"> = {}): Promise<void> | undefined {
+    const row = shown(this.#ports.log.state.logs.named(name));
+    const { ttlMs, contentType } = row?.settings ?? {};
+    if (row === undefined || ttlMs === undefined || contentType === undefined) return undefined;
+    const { clock, expiryMs } = this.#ports;
+    const underWay = this.#touches.get(row.id);
+    if (underWay !== undefined) return underWay;
+    // While the clock here is not trusted, the leader compares the times.
+    const nowMs = expiryMs() ?? Number.POSITIVE_INFINITY;
+    if (nowMs < livedMs(row) + touchAfterMs(ttlMs) || this.#touches.size >= touchesMax) return undefined;
+    const deadlineMs = clock.monotonicMs() + touchMs;
+    const change = { kind: "touch", log: { name, id: row.id } } as const;
+    const options = { deadlineMs, ...(subject === undefined ? {} : { subject }) };
+    const { promise: touched, resolve } = Promise.withResolvers<void>();
+    this.#touches.set(row.id, touched);
+    // The leader waits for a commit without a deadline. The touch then stays under way, and no read waits for it any more.
+    const timer = clock.after(touchMs, resolve);
+    const ended = (): void => {
+      this.#touches.delete(row.id);
+      timer.cancel();
+      resolve();
+    };
+    this.change(change, options).then(ended, ended);
+    return touched;
   }
 
   #readsOf(view: LogView): LogReads {
@@ -239,7 +305,7 @@ export class NamedLogs implements LogCatalog {
     };
   }
 
-  #infoOf({ lastIndex: _, ...row }: LogRow): LogInfo {
+  #infoOf({ lastIndex: _, stream: __, touchedMs: ___, deleted: ____, ...row }: LogRow): LogInfo {
     return { ...row, life: this.#ports.log.state.logs.life };
   }
 }

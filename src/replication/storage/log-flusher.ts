@@ -12,7 +12,7 @@ export interface LogFlusherOptions {
   readonly log: Pick<SegmentedLog, "flush" | "flushNow" | "syncWritten">;
   readonly clock: Clock;
   readonly sync: SyncMode;
-  readonly policy: Pick<SyncPolicy, "inline" | "took">;
+  readonly policy: Pick<SyncPolicy, "inline" | "took" | "tookAside">;
   readonly reserve: Pick<Reserve, "filled" | "release"> | undefined;
 }
 
@@ -31,18 +31,21 @@ export class LogFlusher {
     const { clock, log, policy, sync: mode } = this.#options;
     const sync = mode === "always";
     if (typeof mode === "object") this.#syncLater(mode.intervalMs);
-    if (sync && !policy.inline(bytes)) {
-      this.#inProgress = this.#flushInBackground();
+    const startedMs = clock.monotonicMs();
+    if (sync && !policy.inline(bytes, startedMs)) {
+      this.#inProgress = this.#flushInBackground(startedMs);
       return this.#inProgress;
     }
-    const started = clock.monotonicMs();
     try {
       log.flushNow(sync);
     } catch (reason) {
       if (!this.releaseReserve(reason)) throw reason;
       log.flushNow(sync);
     }
-    policy.took(clock.monotonicMs() - started);
+    if (sync) {
+      const endedMs = clock.monotonicMs();
+      policy.took(endedMs - startedMs, endedMs);
+    }
     return undefined;
   }
 
@@ -61,14 +64,15 @@ export class LogFlusher {
     await this.#inProgress?.catch(() => undefined);
   }
 
-  async #flushInBackground(): Promise<void> {
-    const { log } = this.#options;
+  async #flushInBackground(startedMs: number): Promise<void> {
+    const { clock, log, policy } = this.#options;
     try {
       await log.flush();
     } catch (reason) {
       if (!this.releaseReserve(reason)) throw reason;
       await log.flush();
     }
+    policy.tookAside(clock.monotonicMs() - startedMs);
   }
 
   #syncLater(intervalMs: number): void {

@@ -31,6 +31,24 @@ export function unpackChecked(bytes: Uint8Array): { readonly ok: boolean; readon
 /** Returns true if the bytes are exactly one allowed value. */
 export const isAllowedMsgpack = (bytes: Uint8Array): boolean => endOfValue(bytes, 0, 0) === bytes.length;
 
+/** The position behind the allowed value at `at`; beyond the end or NaN if there is none. */
+export const endOfMsgpack = (bytes: Uint8Array, at: number): number => endOfValue(bytes, at, 0);
+
+/** Returns the head of the list or map at `at`: how many values or pairs it has, and where the first one begins. */
+export function headOfMsgpack(
+  bytes: Uint8Array,
+  at: number,
+): { readonly kind: "list" | "map"; readonly count: number; readonly first: number } | undefined {
+  const code = bytes[at] ?? 0;
+  if (code >= 0x80 && code <= 0x8f) return { kind: "map", count: code & 15, first: at + 1 };
+  if (code >= 0x90 && code <= 0x9f) return { kind: "list", count: code & 15, first: at + 1 };
+  if (code < 0xdc || code > 0xdf) return undefined;
+  const kind = code <= 0xdd ? "list" : "map";
+  const isLong = code === 0xdd || code === 0xdf;
+  const count = isLong ? u32(bytes, at + 1) : u16(bytes, at + 1);
+  return { kind, count, first: at + (isLong ? 5 : 3) };
+}
+
 /** Returns the position behind the value at `at`. Beyond the end or NaN if there is no allowed value. */
 function endOfValue(bytes: Uint8Array, at: number, depth: number): number {
   const code = bytes[at];

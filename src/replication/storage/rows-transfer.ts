@@ -3,11 +3,11 @@
  * gives the snapshot to Raft only when the file is here and is that of the snapshot.
  */
 import { Fault } from "../../fault.ts";
-import { checkStartFields, type SegmentedLog } from "../../log/mod.ts";
+import type { SegmentedLog } from "../../log/mod.ts";
 import type { Snapshot } from "../../raft/mod.ts";
 import type { RaftIndex } from "../../types.ts";
+import { startIn } from "../snapshot/packed-start.ts";
 import { isWhole } from "./configuration-check.ts";
-import { unpack } from "./msgpack.ts";
 
 /** Bytes of a base file. */
 export interface RowsRange {
@@ -51,18 +51,33 @@ export class RowsTransfer {
   }
 
   /**
-   * Fetches the rows that a snapshot names. Resolves to true when the snapshot can be given to Raft; to false if another one is
-   * being fetched: the leader sends it again.
-   * @throws Fault "corrupt" if they are not those of the snapshot; what `ask` rejects with; the error of the disk
+   * Fetches the rows that a snapshot names, and then calls `pass`, which gives the snapshot to Raft and returns the one that Raft
+   * has accepted and not installed. `pass` is not called while another file is fetched or waits for the log: the leader sends the
+   * snapshot again.
+   * @throws Fault "corrupt" if they are not those of the snapshot; what `ask` and `pass` throw; the error of the disk
    */
   async fetch(
-    { data, index: last }: Snapshot,
+    { data, index: last, term }: Snapshot,
     ask: (range: RowsRange) => Promise<Uint8Array>,
-  ): Promise<boolean> {
+    pass: () => Pick<Snapshot, "index" | "term"> | undefined,
+  ): Promise<void> {
     // Raft ignores it.
-    if (last <= this.#log.commitIndex) return true;
-    const start = checkStartFields(unpack(data));
-    return this.#log.rows.download.fetch(start, (index, position, bytes) => ask({ index, position, bytes }));
+    if (last <= this.#log.commitIndex) {
+      pass();
+      return;
+    }
+    const start = startIn(data);
+    const { download } = this.#log.rows;
+    const isHere = await download.fetch(start, (index, position, bytes) => ask({ index, position, bytes }));
+    if (!isHere) return;
+    let isAccepted = false;
+    try {
+      const pending = pass();
+      isAccepted = pending?.index === last && pending.term === term;
+    } finally {
+      if (isAccepted) download.accepted(start);
+      else download.released(start);
+    }
   }
 }
 

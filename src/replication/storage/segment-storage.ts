@@ -7,7 +7,7 @@
  * repeated after the disk refused it, entries that are staged already are not staged again.
  */
 import { Fault } from "../../fault.ts";
-import { checkStartFields, diskFault, type LogStart, type SegmentedLog } from "../../log/mod.ts";
+import { diskFault, type LogStart, type SegmentedLog } from "../../log/mod.ts";
 import {
   type ConfState,
   type Entry,
@@ -19,12 +19,13 @@ import {
   type StorageChanges,
 } from "../../raft/mod.ts";
 import type { RaftIndex, Term } from "../../types.ts";
+import { startIn } from "../snapshot/packed-start.ts";
+import { SnapshotData } from "../snapshot/snapshot-data.ts";
 import type { LogTime } from "../time/log-time.ts";
 import { entryOf } from "./entries.ts";
 import { FrameFormat } from "./frame-format.ts";
 import { frameGroups } from "./frame-groups.ts";
 import { LogFlusher, type LogFlusherOptions } from "./log-flusher.ts";
-import { pack, unpack } from "./msgpack.ts";
 import type { StableState } from "./stable-state.ts";
 
 /** The limit of one read of stored entries. The core reads on from where it ends. */
@@ -41,6 +42,7 @@ export class SegmentStorage implements RaftStorage {
   readonly #log: SegmentedLog;
   readonly #state: StableState;
   readonly #flusher: LogFlusher;
+  readonly #snapshotData: SnapshotData;
   #installing: Promise<void> | undefined;
   /** The entries of the last write: the core applies them next. */
   #recent: readonly Entry[] = [];
@@ -50,6 +52,7 @@ export class SegmentStorage implements RaftStorage {
     this.#state = options.state;
     this.format = new FrameFormat(options.log, options.time);
     this.#flusher = new LogFlusher(options);
+    this.#snapshotData = new SnapshotData(options.log, options.clock);
     // The stored commit index of the log may be too low. A node that started below a configuration that was in force
     // would count votes with the previous one, and could be elected by nodes that were replaced long ago.
     this.#log.commitTo(Math.min(this.#state.configurationIndex, this.#log.durableIndex));
@@ -75,16 +78,17 @@ export class SegmentStorage implements RaftStorage {
   }
 
   /**
-   * The start of the log, for a node that lacks earlier entries: everything after it is sent as entries.
-   * @throws Fault "corrupt" if the rows of named logs at the start are damaged
+   * The start of the log, for a node that lacks earlier entries: everything after it is sent as entries. Undefined also while it is
+   * being packed.
+   * @throws Fault "corrupt" if the rows of named logs at the start are damaged; "disk-busy" or "disk-full" if they cannot be read now
    */
   snapshot(): Snapshot | undefined {
-    const { start } = this.#log;
-    const { index, term } = start.end;
+    const { index, term } = this.#log.before;
     if (index === 0) return undefined;
-    const { base: rows, baseCheck } = this.#log.rows;
+    const { baseCheck } = this.#log.rows;
     if (baseCheck.fault !== undefined) throw baseCheck.fault;
-    const data = pack(rows === undefined ? start : { ...start, rows });
+    const data = this.#snapshotData.take();
+    if (data === undefined) return undefined;
     return { index, term, configuration: this.#state.configurationAt(index), data };
   }
 
@@ -102,17 +106,17 @@ export class SegmentStorage implements RaftStorage {
     const { snapshot } = changes;
     if (snapshot === undefined) return this.#write(changes);
     // Its rows were checked on receipt.
-    const start = checkStartFields(unpack(snapshot.data));
-    if (start.rows === undefined) {
+    const start = startIn(snapshot.data);
+    if (!this.#log.rows.needsPreparation(start)) {
       this.#install(snapshot, start);
       return this.#write(changes);
     }
-    this.#installing = this.#installWithRows(snapshot, start).then(() => this.#write(changes));
+    this.#installing = this.#installPrepared(snapshot, start).then(() => this.#write(changes));
     return this.#installing;
   }
 
-  /** The rows of the named logs are made durable first: that takes a while, and changes nothing. */
-  async #installWithRows(snapshot: Snapshot, start: LogStart): Promise<void> {
+  /** The rows of the named logs and many producers are made durable first: that takes a while, and changes nothing. */
+  async #installPrepared(snapshot: Snapshot, start: LogStart): Promise<void> {
     try {
       await this.#log.rows.prepare(start);
     } catch (cause) {
@@ -145,6 +149,7 @@ export class SegmentStorage implements RaftStorage {
   /** Stops writing. Resolves when a write in progress has ended. */
   async close(): Promise<void> {
     await this.#installing?.catch(() => undefined);
+    await this.#snapshotData.close();
     await this.#flusher.close();
   }
 

@@ -7,6 +7,7 @@
  *   clock-set                      milliseconds by which the clock was set within the hour (log-time.ts)
  *   clock-without-leaps            the time, in ms since 1970, that the clock would have shown when clock-set was written
  *   restored-from                  text: the id of the cluster whose backup was restored, until the directory joins one
+ *   restoring                      true while `tailrace restore` fills the log: it is not whole before the end
  *   boot/own                       StoredBoot: the last start of this directory; absent before the first
  *   boot/seen/<directory>          SeenBoot: the newest accepted start of a member
  *   boot/disowned                  Disowned: the other members refuse this directory as rolled back or copied
@@ -22,6 +23,7 @@ import { nextLife, type SeenBoot, type StoredBoot, seenOf, storedBootOf } from "
 const configurationPrefix = "raft/configuration/";
 const clusterKey = "cluster-id";
 const restoredKey = "restored-from";
+const restoringKey = "restoring";
 const seenPrefix = "boot/seen/";
 const disownedKey = "boot/disowned";
 const clockKey = "clock-set";
@@ -172,10 +174,26 @@ export class StableState {
     return typeof id === "string" && id !== "" ? id : undefined;
   }
 
-  saveRestoredFrom(id: string): void {
-    this.#store.write({ [restoredKey]: id });
+  /** A restore begins to fill this directory. No node may use it before saveRestored(). */
+  saveRestoring(): void {
+    this.#store.write({ [restoringKey]: true });
+  }
+
+  /** The restore is complete. `from`: the cluster of the backup, if the directory may join only that one. */
+  saveRestored(from: string | undefined): void {
+    this.#store.write({ [restoringKey]: undefined, ...(from === undefined ? {} : { [restoredKey]: from }) });
   }
 }
+
+/** @throws Fault "failed-precondition" if a restore of this directory did not complete: its log lacks records */
+export function checkRestored(store: Pick<StableStore, "get">, directory: string): void {
+  if (readable(() => store.get(restoringKey)) === true) throw unfinishedRestore(directory);
+}
+
+export const unfinishedRestore = (directory: string): Fault =>
+  new Fault("failed-precondition", {
+    message: `the restore of ${directory} did not complete, so records are missing; empty the directory and run tailrace restore again`,
+  });
 
 /**
  * The changes that give a directory a new identity: it keeps its log and cluster id, and waits to join as a new member.

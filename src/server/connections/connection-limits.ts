@@ -25,7 +25,7 @@ export interface ConnectionSettings {
   readonly descriptors: number | undefined;
 }
 
-const peersMost = 512;
+export const peersMost = 512;
 /** Places for connections whose protocol is not known yet. */
 const arrivingMost = 512;
 /** Each kind has at least this many places, even with few descriptors. */

@@ -1,4 +1,4 @@
-/** Serves HTTP/1.1 and HTTP/2 on sockets that the listener passes to it. */
+/** Serves HTTP/1.1, directly or with Node's parser, and HTTP/2 on sockets that the listener passes to it. */
 import type { Socket } from "node:net";
 import type { ClientConnection, Router } from "../../api/mod.ts";
 import { defaultH2Limits, H2Session } from "../../http2/mod.ts";
@@ -7,6 +7,8 @@ import { systemClock } from "../../lib/time/clock.ts";
 import { TurnCounter } from "../../lib/time/turn-counter.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { HttpVersion } from "../connections/refusal.ts";
+import { HeadEnds } from "./direct/head-ends.ts";
+import { Http1Connection } from "./direct/http1-connection.ts";
 import { type Activity, defaultHttpLimits, type HttpLimits } from "./http-limits.ts";
 import { Http1Server } from "./http1-server.ts";
 
@@ -24,6 +26,9 @@ export class HttpServers {
   readonly #limits: HttpLimits;
   readonly #http1: Http1Server;
   readonly #sessions = new Set<H2Session>();
+  /** Connections that Node's parser does not serve. */
+  readonly #direct = new Set<Http1Connection>();
+  readonly #ends: HeadEnds;
   readonly #turns = new TurnCounter(systemClock);
   #isDraining = false;
 
@@ -31,14 +36,34 @@ export class HttpServers {
     const { router, log, limits = defaultHttpLimits, memory } = options;
     this.#options = options;
     this.#limits = limits;
+    this.#ends = new HeadEnds(systemClock, limits.idleMs);
     this.#http1 = new Http1Server({ router, log, limits, memory });
   }
 
   /** Serves a connection. Returns how to end it while it has no request. */
   serve(version: HttpVersion, socket: Socket, client: ClientConnection, activity: Activity): () => void {
     return version === "http1"
-      ? this.#http1.serve(socket, client, activity)
+      ? this.#serveHttp1(socket, client, activity)
       : this.#serveHttp2(socket, client, activity);
+  }
+
+  #serveHttp1(socket: Socket, client: ClientConnection, activity: Activity): () => void {
+    const { router, log, memory } = this.#options;
+    const connection: Http1Connection = new Http1Connection(socket, {
+      router,
+      client,
+      activity,
+      clock: systemClock,
+      log,
+      limits: this.#limits,
+      memory,
+      ends: this.#ends,
+      handOver: () => this.#http1.serve(socket, client, activity),
+      onDone: () => this.#direct.delete(connection),
+    });
+    this.#direct.add(connection);
+    if (this.#isDraining) connection.drain();
+    return () => socket.destroy();
   }
 
   #serveHttp2(socket: Socket, client: ClientConnection, activity: Activity): () => void {
@@ -67,6 +92,7 @@ export class HttpServers {
   drain(): void {
     this.#isDraining = true;
     this.#http1.drain();
+    for (const connection of this.#direct) connection.drain();
     for (const session of this.#sessions) session.drain();
   }
 }

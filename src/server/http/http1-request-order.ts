@@ -1,11 +1,14 @@
 /**
  * Orders the pipelined requests of one HTTP/1.1 connection (RFC 9112 §9.3.2). Appends may run at the same time, because
- * they get their offsets in the order of arrival. Every other request waits for those before it, so that a read sees the
- * append in front of it. Node sends the responses in the order of the requests.
+ * they get their offsets in the order of arrival. Every other request runs alone: a read sees the append in front of it,
+ * and an append finds the log that the request in front of it creates. Node sends the responses in the order of the
+ * requests. direct/http1-connection.ts keeps the same order.
  */
 
 /** A client that sends more requests without reading responses is disconnected. */
 export const waitingMaxDefault = 256;
+/** The same while memory is busy. */
+export const waitingMaxBusy = 16;
 
 interface WaitingRequest {
   readonly isAppend: boolean;

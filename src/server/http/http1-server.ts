@@ -10,7 +10,13 @@ import {
 } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type ClientConnection, NodeExchange, type Router, requestTarget } from "../../api/mod.ts";
+import {
+  type ClientConnection,
+  isAppendRequest,
+  NodeExchange,
+  type Router,
+  requestTarget,
+} from "../../api/mod.ts";
 import { guarded } from "../../lib/boundary.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import { systemClock } from "../../lib/time/clock.ts";
@@ -26,10 +32,8 @@ import {
   requestRefusal,
   tunnelRefusal,
 } from "./http1-refusals.ts";
-import { RequestOrder, waitingMaxDefault } from "./http1-request-order.ts";
+import { RequestOrder, waitingMaxBusy, waitingMaxDefault } from "./http1-request-order.ts";
 
-/** Requests that may wait on one connection while memory is busy. */
-const waitingMaxBusy = 16;
 /** The longest pause between two looks for requests that are too slow. */
 const timeoutCheckMs = 5_000;
 const jsonHeaders = { "content-type": "application/json", "x-content-type-options": "nosniff" };
@@ -144,7 +148,7 @@ export class Http1Server {
       if (refusal === undefined) this.#options.router.request(exchange, client);
       else exchange.send(refusal.status, jsonHeaders, refusalBody(refusal));
     };
-    const isAppend = method === "POST" && refusal === undefined;
+    const isAppend = refusal === undefined && isAppendRequest(method, target);
     if (!order.add(isAppend, () => this.#whenMayBegin(socket, serve))) socket.destroy();
   }
 

@@ -12,11 +12,10 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { isKnownHost } from "../../api/mod.ts";
-import { Fault } from "../../fault.ts";
 import { type Logger, noLogger } from "../../lib/telemetry.ts";
 import { type Clock, systemClock } from "../../lib/time/clock.ts";
-import { isLoopback, printAddress } from "../../lib/value-kind.ts";
-import { listenFailure } from "../bind.ts";
+import { isLoopback } from "../../lib/value-kind.ts";
+import { listenFault } from "../bind.ts";
 import {
   briefText,
   type CheckResult,
@@ -85,8 +84,7 @@ export class OpsServer {
       ops.#server.listen(port, host);
       await once(ops.#server, "listening");
     } catch (cause) {
-      const message = `--ops-addr ${printAddress({ host, port })} ${listenFailure(cause)}`;
-      throw new Fault("config", { message, cause });
+      throw listenFault({ flag: "--ops-addr", address: { host, port } }, cause);
     }
     return ops;
   }

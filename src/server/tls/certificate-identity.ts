@@ -19,7 +19,7 @@ export const certificateRefusals = [
 ] as const;
 export type CertificateRefusal = (typeof certificateRefusals)[number];
 
-const subjectCharsMax = 256;
+export const subjectCharsMax = 256;
 /**
  * Control characters, format characters (zero width, text direction), surrogates, private use, line and paragraph
  * separators, and what Unicode displays as nothing (fillers, variation selectors).

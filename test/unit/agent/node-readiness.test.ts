@@ -23,3 +23,29 @@ test("a node is ready when no part has a reason, and listeners are called for ch
   readiness.set("disk", "full");
   assert.equal(changes, 4);
 });
+
+test("a condition is asked: it counts at once, and listeners hear of it at the next look", async () => {
+  const readiness = new NodeReadiness();
+  let problem: string | undefined = "the certificate has expired";
+  let changes = 0;
+  readiness.onChange(() => changes++);
+  readiness.require("certificates", () => problem);
+  readiness.set("node", "starting");
+  assert.deepEqual(readiness.reasons(), ["starting", "the certificate has expired"]);
+  assert.deepEqual(readiness.partReasons(), ["starting"]);
+  let isReady = false;
+  const ready = readiness.ready().then(() => (isReady = true));
+  readiness.set("node", undefined);
+  readiness.look();
+  await Promise.resolve();
+  assert.deepEqual([isReady, changes], [false, 3]);
+  problem = undefined;
+  assert.deepEqual(readiness.reasons(), []);
+  readiness.look();
+  await ready;
+  assert.equal(changes, 4);
+  readiness.look();
+  problem = "damaged";
+  readiness.look();
+  assert.equal(changes, 5);
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault } from "../../../src/fault.ts";
-import type { Forwarder } from "../../../src/replication/replicated-log.ts";
+import type { Forwarder } from "../../../src/replication/forwarder.ts";
 import type { Appended, AppendOptions } from "../../../src/types.ts";
 import { run, StillClock } from "../../support/log/logs.ts";
 import { MemoryCluster } from "../../support/raft/replicas.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, type FaultKind } from "../../../src/fault.ts";
-import { SyncPolicy } from "../../../src/log/mod.ts";
+import { FixedSyncPolicy } from "../../support/log/fixed-sync-policy.ts";
 import {
   allValues,
   run,
@@ -43,7 +43,7 @@ describe("group commit", () => {
   test("no append resolves before its sync, inline or in the background", async () => {
     for (const inline of [true, false]) {
       const { disk, open } = simMachine(2);
-      const log = await open({}, { syncPolicy: new SyncPolicy(inline) });
+      const log = await open({}, { syncPolicy: new FixedSyncPolicy(inline) });
       const before = disk.counts.sync;
       await log.append(run("a"));
       assert.ok(disk.counts.sync > before);
@@ -98,7 +98,7 @@ describe("group commit", () => {
 
   test("close completes the sync in progress, and its appends fail with an unknown outcome", async () => {
     const { disk, open } = simMachine("close");
-    const log = await open({}, { syncPolicy: new SyncPolicy(false) });
+    const log = await open({}, { syncPolicy: new FixedSyncPolicy(false) });
     const before = disk.counts.sync;
     const syncing = assert.rejects(log.append(run("a")), isFault("interrupted", "unknown"));
     await Promise.resolve();
@@ -141,7 +141,7 @@ describe("a full disk", () => {
 
   test("writes accepted records in order once there is space, and acknowledges none before", async () => {
     const { disk, clock, open } = simMachine(7);
-    const log = await open(settings, { ...options, syncPolicy: new SyncPolicy(false) });
+    const log = await open(settings, { ...options, syncPolicy: new FixedSyncPolicy(false) });
     await log.append(run("a"));
     disk.capacityBytes = 20_600;
     const stamp = (sequence: number) => ({ producer: { subject: "s", id: 1n, epoch: 0, sequence } });
@@ -315,21 +315,6 @@ describe("sync modes", () => {
       await again.append(run("e"));
       await again.close();
     }
-  });
-
-  test("a slow disk is synced in the background, a fast one inline", () => {
-    const { disk, clock } = simMachine(13);
-    disk.makeDirectory(simDirectory);
-    assert.equal(SyncPolicy.measure(disk, clock, simDirectory).inline(1000), true);
-    const slow = Object.assign(Object.create(clock) as typeof clock, {
-      monotonicMs: () => (clock.nowMs += 5),
-    });
-    assert.equal(SyncPolicy.measure(disk, slow, simDirectory).inline(1000), false);
-    assert.deepEqual(disk.list(simDirectory), []);
-    const policy = new SyncPolicy(true);
-    assert.equal(policy.inline(1 << 20), false);
-    for (let n = 0; n < 8; n++) policy.took(10);
-    assert.equal(policy.inline(1000), false);
   });
 });
 

@@ -132,6 +132,14 @@ test("a canceled call is a debug line, and a redirect to the leader an info line
   assert.equal(quiet.lines.length, 3, "and of these so many a second");
 });
 
+test("a compressed message without an encoding is a mistake of the client, though its code is internal", () => {
+  const { calls, lines } = scene();
+  for (let at = 0; at < 10; at++)
+    calls.begin(produce).end("internal", 0, 0, new Fault("unexpected-compression"));
+  assert.ok(lines.every(({ level }) => level === "info"));
+  assert.equal(lines.length, 3, "so many a second");
+});
+
 test("durations are recorded by method, system and status, named as in the conventions", () => {
   const { calls, metric, pass } = scene("silent");
   const one = (start: CallStart, code: string): void => {

@@ -69,6 +69,17 @@ test("a package that is not installed is named, with what wants it and the comma
   }
 });
 
+test("a version that lacks what is needed is named, with the command that installs another one", async () => {
+  const name = "@opentelemetry/sdk-node";
+  const load = () =>
+    Promise.reject(
+      new SyntaxError(`The requested module '${name}' does not provide an export named 'startNodeSdk'`),
+    );
+  await assert.rejects(optionalPackage(load, "--debug-telemetry"), {
+    message: `--debug-telemetry needs another version of a package: npm install ${name}@${manifest.peerDependencies[name]}`,
+  });
+});
+
 test("any other failure stays as it is", async () => {
   for (const load of [notFound("@opentelemetry/core"), () => Promise.reject(new Error("broken"))]) {
     await assert.rejects(optionalPackage(load, "x"), (reason) => !(reason instanceof Fault));

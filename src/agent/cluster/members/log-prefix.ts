@@ -13,9 +13,9 @@ export type LogEnd = Pick<ChainEnd, "index" | "crc">;
  * Is the log that ends at `end` a prefix of `log`, the leader's log with all committed entries? A log that ends before
  * `log` starts counts as a prefix: a snapshot replaces it.
  */
-export function isPrefixOf(log: Pick<SegmentedLog, "end" | "start" | "entries">, end: LogEnd): boolean {
+export function isPrefixOf(log: Pick<SegmentedLog, "end" | "before" | "entries">, end: LogEnd): boolean {
   const { index, crc } = end;
-  const start = log.start.end;
+  const start = log.before;
   if (index === 0 || index < start.index) return true;
   if (index === start.index) return crc === start.crc;
   if (index > log.end.index) return false;

@@ -120,7 +120,7 @@ export class Reconciler implements Disposable {
         facts: { node: adopt.name },
       });
     }
-    const { index, nextOffset } = storedLog.start.end;
+    const { index, nextOffset } = storedLog.before;
     const startOffset = index === 0 ? nextOffset : 0;
     await ask(adopt.address, "adopt", { clusterId: replica.state.clusterId, startOffset });
   }

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { applyLog, type LogsPort, planFor } from "../../../../src/agent/init/apply-log.ts";
+import {
+  applyLog,
+  type CheckedLogsPort,
+  checkLog,
+  type LogsPort,
+  planFor,
+} from "../../../../src/agent/init/apply-log.ts";
 import { Fault } from "../../../../src/fault.ts";
 import type { NamedLogSettings, SettingsChange } from "../../../../src/types.ts";
 
@@ -10,7 +16,8 @@ const spec = (name: string, settings: SettingsChange) => ({ name, line: 1, setti
 function logsOf(initial: Readonly<Record<string, NamedLogSettings>>) {
   const logs = new Map(Object.entries(initial));
   const done: unknown[] = [];
-  const port: LogsPort = {
+  const checked: unknown[] = [];
+  const port: CheckedLogsPort = {
     find: async (name) => {
       const settings = logs.get(name);
       return settings === undefined ? undefined : { id: `7-${name}`, settings };
@@ -25,24 +32,29 @@ function logsOf(initial: Readonly<Record<string, NamedLogSettings>>) {
       const merged = Object.entries({ ...logs.get(name), ...change }).filter(([, value]) => value !== null);
       logs.set(name, Object.fromEntries(merged) as NamedLogSettings);
     },
+    checkCreate: async (name, settings) => void checked.push(["create", name, settings]),
+    checkUpdate: async (name, id, change) => void checked.push(["update", name, id, change]),
   };
-  return { port, done, logs };
+  return { port, done, checked, logs };
 }
 
 test("a log is created with what the file states, and then unchanged", async () => {
-  const { port, done } = logsOf({});
+  const { port, done, checked } = logsOf({});
   const wanted = spec("a", { ttlMs: 3_600_000, maxBytes: null });
   const created = { name: "a", result: "created", settings: { ttl: "1h" } };
-  assert.deepEqual(await applyLog(port, wanted, true), created);
-  assert.deepEqual(done, [], "a dry run changes nothing");
+  assert.deepEqual(await checkLog(port, wanted), created);
+  assert.deepEqual([done, checked], [[], [["create", "a", { ttlMs: 3_600_000 }]]], "only checked");
   assert.deepEqual(await applyLog(port, wanted), created);
   assert.deepEqual(done, [["create", "a", { ttlMs: 3_600_000 }]]);
   assert.deepEqual(await applyLog(port, wanted), { name: "a", result: "unchanged" });
-  assert.equal(done.length, 1);
+  assert.deepEqual(await checkLog(port, wanted), { name: "a", result: "unchanged" });
+  assert.deepEqual([done.length, checked.length], [1, 1]);
 });
 
 test("only the settings that differ are changed, and those that the file does not state stay", async () => {
-  const { port, done, logs } = logsOf({ a: { ttlMs: 1_000, maxBytes: 1_024, contentType: "text/plain" } });
+  const { port, done, checked, logs } = logsOf({
+    a: { ttlMs: 1_000, maxBytes: 1_024, contentType: "text/plain" },
+  });
   const wanted = spec("a", { ttlMs: 2_000, maxBytes: null, recordBytesMax: 10, contentType: "text/plain" });
   const updated = {
     name: "a",
@@ -53,9 +65,10 @@ test("only the settings that differ are changed, and those that the file does no
       "record-bytes-max": { from: null, to: "10" },
     },
   };
-  assert.deepEqual(await applyLog(port, wanted, true), updated);
+  assert.deepEqual(await checkLog(port, wanted), updated);
   assert.deepEqual(await applyLog(port, wanted), updated);
   assert.deepEqual(done, [["update", "a", "7-a", { maxBytes: null, ttlMs: 2_000, recordBytesMax: 10 }]]);
+  assert.deepEqual(checked, done);
   assert.deepEqual(logs.get("a"), { ttlMs: 2_000, contentType: "text/plain", recordBytesMax: 10 });
   assert.deepEqual(planFor(spec("a", {}), logs.get("a")), { name: "a", result: "unchanged" });
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
@@ -35,17 +36,31 @@ for (const kind of ["path", "abstract name"]) {
   test(`a datagram reaches the socket of a ${kind}`, requireProgram("python3"), async (t) => {
     const path = join(scratch(t), "s");
     const address = kind === "path" ? path : `@tailrace-test${path}`;
-    const send = openNotifySocket(address);
-    assert.equal(send("READY=1"), false, "there is no receiver yet");
+    using socket = openNotifySocket(address);
+    assert.match(socket.send("READY=1") ?? "", /^sendto failed with errno \d+$/, "there is no receiver yet");
     const child = spawn("python3", ["-c", receiver, address], { stdio: ["ignore", "pipe", "inherit"] });
     t.after(() => child.kill("SIGKILL"));
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
     const line = async (): Promise<string | undefined> => (await lines.next()).value;
     assert.equal(await line(), "bound");
-    assert.equal(send("READY=1"), true);
+    assert.equal(socket.send("READY=1"), undefined);
     assert.equal(await line(), "READY=1");
-    assert.equal(send("STATUS=ünready"), true);
+    assert.equal(socket.send("STATUS=ünready"), undefined);
     assert.equal(await line(), "STATUS=ünready");
     if (child.exitCode === null) await once(child, "close");
   });
 }
+
+test("a socket that is disposed frees its descriptor", { skip: process.platform !== "linux" }, (t) => {
+  const address = join(scratch(t), "s");
+  const descriptors = (): number => readdirSync("/proc/self/fd").length;
+  openNotifySocket(address)[Symbol.dispose](); // loads the C library
+  const before = descriptors();
+  for (let n = 0; n < 20; n++) {
+    const socket = openNotifySocket(address);
+    socket[Symbol.dispose]();
+    socket[Symbol.dispose]();
+    assert.equal(socket.send("READY=1"), "the socket is closed");
+  }
+  assert.equal(descriptors(), before);
+});

@@ -8,15 +8,26 @@ function open(environment: Readonly<Record<string, string>>) {
   const clock = new StillClock();
   const node = { reasons: ["no leader is known yet"], changed: (): void => undefined, takes: true };
   const sent: string[] = [];
+  const logged: string[] = [];
+  const isOpen = { value: true };
   const manager = new ServiceManager({
     environment,
     pid: 7,
     open: (address) => {
       assert.equal(address, "/run/notify");
-      return (text) => {
-        if (node.takes) sent.push(text);
-        return node.takes;
+      return {
+        send(text) {
+          if (node.takes) sent.push(text);
+          return node.takes ? undefined : "sendto failed with errno 111";
+        },
+        [Symbol.dispose]() {
+          isOpen.value = false;
+        },
       };
+    },
+    logger: {
+      warn: ({ why }: Record<string, unknown>, text: string) => void logged.push(`${text}: ${why}`),
+      info: (_facts: object, text: string) => void logged.push(text),
     },
     clock,
     reasons: () => node.reasons,
@@ -27,7 +38,7 @@ function open(environment: Readonly<Record<string, string>>) {
       };
     },
   });
-  return { clock, node, sent, manager };
+  return { clock, node, sent, manager, logged, isOpen };
 }
 
 const socket = { NOTIFY_SOCKET: "/run/notify" };
@@ -92,8 +103,27 @@ test("what could not be sent is sent again, the newest status alone", () => {
   manager.ready();
   assert.deepEqual([sent.length, clock.timers], [1, 1]);
   node.takes = true;
-  clock.advance(100);
+  clock.advance(400);
   assert.deepEqual([sent[1], clock.timers], ["STATUS=ready\nREADY=1", 0]);
+});
+
+test("a service manager that takes nothing is tried more and more rarely, and logged once", () => {
+  const { clock, node, sent, manager, logged, isOpen } = open(socket);
+  node.takes = false;
+  manager.ready();
+  for (let tenths = 0; tenths < 14; tenths++) clock.advance(100);
+  assert.deepEqual(logged, []);
+  clock.advance(100);
+  const line = "the service manager takes no notifications, trying again: sendto failed with errno 111";
+  assert.deepEqual(logged, [line]);
+  for (let n = 0; n < 360; n++) clock.advance(10_000);
+  assert.deepEqual([logged, clock.timers], [[line], 1]);
+  node.takes = true;
+  clock.advance(10_000);
+  assert.equal(sent.at(-1), "READY=1");
+  assert.deepEqual(logged, [line, "the service manager takes notifications again"]);
+  manager[Symbol.dispose]();
+  assert.equal(isOpen.value, false, "the descriptor is closed");
 });
 
 test("without a service manager nothing is sent and nothing waits", () => {

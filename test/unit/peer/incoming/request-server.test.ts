@@ -4,7 +4,7 @@ import { Fault } from "../../../../src/fault.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 import type { PeerHello } from "../../../../src/peer/handshake/introduction.ts";
 import { type ForwardedStart, RequestServer } from "../../../../src/peer/incoming/request-server.ts";
-import type { ReceivedRequest } from "../../../../src/peer/wire/request-codec.ts";
+import { changeRequest, changeVerb, type ReceivedRequest } from "../../../../src/peer/wire/request-codec.ts";
 import type { AppendOptions } from "../../../../src/types.ts";
 import { run } from "../../../support/log/logs.ts";
 
@@ -14,6 +14,7 @@ const from = { name: "n2", address: "n2:1" } as PeerHello;
 function openServer(append: () => Promise<number>) {
   const calls: unknown[] = [];
   const given: AppendOptions[] = [];
+  const asked: unknown[] = [];
   const appendToLog = async (_run: unknown, options: AppendOptions = {}) => {
     given.push(options);
     return { firstOffset: await append(), count: 1, timestampMs: 5, duplicate: false };
@@ -28,8 +29,9 @@ function openServer(append: () => Promise<number>) {
       named: { change: () => Promise.reject(new Fault("not-found")) },
     }),
     service: { ask: async () => null },
-    authorize: ({ subject }) => {
-      if (subject === "nobody") throw new Fault("permission-denied");
+    authorize: ({ subject }, action, object) => {
+      asked.push([action, object]);
+      if (subject === "nobody" || subject === `no ${action}`) throw new Fault("permission-denied");
     },
     begin: ({ verb, subject, from: { name }, traceparent }: ForwardedStart) => ({
       traceparent: "here",
@@ -48,7 +50,7 @@ function openServer(append: () => Promise<number>) {
     options: { subject: "root", traceparent: "there" },
     body: bytes,
   };
-  return { server, calls, given, request, responded: responded.promise };
+  return { server, calls, given, asked, request, responded: responded.promise };
 }
 
 test("a forwarded write is reported as a call, and its trace context is passed to the log", async () => {
@@ -76,4 +78,30 @@ test("a request of the service is not reported as a call", async () => {
   server.take({ ...request, verb: "extents", body: Uint8Array.of(0xc0) });
   await responded;
   assert.deepEqual(calls, []);
+});
+
+test("a forwarded fork needs consume and trim on its source, and create on the fork", async () => {
+  const change = {
+    kind: "fork",
+    name: "b",
+    settings: {},
+    source: { name: "a", id: 1 },
+    at: { next: 0 },
+  } as const;
+  const body = Buffer.concat(changeRequest(change, {}).body);
+  const kinds: unknown[] = [];
+  for (const subject of ["root", "no consume", "no trim", "no create"]) {
+    const { server, calls, asked, request, responded } = openServer(async () => 7);
+    server.take({ ...request, verb: changeVerb, body, options: { subject } });
+    await responded;
+    kinds.push((calls as unknown[][])[0]?.[4]);
+    if (subject === "root")
+      assert.deepEqual(asked, [
+        ["consume", "a"],
+        ["trim", "a"],
+        ["create", "b"],
+      ]);
+  }
+  // The log of this test has no such change.
+  assert.deepEqual(kinds, ["not-found", "permission-denied", "permission-denied", "permission-denied"]);
 });

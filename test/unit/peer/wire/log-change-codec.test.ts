@@ -39,6 +39,8 @@ test("changes arrive as they were sent", () => {
     { kind: "create", name: "\u{1f600}", settings: { ttlMs: 0, contentType: "x" } },
     { kind: "update", log: { name: "a", id: 0xffff_ffff }, settings: { ttlMs: null, maxBytes: 3 } },
     { kind: "update", log: { name: "a" }, settings: {}, version: 2 ** 40 },
+    { kind: "create", name: "a", settings: { ttlMs: 1 }, validateOnly: true },
+    { kind: "update", log: { name: "a", id: 2, life: 7 }, settings: {}, version: 3, validateOnly: true },
     { kind: "close", log: { name: "a" } },
     { kind: "delete", log: { name: "a", id: 1, life: 7 } },
     { kind: "delete", log: { name: "a", id: 1 }, version: 0 },
@@ -46,12 +48,33 @@ test("changes arrive as they were sent", () => {
   for (const change of changes) assert.deepEqual(changeFromValue(sent(changeToValue(change))), change);
 });
 
+test("a change that is only checked has a kind that earlier versions refuse", () => {
+  const kinds = (["create", "update"] as const).map((kind) => {
+    const log = { name: "a" };
+    const change: LogChange =
+      kind === "create"
+        ? { kind, name: "a", settings: {}, validateOnly: true }
+        : { kind, log, settings: {}, validateOnly: true };
+    return (changeToValue(change) as unknown[])[0];
+  });
+  assert.deepEqual(kinds, ["check-create", "check-update"]);
+});
+
 test("results arrive as they were sent", () => {
   for (const changed of [
     { log: info, created: true },
     { log: undefined, created: false },
+    { log: undefined, created: true },
   ])
     assert.deepEqual(changedFromValue(sent(changedToValue(changed))), changed);
+});
+
+test("a create with a name that no client could give is a bad request", () => {
+  for (const name of ["default", "a/../b", "/a", "a/", "a//b", "_a", "x*", "a\u0000", "e\u0301", "a\ud800"]) {
+    assert.throws(() => changeFromValue(["create", name, null, {}, null]), isKind("bad-request"), name);
+    // Only for a log that exists is the name compared with those that there are.
+    changeFromValue(["delete", name, null, null, null]);
+  }
 });
 
 test("a malformed change is a bad request", () => {

@@ -13,7 +13,7 @@ import {
   type LogStart,
   LogState,
 } from "../../../../src/log/mod.ts";
-import { decodeMessage, encodeMessage } from "../../../../src/peer/wire/message-codec.ts";
+import { checkSnapshot, decodeMessage, encodeMessage } from "../../../../src/peer/wire/message-codec.ts";
 import {
   type EncodedPeerFrame,
   encodePeerFrame,
@@ -135,6 +135,7 @@ const format = new FrameFormat(
 /** Decodes a message and checks its entries, as a node does. */
 function receive(frame: PeerFrame): Message {
   const found = decodeMessage(frame);
+  if (found.snapshot !== undefined) for (const _ of checkSnapshot(found.snapshot));
   if (format.check(found.entries) !== undefined) throw new Fault("bad-request", { facts: { why: "body" } });
   return found;
 }

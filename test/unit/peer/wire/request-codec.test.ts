@@ -78,6 +78,32 @@ describe("requests between nodes", () => {
     );
   });
 
+  test("an append of a stream is decoded as it was encoded, and a close has no records", () => {
+    const log = { name: "a", id: 3, life: 9 };
+    const whole = {
+      producer: { name: "p", epoch: 2 ** 40, sequence: 7 },
+      order: "001",
+      closes: true as const,
+    };
+    for (const stream of [{}, whole, { closes: true as const }, { order: "x" }]) {
+      const request = decodeRequest(transfer(encodeRequest(1, appendRequest(run("v"), { log, stream }), 5)));
+      assert.deepEqual(request.options, { log, stream });
+    }
+    const none = { bytes: new Uint8Array(0), count: 0 };
+    const sent = (stream: object) =>
+      decodeRecords(decodeRequest(transfer(encodeRequest(1, appendRequest(none, { log, stream }), 5))));
+    assert.equal(sent({ closes: true }).count, 0);
+    for (const stream of [
+      { order: "" },
+      { order: "x".repeat(256) },
+      { producer: { name: "p", epoch: -1, sequence: 0 } },
+    ])
+      assert.equal(
+        kindOf(() => decodeRequest(transfer(encodeRequest(1, appendRequest(run("v"), { log, stream }), 5)))),
+        "bad-request",
+      );
+  });
+
   test("a trim and a request of a service have one value", () => {
     const trim = decodeRequest(transfer(encodeRequest(1, trimRequest(77, { subject: "s" }), 5)));
     assert.equal(decodeValue(trim), 77);

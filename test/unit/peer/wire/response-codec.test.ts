@@ -52,6 +52,12 @@ describe("responses between nodes", () => {
   test("an invalid result has an unknown outcome", () => {
     const appended = { firstOffset: 3, count: 2, timestampMs: 5, duplicate: true };
     assert.deepEqual(appendedFromValue(appendedToValue(appended)), appended);
+    const ofStream = { ...appended, logId: 7, sequence: 4 };
+    assert.deepEqual(appendedFromValue(appendedToValue(ofStream)), ofStream);
+    assert.equal(
+      kindOf(() => appendedFromValue([1, 1, 1, true, 7, -1])),
+      "unknown",
+    );
     for (const value of [undefined, 1, [], [1, 2, 3], [-1, 1, 1, true], [1, 1, 1, 1]]) {
       assert.equal(
         kindOf(() => appendedFromValue(value)),

@@ -11,7 +11,7 @@ test("an append fails with an unknown outcome at its deadline, and the timer sto
   const { group } = queue.add({ run: run("a"), owner: { log: undefined, subject: "s" } });
   const failed: string[] = [];
   const wait = (name: string, afterMs: number | undefined): void => {
-    group.waiters.push({
+    group.wait({
       place: 0,
       count: 1,
       duplicate: false,

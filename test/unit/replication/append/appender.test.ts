@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../../../../src/fault.ts";
-import { SyncPolicy } from "../../../../src/log/mod.ts";
+import { FixedSyncPolicy } from "../../../support/log/fixed-sync-policy.ts";
 import { run, simMachine } from "../../../support/log/logs.ts";
 import { MemoryCluster } from "../../../support/raft/replicas.ts";
 import { until } from "../../../support/until.ts";
@@ -103,7 +103,7 @@ test("a log that is full because of what is queued: it refuses only once that is
   for (const end of ["written", "lost"]) {
     let held: Promise<void> | undefined;
     const machine = simMachine(end, { delay: () => held ?? Promise.resolve() });
-    const log = await machine.open({}, { syncPolicy: new SyncPolicy(false) });
+    const log = await machine.open({}, { syncPolicy: new FixedSyncPolicy(false) });
     const name = "a";
     await log.change({ kind: "create", name, settings: { maxBytes: 1_000 } });
     const outcome = (id: bigint, stamped: boolean): Promise<string> => {

@@ -27,6 +27,30 @@ test("an append waits for the check of the one before it in its stream, and for 
   assert.equal(checks.isWaiting(order), false);
 });
 
+test("appends behind a check that failed have its reason as their cause, also if their own check fails before", async () => {
+  const checks = new CheckedOrder();
+  const order = { ended: false };
+  const reason = new Fault("failed-precondition", { message: "another life" });
+  const { promise: slow, reject } = Promise.withResolvers<void>();
+  const send = (): Promise<void> => Promise.reject(new Error("sent"));
+  const appends = Promise.allSettled([
+    checks.append(order, () => slow, send),
+    checks.append(order, () => Promise.reject(new Fault("unavailable")), send),
+    checks.append(order, checked, send),
+  ]);
+  await new Promise(setImmediate);
+  reject(reason);
+  const [first, ...behind] = (await appends).map((one) => (one as PromiseRejectedResult).reason as Fault);
+  assert.equal(first, reason);
+  assert.deepEqual(
+    behind.map(({ kind, cause }) => [kind, cause]),
+    [
+      ["unavailable", reason],
+      ["unavailable", reason],
+    ],
+  );
+});
+
 test("appends to default behind one whose life is refused are not written, in the same stream only", async () => {
   await using log = await simMachine("checked").open();
   await log.change({ kind: "create", name: "a", settings: {} });

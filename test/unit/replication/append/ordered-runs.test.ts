@@ -44,6 +44,8 @@ describe("the runs of one stream", () => {
     assert.equal(namesOf(order.takeNext("one")), "ab");
     assert.equal(namesOf(order.takeNext("one")), "c");
     assert.equal(namesOf(order.takeNext("one")), "d");
+    const streams = filled(named("a", { stream: {} }), named("b", { stream: {} }));
+    assert.equal(namesOf(streams.takeNext("one")), "a");
     const traced = filled(plain("a"), named("b", { traceparent: "t" }));
     assert.equal(namesOf(traced.takeNext("one")), "a");
   });

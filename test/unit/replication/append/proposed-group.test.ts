@@ -20,9 +20,9 @@ function scene() {
     resolve: (one: unknown) => outcomes.push(one),
     reject: (one: Fault) => outcomes.push(one),
   };
-  group.waiters.push({ ...waiter, place: 0, count: 2, duplicate: false });
-  group.waiters.push({ ...waiter, place: 2, count: 1, duplicate: true });
-  group.barriers.push((fault) => outcomes.push(["barrier", fault]));
+  group.wait({ ...waiter, place: 0, count: 2, duplicate: false });
+  group.wait({ ...waiter, place: 2, count: 1, duplicate: true });
+  group.onSettled((fault) => outcomes.push(["barrier", fault]));
   const proposed = new ProposedGroup(queue.take()!, 3, (settled, fault) =>
     outcomes.push([settled === proposed, fault]),
   );

@@ -38,16 +38,18 @@ async function copied({ trims = true } = {}) {
 const reader = (files: ReadonlyMap<string, Uint8Array>) => (file: string, position: number, bytes: number) =>
   files.get(file)!.subarray(position, position + bytes);
 
+const formatIn = (manifest: Uint8Array): number =>
+  (unpackChecked(manifest).value as { readonly format: number }).format;
+
 test("a backup carries the rows and records of named logs", async () => {
   const { files, snapshot, node, checkpoint } = await copied();
   const source = { size: (file: string) => files.get(file)?.length, read: reader(files) };
-  const { findings, lowest, next, namedLogs } = verifyBackup(snapshot, source);
+  const { findings, lowest, next, namedLogs } = await verifyBackup(snapshot, source);
   assert.deepEqual([findings, lowest, next, namedLogs], [[], 10, 20, 2]);
-  const { value } = unpackChecked(files.get("snapshot")!);
-  assert.equal((value as { format: number }).format, 4, "a version without named logs refuses it");
+  assert.equal(formatIn(files.get("snapshot")!), 7);
   const machine = simMachine("restored");
   const restored = machine.openStored();
-  await restoreFrames(restored, snapshot, reader(files));
+  await restoreFrames(restored, snapshot, { read: reader(files) });
   const { logs, producers } = restored.state.checkpointAt(restored.commitIndex);
   assert.deepEqual(logs, checkpoint.logs);
   assert.deepEqual(producers, checkpoint.producers);
@@ -63,6 +65,23 @@ test("a backup carries the rows and records of named logs", async () => {
   assert.equal(new Set(hashes).size, 1);
 });
 
+test("a backup has the format that earlier versions read until the cluster has the level of forks", async () => {
+  await using cluster = await MemoryCluster.open(1);
+  const { storedLog, state, log } = (await cluster.leader()).replica!;
+  const format = (): number => {
+    const manifest = backupParts(storedLog, state, []).find((part) => part?.file === "snapshot");
+    return formatIn(manifest!.data);
+  };
+  assert.equal(format(), 7, "no named logs");
+  const { admin } = log.named;
+  for (const level of [1, 2, 3]) {
+    await admin.level.prepare(level, undefined, "late");
+    assert.deepEqual([storedLog.state.logs.level, format()], [level, 7]);
+  }
+  await admin.level.prepare(4, undefined, "late");
+  assert.equal(format(), 8, "an earlier version refuses it");
+});
+
 test("after damage in a backup, the files after it are not blamed for rows that are unknown then", async () => {
   const { files, snapshot } = await copied({ trims: false });
   assert.ok(snapshot.files.length > 4);
@@ -74,7 +93,7 @@ test("after damage in a backup, the files after it are not blamed for rows that 
     if (kind === "missing") copy.delete(second);
     else copy.set(second, bytes);
     const source = { size: (file: string) => copy.get(file)?.length, read: reader(copy) };
-    const { findings } = verifyBackup(snapshot, source);
+    const { findings } = await verifyBackup(snapshot, source);
     assert.deepEqual(
       findings.map(({ file }) => file),
       [second],
@@ -93,18 +112,38 @@ test("the rows at the start are a file of the backup: damage of it is found by v
     damaged[at]! ^= 1;
     const copy = new Map(files).set(file, damaged);
     const source = { size: (name: string) => copy.get(name)?.length, read: reader(copy) };
-    const found = verifyBackup(snapshot, source).findings;
+    const found = (await verifyBackup(snapshot, source)).findings;
     assert.deepEqual(found, [{ file, position: 0, kind: "checksum" }]);
     if (at % 60 === 0)
-      await assert.rejects(restoreFrames(simMachine("x").openStored(), snapshot, reader(copy)));
+      await assert.rejects(restoreFrames(simMachine("x").openStored(), snapshot, { read: reader(copy) }));
   }
   const without = new Map(files);
   without.delete(file);
   const source = { size: (name: string) => without.get(name)?.length, read: reader(without) };
-  assert.deepEqual(verifyBackup(snapshot, source).findings, [{ file, position: 0, kind: "missing" }]);
+  assert.deepEqual((await verifyBackup(snapshot, source)).findings, [{ file, position: 0, kind: "missing" }]);
   const short = new Map(files).set(file, whole.subarray(1));
   const ofShort = { size: (name: string) => short.get(name)?.length, read: reader(short) };
-  assert.deepEqual(verifyBackup(snapshot, ofShort).findings, [{ file, position: bytes - 1, kind: "length" }]);
+  assert.deepEqual((await verifyBackup(snapshot, ofShort)).findings, [
+    { file, position: bytes - 1, kind: "length" },
+  ]);
+});
+
+test("rows of a backup that do not fit into memory go to a database, and the report is the same", async () => {
+  const { files, snapshot } = await copied();
+  const source = { size: (file: string) => files.get(file)?.length, read: reader(files) };
+  const { rowStore } = simMachine("scratch");
+  const identity = { directoryId: new Uint8Array(16), generation: 1 };
+  let builds = 0;
+  const scratch = {
+    create: (from: Parameters<typeof rowStore.buildNow>[1]) => {
+      builds++;
+      return rowStore.buildNow(identity, from);
+    },
+    rowsMax: 1,
+    remove: () => undefined,
+  };
+  assert.deepEqual(await verifyBackup(snapshot, source, scratch), await verifyBackup(snapshot, source));
+  assert.equal(builds, 1);
 });
 
 test("a manifest that names another base file, or none although there are named logs, is refused", async () => {

@@ -6,6 +6,7 @@ import {
   claimOf,
   earlierMax,
   flawOf,
+  furthest,
   merged,
   nextBoot,
   nextLife,
@@ -88,6 +89,40 @@ test("a log that lacks promised entries at the start is refused, unless they wer
   assert.equal(flawOf(claim(second!, { term: 5, index: 144 }, true), seen), undefined, "--sync interval");
 });
 
+test("a copy from before the leader of the term replaced the end of the log is refused, although it is longer", () => {
+  const [first, second] = boots(1, 2);
+  // The node acknowledged entry 20 of the leader of term 3. The copy has voted in term 3, but ends with entries of term 2.
+  const seen = seenAfter(first!, { term: 3, index: 20, entryTerm: 3 });
+  const flaw = (index: number, entryTerm?: number): unknown =>
+    flawOf(claim(second!, { term: 3, index, ...(entryTerm === undefined ? {} : { entryTerm }) }), seen);
+  assert.equal(flaw(42, 2), "lost-entries");
+  assert.equal(flaw(42, 3), undefined);
+  assert.equal(flaw(19, 3), "lost-entries");
+  assert.equal(flaw(42), undefined, "a node of an earlier version does not say it");
+  const probed = seenAfter(first!, { term: 3, index: 20, entryTerm: 2 });
+  assert.equal(flawOf(claim(second!, { term: 3, index: 42, entryTerm: 2 }), probed), undefined);
+});
+
+test("a log whose end the leader of the term replaces by a shorter one is not refused at the next start", () => {
+  const [first, second, third] = boots(1, 2, 3);
+  const before = accepted(claim(first!, { term: 2, index: 42, entryTerm: 2 }), undefined);
+  const voted = accepted(claim(second!, { term: 3, index: 42, entryTerm: 2 }), before);
+  assert.deepEqual(voted.promised, { term: 2, index: 42, entryTerm: 2 });
+  assert.equal(flawOf(claim(third!, { term: 3, index: 30, entryTerm: 3 }), voted), undefined);
+});
+
+test("the furthest of two positions says what both say", () => {
+  const [one, other] = [
+    { term: 3, index: 20, entryTerm: 3 },
+    { term: 3, index: 24 },
+  ];
+  const both = { term: 3, index: 24, entryTerm: 3 };
+  assert.deepEqual(furthest(one, other), both);
+  assert.deepEqual(furthest(other, one), both);
+  assert.equal(furthest(both, one), both);
+  assert.deepEqual(furthest(both, { term: 4, index: 1 }), { term: 4, index: 1 });
+});
+
 test("a repair begins a new life, which is accepted without earlier promises; the old life is refused", () => {
   const [first, second] = boots(1, 2);
   const seen = withCopy(seenAfter(second!, { term: 5, index: 145 }), nonce(9));
@@ -116,6 +151,9 @@ test("a malformed claim or record of a peer is refused as a whole", () => {
   const [first] = boots(1);
   const good = claim(first!, { term: 1, index: 2 });
   assert.deepEqual(claimOf({ ...good, more: 1 }), good);
+  const full = claim(first!, { term: 3, index: 2, entryTerm: 1 });
+  assert.deepEqual(claimOf(full), full);
+  assert.equal(claimOf({ ...full, start: { ...full.start, entryTerm: -1 } }), undefined);
   const seen = seenAfter(first!);
   assert.deepEqual(seenOf(seen), seen);
   const wrong: unknown[] = [

@@ -73,10 +73,17 @@ test("another life after a restore: an id of before is refused, also for the log
   await using other = new MemoryCluster();
   const { replica } = other.add("restored");
   const { storedLog, member } = replica!;
-  await restoreFrames(storedLog, readSnapshot(files.get("snapshot")!), (file, position, bytes) =>
-    files.get(file)!.subarray(position, position + bytes),
-  );
+  await restoreFrames(storedLog, readSnapshot(files.get("snapshot")!), {
+    read: (file, position, bytes) => files.get(file)!.subarray(position, position + bytes),
+  });
   const life = storedLog.state.logs.life;
+  // The cluster that it may join can have another history.
+  const unread = { kind: "unavailable", message: /this node is not part of a cluster yet/ };
+  await assert.rejects(replica!.log.read(0), unread);
+  await assert.rejects(replica!.log.bounds({ mode: "any" }), unread);
+  await assert.rejects(replica!.log.seek({ offset: 0 }), unread);
+  assert.throws(() => replica!.log.follow(0).take(), unread);
+  await assert.rejects(replica!.log.named.open({ name: "early" }).read(0), unread);
   replica!.bootstrap([member]);
   replica!.start();
   await other.leader();

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import { LogAdmin } from "../../../../src/replication/logs/log-admin.ts";
 import { LogTurns } from "../../../../src/replication/logs/log-turns.ts";
-import type { LogChange, NamedLogSettings } from "../../../../src/types.ts";
+import type { LogChange, LogRef, NamedLogSettings, SettingsChange } from "../../../../src/types.ts";
 import { allValues, run, StillClock, simMachine } from "../../../support/log/logs.ts";
 import { openOneNode } from "../../../support/log/one-node-log.ts";
 import { scratch } from "../../../support/scratch.ts";
@@ -179,6 +179,91 @@ test("no log is created before every member has named logs, and the fault names 
   assert.equal(created, true, "the level is raised once");
 });
 
+test("no batch of a stream is written before every member can read it; then the level is raised, and the life stays", async () => {
+  let without: readonly string[] = [];
+  const asked: number[] = [];
+  const membersWithout = (level: number): readonly string[] => {
+    asked.push(level);
+    return without;
+  };
+  const machine = simMachine("streams");
+  await using log = await machine.open({}, { membersWithout });
+  const { named } = log.replica.log;
+  const { log: made } = await named.change({ kind: "create", name: "a", settings: {} });
+  const append = (sequence: number) =>
+    log.replica.log.append(run("x"), {
+      log: { name: "a" },
+      subject: "s",
+      stream: { producer: { name: "p", epoch: 0, sequence } },
+    });
+  without = ["n2"];
+  await assert.rejects(append(0), {
+    kind: "failed-precondition",
+    facts: { reason: "OLD_MEMBERS", members: "n2" },
+  });
+  assert.equal(log.storedLog.state.logs.stagedLevel, 1);
+  await named.open({ name: "a" }).append(run("plain"));
+  without = [];
+  const both = await Promise.all([append(0), append(1)]);
+  assert.deepEqual(
+    both.map(({ firstOffset, sequence }) => [firstOffset, sequence]),
+    [
+      [1, 0],
+      [2, 1],
+    ],
+  );
+  assert.equal(log.storedLog.state.logs.level, 2);
+  assert.equal(named.life, made!.life);
+  without = ["n2"];
+  const repeated = await append(0);
+  assert.deepEqual([repeated.duplicate, repeated.sequence, repeated.firstOffset], [true, 1, 3]);
+  assert.equal(asked.at(-1), 2);
+});
+
+test("what a stream has queued counts for its next append: a producer, a repeat and a close", async () => {
+  const machine = simMachine("queued streams");
+  await using log = await machine.open();
+  await log.replica.log.named.change({ kind: "create", name: "a", settings: {} });
+  const append = (sequence: number, more: { closes?: true; order?: string } = {}) =>
+    log.replica.log.append(run("x"), {
+      log: { name: "a" },
+      subject: "s",
+      stream: { producer: { name: "p", epoch: 0, sequence }, ...more },
+    });
+  await append(0);
+  const kindOf = async (work: Promise<unknown>): Promise<unknown> =>
+    work.then(
+      () => "appended",
+      (reason: unknown) => (reason instanceof Fault ? (reason.facts.reason ?? reason.kind) : reason),
+    );
+  const ordered = [append(1, { order: "5" }), append(2, { order: "5" }), append(2, { order: "6" })];
+  assert.deepEqual(await Promise.all(ordered.map(kindOf)), ["appended", "STREAM_SEQ", "appended"]);
+  const repeats = await Promise.all([append(3), append(3)]);
+  assert.deepEqual(
+    repeats.map(({ firstOffset, count, duplicate }) => [firstOffset, count, duplicate]),
+    [
+      [3, 1, false],
+      [4, 0, true],
+    ],
+  );
+  const plain = log.replica.log;
+  const closing = [
+    append(4, { closes: true }),
+    append(5),
+    append(4),
+    plain.append(run("y"), { log: { name: "a" } }),
+  ];
+  assert.deepEqual(await Promise.all(closing.map(kindOf)), [
+    "appended",
+    "LOG_CLOSED",
+    "appended",
+    "LOG_CLOSED",
+  ]);
+  const none = { bytes: new Uint8Array(0), count: 0 };
+  const again = await plain.append(none, { log: { name: "a" }, subject: "s", stream: { closes: true } });
+  assert.deepEqual([again.duplicate, again.firstOffset], [true, 5], "a close is repeated");
+});
+
 test("a time of expiry that has passed is refused, and the log stays as it is", async (t) => {
   await using node = await openOneNode(scratch(t));
   const { named } = node.replica.log;
@@ -204,6 +289,57 @@ test("a time of expiry that has passed is refused, and the log stays as it is", 
   assert.deepEqual((await named.open(ref).info()).settings, made?.settings);
   await update(nowMs + 7_200_000, 9_000_000);
   await update(null, 9_000_000);
+});
+
+test("a time to live that has passed since the last append is refused, and counts from it otherwise", async (t) => {
+  await using node = await openOneNode(scratch(t));
+  const { named } = node.replica.log;
+  const { log: made } = await named.change({ kind: "create", name: "a", settings: {} });
+  const nowMs = made!.createdMs + 60_000;
+  node.replica.time.expiryMs = () => nowMs;
+  const log = { name: "a" };
+  const update = (ttlMs: number | null, validateOnly?: true) =>
+    named.change({ kind: "update", log, settings: { ttlMs }, ...(validateOnly && { validateOnly }) });
+  const passed = (reason: unknown): boolean => {
+    assert.ok(reason instanceof Fault);
+    const { field, found } = reason.facts;
+    assert.deepEqual([reason.kind, reason.written, field, found], ["bad-request", "no", "ttl_ms", 60_000]);
+    assert.match(
+      reason.message,
+      /log "a" was created at .*Z, so with ttl_ms 60000 it would be deleted at once/,
+    );
+    return true;
+  };
+  await assert.rejects(update(60_000), passed);
+  await assert.rejects(update(60_000, true), passed);
+  assert.deepEqual((await named.open(log).info()).settings, {});
+  await update(60_001);
+  await update(null);
+});
+
+test("a change that is only checked is refused like a change, and changes nothing", async (t) => {
+  await using node = await openOneNode(scratch(t), {}, { quotas: { subjectLogsMax: 1 } });
+  const { named } = node.replica.log;
+  const create = (name: string, settings: NamedLogSettings = {}) =>
+    named.change({ kind: "create", name, settings, validateOnly: true }, { subject: "ann" });
+  assert.deepEqual(await create("a"), { log: undefined, created: true });
+  assert.equal(named.count, 0, "the level was not raised either");
+  assert.equal(named.life, 0);
+  await assert.rejects(create("a", { expiresAtMs: 1 }), /must be later than now/);
+  const { log: made } = await named.change({ kind: "create", name: "a", settings: {} }, { subject: "ann" });
+  const { index } = node.storedLog.end;
+  assert.deepEqual(await create("a"), { log: made, created: false });
+  await assert.rejects(create("a", { maxBytes: 1 }), /with other settings: max_bytes is not set/);
+  for (let n = 0; n < 3; n++) await assert.rejects(create("b"), /"ann" has created 1 logs/);
+  const check = (ref: LogRef, settings: SettingsChange, version?: number) => {
+    const stated = version === undefined ? {} : { version };
+    return named.change({ kind: "update", log: ref, settings, ...stated, validateOnly: true });
+  };
+  assert.deepEqual(await check({ name: "a" }, { maxBytes: 1 }), { log: made, created: false });
+  await assert.rejects(check({ name: "b" }, {}), /there is no log "b"/);
+  await assert.rejects(check({ name: "a", id: made!.id + 1 }, {}), /another log/);
+  await assert.rejects(check({ name: "a" }, {}, made!.version + 1), isMismatch);
+  assert.equal(node.storedLog.end.index, index, "nothing was written");
 });
 
 test("while no clock is trusted, a time that is not after the latest known one is refused too", async (t) => {
@@ -281,4 +417,39 @@ test("the first create keeps its deadline while the level is raised, and an end 
   level = 1_000;
   await assert.rejects(admin.create("a", {}), (fault: Fault) => fault.facts.reason === "NO_LOG_IDS_LEFT");
   assert.deepEqual(confirmed, ["quorum"]);
+});
+
+test("a read that counts is not replicated while the disk or its rows take nothing more", async () => {
+  const row = {
+    id: 1,
+    name: "s",
+    settings: { ttlMs: 8, contentType: "text/plain" },
+    createdMs: 0,
+    lastMs: 0,
+  };
+  const commands: string[] = [];
+  let refused: "disk" | "rows" | undefined;
+  const check = (what: typeof refused) => () => {
+    if (refused === what) throw new Fault(what === "disk" ? "disk-full" : "overloaded");
+  };
+  const appender = {
+    turns: new LogTurns(new StillClock()),
+    presentTime: () => ({ nowMs: 1_000, isTrusted: true }),
+    disk: { check: check("disk") },
+    admission: { checkRowsWritten: check("rows"), rowOf: () => row },
+    namedCommand: async (_: number, __: Uint8Array, { name }: { readonly name: string }) => {
+      commands.push(name);
+    },
+  };
+  const admin = new LogAdmin({
+    table: () => ({ level: 1_000 }) as never,
+    appender: appender as never,
+    membersWithout: () => [],
+    drawLife: () => 1,
+  });
+  for (refused of ["disk", "rows"] as const) await admin.touch({ name: "s" });
+  assert.deepEqual(commands, []);
+  refused = undefined;
+  await admin.touch({ name: "s" });
+  assert.deepEqual(commands, ["s"]);
 });

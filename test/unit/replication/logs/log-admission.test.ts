@@ -92,7 +92,7 @@ test("nothing is appended or created while the rows of named logs are written to
   assert.throws(() => admission.checkRun(row, run("x"), 9, () => 0), overloaded);
   assert.throws(() => admission.checkRowsWritten(), overloaded);
   isDamaged = true;
-  assert.throws(() => admission.checkRowsWritten(), { kind: "corrupt", message: /restart the node/ });
+  assert.throws(() => admission.checkRowsWritten(), { kind: "corrupt", message: /builds it again/ });
   lags = false;
   admission.checkRun(row, run("x"), 9, () => 0);
 });

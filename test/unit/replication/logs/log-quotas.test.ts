@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { SyncPolicy } from "../../../../src/log/mod.ts";
+import type { SyncPolicy } from "../../../../src/log/mod.ts";
 import { LogQuotas, logsMost, type QuotaLimits } from "../../../../src/replication/logs/log-quotas.ts";
 import { observeLogs } from "../../../../src/replication/logs/observe-logs.ts";
 import { Instruments } from "../../../../src/telemetry/instruments.ts";
 import type { LogChange } from "../../../../src/types.ts";
+import { FixedSyncPolicy } from "../../../support/log/fixed-sync-policy.ts";
 import { run, StillClock, simMachine } from "../../../support/log/logs.ts";
 
 /** Quotas over a table of these logs: each subject with the bytes of each of its logs. */
@@ -107,6 +108,44 @@ test("a subject creates a limited number of logs in a minute", () => {
   );
 });
 
+test("a create that failed does not count in its minute", () => {
+  const { quotas, clock } = quotasOf({ subjectCreatesPerMinute: 2 });
+  const failed = quotas.creates("ann");
+  failed(new Fault("unavailable"));
+  failed();
+  quotas.creates("ann")();
+  assert.equal(
+    refusal(() => quotas.checkCreate("ann")),
+    undefined,
+  );
+  const late = quotas.creates("ann");
+  clock.advance(60_000);
+  quotas.creates("ann")();
+  late(new Fault("unavailable"));
+  quotas.creates("ann")();
+  assert.deepEqual(
+    refusal(() => quotas.checkCreate("ann")),
+    ["overloaded", "TOO_MANY_CREATES", 2, 2],
+    "it is of an earlier minute",
+  );
+});
+
+test("a log is not counted twice between its commit and the answer to its create", async () => {
+  const { log, create } = await opened({ logsMax: 3 });
+  assert.equal(await create("a"), "created");
+  const { committed } = log.storedLog;
+  const commitTo = committed.commitTo.bind(committed);
+  const asked: Promise<unknown>[] = [];
+  committed.commitTo = (...args) => {
+    const done = commitTo(...args);
+    // In the same turn: the create that was committed has not been answered.
+    if (asked.length === 0) queueMicrotask(() => asked.push(create("c")));
+    return done;
+  };
+  assert.equal(await create("b"), "created");
+  assert.deepEqual(await Promise.all(asked), ["created"]);
+});
+
 test("the bytes of a subject's logs are limited over all of them, those that are being appended included", () => {
   const { quotas } = quotasOf({ subjectLogBytesMax: 1_000 }, { ann: [300, 400], bob: [0] });
   const [a, b] = [
@@ -121,8 +160,8 @@ test("the bytes of a subject's logs are limited over all of them, those that are
     refusal(() => quotas.checkAppend(a, 301)),
     ["quota-exceeded", "TOO_MANY_BYTES_OF_SUBJECT", 1_000, 700],
   );
-  const group = { barriers: [] as ((fault: Fault | undefined) => void)[] };
-  quotas.appends(a, 200, group);
+  const barriers: ((fault: Fault | undefined) => void)[] = [];
+  quotas.appends(a, 200, { onSettled: (barrier) => void barriers.push(barrier) });
   assert.deepEqual(
     refusal(() => quotas.checkAppend(a, 101)),
     ["quota-exceeded", "TOO_MANY_BYTES_OF_SUBJECT", 1_000, 900],
@@ -136,7 +175,7 @@ test("the bytes of a subject's logs are limited over all of them, those that are
     undefined,
     "a log that no caller created",
   );
-  for (const barrier of group.barriers) barrier(undefined);
+  for (const barrier of barriers) barrier(undefined);
   assert.equal(
     refusal(() => quotas.checkAppend(a, 300)),
     undefined,
@@ -177,7 +216,7 @@ test("creates at the same time do not exceed a quota, and a delete makes room", 
 async function held(name: string, quotas: QuotaLimits) {
   let waiting: Promise<void> | undefined;
   const machine = simMachine(name, { delay: () => waiting ?? Promise.resolve() });
-  const log = await opened(quotas, machine, new SyncPolicy(false));
+  const log = await opened(quotas, machine, new FixedSyncPolicy(false));
   const { promise, resolve: release } = Promise.withResolvers<void>();
   const hold = (): void => {
     waiting = promise;
@@ -221,11 +260,35 @@ for (const end of ["written", "lost"] as const)
     assert.deepEqual([logs, bytes], refused, String(found));
   });
 
+test("a refusal by a quota waits no longer than its caller, and few wait", async () => {
+  const { log, create, hold, release, machine } = await held("held late", { logsMax: 2 });
+  for (const name of ["a"]) assert.equal(await create(name), "created");
+  hold();
+  const first = create("b");
+  await turns();
+  const { named } = log.replica.log;
+  const deadlineMs = machine.clock.monotonicMs() + 1_000;
+  const late = named.change({ kind: "create", name: "c", settings: {} }, { deadlineMs });
+  const outcome = late.catch(({ kind, written }: Fault) => `${kind} ${written}`);
+  await turns();
+  machine.clock.advance(1_000);
+  assert.equal(await Promise.race([outcome, turns().then(() => "waits")]), "deadline no");
+  const many = Array.from({ length: 5_000 }, (_, n) => create(`more ${n}`));
+  const refused: unknown[] = [];
+  for (const one of many) void one.then((kind) => refused.push(kind));
+  await turns();
+  assert.ok(refused.length >= 900 && refused.every((kind) => kind === "overloaded"), `${refused.length}`);
+  release();
+  assert.equal(await first, "created");
+  assert.equal((await Promise.all(many)).filter((kind) => kind === "TOO_MANY_LOGS").length, 4_095);
+  await log.close();
+});
+
 test("a create that a quota refused is decided again with what is committed", () => {
   const { quotas } = quotasOf({ logsMax: 2, subjectLogBytesMax: 100 }, { ann: [50] });
   const ended = quotas.creates("ann");
   const barriers: ((fault: Fault | undefined) => void)[] = [];
-  quotas.appends({ owner: "ann" }, 40, { barriers });
+  quotas.appends({ owner: "ann" }, 40, { onSettled: (barrier) => void barriers.push(barrier) });
   const a = { name: "a", owner: "ann" };
   assert.ok(refusal(() => quotas.checkCreate("bob")) && refusal(() => quotas.checkAppend(a, 30)));
   assert.deepEqual([quotas.refusedCreate("bob"), quotas.refusedAppend(a, 30)()], [undefined, undefined]);

@@ -52,6 +52,13 @@ test("records beyond the age or the size are trimmed, by whichever takes more", 
   assert.equal(decideRetention(rowWith({ retentionBytes: 0 }, { lowest: 20 }), 0, never), undefined);
 });
 
+test("without a trusted clock nothing expires by time, and retention by size goes on", () => {
+  for (const settings of [{ expiresAtMs: 1 }, { ttlMs: 1 }, { retentionAgeMs: 1 }])
+    assert.equal(decideRetention(rowWith(settings), undefined, never), undefined);
+  const sized = rowWith({ retentionBytes: 400, retentionAgeMs: 1, expiresAtMs: 1 });
+  assert.deepEqual(decideRetention(sized, undefined, never), { kind: "trim", to: 16 });
+});
+
 test("a node deletes logs that expire and trims those beyond their settings, and no others", async () => {
   const machine = simMachine("retention");
   await using log = await machine.open();
@@ -75,6 +82,36 @@ test("a node deletes logs that expire and trims those beyond their settings, and
   assert.equal(next, 10);
   assert.ok(lowest > 0 && bytes <= 200, `${lowest} ${bytes}`);
   assert.deepEqual(await named.open({ name: "plain" }).bounds(), { lowest: 0, next: 10 });
+});
+
+test("a node whose clock was set trims a log by its size, and deletes none by time", async () => {
+  const machine = simMachine("untrusted");
+  await using log = await machine.open();
+  const { named } = log.replica.log;
+  const settings = {
+    small: { retentionBytes: 200 },
+    idle: { ttlMs: 60_000 },
+    aged: { retentionAgeMs: 60_000 },
+  };
+  for (const [name, one] of Object.entries(settings))
+    await named.change({ kind: "create", name, settings: one });
+  const names = Object.keys(settings);
+  for (const name of names)
+    for (let n = 0; n < 10; n++) await named.open({ name }).append(run(`${name} ${n}`));
+  machine.clock.setByMs = 7_200_000;
+  await until("the small log is trimmed", async () => {
+    machine.clock.advance(1_000);
+    return (await named.open({ name: "small" }).describe()).bytes <= 200;
+  });
+  assert.equal(log.replica.time.expiryMs(), undefined);
+  assert.deepEqual(await named.open({ name: "aged" }).bounds(), { lowest: 0, next: 10 });
+  assert.deepEqual(
+    named
+      .list("", "", 10)
+      .logs.map(({ name }) => name)
+      .sort(),
+    names.sort(),
+  );
 });
 
 test("a log expires at its time while records are appended; one with a time to live does not", async () => {
@@ -141,11 +178,17 @@ test("a log that changes while its place is looked for is judged as it is then",
     let looks = 0;
     const retention = new LogRetention({
       clock,
-      table: () => ({ due: () => [1].values() as Generator<number>, row: () => row }),
+      table: () => ({
+        due: () => [1].values() as Generator<number>,
+        row: () => row,
+        forksOf: () => 0,
+        isBehind: false,
+      }),
       admin: {
         trim: async (...args) => trimmed.push(args),
         deleteIdle: async () => assert.fail("it is not idle"),
         deleteExpired: async () => assert.fail("it does not expire"),
+        deleteUnread: async () => assert.fail("it has no forks"),
       },
       leads: () => true,
       expiryMs: () => 60_000,
@@ -176,10 +219,13 @@ test("a database that cannot be read ends a round, and the next one begins from 
         throw new Fault("corrupt");
       },
       row: () => undefined,
+      forksOf: () => 0,
+      isBehind: false,
     }),
     admin: {
       deleteIdle: () => assert.fail("deleted"),
       deleteExpired: () => assert.fail("deleted"),
+      deleteUnread: () => assert.fail("deleted"),
       trim: () => assert.fail("trimmed"),
     },
     leads: () => true,
@@ -192,5 +238,88 @@ test("a database that cannot be read ends a round, and the next one begins from 
     clock.advance(1_000);
     return rounds === 3;
   });
+  retention.close();
+});
+
+/** A table of logs that have all expired, and what of them was deleted. The first ones are hidden, and have forks. */
+function expired(count: number, hidden = 0) {
+  const { clock } = simMachine("expired");
+  const deleted = new Set<number>();
+  const state = { inTurn: 0, most: 0, refused: false, isBehind: false };
+  const retention = new LogRetention({
+    clock: {
+      ...clock,
+      // Each question takes a millisecond.
+      monotonicMs: () => clock.nowMs++,
+      after: (ms, callback) => clock.after(ms, callback),
+      soon: (callback) => void setImmediate(callback),
+    },
+    table: () => ({
+      *due() {
+        for (let id = 1; id <= count; id++) if (!deleted.has(id)) yield id;
+      },
+      row: (id) => {
+        if (state.inTurn++ === 0) setImmediate(() => (state.inTurn = 0));
+        state.most = Math.max(state.most, state.inTurn);
+        if (deleted.has(id)) return undefined;
+        return rowWith({ expiresAtMs: 1 }, id <= hidden ? { id, deleted: true } : { id });
+      },
+      forksOf: (id) => (id <= hidden ? 1 : 0),
+      isBehind: state.isBehind,
+    }),
+    admin: {
+      trim: () => assert.fail("trimmed"),
+      deleteIdle: () => assert.fail("it is not idle"),
+      deleteUnread: () => assert.fail("it has no forks"),
+      deleteExpired: async ({ id }) => {
+        if (state.refused) throw new Fault("overloaded");
+        deleted.add(id!);
+      },
+    },
+    leads: () => true,
+    expiryMs: () => 2,
+    prepareTime: () => undefined,
+    seekTime: never,
+  });
+  retention.start();
+  return { clock, deleted, state, retention };
+}
+
+test("thousands of logs that expire together are deleted one after another, a few in a turn", async () => {
+  const { clock, deleted, state, retention } = expired(3_000);
+  const beganMs = clock.nowMs;
+  await until("all are deleted", () => {
+    clock.advance(10);
+    return deleted.size === 3_000;
+  });
+  assert.ok(state.most <= 16, `${state.most} looks in a turn`);
+  // At 256 in a second, it would take twelve of them beside the time of the looks.
+  assert.ok(clock.nowMs - beganMs < 60_000, `${clock.nowMs - beganMs} ms`);
+  retention.close();
+});
+
+test("deletes that are refused, or rows that are written too slowly, are left to the next second", async () => {
+  const { clock, deleted, state, retention } = expired(1_000);
+  state.refused = true;
+  clock.advance(1_000);
+  await until("it waits for the next second", () => clock.timers === 1);
+  state.refused = false;
+  state.isBehind = true;
+  clock.advance(1_000);
+  await until("it waits for the next second", () => clock.timers === 1);
+  assert.equal(deleted.size, 0);
+  state.isBehind = false;
+  await until("all are deleted", () => {
+    clock.advance(1_000);
+    return deleted.size === 1_000;
+  });
+  retention.close();
+});
+
+test("logs that are kept for their forks take no place of logs that can be deleted", async () => {
+  const { clock, deleted, retention } = expired(1_000, 999);
+  clock.advance(1_000);
+  await until("the first round is over", () => clock.timers === 1);
+  assert.deepEqual([...deleted], [1_000]);
   retention.close();
 });

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Fault } from "../../../../src/fault.ts";
 import { LogTurns } from "../../../../src/replication/logs/log-turns.ts";
 import { StillClock } from "../../../support/log/logs.ts";
+import { until } from "../../../support/until.ts";
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -12,7 +15,8 @@ function command() {
   const end = (fault?: Fault): void => {
     for (const barrier of barriers) barrier(fault);
   };
-  return { group: { barriers } as never, end };
+  const onSettled = (barrier: (fault?: Fault) => void): void => void barriers.push(barrier);
+  return { group: { onSettled } as never, end };
 }
 
 function open() {
@@ -80,6 +84,28 @@ test("deadline of what waits: it fails as not written, is never done, and does n
   assert.deepEqual(await Promise.all([next, last]), ["next", "last"]);
   assert.ok(!done.includes("late"));
   assert.deepEqual([clock.timers, turns.isBusy("a")], [0, false]);
+});
+
+test("what is late is not kept in memory, though it stays in line", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const { clock, turns } = open();
+  const barrier = command();
+  turns.began("a", barrier.group);
+  const enter = (): readonly [WeakRef<Uint8Array>, Promise<unknown>] => {
+    const bytes = new Uint8Array(1_000);
+    const late = turns.inTurn("a", clock.monotonicMs() + 50, () => Promise.resolve(bytes));
+    return [new WeakRef(bytes), late.catch(() => "late")];
+  };
+  const [ref, late] = enter();
+  clock.advance(50);
+  assert.equal(await late, "late");
+  await until("it is collected", () => {
+    collect();
+    return ref.deref() === undefined;
+  });
+  assert.equal(turns.isBusy("a"), true);
+  barrier.end();
 });
 
 test("work that throws rejects, and the next one has its turn", async () => {

@@ -22,7 +22,7 @@ function flusherWith(sync: SyncMode, { inline = true, failures = [] as Fault[], 
       flushNow: (synced = true) => record(synced ? "inline" : "unsynced"),
       syncWritten: async () => record("interval sync"),
     },
-    policy: { inline: () => inline, took: () => undefined },
+    policy: { inline: () => inline, took: () => undefined, tookAside: () => undefined },
     reserve: {
       filled: () => undefined,
       release: () => {
@@ -42,6 +42,29 @@ describe("a flush of staged entries", () => {
     const slow = flusherWith("always", { inline: false });
     await slow.flusher.flush(10);
     assert.deepEqual(slow.calls, ["background"]);
+  });
+
+  test("tells the policy how long it took, if it was synced", async () => {
+    const reports: string[] = [];
+    const clock = new StillClock();
+    const flusherAt = (inline: boolean, sync: SyncMode) =>
+      new LogFlusher({
+        ...{ clock, sync, reserve: undefined },
+        log: {
+          flush: async () => clock.advance(7),
+          flushNow: () => clock.advance(3),
+          syncWritten: async () => undefined,
+        },
+        policy: {
+          inline: () => inline,
+          took: (elapsedMs) => reports.push(`inline ${elapsedMs}`),
+          tookAside: (elapsedMs) => reports.push(`aside ${elapsedMs}`),
+        },
+      });
+    await flusherAt(true, "always").flush(10);
+    await flusherAt(false, "always").flush(10);
+    await flusherAt(true, "never").flush(10);
+    assert.deepEqual(reports, ["inline 3", "aside 7"]);
   });
 
   test("with an interval is written at once and synced once after the interval, unless it is closed before", async () => {

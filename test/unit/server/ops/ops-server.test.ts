@@ -154,7 +154,9 @@ test("an address in use is a config fault", async () => {
     (thrown) =>
       thrown instanceof Fault &&
       thrown.kind === "config" &&
-      /^--ops-addr 127\.0\.0\.1:\d+ is in use$/.test(thrown.message),
+      /^--ops-addr 127\.0\.0\.1:(\d+) is in use: another process listens on port \1\. .* with --ops-addr; /.test(
+        thrown.message,
+      ),
   );
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isPrefixOf } from "../../../../../src/agent/cluster/members/log-prefix.ts";
-import { batchKind, chainStart, emptyCheckpoint, encodeFrame, endAfter } from "../../../../../src/log/mod.ts";
+import { batchKind, chainStart, encodeFrame, endAfter } from "../../../../../src/log/mod.ts";
 
 /** A log of no-ops in the given terms, without the first `gone` frames, which are compacted. */
 function logOf(terms: readonly number[], gone = 0) {
@@ -20,7 +20,7 @@ function logOf(terms: readonly number[], gone = 0) {
     return frame;
   });
   return {
-    start: { end: ends[gone]!, checkpoint: emptyCheckpoint },
+    before: ends[gone]!,
     end: ends.at(-1)!,
     entries: (from: number) => {
       assert.ok(from > gone, "the frame is compacted");

@@ -45,7 +45,7 @@ function scene(
     started: true,
     identity: member,
     state: { clusterId: "ours" },
-    storedLog: { start: { end: { index: 0, nextOffset: 0 } }, end: { index: 10, crc: 1 } },
+    storedLog: { before: { index: 0, nextOffset: 0 }, end: { index: 10, crc: 1 } },
     onChange: () => () => undefined,
   };
   const reconciler = new Reconciler({

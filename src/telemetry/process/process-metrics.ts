@@ -1,9 +1,17 @@
 /** Metrics of the process: memory, CPU and event loop. They are read when metrics are collected. */
 import { performance } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
-import type { Metrics } from "../lib/telemetry.ts";
+import type { Metrics } from "../../lib/telemetry.ts";
+import { EventLoopDelay, type LoopDelay } from "./event-loop-delay.ts";
 
-export function registerProcessMetrics(metrics: Metrics): void {
+const delays = [
+  ["p50", "Median of how late timers were since the last collection"],
+  ["p99", "99th percentile of how late timers were since the last collection"],
+  ["max", "How late a timer was at most since the last collection"],
+] satisfies [keyof LoopDelay, string][];
+
+/** Names of Node.js and V8 follow the conventions of OpenTelemetry. Dispose of the result to end the measurement of delays. */
+export function registerProcessMetrics(metrics: Metrics): Disposable {
   metrics.gauge("process.memory.usage", { description: "Resident memory of the process", unit: "By" }, () =>
     process.memoryUsage.rss(),
   );
@@ -33,4 +41,11 @@ export function registerProcessMetrics(metrics: Metrics): void {
       return utilization;
     },
   );
+  const loopDelay = new EventLoopDelay();
+  for (const [name, description] of delays)
+    metrics.gauge(`nodejs.eventloop.delay.${name}`, { description, unit: "s" }, () => {
+      const reading = loopDelay.read();
+      return reading === undefined ? [] : [{ value: reading[name], attributes: {} }];
+    });
+  return loopDelay;
 }

@@ -1,0 +1,106 @@
+/** Reads the backups of a store of objects: their names and their snapshots. */
+import { Fault } from "../../fault.ts";
+import { systemClock } from "../../lib/time/clock.ts";
+import { inSlices } from "../../lib/time/in-slices.ts";
+import type { ObjectEntry, ObjectStore } from "../../objects/mod.ts";
+import {
+  type BackupOutline,
+  type BackupSnapshot,
+  unpackOutline,
+  unpackSnapshot,
+} from "../../replication/mod.ts";
+import {
+  backupOfKey,
+  backupsPrefix,
+  checkBackupName,
+  filesPrefix,
+  keyOfBackup,
+  newestFirst,
+} from "./backup-keys.ts";
+
+/** A limit above the state of a million producers. */
+const snapshotBytesMax = 1024 * 1024 * 1024;
+
+export interface StoredBackup<T = BackupSnapshot> {
+  readonly name: string;
+  readonly snapshot: T;
+  readonly ageMs: number;
+}
+
+/** Resolves to the backups with their age, the newest first. */
+export async function listBackups(
+  store: ObjectStore,
+): Promise<{ readonly name: string; readonly ageMs: number }[]> {
+  const ages = new Map<string, number>();
+  for await (const { key, ageMs } of store.list(backupsPrefix)) {
+    const name = backupOfKey(key);
+    if (name !== undefined) ages.set(name, ageMs);
+  }
+  return newestFirst(ages.keys()).map((name) => ({ name, ageMs: ages.get(name)! }));
+}
+
+/** Resolves to the sizes of all files of all backups, by name. */
+export async function listFiles(store: ObjectStore): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  for await (const { key, bytes } of store.list(filesPrefix) as AsyncIterable<ObjectEntry>)
+    found.set(key.slice(filesPrefix.length), bytes);
+  return found;
+}
+
+/** Resolves to undefined if there is no such backup. @throws Fault "corrupt", "unsupported-version" */
+export function readBackup(store: ObjectStore, name: string): Promise<BackupSnapshot | undefined> {
+  return read(store, name, unpackSnapshot);
+}
+
+/** The same without the state at the start of the backup. */
+export function readOutline(store: ObjectStore, name: string): Promise<BackupOutline | undefined> {
+  return read(store, name, unpackOutline);
+}
+
+/** Resolves to the newest backup, or undefined if there is none. A list can still have one that was deleted. */
+export function newestBackup(store: ObjectStore): Promise<StoredBackup | undefined> {
+  return newest(store, readBackup);
+}
+
+/** The same without the state at its start. */
+export function newestOutline(store: ObjectStore): Promise<StoredBackup<BackupOutline> | undefined> {
+  return newest(store, readOutline);
+}
+
+async function read<T>(
+  store: ObjectStore,
+  name: string,
+  unpack: (bytes: Uint8Array) => Generator<void, T, undefined>,
+): Promise<T | undefined> {
+  const found = await store.readWhole(keyOfBackup(name), snapshotBytesMax);
+  return found === undefined ? undefined : await inSlices(systemClock, unpack(found.data));
+}
+
+async function newest<T>(
+  store: ObjectStore,
+  read: (store: ObjectStore, name: string) => Promise<T | undefined>,
+): Promise<StoredBackup<T> | undefined> {
+  for (const { name, ageMs } of await listBackups(store)) {
+    const snapshot = await read(store, name);
+    if (snapshot !== undefined) return { name, snapshot, ageMs };
+  }
+  return undefined;
+}
+
+/**
+ * Resolves to the backup with this name, or to the newest.
+ * @throws Fault "not-found", "bad-request" for what is no name, "corrupt", "unsupported-version"
+ */
+export async function chooseBackup(
+  store: ObjectStore,
+  name: string | undefined,
+): Promise<Omit<StoredBackup, "ageMs">> {
+  if (name === undefined) {
+    const newest = await newestBackup(store);
+    if (newest !== undefined) return newest;
+    throw new Fault("not-found", { message: `there is no backup in ${store.url}` });
+  }
+  const snapshot = await readBackup(store, checkBackupName(name));
+  if (snapshot !== undefined) return { name, snapshot };
+  throw new Fault("not-found", { message: `there is no backup ${name} in ${store.url}`, facts: { name } });
+}

@@ -1,0 +1,218 @@
+/**
+ * Writes one backup into a store of objects, and removes what no kept backup needs. A sealed file of the log never changes, so
+ * only new files are uploaded.
+ *
+ *   lock ─► remove begun uploads ─► which files are there? ─► the node compares its history with the newest backup
+ *        ─► upload the other files ─► check all ─► write the snapshot ─► prune
+ *
+ * A crash before the snapshot leaves files without a backup. The next call uses them, or deletes them.
+ */
+import { Fault } from "../../fault.ts";
+import type { Clock } from "../../lib/time/clock.ts";
+import { inSlices } from "../../lib/time/in-slices.ts";
+import type { ObjectStore } from "../../objects/mod.ts";
+import {
+  type BackupOutline,
+  type BackupPart,
+  backupFiles,
+  type ChainPoint,
+  chainPointOf,
+  checkSuccessor,
+  snapshotFile,
+  unpackOutline,
+} from "../../replication/mod.ts";
+import { backupNameOf, keyOfBackup, keyOfFile, lastIndexOf, namesItsBytes } from "./backup-keys.ts";
+import { listFiles, newestOutline, type StoredBackup } from "./backup-store.ts";
+import { type BackupContents, prune } from "./prune.ts";
+import { UploadedFiles } from "./uploaded-files.ts";
+import { type LeaseOptions, WriterLease } from "./writer-lease.ts";
+
+/**
+ * Yields the parts of a backup without the files named in `have`, the snapshot first. Throws if the log has another history than
+ * the backup that ends at `after`.
+ */
+export type ReadParts = (have: readonly string[], after: ChainPoint | undefined) => AsyncIterable<BackupPart>;
+
+export interface WriteBackupOptions extends LeaseOptions {
+  readonly store: ObjectStore;
+  readonly parts: ReadParts;
+  /** How many backups are kept, this one included. Undefined keeps all. */
+  readonly keep: number | undefined;
+  readonly clock: Clock;
+  /** What earlier calls for this store have read. Default: none. */
+  readonly cache?: Map<string, BackupContents> | undefined;
+  /** Called when old backups could not be removed. The new backup is complete. */
+  readonly onPruneFailed?: ((reason: Fault) => void) | undefined;
+}
+
+export interface WrittenBackup {
+  readonly name: string;
+  readonly index: number;
+  /** Files of the backup. */
+  readonly files: number;
+  /** Of all files of the backup. */
+  readonly bytes: number;
+  readonly uploadedBytes: number;
+  /** Objects that were removed, and uploads that were begun by a writer that died. */
+  readonly removed: number;
+  /** False if the newest backup has everything already. */
+  readonly isNew: boolean;
+}
+
+/** @throws Fault; nothing that a backup needs was deleted, and another call completes the work */
+export async function writeBackup(options: WriteBackupOptions): Promise<WrittenBackup> {
+  const { store, parts, clock } = options;
+  await using lease = await WriterLease.acquire(options);
+  const begun = await store.removeUnfinished();
+  const newest = await newestOutline(store);
+  const there = await filesThere(store, newest);
+  const {
+    snapshot,
+    bytes: snapshotBytes,
+    uploadedBytes,
+  } = await receive({ store, parts, clock, newest, lease, after: await endOf(store, newest) }, there);
+  await checkFiles(store, snapshot);
+  lease.confirm();
+  const isNew = newest === undefined || !isSame(newest.snapshot, snapshot);
+  const name = isNew ? backupNameOf(snapshot.index, clock.wallMs()) : newest.name;
+  if (isNew) await store.put(keyOfBackup(name), snapshotBytes, { ifAbsent: true });
+  const known = new Map([[name, snapshot]]);
+  if (newest !== undefined) known.set(newest.name, newest.snapshot);
+  const removed = await pruned(options, lease, known);
+  const files = backupFiles(snapshot);
+  const bytes = files.reduce((sum, file) => sum + file.bytes, snapshotBytes.length);
+  const { index } = snapshot;
+  return { name, index, files: files.length, bytes, uploadedBytes, removed: begun + removed, isNew };
+}
+
+function endOf(
+  store: ObjectStore,
+  newest: StoredBackup<BackupOutline> | undefined,
+): Promise<ChainPoint | undefined> {
+  const read = (file: string, position: number, bytes: number) =>
+    store.read(keyOfFile(file), position, bytes);
+  return newest === undefined ? Promise.resolve(undefined) : chainPointOf(newest.snapshot, read);
+}
+
+/** The files that need not be sent, with their sizes. The list may lack new ones, and have ones that were deleted. */
+async function filesThere(
+  store: ObjectStore,
+  newest: StoredBackup<BackupOutline> | undefined,
+): Promise<Map<string, number>> {
+  const listed = await listFiles(store);
+  const sizes = new Map(
+    newest === undefined ? [] : backupFiles(newest.snapshot).map(({ file, bytes }) => [file, bytes]),
+  );
+  const there = new Map<string, number>();
+  for (const [file, bytes] of sizes) {
+    if (!namesItsBytes(file)) continue;
+    if (listed.get(file) === bytes || (await store.size(keyOfFile(file))) === bytes) there.set(file, bytes);
+  }
+  // Files of a backup that was not completed.
+  const index = newest?.snapshot.index ?? 0;
+  for (const [file, bytes] of listed) {
+    if (sizes.has(file) || !namesItsBytes(file) || (lastIndexOf(file) ?? index + 1) <= index) continue;
+    if ((await store.size(keyOfFile(file))) === bytes) there.set(file, bytes);
+  }
+  return there;
+}
+
+interface Receiving {
+  readonly store: ObjectStore;
+  readonly parts: ReadParts;
+  readonly clock: Clock;
+  readonly newest: StoredBackup<BackupOutline> | undefined;
+  /** The end of the newest backup in the chain; undefined if it is not known. */
+  readonly after: ChainPoint | undefined;
+  readonly lease: WriterLease;
+}
+
+interface Received {
+  readonly snapshot: BackupOutline;
+  readonly bytes: Uint8Array;
+  readonly uploadedBytes: number;
+}
+
+async function receive(receiving: Receiving, there: ReadonlyMap<string, number>): Promise<Received> {
+  const { store, parts, clock, newest, after, lease } = receiving;
+  const pieces: Uint8Array[] = [];
+  let snapshot: BackupOutline | undefined;
+  const uploads = new UploadedFiles(store);
+  try {
+    for await (const part of parts([...there.keys()], after)) {
+      lease.confirm();
+      if (snapshot !== undefined) {
+        await uploads.write(part);
+        continue;
+      }
+      if (part.file !== snapshotFile)
+        throw new Fault("corrupt", { message: "the backup does not begin with its snapshot" });
+      pieces.push(part.data);
+      if (part.position + part.data.length < part.fileBytes) continue;
+      snapshot = await inSlices(clock, unpackOutline(Buffer.concat(pieces)));
+      if (newest !== undefined) checkSuccessor(newest.snapshot, snapshot, store.url);
+      const whole = await withoutDamaged(store, snapshot, there, lease);
+      if (whole.size < there.size) return await receive(receiving, whole);
+      uploads.expect(backupFiles(snapshot));
+    }
+    await uploads.finish();
+  } catch (reason) {
+    await uploads.abandon();
+    throw reason;
+  }
+  if (snapshot === undefined) throw new Fault("corrupt", { message: "the backup ends before its snapshot" });
+  return { snapshot, bytes: Buffer.concat(pieces), uploadedBytes: uploads.bytes };
+}
+
+/** Deletes files whose size is not that of the node: what is there is kept otherwise. Resolves to the other ones. */
+async function withoutDamaged(
+  store: ObjectStore,
+  snapshot: BackupOutline,
+  there: ReadonlyMap<string, number>,
+  lease: WriterLease,
+): Promise<Map<string, number>> {
+  const whole = new Map(there);
+  for (const { file, bytes } of backupFiles(snapshot)) {
+    if ((there.get(file) ?? bytes) === bytes) continue;
+    lease.confirm();
+    await store.delete(keyOfFile(file));
+    whole.delete(file);
+  }
+  return whole;
+}
+
+/** Every file must be there with its size before the snapshot that names it. */
+async function checkFiles(store: ObjectStore, snapshot: BackupOutline): Promise<void> {
+  const listed = await listFiles(store);
+  for (const { file, bytes } of backupFiles(snapshot)) {
+    if (listed.get(file) === bytes) continue;
+    const found = await store.size(keyOfFile(file));
+    if (found === bytes) continue;
+    throw new Fault("corrupt", {
+      message: `${store.url}: ${keyOfFile(file)} ${found === undefined ? "is missing" : `has ${found} bytes, not ${bytes}: delete it`}; the backup was not completed`,
+      facts: { file },
+    });
+  }
+}
+
+async function pruned(
+  { store, keep, cache, onPruneFailed }: WriteBackupOptions,
+  lease: WriterLease,
+  known: ReadonlyMap<string, BackupOutline>,
+): Promise<number> {
+  try {
+    return await prune({ store, lease, keep, known, cache });
+  } catch (reason) {
+    if (!(reason instanceof Fault)) throw reason;
+    onPruneFailed?.(reason);
+    return 0;
+  }
+}
+
+function isSame(one: BackupOutline, other: BackupOutline): boolean {
+  const text = (snapshot: BackupOutline): string =>
+    backupFiles(snapshot)
+      .map(({ file }) => file)
+      .join("\n");
+  return one.index === other.index && text(one) === text(other);
+}

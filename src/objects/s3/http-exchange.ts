@@ -1,0 +1,90 @@
+/** One request over HTTP/1.1 and its answer, with limits on time and size. The connections are kept open. */
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  type RequestOptions,
+  request as requestHttp,
+} from "node:http";
+import { Agent as HttpsAgent, request as requestHttps } from "node:https";
+import { Fault } from "../../fault.ts";
+import type { Clock } from "../../lib/time/clock.ts";
+import type { S3Answer } from "./s3-answer.ts";
+
+export interface Exchange {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: readonly Uint8Array[];
+  /** A larger answer is an error. */
+  readonly answerBytesMax: number;
+  /** The time for all of it. */
+  readonly limitMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Nothing was sent or received for this time. */
+const idleMs = 30_000;
+const socketsMax = 16;
+
+export class HttpExchanger implements Disposable {
+  readonly #clock: Clock;
+  readonly #plain = new HttpAgent({ keepAlive: true, maxSockets: socketsMax });
+  readonly #secure = new HttpsAgent({ keepAlive: true, maxSockets: socketsMax });
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Rejects with an Error if the answer is not complete, and with Fault "corrupt" if it is too large. */
+  send({ method, url, headers, body, answerBytesMax, limitMs, signal }: Exchange): Promise<S3Answer> {
+    const isSecure = url.protocol === "https:";
+    const options: RequestOptions = {
+      method,
+      headers,
+      agent: isSecure ? this.#secure : this.#plain,
+      timeout: idleMs,
+      ...(signal === undefined ? {} : { signal }),
+    };
+    const request = isSecure ? requestHttps(url, options) : requestHttp(url, options);
+    const { promise, resolve, reject } = Promise.withResolvers<S3Answer>();
+    const limit = this.#clock.after(limitMs, () => request.destroy(new Error("no answer in time")), true);
+    request.on("timeout", () => request.destroy(new Error("the connection was silent for too long")));
+    request.on("error", reject);
+    collect(request, answerBytesMax, resolve, reject);
+    for (const piece of body) request.write(piece);
+    request.end();
+    return promise.finally(() => limit.cancel());
+  }
+
+  [Symbol.dispose](): void {
+    this.#plain.destroy();
+    this.#secure.destroy();
+  }
+}
+
+function collect(
+  request: ClientRequest,
+  bytesMax: number,
+  resolve: (answer: S3Answer) => void,
+  reject: (reason: Error) => void,
+): void {
+  request.on("response", (response) => {
+    const pieces: Buffer[] = [];
+    let bytes = 0;
+    response.on("data", (piece: Buffer) => {
+      bytes += piece.length;
+      if (bytes <= bytesMax) return void pieces.push(piece);
+      // The answer may be complete already, so it must be rejected here.
+      reject(new Fault("corrupt", { message: `the answer is larger than ${bytesMax} bytes` }));
+      request.destroy();
+    });
+    response.on("error", reject);
+    response.on("close", () => {
+      if (!response.complete) return reject(new Error("the connection was cut"));
+      const { statusCode: status = 0, headers } = response;
+      resolve({ status, headers, body: pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces) });
+      // The server has refused the request before it had all of it.
+      if (!request.writableFinished) request.destroy();
+    });
+  });
+}
