@@ -1,16 +1,18 @@
 /** The API module: every RPC and HTTP route of a log, behind one router. See DESIGN.md. */
 
+export { namedLogOf } from "../lib/names/log-name.ts";
 export type { ClientConnection } from "./calls/call-tracker.ts";
 export { codeName, codeOf } from "./calls/error-mapping.ts";
 export type { ClusterChange, ClusterView, NodeView } from "./cluster-view.ts";
 export { createFastPath } from "./fast-path/fast-path.ts";
+export type { FastStream } from "./fast-path/fast-stream.ts";
+export { isAppendRequest } from "./http/exchange/append-requests.ts";
 export { NodeExchange } from "./http/exchange/node-exchange.ts";
 export { requestTarget } from "./http/exchange/request-target.ts";
 export { isKnownHost } from "./http/origin-rules.ts";
-export type { Router } from "./http/router.ts";
-export { createStaticFiles } from "./http/static-files.ts";
+export type { Pages, Router } from "./http/router.ts";
+export { createStaticFiles, type Site, sites } from "./http/static-files.ts";
 export { adminOperations, type ClusterAdmin } from "./methods/admin-operations.ts";
-export { namedLogOf } from "./methods/logs/log-name.ts";
 export {
   parseSetting,
   printSetting,

@@ -30,9 +30,10 @@ import { rpcHandler, rpcService } from "./connect/rpc-routes.ts";
 import type { FastPath } from "./fast-path/fast-path.ts";
 import type { FastPathOptions } from "./fast-path/fast-path-context.ts";
 import { healthService } from "./health.ts";
+import { StreamEventCache } from "./http/durable-streams/event-text.ts";
 import type { OriginRules } from "./http/origin-rules.ts";
 import { createRouter, type Pages, type Router } from "./http/router.ts";
-import { TailTextCache } from "./http/tail-text.ts";
+import { TailTextCache } from "./http/tails/tail-text.ts";
 import { type ClusterOperations, clusterService } from "./methods/cluster-service.ts";
 import { LogDirectory } from "./methods/logs/log-directory.ts";
 import { logsService } from "./methods/logs/logs-service.ts";
@@ -91,9 +92,9 @@ export function createService(options: ServiceOptions): Service {
   observeMemory(telemetry.metrics, memory);
   const calls = new CallTracker({ access, telemetry, clock, memory });
   const shared = sharedOptions(options, { heartbeatMs, traffic, memory, calls });
-  const produceConsume = { ...shared, responseMs: options.responseMs ?? 30_000 };
   const textCache = new TailTextCache();
-  const tail = { log, clock, calls, traffic, memory, textCache, pingMs: heartbeatMs };
+  const streamEvents = new StreamEventCache(memory);
+  const tail = { log, clock, calls, traffic, memory, textCache, streamEvents, pingMs: heartbeatMs };
   const router = createRouter({
     rpc: rpcHandler(rpcServices(options, shared), {
       calls,
@@ -104,9 +105,9 @@ export function createService(options: ServiceOptions): Service {
       writeMaxBytes: sentBytesMax,
       recordLimits: shared.recordLimits,
     }),
-    produceConsume,
+    produceConsume: shared,
     tail,
-    logs: { ...produceConsume, access, tail },
+    logs: { ...shared, access, tail },
     origins: options.origins,
     clock,
     telemetry,
@@ -130,6 +131,8 @@ function sharedOptions(
     ...made,
     log,
     logs: new LogDirectory({ log, named, calls: made.calls }),
+    origins: options.origins,
+    responseMs: options.responseMs ?? 30_000,
     cluster,
     clock,
     tracer: telemetry.tracer,

@@ -5,7 +5,8 @@
  *   beginCall → (work, byte counts) → endCall        beginCall throws if access is denied, and has then ended the call
  *
  * A call costs one object; an access decision that was made before is one look-up. When the access rules change, every
- * call in progress is checked again, whether it waits for a record, a leader or a quorum.
+ * call in progress is checked again, whether it waits for a record, a leader or a quorum. The checks are made in turns of the
+ * event loop. A call whose turn has not come does not begin its work before its log was checked.
  */
 import { type AccessControl, type Identity, logObject } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
@@ -66,6 +67,8 @@ export class Call implements Linked<Call> {
   onRevoked: ((fault: Fault) => void) | undefined;
   /** Why the access rules no longer allow the call. Checked again before its work begins. */
   revoked: Fault | undefined;
+  /** Set while the call waits for its turn to be checked by changed rules: checks what the call does next. */
+  checkFirst: ((call: Call) => void) | undefined;
   /** The call may last without bound, so a server that stops ends it. Initially as its method says. */
   long: boolean;
   ended = false;
@@ -99,6 +102,7 @@ export class Call implements Linked<Call> {
 
   /** @throws the fault of the revocation, if the call was revoked while its request was read */
   requireAllowed(): void {
+    this.checkFirst?.(this);
     if (this.revoked !== undefined) throw this.revoked;
   }
 }
@@ -121,6 +125,9 @@ export interface CallTrackerOptions {
 export const decisionsOfTurn = (patterns: readonly string[] | undefined): number =>
   patterns === undefined ? 4 : 1_024;
 
+/** Checks of calls in progress begin for so long in one turn of the event loop, in milliseconds. */
+const checkMsMax = 5;
+
 /** Memory of a call with its stream, timers and closures. About 16 KiB was measured for a waiting tail. */
 const callBytes = 16 * 1024;
 
@@ -128,6 +135,8 @@ export class CallTracker {
   readonly #options: CallTrackerOptions;
   readonly #open = new OpenCalls<Call>();
   readonly #stopListening: () => void;
+  /** The checks that the last change of the rules requires, of which the first are made. */
+  #checks: Iterator<void> | undefined;
 
   constructor(options: CallTrackerOptions) {
     this.#options = options;
@@ -217,6 +226,7 @@ export class CallTracker {
    * @throws Fault "permission-denied", "unauthenticated"
    */
   useLog(call: Call, object: string): void {
+    call.requireAllowed();
     if (call.object === object) return;
     const { action } = call.permission;
     assert(action !== undefined, "a call about a log requires an action");
@@ -235,7 +245,6 @@ export class CallTracker {
     call.otherObjects = objects;
     for (const [at, object] of objects.entries()) {
       if (at > 0 && at % checksMax === 0) await new Promise<void>((done) => workTurns(clock).wait(done));
-      call.requireAllowed();
       this.useLog(call, object);
     }
   }
@@ -268,10 +277,8 @@ export class CallTracker {
     const { action } = call.permission;
     if (action === undefined) {
       if (!access.isAuthenticated(identity)) throw new Fault("unauthenticated");
-    } else if (call.object !== undefined) {
-      access.authorize(identity, call.object, action);
-      for (const object of call.otherObjects) access.authorize(identity, object, action);
-    } else if (access.check(identity, logObject, action)) call.object = logObject;
+    } else if (call.object !== undefined) access.authorize(identity, call.object, action);
+    else if (access.check(identity, logObject, action)) call.object = logObject;
     // Before the log is known, only callers are refused that may use no log.
     else access.authorizeSome(identity, action);
   }
@@ -286,20 +293,65 @@ export class CallTracker {
     for (const call of this.#open.all()) if (call.long) call.onRevoked?.(fault);
   }
 
+  /** The first checks are made at once. */
   #checkAgain(): void {
-    for (const call of this.#open.all()) {
-      try {
-        this.#requireAccess(call);
-        call.revoked = undefined;
-      } catch (reason) {
-        assert(reason instanceof Fault);
-        call.revoked = reason;
-        call.onRevoked?.(reason);
+    const calls = this.#open.all();
+    for (const call of calls) call.checkFirst = this.#checkOne;
+    const checks = this.#checksOf(calls);
+    this.#checks = checks;
+    this.#runChecks(checks);
+  }
+
+  #runChecks(checks: Iterator<void>): void {
+    const { clock } = this.#options;
+    const untilMs = clock.monotonicMs() + checkMsMax;
+    // The rules may have changed again since.
+    while (this.#checks === checks) {
+      if (checks.next().done === true) this.#checks = undefined;
+      else if (clock.monotonicMs() >= untilMs) {
+        workTurns(clock).wait(() => this.#runChecks(checks));
+        return;
       }
     }
   }
 
+  /** Checks all calls, one decision in a step. */
+  *#checksOf(calls: readonly Call[]): Generator<void, void, void> {
+    for (const call of calls) {
+      if (call.ended) continue;
+      if (call.checkFirst !== undefined) {
+        this.#checkOne(call);
+        yield;
+      }
+      const { action } = call.permission;
+      if (action === undefined) continue;
+      for (const object of call.otherObjects) {
+        if (call.ended || call.revoked !== undefined) break;
+        this.#revokeUnless(call, () => this.#options.access.authorize(call.client.identity, object, action));
+        yield;
+      }
+    }
+  }
+
+  /** Checks what a call of one log does. */
+  readonly #checkOne = (call: Call): void => {
+    call.checkFirst = undefined;
+    call.revoked = undefined;
+    this.#revokeUnless(call, () => this.#requireAccess(call));
+  };
+
+  #revokeUnless(call: Call, check: () => void): void {
+    try {
+      check();
+    } catch (reason) {
+      assert(reason instanceof Fault);
+      call.revoked = reason;
+      call.onRevoked?.(reason);
+    }
+  }
+
   [Symbol.dispose](): void {
+    this.#checks = undefined;
     this.#stopListening();
   }
 }

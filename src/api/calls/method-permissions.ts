@@ -116,6 +116,18 @@ export const logRoutePermissions = {
   tailLogs: { name: "GET /tail?prefix", action: "consume", ofLog: true, long: true },
 } as const satisfies Record<string, MethodPermission>;
 
+/** The routes of the Durable Streams protocol. NAME stands for any name of a log. */
+export const streamRoutePermissions = {
+  misnamed: { name: "/v1/stream/NAME", action: undefined, long: false },
+  create: { name: "PUT /v1/stream/NAME", action: "create", long: false },
+  append: { name: "POST /v1/stream/NAME", action: "produce", long: false },
+  read: { name: "GET /v1/stream/NAME", action: "consume", long: false },
+  longPoll: { name: "GET /v1/stream/NAME?live=long-poll", action: "consume", long: true },
+  events: { name: "GET /v1/stream/NAME?live=sse", action: "consume", long: true },
+  head: { name: "HEAD /v1/stream/NAME", action: "describe", long: false },
+  delete: { name: "DELETE /v1/stream/NAME", action: "delete", long: false },
+} as const satisfies Record<string, MethodPermission>;
+
 const rpcPermissions: readonly MethodPermission[] = [
   ...Object.values(logPermissions),
   ...Object.values(logsPermissions),

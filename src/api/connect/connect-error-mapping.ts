@@ -18,6 +18,8 @@ import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol
 import { Fault, type FaultKind } from "../../fault.ts";
 import { encodeEnvelope, envelopeBytes, envelopeFlag } from "../../lib/envelope.ts";
 import { connectErrorOf } from "../calls/error-mapping.ts";
+import { undecodable } from "../methods/append-message.ts";
+import { messageTooLarge } from "../request-limits/message-limits.ts";
 import { jsonOptions } from "./json-options.ts";
 
 /** Connect's codes that are not "bad-request": every other error is about something that the client sent. */
@@ -34,12 +36,10 @@ export function faultOfConnectError(reason: unknown): unknown {
   if (/^received compressed envelope/.test(reason.rawMessage)) {
     return new Fault("unexpected-compression", { cause: reason });
   }
+  if (/^parse binary: /.test(reason.rawMessage)) return undecodable(reason);
   const limit = /larger than configured readMaxBytes (\d+)/.exec(reason.rawMessage)?.[1];
-  return new Fault(kinds[reason.code] ?? "bad-request", {
-    message: limit === undefined ? reason.rawMessage : `a message of more than ${limit} bytes`,
-    ...(limit === undefined ? {} : { facts: { limit: Number(limit) } }),
-    cause: reason,
-  });
+  if (limit !== undefined) return messageTooLarge(Number(limit));
+  return new Fault(kinds[reason.code] ?? "bad-request", { message: reason.rawMessage, cause: reason });
 }
 
 /**

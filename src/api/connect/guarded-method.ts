@@ -1,9 +1,10 @@
 /**
- * Wraps the implementation of a method for Connect: a call that was revoked while its request was read does not start,
- * and what the implementation throws becomes a ConnectError with details.
+ * Wraps the implementation of a method for Connect: a call that was revoked while its request was read, or whose deadline
+ * has passed, does not start, and what the implementation throws becomes a ConnectError with details.
  */
 import type { HandlerContext } from "@connectrpc/connect";
 import { Fault } from "../../fault.ts";
+import { faultOfAbort } from "../calls/abort.ts";
 import { callOf, requestContextKey } from "../calls/call-context.ts";
 import { connectErrorOf } from "../calls/error-mapping.ts";
 import { faultOfConnectError } from "./connect-error-mapping.ts";
@@ -23,7 +24,7 @@ export function guarded(work: AnyMethod) {
   return async (input: unknown, context: HandlerContext): Promise<unknown> => {
     markReached(context);
     try {
-      callOf(context).requireAllowed();
+      requireBegin(context);
       return await work(input, context);
     } catch (reason) {
       throw errorFor(context, reason);
@@ -36,12 +37,18 @@ export function guardedStream(work: AnyMethod) {
   return async function* (input: unknown, context: HandlerContext): AsyncGenerator<unknown> {
     markReached(context);
     try {
-      callOf(context).requireAllowed();
+      requireBegin(context);
       yield* work(input, context) as AsyncIterable<unknown>;
     } catch (reason) {
       throw errorFor(context, reason);
     }
   };
+}
+
+/** @throws Fault if the call may not begin its work */
+function requireBegin(context: HandlerContext): void {
+  callOf(context).requireAllowed();
+  if (context.signal.aborted) throw faultOfAbort(context.signal);
 }
 
 function markReached(context: HandlerContext): void {

@@ -34,7 +34,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       const call = callOf(context);
       const signal = signalOf(call, context.signal);
       const { log, logId } = await logs.openFor(call, request, freshnessOfCall(call, signal));
-      const found = await describe(log, cluster, options.clusterVersion);
+      const mayName = (name: string): boolean => logs.mayDescribe(call, name);
+      const found = await describe(log, cluster, options.clusterVersion, mayName);
       return logId === undefined ? found : { ...found, logId };
     },
 

@@ -1,24 +1,32 @@
 /** Consume: one request message, one record. The record is not decoded. */
-import { type ConsumeRequest, ConsumeRequestSchema } from "../../gen/log/v1/log_pb.js";
+import { type ConsumeRequest, ConsumeRequestSchema, Log } from "../../gen/log/v1/log_pb.js";
 import { RecordCursor } from "../../log/mod.ts";
-import { freshnessOf, startOf } from "../methods/messages.ts";
+import { freshnessOf, recordAt, startOf } from "../methods/messages.ts";
 import { memoryWaitMs } from "../methods/read-admission.ts";
 import { readOne } from "../methods/read-one.ts";
-import { decodeMessage } from "./decode-message.ts";
+import { decodeMessage } from "./codec/decode-message.ts";
+import { JsonMessages } from "./codec/json-message.ts";
+import { consumeResponseBytes, logIdField, logIdTags, writeConsumeResponse } from "./codec/response-codec.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
-import { consumeResponseBytes, logIdField, logIdTags, writeConsumeResponse } from "./response-codec.ts";
 import { receiveUnary } from "./unary-message.ts";
+
+const json = new JsonMessages(Log.method.consume);
+/** Copies of a record while it is encoded as JSON: the stored bytes, the text and the bytes of the message. */
+const encodedCopies = 3;
 
 export const consume: ServeMethod = (context, call) => {
   receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
-    respond(context, call, decodeMessage(ConsumeRequestSchema, bytes.subarray(start, end))).catch((reason) =>
-      call.fail(reason),
-    );
+    const message = bytes.subarray(start, end);
+    const work = call.request.isJson
+      ? json.read(context, message).then(({ request }) => respond(context, call, request))
+      : respond(context, call, decodeMessage(ConsumeRequestSchema, message));
+    work.catch(call.failInTurn);
   });
 };
 
 async function respond(context: FastPathContext, call: FastCall, request: ConsumeRequest): Promise<void> {
+  if (call.over) return;
   const ended = new AbortController();
   call.onEnd = () => ended.abort();
   const freshness = { ...freshnessOf(request, call.tracked.deadlineMs), signal: ended.signal };
@@ -35,6 +43,15 @@ async function respond(context: FastPathContext, call: FastCall, request: Consum
   const size = cursor.end - cursor.start;
   call.tracked.bytesOut += size;
   context.traffic.sent(1, size);
+  // Nothing waits any more: an abort would cost more than the read.
+  call.onEnd = undefined;
+  if (call.request.isJson) {
+    share.hold(Math.min(encodedCopies * size, memory.limit / 2));
+    const seen = token();
+    const id = { ...(logId === undefined ? {} : { logId }), ...(seen === undefined ? {} : { token: seen }) };
+    call.finishBare(json.write({ record: recordAt(cursor), ...id }));
+    return;
+  }
   const idField = logIdField(logIdTags.consume, logId, token());
   const envelope = Buffer.allocUnsafe(consumeResponseBytes(cursor, idField));
   writeConsumeResponse(envelope, 0, cursor, idField);

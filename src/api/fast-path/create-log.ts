@@ -4,19 +4,26 @@ import {
   type CreateLogRequest,
   CreateLogRequestSchema,
   CreateLogResponseSchema,
+  Logs,
 } from "../../gen/log/v1/log_pb.js";
 import { encodeEnvelope } from "../../lib/envelope.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
 import { createLog } from "../methods/logs/create-log.ts";
-import { decodeMessage } from "./decode-message.ts";
+import { decodeMessage } from "./codec/decode-message.ts";
+import { JsonMessages } from "./codec/json-message.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { receiveUnary } from "./unary-message.ts";
 
+const json = new JsonMessages(Logs.method.createLog);
+
 export const serveCreateLog: ServeMethod = (context, call, forward) => {
   receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
-    const request = decodeMessage(CreateLogRequestSchema, bytes.subarray(start, end));
-    respond(context, call, request, forward).catch((reason) => call.fail(reason));
+    const message = bytes.subarray(start, end);
+    const work = call.request.isJson
+      ? json.read(context, message).then(({ request }) => respond(context, call, request, forward))
+      : respond(context, call, decodeMessage(CreateLogRequestSchema, message), forward);
+    work.catch(call.failInTurn);
   });
 };
 
@@ -46,5 +53,9 @@ async function respond(
     },
   });
   await turns.next();
+  if (call.request.isJson) {
+    call.finishBare(json.write(response));
+    return;
+  }
   call.finish(encodeEnvelope(toBinary(CreateLogResponseSchema, create(CreateLogResponseSchema, response))));
 }

@@ -3,12 +3,14 @@
  * inside one chunk is not copied; a message that spans chunks is joined. The length of a message is checked before any
  * of it is kept, so a reader buffers at most one incomplete message of `messageBytesMax` bytes.
  */
-import { Fault } from "../../fault.ts";
 import { readU32be } from "../../lib/bytes.ts";
 import { envelopeBytes } from "../../lib/envelope.ts";
 import type { MemoryShare } from "../../memory/mod.ts";
+import { messageTooLarge } from "../request-limits/message-limits.ts";
 
 const empty: Uint8Array = new Uint8Array(0);
+/** A smaller part of a message is part of the fixed cost of its call. */
+const countedBytesMin = 4 * 1024;
 /** A reader between messages keeps a join buffer of at most this size, in bytes. */
 const keptBytesMax = 256 * 1024;
 
@@ -25,7 +27,7 @@ export class EnvelopeReader {
   /** Messages that span chunks are joined here. `bytes` is then its filled part. */
   #joined: Uint8Array = empty;
 
-  /** `memory` counts the join buffer. */
+  /** `memory` counts the join buffer, and the part of a message that is not in it. */
   constructor(messageBytesMax: number, memory: MemoryShare) {
     this.#messageBytesMax = messageBytesMax;
     this.#memory = memory;
@@ -50,6 +52,7 @@ export class EnvelopeReader {
   /**
    * Steps to the next whole message. Returns false if there is none yet.
    * @throws Fault "too-large" as soon as the length of the next message is known to exceed the limit
+   * @throws Fault "overloaded" when the memory budget is too full for an incomplete message
    */
   take(): boolean {
     const { bytes } = this;
@@ -60,7 +63,10 @@ export class EnvelopeReader {
     }
     const length = readU32be(bytes, this.#at + 1);
     if (length > this.#messageBytesMax) throw messageTooLarge(this.#messageBytesMax);
-    if (body + length > bytes.length) return false;
+    if (body + length > bytes.length) {
+      if (bytes.buffer !== this.#joined.buffer) this.#holdPart();
+      return false;
+    }
     this.flags = bytes[this.#at] as number;
     this.start = body;
     this.end = body + length;
@@ -71,6 +77,11 @@ export class EnvelopeReader {
   /** Bytes received of an incomplete message. */
   get pending(): number {
     return this.bytes.length - this.#at;
+  }
+
+  /** Counts the part of a message that the last chunk ends with. */
+  #holdPart(): void {
+    if (this.pending >= countedBytesMin) this.#memory.hold(this.#joined.length + this.pending);
   }
 
   /** Frees the join buffer. No message is incomplete. */
@@ -99,15 +110,8 @@ export class EnvelopeReader {
     }
     this.#joined.set(left, 0);
     this.#joined.set(chunk, rest);
+    this.#memory.hold(this.#joined.length);
     this.bytes = this.#joined.subarray(0, total);
     this.#at = 0;
   }
-}
-
-/** The fault for a message above the size limit. */
-export function messageTooLarge(limit: number): Fault {
-  return new Fault("too-large", {
-    message: `a message of more than ${limit} bytes, the limit of a request (--request-bytes-max)`,
-    facts: { limit },
-  });
 }

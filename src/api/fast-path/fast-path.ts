@@ -1,24 +1,32 @@
 /**
- * The fast path serves the RPCs that carry records, and CreateLog, directly on the HTTP/2 stream, with codecs written by
- * hand. It returns false for a request that it does not serve; Connect's handlers then serve it on the same listener.
+ * The fast path serves the RPCs that carry records, CreateLog and `POST /`, directly on a stream of HTTP/2 or a request of
+ * HTTP/1.1, with codecs written by hand. It returns false for a request that it does not serve; Connect's handlers then serve it on the same listener.
  * Those handlers are the reference: a client sees no difference but speed, compression and the time at which headers
  * arrive (test/wire/api/fast-path-*).
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Call, ClientConnection } from "../calls/call-tracker.ts";
-import { logPermissions, logsPermissions, type MethodPermission } from "../calls/method-permissions.ts";
+import {
+  logPermissions,
+  logsPermissions,
+  type MethodPermission,
+  postPermission,
+} from "../calls/method-permissions.ts";
 import { forwardHeader, traceRecordHeader } from "../calls/request-headers.ts";
+import { httpDate } from "../http/http-date.ts";
+import { pacerOf } from "../methods/tails/pacer.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { consume } from "./consume.ts";
 import { serveCreateLog } from "./create-log.ts";
 import { FastCall } from "./fast-call.ts";
 import type { FastPathContext, FastPathOptions, ServeMethod } from "./fast-path-context.ts";
 import type { FastStream } from "./fast-stream.ts";
-import { Pacer } from "./pacer.ts";
+import { httpProduce, recognizeHttpProduce } from "./http-produce.ts";
 import { produce, produceBatch } from "./produce.ts";
 import { produceBulk } from "./produce-bulk.ts";
 import { produceStream } from "./produce-stream.ts";
 import { type FastRequest, type MethodShape, recognizeRequest } from "./recognize.ts";
+import { OriginHeads, type ResponseHeads } from "./response-head.ts";
 import { ResponseWriter } from "./response-writer.ts";
 import { consumeBatches, consumeStream } from "./tails/consume-stream.ts";
 import { serveTailLogs } from "./tails/tail-logs.ts";
@@ -50,6 +58,8 @@ const methods: readonly FastMethod[] = [
 ];
 const methodByPath = new Map(methods.map((method) => [`/${method.permission.name}`, method]));
 
+const httpMethod: FastMethod = { permission: postPermission, shape: unary, serve: httpProduce };
+
 /** Serves a stream and returns true, or returns false and leaves the stream untouched. */
 export type FastPath = (
   stream: FastStream,
@@ -60,21 +70,32 @@ export type FastPath = (
 export function createFastPath(options: FastPathOptions): FastPath {
   const context: FastPathContext = {
     ...options,
-    pacer: new Pacer(options.clock),
+    pacer: pacerOf(options.clock),
     buffers: new BufferPool(),
+    heads: new OriginHeads(options.origins, httpDate(options.clock)),
   };
   return (stream, headers, client) => {
-    const method = methodByPath.get(headers[":path"] ?? "");
+    const path = headers[":path"] ?? "";
+    const method = path === "/" ? httpMethod : methodByPath.get(path);
     if (method === undefined) return false;
-    const request = recognizeRequest(headers, method.shape, timeoutMsMax);
-    if (request === undefined) return false;
-    const call = beginCall(context, method.permission, stream, headers, client, request);
+    const request =
+      method === httpMethod
+        ? recognizeHttpProduce(headers, client, context)
+        : recognizeRequest(headers, method.shape, timeoutMsMax);
+    if (request === undefined || (stream.isHttp1 === true && needsHttp2(request, method))) return false;
+    const heads = context.heads.of(headers, client);
+    if (heads === undefined) return false;
+    const call = beginCall(context, method.permission, stream, headers, client, request, heads);
     if (call !== undefined) method.serve(context, call, headers[forwardHeader] !== "no");
     return true;
   };
 }
 
-/** Begins the call. Responds with the error and returns undefined when the call tracker refuses it. */
+/** gRPC needs trailers, and a client of HTTP/1.1 reads no response before it has sent its request. */
+const needsHttp2 = ({ framing }: FastRequest, { shape }: FastMethod): boolean =>
+  framing === "grpc" || shape.requestStream;
+
+/** Begins the call. Responds with the error and returns undefined if the call tracker refuses it or its time is over. */
 function beginCall(
   context: FastPathContext,
   permission: MethodPermission,
@@ -82,6 +103,7 @@ function beginCall(
   headers: IncomingHttpHeaders,
   client: ClientConnection,
   request: FastRequest,
+  heads: ResponseHeads,
 ): FastCall | undefined {
   const { clock, calls, memory } = context;
   const { timeoutMs } = request;
@@ -96,12 +118,11 @@ function beginCall(
       traceRecords: headers[traceRecordHeader] === "yes",
     });
   } catch (reason) {
-    new ResponseWriter(stream, request).fail(reason);
+    new ResponseWriter(stream, request, heads).fail(reason);
     return undefined;
   }
-  const deadline =
-    timeoutMs === undefined ? undefined : (expire: () => void) => clock.after(timeoutMs, expire);
-  return new FastCall(stream, request, tracked, calls, memory, deadline);
+  const call = new FastCall(stream, request, heads, tracked, calls, memory, clock);
+  return call.over ? undefined : call;
 }
 
 const single = (value: string | string[] | undefined): string | undefined =>

@@ -1,6 +1,11 @@
-/** The HTTP/2 stream as the fast path uses it. http2/h2-stream implements it. */
+/**
+ * One request and its response as the fast path uses them: a stream of HTTP/2 (http2/h2-stream) or a request of HTTP/1.1
+ * (server/http/http1-stream).
+ */
 
 export interface FastStream {
+  /** True over HTTP/1.1: heads are lines, and there are no trailers. */
+  readonly isHttp1?: boolean;
   /** Receives bytes of the request body. The receiver may keep them. */
   onData: ((chunk: Uint8Array) => void) | undefined;
   /** The request is complete. */
@@ -15,8 +20,8 @@ export interface FastStream {
   /** Bytes that can be sent now: 0 without window, while the socket is full, or while something is queued. */
   readonly writableBytes: number;
   readonly headersSent: boolean;
-  /** Sends a header block made by encodeBlock(). */
-  respond(block: Uint8Array): void;
+  /** Sends the head of the response, encoded for this version of HTTP (response-head.ts). `hasLength`: with a content-length. */
+  respond(head: Uint8Array, hasLength?: boolean): void;
   /** Sends a piece of the body. The bytes must not change until they have left. False: wait for onDrain. */
   write(bytes: Uint8Array): boolean;
   /**
@@ -26,7 +31,7 @@ export interface FastStream {
   whenSent(callback: () => void): void;
   /** Calls back once when `writableBytes` is above 0 again, unless the stream closes first. Call it when `writableBytes` is 0. */
   whenWritable(callback: () => void): void;
-  /** Ends the response, with a block of trailers if given. */
+  /** Ends the response, with a block of trailers if given, which HTTP/1.1 does not have. */
   end(trailers?: Uint8Array): void;
   /** Stops extending the client's window. */
   pause(): void;

@@ -8,13 +8,13 @@ import { requireRecords } from "../methods/append-request.ts";
 import { BulkSummary } from "../methods/bulk-summary.ts";
 import type { StreamShare } from "../methods/stream-budget.ts";
 import { streamFailure } from "../methods/stream-failure.ts";
+import { AppendRequestReader } from "./codec/request-codec.ts";
+import { logIdField, logIdTags, produceBulkResponse } from "./codec/response-codec.ts";
 import { EnvelopeReader } from "./envelope-reader.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { manyRecords, readAppend, startAppend } from "./produce.ts";
 import { checkFlags, incompleteMessage, onChunk } from "./request-chunks.ts";
-import { AppendRequestReader } from "./request-codec.ts";
-import { logIdField, logIdTags, produceBulkResponse } from "./response-codec.ts";
 
 /** Batches in flight on one stream. StreamBudget limits their bytes. */
 const batchesInFlightMax = 64;

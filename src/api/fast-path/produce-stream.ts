@@ -16,13 +16,13 @@ import { type AppendRequest, requireRecords } from "../methods/append-request.ts
 import { type LogInRequest, pinned } from "../methods/logs/log-directory.ts";
 import type { StreamShare } from "../methods/stream-budget.ts";
 import { type Settled, streamFailure } from "../methods/stream-failure.ts";
+import { AppendRequestReader } from "./codec/request-codec.ts";
+import { ackBytes, logIdTags, noField, writeProduceResponse } from "./codec/response-codec.ts";
 import { EnvelopeReader } from "./envelope-reader.ts";
 import type { FastCall } from "./fast-call.ts";
 import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { ackFields, decodeUnusual, oneRecord, startAppend } from "./produce.ts";
 import { attempt, checkFlags, incompleteMessage, onChunk } from "./request-chunks.ts";
-import { AppendRequestReader } from "./request-codec.ts";
-import { ackBytes, logIdTags, noField, writeProduceResponse } from "./response-codec.ts";
 import { RunGroup } from "./run-group.ts";
 
 /** Records in flight on one stream. StreamBudget limits their bytes. */

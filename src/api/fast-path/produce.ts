@@ -1,14 +1,15 @@
 /** Produce and ProduceBatch: one request message, one append, one response message. */
 import { fromBinary } from "@bufbuild/protobuf";
-import { ProduceBatchRequestSchema, ProduceRequestSchema } from "../../gen/log/v1/log_pb.js";
+import { Log, ProduceBatchRequestSchema, ProduceRequestSchema } from "../../gen/log/v1/log_pb.js";
+import { workTurns } from "../../lib/time/work-turns.ts";
 import type { Appended } from "../../types.ts";
 import { appendTo } from "../methods/append.ts";
 import { appendRequestOf, undecodable } from "../methods/append-message.ts";
 import { type AppendRequest, requireRecords } from "../methods/append-request.ts";
-import { checkFields } from "../request-limits/message-limits.ts";
-import type { FastCall } from "./fast-call.ts";
-import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
-import { AppendRequestReader } from "./request-codec.ts";
+import { checkFields, uncheckedBytesMax } from "../request-limits/message-limits.ts";
+import { rewriteAppend } from "./codec/json-append.ts";
+import { JsonMessages } from "./codec/json-message.ts";
+import { AppendRequestReader } from "./codec/request-codec.ts";
 import {
   ackBytesMax,
   logIdField,
@@ -16,7 +17,9 @@ import {
   noField,
   produceBatchResponse,
   writeProduceResponse,
-} from "./response-codec.ts";
+} from "./codec/response-codec.ts";
+import type { FastCall } from "./fast-call.ts";
+import type { FastPathContext, ServeMethod } from "./fast-path-context.ts";
 import { receiveUnary } from "./unary-message.ts";
 
 /** How many records a request of the method holds, and the schema for messages that AppendRequestReader does not read. */
@@ -26,6 +29,16 @@ export interface AppendMethod {
   readonly schema: typeof ProduceRequestSchema | typeof ProduceBatchRequestSchema;
 }
 
+/** A method with one request and one response, in protobuf or JSON. */
+interface UnaryAppend extends AppendMethod {
+  readonly isBatch: boolean;
+  readonly json: JsonMessages<typeof Log.method.produce> | JsonMessages<typeof Log.method.produceBatch>;
+  /** The response in its envelope. */
+  readonly binary: (context: FastPathContext, appended: Appended) => Uint8Array;
+  /** The response in JSON, without the id of a named log and its closing brace. */
+  readonly text: (appended: Appended) => string;
+}
+
 export const oneRecord: AppendMethod = { recordsMin: 1, recordsMax: 1, schema: ProduceRequestSchema };
 export const manyRecords: AppendMethod = {
   recordsMin: 1,
@@ -33,20 +46,35 @@ export const manyRecords: AppendMethod = {
   schema: ProduceBatchRequestSchema,
 };
 
-export const produce: ServeMethod = (context, call, forward) => {
-  serveUnary(context, call, forward, oneRecord, (appended) => {
+const produceMethod: UnaryAppend = {
+  ...oneRecord,
+  isBatch: false,
+  json: new JsonMessages(Log.method.produce),
+  binary(context, appended) {
     const { firstOffset, timestampMs, duplicate } = appended;
     const bytes = Buffer.allocUnsafe(ackBytesMax);
     const id = ackFields(context, logIdTags.produce, appended);
     return bytes.subarray(0, writeProduceResponse(bytes, 0, firstOffset, timestampMs, duplicate, id));
-  });
+  },
+  text: ({ firstOffset, timestampMs, duplicate }) =>
+    `{"offset":"${firstOffset}","timestampMs":"${timestampMs}","duplicate":${duplicate}`,
 };
 
-export const produceBatch: ServeMethod = (context, call, forward) => {
-  serveUnary(context, call, forward, manyRecords, (appended) =>
+const produceBatchMethod: UnaryAppend = {
+  ...manyRecords,
+  isBatch: true,
+  json: new JsonMessages(Log.method.produceBatch),
+  binary: (context, appended) =>
     produceBatchResponse(appended, ackFields(context, logIdTags.produceBatch, appended)),
-  );
+  text: ({ firstOffset, count, timestampMs, duplicate }) =>
+    `{"firstOffset":"${firstOffset}","count":${count},"timestampMs":"${timestampMs}","duplicate":${duplicate}`,
 };
+
+export const produce: ServeMethod = (context, call, forward) =>
+  serveUnary(context, call, forward, produceMethod);
+
+export const produceBatch: ServeMethod = (context, call, forward) =>
+  serveUnary(context, call, forward, produceBatchMethod);
 
 /** The id of a named log and the token of what was appended, encoded. */
 export function ackFields(
@@ -58,20 +86,62 @@ export function ackFields(
   return logIdField(tag, logs.idText(logId), logs.tokenOf(logId, firstOffset + count));
 }
 
-function serveUnary(
+function serveUnary(context: FastPathContext, call: FastCall, forward: boolean, method: UnaryAppend): void {
+  const append = (request: AppendRequest): Promise<void> =>
+    startAppend(context, call, request, forward).then((appended) => {
+      if (call.request.isJson) call.finishBare(Buffer.from(ackText(context, method, appended)));
+      else call.finish(method.binary(context, appended));
+    });
+  receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
+    const work = call.request.isJson
+      ? appendJson(context, call, method, bytes.subarray(start, end), append)
+      : append(readOneAppend(context, call, method, bytes, start, end));
+    work.catch(call.failInTurn);
+  });
+}
+
+function readOneAppend(
   context: FastPathContext,
   call: FastCall,
-  forward: boolean,
   method: AppendMethod,
-  encode: (appended: Appended) => Uint8Array,
-): void {
-  receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
-    const reader = new AppendRequestReader(context.recordLimits, call.tracked.subject);
-    const request = readAppend(context, call, method, reader, bytes, start, end);
-    startAppend(context, call, request, forward)
-      .then((appended) => call.finish(encode(appended)))
-      .catch((reason: unknown) => call.fail(reason));
-  });
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): AppendRequest {
+  const reader = new AppendRequestReader(context.recordLimits, call.tracked.subject);
+  return readAppend(context, call, method, reader, bytes, start, end);
+}
+
+/** Reads a message in JSON and appends it. A large one waits until the event loop has time for it. */
+async function appendJson(
+  context: FastPathContext,
+  call: FastCall,
+  method: UnaryAppend,
+  text: Uint8Array,
+  append: (request: AppendRequest) => Promise<void>,
+): Promise<void> {
+  if (text.length > uncheckedBytesMax) {
+    await workTurns(context.clock).next();
+    if (call.over) return;
+  }
+  const message = rewriteAppend(text, method.isBatch, context.recordLimits.recordsMax);
+  if (message !== undefined) {
+    await append(readOneAppend(context, call, method, message, 0, message.length));
+    return;
+  }
+  const { request, taken } = await method.json.read(context, text);
+  if (call.over) return;
+  const log = context.logs.refFor(call.tracked, request);
+  await append(appendRequestOf(request, call.tracked.subject, context.recordLimits, log, taken));
+}
+
+/** The response in JSON. */
+function ackText({ logs }: FastPathContext, { text }: UnaryAppend, appended: Appended): string {
+  const { firstOffset, count, logId } = appended;
+  if (logId === undefined) return `${text(appended)}}`;
+  const token = logs.tokenOf(logId, firstOffset + count);
+  const tokenMember = token === undefined ? "" : `,"token":${JSON.stringify(token)}`;
+  return `${text(appended)},"logId":${JSON.stringify(logs.idText(logId))}${tokenMember}}`;
 }
 
 /**

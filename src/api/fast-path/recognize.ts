@@ -3,8 +3,8 @@
  * the same listener.
  *
  * A closed set of headers can change the meaning of a request or its response. Each of them must be absent or hold its
- * default value. A browser origin counts too: it asks for CORS headers in the response. All other headers (cookies,
- * priority, sec-…, accept-…) have no effect. The fast path sends no compressed responses, which every client accepts.
+ * default value. All other headers (cookies, priority, accept-…) have no effect. The fast path sends no compressed
+ * responses, which every client accepts. Origins are checked apart (response-head.ts).
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Protocol } from "../../lib/telemetry.ts";
@@ -13,12 +13,19 @@ import { grpcTimeoutMs } from "../calls/grpc-timeout.ts";
 /** How messages are wrapped, and how the end of a response is marked. */
 export type Framing = "grpc" | "grpc-web" | "connect-stream" | "connect-unary";
 
+/** How the outcome is sent: in a framing, or as one line of JSON with an HTTP status (`POST /`). */
+export type ResponseFraming = Framing | "http";
+
 /** A request that the fast path serves. */
 export interface FastRequest {
-  readonly framing: Framing;
+  readonly framing: ResponseFraming;
+  /** Messages are JSON. Only with connect-unary. */
+  readonly isJson: boolean;
   readonly protocol: Protocol;
   /** From the start of the call, in milliseconds. Undefined: no limit. */
   readonly timeoutMs: number | undefined;
+  /** The URL of the same request at the leader, if the reason of a failure names the leader. Only with `http`. */
+  readonly locationOf?: (reason: unknown) => string | undefined;
 }
 
 /** Which directions of a method are streams. */
@@ -29,18 +36,23 @@ export interface MethodShape {
 
 interface ContentType {
   readonly framing: Framing;
+  readonly isJson: boolean;
   readonly protocol: Protocol;
 }
 
-const grpc: ContentType = { framing: "grpc", protocol: "grpc" };
-const grpcWeb: ContentType = { framing: "grpc-web", protocol: "grpc-web" };
+const grpc: ContentType = { framing: "grpc", isJson: false, protocol: "grpc" };
+const grpcWeb: ContentType = { framing: "grpc-web", isJson: false, protocol: "grpc-web" };
+const json: ContentType = { framing: "connect-unary", isJson: true, protocol: "connect" };
 const contentTypes: Readonly<Record<string, ContentType>> = {
   "application/grpc": grpc,
   "application/grpc+proto": grpc,
   "application/grpc-web": grpcWeb,
   "application/grpc-web+proto": grpcWeb,
-  "application/connect+proto": { framing: "connect-stream", protocol: "connect" },
-  "application/proto": { framing: "connect-unary", protocol: "connect" },
+  "application/connect+proto": { framing: "connect-stream", isJson: false, protocol: "connect" },
+  "application/proto": { framing: "connect-unary", isJson: false, protocol: "connect" },
+  "application/json": json,
+  "application/json; charset=utf-8": json,
+  "application/json;charset=utf-8": json,
 };
 
 /** The headers that name an encoding of the body, one for each framing. Connect serves encoded requests. */
@@ -53,7 +65,6 @@ export function recognizeRequest(
   timeoutMsMax: number,
 ): FastRequest | undefined {
   if (headers[":method"] !== "POST" || headers["expect"] !== undefined) return undefined;
-  if (headers["origin"] !== undefined || isOtherSite(headers["sec-fetch-site"])) return undefined;
   const type = contentTypes[headers["content-type"] ?? ""];
   if (type === undefined || !fits(type.framing, shape)) return undefined;
   for (const name of encodingHeaders) {
@@ -66,12 +77,7 @@ export function recognizeRequest(
   if (length !== undefined && !/^\d{1,15}$/.test(length)) return undefined;
   const timeoutMs = timeoutOf(headers, type.protocol);
   if (Number.isNaN(timeoutMs) || (timeoutMs !== undefined && timeoutMs > timeoutMsMax)) return undefined;
-  return { framing: type.framing, protocol: type.protocol, timeoutMs };
-}
-
-/** The request comes from a page of another site. Only browsers send this header. */
-function isOtherSite(fetchSite: string | string[] | undefined): boolean {
-  return fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none";
+  return { framing: type.framing, isJson: type.isJson, protocol: type.protocol, timeoutMs };
 }
 
 function fits(framing: Framing, shape: MethodShape): boolean {

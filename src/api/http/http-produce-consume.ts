@@ -6,9 +6,9 @@
  */
 import { Fault } from "../../fault.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
-import { decodeRecord, encodeRun, RecordCursor, walkRecords } from "../../log/mod.ts";
+import { decodeRecord, encodeRun, RecordCursor, type RecordLimits, walkRecords } from "../../log/mod.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
-import type { Offset } from "../../types.ts";
+import type { Offset, RecordRun } from "../../types.ts";
 import { abortControllerOf } from "../calls/abort.ts";
 import type { Call, CallTracker, ClientConnection } from "../calls/call-tracker.ts";
 import { httpErrorOf } from "../calls/error-mapping.ts";
@@ -72,7 +72,7 @@ export async function serveProduceConsume(
     options.calls.endCall(call);
   } catch (reason) {
     if (call !== undefined) options.calls.endCall(call, reason);
-    const { status, headers, body } = httpErrorOf(reason, leaderLocation(exchange, client, reason));
+    const { status, headers, body } = httpErrorOf(reason, leaderLocation(exchange.target, client, reason));
     exchange.send(status, headers, body);
   }
 }
@@ -80,15 +80,23 @@ export async function serveProduceConsume(
 async function post(exchange: Exchange, call: Call, options: ProduceConsumeOptions): Promise<string> {
   rejectEncoding(exchange);
   if (exchange.target.includes("?"))
-    rejectLog(exchange, Object.fromEntries(new URLSearchParams(queryOf(exchange))));
+    rejectLog(exchange.method, Object.fromEntries(new URLSearchParams(queryOf(exchange))));
   const body = await readBody(exchange, options.requestBytesMax, options.memory);
   await workTurns(options.clock).next();
-  const record = valueRecordOf(body) ?? recordOf(checkedBody(exchange, body));
-  const run = walkRecords(encodeRun([record]).bytes, options.recordLimits);
+  const run = recordRunOf(body, options.recordLimits);
   const forward = headerOf(exchange, forwardHeader) !== "no";
   using abort = abortSignalOf(exchange, call, options);
   const { firstOffset } = await appendFor(options, call, { run }, forward, abort.signal);
   return `{"offset":${firstOffset}}\n`;
+}
+
+/**
+ * Returns the record of the body of a `POST /`.
+ * @throws Fault "bad-request", "bad-record", "too-large"
+ */
+export function recordRunOf(body: Buffer, limits: RecordLimits): RecordRun {
+  const record = valueRecordOf(body) ?? recordOf(checkedBody("POST", body));
+  return walkRecords(encodeRun([record]).bytes, limits);
 }
 
 async function get(exchange: Exchange, call: Call, options: ProduceConsumeOptions): Promise<string> {
@@ -145,7 +153,7 @@ async function requestedOffset(
   options: ProduceConsumeOptions,
 ): Promise<Offset | undefined> {
   const params = new URLSearchParams(queryOf(exchange));
-  rejectLog(exchange, Object.fromEntries(params));
+  rejectLog(exchange.method, Object.fromEntries(params));
   const offsets = params.getAll("offset");
   const body = await readBody(exchange, options.requestBytesMax, options.memory);
   if (offsets.length > 1 || (offsets.length === 1 && body.length > 0)) {
@@ -154,18 +162,18 @@ async function requestedOffset(
   if (offsets[0] !== undefined) return parseOffset(offsets[0]);
   if (body.length === 0) return undefined;
   await workTurns(options.clock).next();
-  return offsetOf(checkedBody(exchange, body));
+  return offsetOf(checkedBody(exchange.method, body));
 }
 
 /** Parses the body. @throws as parseBody(); Fault "bad-request" if it names a log */
-function checkedBody(exchange: Exchange, bytes: Buffer): JsonBody {
+function checkedBody(method: string, bytes: Buffer): JsonBody {
   const body = parseBody(bytes);
-  rejectLog(exchange, body.tree);
+  rejectLog(method, body.tree);
   return body;
 }
 
 /** @throws Fault "bad-request" for a parameter or a field that names a log. Others are ignored. */
-function rejectLog({ method }: Exchange, stated: Readonly<Record<string, unknown>>): void {
+function rejectLog(method: string, stated: Readonly<Record<string, unknown>>): void {
   const field = logFields.find((name) => Object.hasOwn(stated, name) && stated[name] !== null);
   if (field === undefined) return;
   const { log } = stated;
@@ -189,11 +197,11 @@ export function rejectEncoding(exchange: Exchange): void {
 
 /** Returns the URL of the same request at the leader, if the fault names the leader. */
 export function leaderLocation(
-  exchange: Exchange,
+  target: string,
   client: ClientConnection,
   reason: unknown,
 ): string | undefined {
   const address = reason instanceof Fault ? reason.facts.address : undefined;
   if (address === undefined) return undefined;
-  return `${client.secure ? "https" : "http"}://${address}${exchange.target}`;
+  return `${client.secure ? "https" : "http"}://${address}${target}`;
 }

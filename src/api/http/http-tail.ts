@@ -4,21 +4,23 @@
  */
 import { Fault } from "../../fault.ts";
 import type { Clock } from "../../lib/time/clock.ts";
-import { workTurns } from "../../lib/time/work-turns.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { BatchSlice, CommitLog } from "../../types.ts";
 import { signalOf } from "../calls/abort.ts";
 import type { Call, CallMeta, CallTracker, ClientConnection } from "../calls/call-tracker.ts";
-import { errorObject, httpErrorOf } from "../calls/error-mapping.ts";
+import { errorObject, type HttpError, httpErrorOf } from "../calls/error-mapping.ts";
 import { type MethodPermission, tailPermission } from "../calls/method-permissions.ts";
 import type { Traffic } from "../calls/traffic.ts";
 import { followSlices, type OpenRead, openRead, type ReadPlan } from "../methods/read.ts";
 import { ReadHold } from "../methods/read-admission.ts";
 import { ReadLimit } from "../methods/read-limit.ts";
+import { pacerOf } from "../methods/tails/pacer.ts";
 import { callMetaOf } from "./call-meta.ts";
+import type { StreamEventCache } from "./durable-streams/event-text.ts";
 import { type Exchange, headerOf, queryOf, quoted, type ResponseHeaders } from "./exchange/exchange.ts";
 import { parseTail, type TailRequest } from "./tail-request.ts";
-import { type TailTextCache, type TextForm, textChunks } from "./tail-text.ts";
+import { type TailTextCache, type TextChunk, type TextForm, textChunks } from "./tails/tail-text.ts";
+import { TextSender } from "./tails/text-sender.ts";
 
 export interface TailOptions {
   readonly log: CommitLog;
@@ -28,6 +30,8 @@ export interface TailOptions {
   readonly memory: MemoryBudget;
   /** Text that several tails send. */
   readonly textCache: TailTextCache;
+  /** The same for readers of streams. */
+  readonly streamEvents: StreamEventCache;
   /** Interval of the pings of an idle stream. */
   readonly pingMs: number;
 }
@@ -77,6 +81,8 @@ const sliceBytes = 64 * 1024;
 /** The tail that a request asks for. */
 export interface OpenTail {
   readonly log: CommitLog;
+  /** The id of a named log, which is a part of the ids of events. */
+  readonly logId?: string | undefined;
   readonly asked: TailRequest;
   /** Stop at the end that the log has when the tail begins. */
   readonly stopAtEnd: boolean;
@@ -91,6 +97,8 @@ export interface StreamCall<Opened> {
   readonly form: Form;
   /** Reads the request. What it throws is the response. */
   open(call: Call): Opened | Promise<Opened>;
+  /** Changes the response to a fault before the first event. */
+  readonly refusal?: (fault: Fault, error: HttpError) => HttpError | Promise<HttpError>;
 }
 
 export type TailCall = StreamCall<OpenTail>;
@@ -144,7 +152,11 @@ export function runTail(
     ...tailCall,
     async open(call) {
       const { form } = tailCall;
-      const { log, asked, stopAtEnd, headers } = await tailCall.open(call);
+      const { log, logId, asked, stopAtEnd, headers } = await tailCall.open(call);
+      if (logId === undefined && asked.seenLogId !== undefined) {
+        const message = `Last-Event-ID is an event of the named log ${asked.seenLogId}, not of default`;
+        throw new Fault("bad-request", { message, facts: { field: "Last-Event-ID" } });
+      }
       const limits = { recordsMax: asked.limit, bytesMax: 0, endOffset: undefined };
       const plan: ReadPlan = { start: asked.start, limits, stopAtEnd, freshness: {} };
       const opened = form.opensFirst ? await openRead(log, plan, signalOf(call, exchange.signal)) : undefined;
@@ -152,7 +164,7 @@ export function runTail(
         headers,
         async send(begun, signal) {
           const read = opened ?? (await openRead(log, plan, signal));
-          await stream(exchange, form, { log, asked, stopAtEnd, read }, begun, signal, options);
+          await stream(exchange, form, { log, logId, asked, stopAtEnd, read }, begun, signal, options);
         },
         close: () => opened?.tail[Symbol.dispose](),
       };
@@ -165,7 +177,7 @@ export async function runStream(
   exchange: Exchange,
   client: ClientConnection,
   options: TailOptions,
-  { permission, meta, form, open }: StreamCall<OpenStream>,
+  { permission, meta, form, open, refusal }: StreamCall<OpenStream>,
 ): Promise<void> {
   const { calls, traffic } = options;
   let call: Call | undefined;
@@ -193,7 +205,8 @@ export async function runStream(
     if (call !== undefined) calls.endCall(call, fault);
     if (exchange.headersSent) endWith(exchange, form.notice("error", JSON.stringify(errorObject(fault))));
     else {
-      const { status, headers, body } = httpErrorOf(fault);
+      const error = httpErrorOf(fault);
+      const { status, headers, body } = (await refusal?.(fault, error)) ?? error;
       exchange.send(status, headers, body);
     }
   }
@@ -207,47 +220,34 @@ function endWith(exchange: Exchange, text: string): void {
 async function stream(
   exchange: Exchange,
   form: Form,
-  {
-    log,
-    asked,
-    stopAtEnd,
-    read,
-  }: Pick<OpenTail, "log" | "asked" | "stopAtEnd"> & { readonly read: OpenRead },
+  { log, logId, asked, stopAtEnd, read }: Omit<OpenTail, "headers"> & { readonly read: OpenRead },
   call: Call,
   signal: AbortSignal,
   { clock, traffic, pingMs, memory, textCache }: TailOptions,
 ): Promise<void> {
   const limit = new ReadLimit(read.limits);
-  const turns = workTurns(clock);
-  const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy() });
+  const isShared = (slice: BatchSlice): boolean =>
+    asked.limit === 0 && !stopAtEnd && read.from <= slice.firstOffset;
+  const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy(), shares: isShared });
   const heartbeatMs = pingMs;
-  const text = { form, format: asked.format, batch: asked.batch ?? 1 };
+  const text = { form, format: asked.format, batch: asked.batch ?? 1, logId };
+  const sender = new TextSender({ exchange, call, traffic, clock, hold });
   const ping = async (): Promise<boolean> => {
     if (asked.batch === undefined) return exchange.write(Buffer.from(form.ping));
     const { next: end } = await log.bounds({ mode: "any" });
     const position = JSON.stringify({ next: read.tail.position, end });
     return exchange.write(Buffer.from(form.notice("position", position)));
   };
-  const send = async (slice: BatchSlice): Promise<boolean> => {
-    const isShared = asked.limit === 0 && !stopAtEnd && read.from <= slice.firstOffset;
-    const chunks = isShared ? textCache.chunks(slice, text) : textChunks(slice, read.from, limit, text);
-    for (const { bytes, records } of chunks) {
-      call.bytesOut += bytes.length;
-      traffic.sent(records, bytes.length);
-      const written = exchange.write(bytes);
-      hold.rendered();
-      if (!(await written)) return false;
-      hold.progress(bytes.length);
-      const later = turns.next();
-      if (later !== undefined) await later;
-    }
-    return !limit.isSpent;
-  };
+  const chunksOf = (slice: BatchSlice): Generator<TextChunk> =>
+    isShared(slice) ? textCache.chunks(slice, text) : textChunks(slice, read.from, limit, text);
+  const isNotSpent = (isOpen: boolean): boolean => isOpen && !limit.isSpent;
   // Without batch=, the stream is byte for byte what it was before there were positions.
   const beatsBehind = asked.batch !== undefined;
   const options = { clock, signal, heartbeatMs, beatsBehind, sliceBytes, sink: exchange, memory, hold };
-  await followSlices(read, options, async (event) => {
+  await followSlices(read, { ...options, pacer: pacerOf(clock) }, (event) => {
     if (event === "caught-up") return true;
-    return event === "heartbeat" ? ping() : send(event);
+    if (event === "heartbeat") return ping();
+    const sent = sender.send(chunksOf(event));
+    return sent instanceof Promise ? sent.then(isNotSpent) : isNotSpent(sent);
   });
 }

@@ -29,6 +29,14 @@ const allowHeaders = [
   "tailrace-key-base64",
   "tailrace-expected-offset",
   "tailrace-producer",
+  // Of streams.
+  "producer-id",
+  "producer-epoch",
+  "producer-seq",
+  "stream-closed",
+  "stream-expires-at",
+  "stream-seq",
+  "stream-ttl",
 ].join(", ");
 const exposeHeaders = [
   ...cors.exposedHeaders,
@@ -41,6 +49,17 @@ const exposeHeaders = [
   "tailrace-offset",
   "tailrace-stored",
   "tailrace-timestamp-ms",
+  "producer-epoch",
+  "producer-expected-seq",
+  "producer-received-seq",
+  "producer-seq",
+  "stream-closed",
+  "stream-cursor",
+  "stream-expires-at",
+  "stream-next-offset",
+  "stream-sse-data-encoding",
+  "stream-ttl",
+  "stream-up-to-date",
 ].join(", ");
 const allowMethods = [...cors.allowedMethods, "HEAD", "PUT", "PATCH", "DELETE"].join(", ");
 

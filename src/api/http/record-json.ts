@@ -22,13 +22,11 @@ const headersOf = (headers: readonly RecordHeader[]): object[] =>
  * empty. With the format text or json, `text` or `json` replaces `value` if the value is valid in that format.
  */
 export function recordLine(record: PlacedRecord, format: ValueFormat = "base64"): string {
-  const placed = JSON.stringify({
-    offset: record.offset,
-    timestamp_ms: record.timestampMs,
-    ...(record.key.length === 0 ? {} : { key: base64(record.key) }),
-    ...(record.headers.length === 0 ? {} : { headers: headersOf(record.headers) }),
-  });
-  return `${placed.slice(0, -1)},${valueMember(record.value, format)}}`;
+  const { offset, timestampMs, key, headers, value } = record;
+  let line = `{"offset":${offset},"timestamp_ms":${timestampMs}`;
+  if (key.length > 0) line += `,"key":"${base64(key)}"`;
+  if (headers.length > 0) line += `,"headers":${JSON.stringify(headersOf(headers))}`;
+  return `${line},${valueMember(value, format)}}`;
 }
 
 /** Returns the response to `GET /`: `{"record":{"value":"…","offset":0}}`, with more members if there is a key or a header. */

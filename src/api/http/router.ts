@@ -1,8 +1,9 @@
 /**
  * Routes every request of either version of HTTP. Streams of HTTP/2 are offered to the fast path first.
  *
- *   /log.v1.… /grpc.…   RPCs        /   produce and consume        /tail   live tail        /ui/   the dashboard
- *   /logs, /logs/NAME   named logs
+ *   /log.v1.… /grpc.…   RPCs        /   produce and consume        /tail   live tail
+ *   /logs, /logs/NAME   named logs        /v1/stream/NAME   Durable Streams
+ *   /ui/   the dashboard        /docs/   the handbook
  *
  * The router is also the error boundary of a request: what a route throws ends its exchange, with one log line.
  */
@@ -15,6 +16,9 @@ import type { ClientConnection } from "../calls/call-tracker.ts";
 import { permissionOfPath } from "../calls/method-permissions.ts";
 import type { RpcHandler } from "../connect/rpc-routes.ts";
 import type { FastPath } from "../fast-path/fast-path.ts";
+import type { FastStream } from "../fast-path/fast-stream.ts";
+import { isStreamPath } from "./durable-streams/stream-path.ts";
+import { answerStreamPreflight, serveStream } from "./durable-streams/stream-routes.ts";
 import { type Exchange, headerOf, pathOf, quoted } from "./exchange/exchange.ts";
 import { H2Exchange } from "./exchange/h2-exchange.ts";
 import { httpDate } from "./http-date.ts";
@@ -32,9 +36,10 @@ import {
   preflightHeaders,
 } from "./origin-rules.ts";
 import { refuse, refuseUnknownPath } from "./route-refusal.ts";
+import { isSitePath } from "./static-files.ts";
 import { recordUnroutedRequest } from "./unrouted-requests.ts";
 
-/** Serves a page of the dashboard, or returns false. */
+/** Serves a file of the dashboard or of the handbook, or returns false. */
 export type Pages = (exchange: Exchange) => boolean;
 
 export interface RouterOptions {
@@ -57,6 +62,11 @@ export interface Router {
   request(exchange: Exchange, client: ClientConnection): void;
   /** Serves a new stream of HTTP/2. Streams can share a headers object. */
   stream(stream: H2Stream, headers: IncomingHttpHeaders, client: ClientConnection): void;
+  /**
+   * Serves a POST over HTTP/1.1 on the fast path, with the headers as in HTTP/2. Returns false, and leaves the stream
+   * untouched, if the fast path does not serve it: request() must.
+   */
+  direct(stream: FastStream, headers: IncomingHttpHeaders, client: ClientConnection): boolean;
 }
 
 /** Creates the router of a service. */
@@ -83,11 +93,15 @@ class HttpRouter implements Router {
     }
   }
 
-  stream(stream: H2Stream, headers: IncomingHttpHeaders, client: ClientConnection): void {
+  direct(stream: FastStream, headers: IncomingHttpHeaders, client: ClientConnection): boolean {
     const { fastPath } = this.#options;
+    if (fastPath === undefined || !this.#isKnown(headers[":authority"] ?? headers.host, client)) return false;
+    return fastPath(stream, headers, client);
+  }
+
+  stream(stream: H2Stream, headers: IncomingHttpHeaders, client: ClientConnection): void {
     if (permissionOfPath(headers[":path"] ?? "")?.long === true) stream.allowLongRequest();
-    const known = fastPath !== undefined && this.#isKnown(headers[":authority"] ?? headers.host, client);
-    if (known && fastPath(stream, headers, client)) stream.isLight = true;
+    if (this.direct(stream, headers, client)) stream.isLight = true;
     else this.request(new H2Exchange(stream, headers, this.#date), client);
   }
 
@@ -122,9 +136,7 @@ class HttpRouter implements Router {
     if (origin !== undefined) exchange.setHeader("vary", "Origin");
     if (cors !== undefined) for (const name in cors) exchange.setHeader(name, cors[name] as string);
     if (exchange.method === "OPTIONS") {
-      const path = pathOf(exchange);
-      const allow = isLogsPath(path) ? methodsOf(path) : "GET, POST";
-      exchange.send(204, cors === undefined ? { allow } : preflightHeaders, "");
+      answerPreflight(exchange, origin, cors !== undefined);
       return false;
     }
     // A preflight is not enough: a browser sends one only for some content types.
@@ -148,8 +160,8 @@ class HttpRouter implements Router {
       return namesLog(exchange) ? serveTailOfLog(exchange, client, logs) : serveTail(exchange, client, tail);
     }
     if (isLogsPath(path)) return serveLogs(exchange, client, logs);
-    const isPage = path === "/ui" || path.startsWith("/ui/");
-    if (isPage && pages?.(exchange)) return undefined;
+    if (isStreamPath(path)) return serveStream(exchange, client, logs);
+    if (isSitePath(path) && pages?.(exchange)) return undefined;
     recordUnroutedRequest(telemetry.begin, exchange, client, refuseUnknownPath(exchange, opsAddress));
     return undefined;
   }
@@ -179,6 +191,14 @@ class HttpRouter implements Router {
       exchange.destroy();
     }
   }
+}
+
+/** Answers OPTIONS. `isListed`: the origin is one of --cors-origins. */
+function answerPreflight(exchange: Exchange, origin: string | undefined, isListed: boolean): void {
+  const path = pathOf(exchange);
+  if (isListed) exchange.send(204, preflightHeaders, "");
+  else if (isStreamPath(path)) answerStreamPreflight(exchange, origin);
+  else exchange.send(204, { allow: isLogsPath(path) ? methodsOf(path) : "GET, POST" }, "");
 }
 
 function provenanceOf(exchange: Exchange, client: ClientConnection, origin: string | undefined) {

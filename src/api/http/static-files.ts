@@ -1,9 +1,10 @@
 /**
- * Serves the files of the dashboard at /ui/. The first request reads all files into memory. A path is only looked up
- * among them, so a request cannot reach any other file. Browsers cache files with a hash in their name without limit and
- * revalidate the others by ETag. A client that accepts it gets the compressed copy (.br, .gz) that the build made.
+ * Serves the files of a site: the dashboard at /ui/, the handbook at /docs/. The first request reads all files into memory.
+ * A path is only looked up among them, so a request cannot reach any other file. Browsers cache files with a hash in their
+ * name without limit and revalidate the others by ETag. A client that accepts it gets the compressed copy (.br, .gz) that
+ * the build made.
  *
- * If the dashboard is not built, each response is 503 and names the command. The next request looks for the files again.
+ * If the site is not built, each response is 503 and names the command. The next request looks for the files again.
  */
 import { createHash } from "node:crypto";
 import { type Disk, readWhole } from "../../lib/disk/disk.ts";
@@ -12,9 +13,30 @@ import { type Exchange, headerOf, pathOf, type ResponseHeaders } from "./exchang
 /** The part of an exchange that static files need. */
 export type StaticFilesExchange = Pick<Exchange, "method" | "target" | "headers" | "send">;
 
+export interface Site {
+  /** As messages call it. */
+  readonly name: string;
+  /** Path without a slash at its end. */
+  readonly base: string;
+  /** Builds it. */
+  readonly command: string;
+}
+
+export const sites = {
+  dashboard: { name: "dashboard", base: "/ui", command: "npm run build:web" },
+  handbook: { name: "handbook", base: "/docs", command: "npm run build:docs" },
+} as const satisfies Record<string, Site>;
+
+/** Returns whether the path is one of a site. */
+export const isSitePath = (path: string): boolean =>
+  Object.values(sites).some(({ base }) => isBelow(path, base));
+
+const isBelow = (path: string, base: string): boolean => path === base || path.startsWith(`${base}/`);
+
 export interface StaticFilesOptions {
   readonly disk: Disk;
-  /** The output directory of `npm run build:web`. */
+  readonly site: Site;
+  /** The output directory of the site's build. */
   readonly directory: string;
   /** Origins of the other nodes, such as `https://10.0.0.2:8400`. The page uses them if this node is unreachable. */
   connectOrigins(): readonly string[];
@@ -31,7 +53,6 @@ interface Asset {
 
 type Assets = ReadonlyMap<string, Asset>;
 
-const command = "npm run build:web";
 const types: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",
@@ -39,22 +60,19 @@ const types: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-/** Returns a function that serves requests below /ui, and returns false for any other path. */
+/** Returns a function that serves requests below the site's path, and returns false for any other path. */
 export function createStaticFiles(options: StaticFilesOptions): (exchange: StaticFilesExchange) => boolean {
+  const { name, base } = options.site;
   let loaded: Assets | undefined;
   return (exchange) => {
     const path = pathOf(exchange);
-    if (path !== "/ui" && !path.startsWith("/ui/")) return false;
+    if (!isBelow(path, base)) return false;
     loaded ??= load(options);
     if (exchange.method !== "GET" && exchange.method !== "HEAD") {
-      exchange.send(
-        405,
-        { ...plainHeaders, allow: "GET, HEAD" },
-        "the dashboard supports GET and HEAD only\n",
-      );
-    } else if (loaded === undefined) notBuilt(exchange);
-    else if (path === "/ui") exchange.send(308, { ...plainHeaders, location: "/ui/" }, "");
-    else sendAsset(exchange, loaded.get(path.slice("/ui/".length) || "index.html"), options);
+      exchange.send(405, { ...plainHeaders, allow: "GET, HEAD" }, `the ${name} supports GET and HEAD only\n`);
+    } else if (loaded === undefined) notBuilt(exchange, options.site);
+    else if (path === base) exchange.send(308, { ...plainHeaders, location: `${base}/` }, "");
+    else sendAsset(exchange, loaded.get(path.slice(base.length + 1) || "index.html"), options);
     return true;
   };
 }
@@ -70,7 +88,8 @@ function sendAsset(
   options: StaticFilesOptions,
 ): void {
   if (asset === undefined) {
-    exchange.send(404, plainHeaders, "no such file in the dashboard; it starts at /ui/\n");
+    const { name, base } = options.site;
+    exchange.send(404, plainHeaders, `no such file in the ${name}; it starts at ${base}/\n`);
     return;
   }
   const [encoding, bytes] = chosen(asset, headerOf(exchange, "accept-encoding") ?? "");
@@ -125,7 +144,7 @@ function chosen(asset: Asset, accepted: string): readonly ["br" | "gzip" | undef
   return [undefined, asset.plain];
 }
 
-/** Reads all files by their path below /ui/. Returns undefined if the dashboard is not built. */
+/** Reads all files by their path below that of the site. Returns undefined if the site is not built. */
 function load({ disk, directory }: StaticFilesOptions): Assets | undefined {
   if (!disk.exists(`${directory}/index.html`)) return undefined;
   const folder = (below: string): [string, string][] =>
@@ -155,10 +174,10 @@ function load({ disk, directory }: StaticFilesOptions): Assets | undefined {
   return assets;
 }
 
-function notBuilt(exchange: StaticFilesExchange): void {
-  const message = `the dashboard is not built on this node; run ${command} and reload`;
+function notBuilt(exchange: StaticFilesExchange, { name, command }: Site): void {
+  const message = `the ${name} is not built on this node; run ${command} and reload`;
   if ((headerOf(exchange, "accept") ?? "").includes("text/html")) {
-    const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tailrace</title><h1>The dashboard is not built</h1><p>Run this in the directory of the package, then reload:</p><pre>${command}</pre><p>The log itself is served without it.</p></html>\n`;
+    const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tailrace</title><h1>The ${name} is not built</h1><p>Run this in the directory of the package, then reload:</p><pre>${command}</pre><p>The log itself is served without it.</p></html>\n`;
     const headers = { ...plainHeaders, "content-type": "text/html; charset=utf-8", "retry-after": "5" };
     exchange.send(503, { ...headers, "content-security-policy": "default-src 'none'" }, page);
   } else {

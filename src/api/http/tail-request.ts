@@ -6,7 +6,7 @@
  *   batch  := N (1 … 1000)                                             default: one record for each event, no positions
  */
 import { Fault } from "../../fault.ts";
-import type { ReadStart } from "../../types.ts";
+import type { Offset, ReadStart } from "../../types.ts";
 import { quoted } from "./exchange/exchange.ts";
 import { parseOffset } from "./produce-consume-json.ts";
 import type { ValueFormat } from "./record-json.ts";
@@ -19,13 +19,15 @@ export interface TailRequest {
   readonly format: ValueFormat;
   /** Records in one event, at most. Undefined: one, and the reader gets no positions. */
   readonly batch: number | undefined;
+  /** The id of the log that the reader has seen, from `Last-Event-ID`. Undefined if that states none. */
+  readonly seenLogId?: string | undefined;
 }
 
 /** The parameters of a tail. */
 export const tailParams = ["from", "limit", "format", "batch"] as const;
 /** Those of `/tail` that say which logs. With `log` or `prefix`, another module reads the query. */
 export const tailLogParams = ["log", "log_id", "prefix"] as const;
-const batchMax = 1_000;
+export const batchMax = 1_000;
 
 /** Characters of a refused text that the message repeats. */
 const shownCharsMax = 64;
@@ -49,13 +51,20 @@ export function parseTail(query: string, lastEventId: string | undefined): TailR
     if (params.getAll(name).length > 1) return reject(`${name} is given more than once`, name);
   }
   const rest = parseRest(params);
-  // URLSearchParams decodes a plus sign as a space. In +02:00 a plus sign is meant.
-  const start =
-    lastEventId === undefined || lastEventId === ""
-      ? parseFrom((params.get("from") ?? "end").replace(/ (?=\d\d:\d\d$)/, "+"))
-      : { offset: parseLastEventId(lastEventId) + 1 };
-  return { start, ...rest };
+  if (lastEventId === undefined || lastEventId === "") {
+    // URLSearchParams decodes a plus sign as a space. In +02:00 a plus sign is meant.
+    return { start: parseFrom((params.get("from") ?? "end").replace(/ (?=\d\d:\d\d$)/, "+")), ...rest };
+  }
+  const { offset, logId } = parseEventId(lastEventId);
+  return { start: { offset: offset + 1 }, seenLogId: logId, ...rest };
 }
+
+/**
+ * The id of an event of one log: the offset of its last record, after the id of a named log. A name can be given to another
+ * log while a reader is away, so an offset alone does not say where the reader was.
+ */
+export const eventId = (offset: Offset, logId: string | undefined): string =>
+  logId === undefined ? String(offset) : `${logId}.${offset}`;
 
 /** @throws Fault "bad-request" */
 export function parseRest(params: URLSearchParams): Omit<TailRequest, "start"> {
@@ -77,9 +86,15 @@ export function parseFormat(params: URLSearchParams): ValueFormat {
   return reject(`format must be base64, text or json, not "${format}"`, "format");
 }
 
-function parseLastEventId(text: string): number {
-  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text) + 1)) return Number(text);
-  return reject(`Last-Event-ID must be the offset of the last record seen, not "${text}"`, "Last-Event-ID");
+/** Also takes an offset alone. */
+function parseEventId(text: string): { readonly offset: number; readonly logId: string | undefined } {
+  const [, logId, digits] = /^(?:(\d+-\d+)\.)?(\d+)$/.exec(text) ?? [];
+  const offset = Number(digits);
+  if (Number.isSafeInteger(offset + 1)) return { offset, logId };
+  return reject(
+    `Last-Event-ID must be the id of the last event seen, or the offset of its record, not "${text.slice(0, shownCharsMax)}"`,
+    "Last-Event-ID",
+  );
 }
 
 /**

@@ -24,8 +24,14 @@ export interface ClusterAdmin {
   remove(id: string, caller: Principal): Promise<void>;
   /** Makes node `to` the leader. Empty: the node with the longest log. Returns the name of the new leader. */
   transfer(to: string, caller: Principal): Promise<string>;
-  /** Yields the log as it is committed now, without the files named in `have`; undefined where other work may run. */
-  backup(have: readonly string[]): Iterable<BackupPart | undefined>;
+  /**
+   * Yields the log as it is committed now, without the files named in `have`; undefined where other work may run. `after`: the end
+   * of the newest backup that the caller has. Throws if the log has another history.
+   */
+  backup(
+    have: readonly string[],
+    after: { readonly index: number; readonly crc: number } | undefined,
+  ): Iterable<BackupPart | undefined>;
 }
 
 export function adminOperations(
@@ -54,9 +60,10 @@ export function adminOperations(
       return { leaderId: await unlessAborted(work, signalOf(call, context.signal), "unknown") };
     },
 
-    async *backup({ have }, context) {
+    async *backup({ have, afterIndex, afterCrc32 }, context) {
       const signal = signalOf(callOf(context), context.signal);
-      for (const part of admin.backup(have)) {
+      const after = afterIndex === 0n ? undefined : { index: Number(afterIndex), crc: afterCrc32 };
+      for (const part of admin.backup(have, after)) {
         if (signal.aborted) throw faultOfAbort(signal);
         if (part === undefined) {
           await new Promise<void>((resolve) => systemClock.soon(resolve));

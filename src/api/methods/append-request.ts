@@ -1,5 +1,6 @@
 /** What an append asks for, whichever protocol it came by. */
 import { Fault } from "../../fault.ts";
+import type { StreamHead } from "../../lib/stream-head.ts";
 import type { LogRef, ProducerStamp, RecordRun } from "../../types.ts";
 
 export interface AppendRequest {
@@ -7,6 +8,7 @@ export interface AppendRequest {
   /** Undefined: `default`. */
   readonly log?: LogRef | undefined;
   readonly producer?: ProducerStamp | undefined;
+  readonly stream?: StreamHead | undefined;
   readonly expectedOffset?: number | undefined;
 }
 

@@ -31,11 +31,12 @@ export function appendOptionsOf(
   forward: boolean,
   traceparent = call.telemetry.traceparent,
 ): AppendOptions {
-  const { log, producer, expectedOffset } = request;
+  const { log, producer, stream, expectedOffset } = request;
   // No conditional spreads: each would allocate an object for every append.
   const options: Writable<AppendOptions> = { subject: call.subject };
   if (log !== undefined) options.log = log;
   if (producer !== undefined) options.producer = producer;
+  if (stream !== undefined) options.stream = stream;
   if (expectedOffset !== undefined) options.expectedOffset = expectedOffset;
   if (call.deadlineMs !== undefined) options.deadlineMs = call.deadlineMs;
   if (traceparent !== undefined) options.traceparent = traceparent;
@@ -100,7 +101,7 @@ async function appendTraced(
     // that is forwarded to the leader travels in a request, so the request limit applies too.
     const bytesMax = Math.min(runBytesMax, requestBytesMax - requestOverheadBytes);
     const stored =
-      call.traceRecords && traceparent !== undefined
+      call.traceRecords && run.count > 0 && traceparent !== undefined
         ? withHeader(run, "traceparent", traceparent, recordLimits.recordBytesMax, bytesMax)
         : run;
     const appended = await log.append(stored, appendOptionsOf(call, request, forward, traceparent));

@@ -1,13 +1,16 @@
 /** Converts the state of the log and of the cluster to messages, for Describe, Watch and GetServers. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ClusterStateSchema, DescribeResponseSchema } from "../../gen/log/v1/log_pb.js";
+import type { ClusterStateSchema, DescribeResponseSchema, SpaceUseSchema } from "../../gen/log/v1/log_pb.js";
+import type { LogSpace, SpaceUse } from "../../lib/disk/space-use.ts";
 import type { CommitLog } from "../../types.ts";
 import type { ClusterView } from "../cluster-view.ts";
 
+/** `mayName`: the caller may know this log. Default: no log. */
 export async function describe(
   log: CommitLog,
   cluster: ClusterView,
   version: string,
+  mayName: (log: string) => boolean = () => false,
 ): Promise<MessageInitShape<typeof DescribeResponseSchema>> {
   const found = await log.describe();
   return {
@@ -28,6 +31,24 @@ export async function describe(
     version,
     sync: found.sync,
     diskFreeBytes: BigInt(found.diskFreeBytes),
+    ...(found.space === undefined ? {} : { space: spaceOf(found.space, mayName) }),
+  };
+}
+
+function spaceOf(
+  space: SpaceUse,
+  mayName: (log: string) => boolean,
+): MessageInitShape<typeof SpaceUseSchema> {
+  const shown = (logs: readonly LogSpace[]) =>
+    logs.filter(({ name }) => mayName(name)).map(({ name, bytes }) => ({ name, bytes: BigInt(bytes) }));
+  return {
+    bytes: BigInt(space.bytes),
+    removedBytes: BigInt(space.removedBytes),
+    deletedBytes: BigInt(space.deletedBytes),
+    reclaimableBytes: BigInt(space.reclaimableBytes),
+    removed: shown(space.removed),
+    keeping: shown(space.keeping),
+    ageMs: BigInt(space.ageMs),
   };
 }
 

@@ -11,6 +11,7 @@ import {
   type Record as RecordMessage,
   type RecordSchema,
 } from "../../gen/log/v1/log_pb.js";
+import { namedLogOf } from "../../lib/names/log-name.ts";
 import { decodeRecord, encodeRun, type RecordCursor, type RecordLimits, walkRecords } from "../../log/mod.ts";
 import type {
   Freshness,
@@ -20,7 +21,6 @@ import type {
   RecordRun,
   SeenPlace,
 } from "../../types.ts";
-import { namedLogOf } from "./logs/log-name.ts";
 import { parseSeenToken } from "./logs/seen-token.ts";
 import type { ReadPlan } from "./read.ts";
 

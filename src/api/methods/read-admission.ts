@@ -129,19 +129,26 @@ export interface ReadHoldOptions {
   readonly keeps: boolean;
   /** Ends the response of a client that reads nothing while memory is short. */
   readonly cut: () => void;
+  /** Returns true if all readers of the slice send the same text, which is made once. Default: each makes its own. */
+  readonly shares?: (slice: BatchSlice) => boolean;
 }
+
+/** Slices of shared text whose copies have been noted as garbage. */
+const notedSlices = new WeakSet<BatchSlice>();
 
 /** Counts the memory of the slice whose records a reader is sending. */
 export class ReadHold {
   readonly #memory: MemoryBudget;
   readonly #share: MemoryShare;
   readonly #keeps: boolean;
+  readonly #shares: (slice: BatchSlice) => boolean;
   #buffer: ArrayBufferLike | undefined;
   #reserved = 0;
 
-  constructor(memory: MemoryBudget, { keeps, cut }: ReadHoldOptions) {
+  constructor(memory: MemoryBudget, { keeps, cut, shares = () => false }: ReadHoldOptions) {
     this.#memory = memory;
     this.#keeps = keeps;
+    this.#shares = shares;
     this.#share = memory.share("out", cut);
   }
 
@@ -152,7 +159,7 @@ export class ReadHold {
     this.#unpin();
     this.#buffer = buffer;
     this.#reserve(Math.ceil(textRatio * length));
-    this.#memory.addReadGarbage(copiesMade * length);
+    if (!this.#isNoted(slice)) this.#memory.addReadGarbage(copiesMade * length);
     this.#share.attribute(length);
   }
 
@@ -175,6 +182,14 @@ export class ReadHold {
     this.#reserve(0);
     this.#unpin();
     this.#share.attribute(0);
+  }
+
+  /** Returns true if an earlier reader of the slice has noted the copies. */
+  #isNoted(slice: BatchSlice): boolean {
+    if (!this.#shares(slice)) return false;
+    if (notedSlices.has(slice)) return true;
+    notedSlices.add(slice);
+    return false;
   }
 
   #unpin(): void {

@@ -16,7 +16,7 @@ export interface ReadOnePlan {
 }
 
 /**
- * Returns the slice that holds the record, and the record's offset.
+ * Returns a slice that holds the record, maybe without other records of its batch, and the record's offset.
  * @throws Fault "out-of-range" with lowest and next; "overloaded" if there is no memory for it in time
  */
 export async function readOne(
@@ -24,13 +24,14 @@ export async function readOne(
   plan: ReadOnePlan,
   options: SingleReadOptions,
 ): Promise<{ readonly slice: BatchSlice; readonly offset: Offset }> {
-  const { start, waitMs, freshness } = plan;
+  const { start, waitMs } = plan;
   const { clock, signal } = options;
+  const freshness = { ...plan.freshness, signal };
   const offset =
     "offset" in start ? start.offset : await unlessAborted(log.seek(start, freshness), signal, "no");
-  await reserveWhenReadable(options, await batchBytes(log, offset));
+  await reserveWhenReadable(options, await bytesToRead(log, offset, signal));
   try {
-    return { slice: await unlessAborted(log.read(offset, freshness), signal, "no"), offset };
+    return { slice: await unlessAborted(readRecord(log, offset, freshness), signal, "no"), offset };
   } catch (reason) {
     const fault = Fault.from(reason);
     if (waitMs === 0 || fault.kind !== "out-of-range") throw fault;
@@ -38,18 +39,31 @@ export async function readOne(
     if (offset < lowest) throw fault;
     const slice = await waitFor(log, offset, Math.min(offset, next), waitMs, clock, signal);
     // The log may have grown in the meantime: this read fails with the current end of the log.
-    return { slice: slice ?? (await unlessAborted(log.read(offset, { mode: "any" }), signal, "no")), offset };
+    const read = () => unlessAborted(readRecord(log, offset, { mode: "any" }), signal, "no");
+    return { slice: slice ?? (await read()), offset };
   }
 }
 
-/** Returns the size of the batch that holds the record; 0 if this node does not have it yet or cannot know. */
-async function batchBytes(log: CommitLog, offset: Offset): Promise<number> {
+const readRecord = (log: CommitLog, offset: Offset, freshness: Freshness): Promise<BatchSlice> =>
+  log.readRecord?.(offset, freshness) ?? log.read(offset, freshness);
+
+/** Returns how many bytes are read for the record; 0 if this node does not have it yet or cannot know. */
+async function bytesToRead(log: CommitLog, offset: Offset, signal: AbortSignal): Promise<number> {
+  let stop: (() => void) | undefined;
   try {
     using tail = log.follow(offset);
-    await tail.prepare?.();
-    return tail.nextBytes?.() ?? 0;
+    const preparing = tail.prepare?.();
+    if (preparing !== undefined) {
+      stop = () => tail[Symbol.dispose]();
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop, { once: true });
+      await preparing;
+    }
+    return log.recordBytes?.(offset) ?? tail.nextBytes?.() ?? 0;
   } catch {
     return 0; // read() fails with the reason
+  } finally {
+    if (stop !== undefined) signal.removeEventListener("abort", stop);
   }
 }
 

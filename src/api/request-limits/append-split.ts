@@ -60,7 +60,7 @@ const joined = (parts: readonly Uint8Array[]): Uint8Array =>
   parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 
 /** JSON values in one record. A header has three. */
-const elementValuesMax = 4096;
+export const elementValuesMax = 4096;
 /** Records, and bytes of JSON, that are decoded in one turn of the event loop. */
 const turnRecordsMax = 512;
 const turnBytesMax = 64 * 1024;

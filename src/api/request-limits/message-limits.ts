@@ -159,3 +159,11 @@ function tooDeep(): Fault {
 function malformed(): Fault {
   return new Fault("bad-request", { message: "the message is not valid protobuf" });
 }
+
+/** The fault for a message above the size limit of a request. */
+export function messageTooLarge(limit: number): Fault {
+  return new Fault("too-large", {
+    message: `a message of more than ${limit} bytes, the limit of a request (--request-bytes-max)`,
+    facts: { limit },
+  });
+}

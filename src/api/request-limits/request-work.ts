@@ -50,7 +50,7 @@ export function limitRequestWork(request: UniversalServerRequest, options: WorkO
   const check = new MessageCheck(options, /[/+]json\b/i.test(type), compression);
   const body = request.body as AsyncIterable<Uint8Array>;
   if (framing.isEnveloped) {
-    request.body = enveloped(body, check, options);
+    request.body = enveloped(body, check, options, framing.encodingHeader === "grpc-encoding");
     return;
   }
   const promised = request.header.get("content-length");
@@ -108,10 +108,12 @@ async function* enveloped(
   body: AsyncIterable<Uint8Array>,
   check: MessageCheck,
   { messageBytesMax, clock }: WorkOptions,
+  isGrpc: boolean,
 ): AsyncGenerator<Uint8Array> {
-  const splitter = new MessageSplitter(messageBytesMax, (length, flags) =>
-    check.applyTo(length, (flags & envelopeFlag.compressed) !== 0),
-  );
+  const splitter = new MessageSplitter(messageBytesMax, (length, flags) => {
+    if (isGrpc) check.requireKnown(flags);
+    return check.applyTo(length, (flags & envelopeFlag.compressed) !== 0);
+  });
   for await (const chunk of body) {
     for (const part of splitter.push(chunk)) {
       if (part.kind === "bytes") yield part.bytes;
@@ -151,9 +153,19 @@ class MessageCheck {
     return isCompressed ? this.decompresses : length > uncheckedBytesMax;
   }
 
+  /**
+   * Refuses flags that gRPC does not define, which Connect ignores. A compressed message without an encoding is for Connect.
+   * @throws Fault or ConnectError "bad-request"
+   */
+  requireKnown(flags: number): void {
+    const isCompressed = (flags & envelopeFlag.compressed) !== 0;
+    if ((flags & ~envelopeFlag.compressed) === 0 || (isCompressed && !this.decompresses)) return;
+    throw this.#refusal(new Fault("bad-request", { message: `an envelope has flags ${flags}, expected 0` }));
+  }
+
   /** Returns the message that Connect decodes instead, not compressed. Throws the refusal. */
   async checked(message: Uint8Array, isCompressed: boolean, number: number): Promise<Uint8Array> {
-    const { method, messageBytesMax } = this.#options;
+    const { messageBytesMax } = this.#options;
     // Many bodies can be decompressed in one turn, and the check below takes time.
     const plain =
       isCompressed && this.#compression !== undefined
@@ -162,29 +174,53 @@ class MessageCheck {
     if (plain.length <= uncheckedBytesMax) return plain;
     await workTurns(this.clock).next();
     try {
-      return await this.#check(plain, number);
+      const { message: rest, taken } = await checkLargeMessage(plain, {
+        ...this.#options,
+        isJson: this.#isJson,
+      });
+      if (taken !== undefined) this.#options.taken.set(number, taken);
+      return rest;
     } catch (reason) {
-      const fault = reason instanceof Fault ? reason : notDecoded(reason);
-      // The handler of a stream reads the body itself and knows faults. Connect reads a single message.
-      const isStream = method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming";
-      throw isStream ? fault : connectErrorOf(fault);
+      throw this.#refusal(reason);
     }
   }
 
-  async #check(message: Uint8Array, number: number): Promise<Uint8Array> {
-    const { method, recordLimits, clock, taken } = this.#options;
-    const isBatch = method.input.typeName === ProduceBatchRequestSchema.typeName;
-    if (isBatch) {
-      const split = this.#isJson
+  /** The handler of a stream reads the body itself and knows faults. Connect reads a single message. */
+  #refusal(reason: unknown): unknown {
+    const { methodKind } = this.#options.method;
+    const isStream = methodKind === "client_streaming" || methodKind === "bidi_streaming";
+    return isStream ? reason : connectErrorOf(reason);
+  }
+}
+
+export interface LargeMessageOptions {
+  readonly method: DescMethod;
+  readonly isJson: boolean;
+  readonly recordLimits: RecordLimits;
+  readonly clock: Clock;
+}
+
+/**
+ * Checks a message that is larger than uncheckedBytesMax. Returns the message to decode, and the records that were taken
+ * out of it.
+ * @throws Fault "bad-request", "bad-record", "too-large"
+ */
+export async function checkLargeMessage(
+  message: Uint8Array,
+  options: LargeMessageOptions,
+): Promise<{ readonly message: Uint8Array; readonly taken?: RecordRun }> {
+  const { method, recordLimits, clock, isJson } = options;
+  try {
+    if (method.input.typeName === ProduceBatchRequestSchema.typeName) {
+      const split = isJson
         ? await splitJson(message, recordLimits, () => later(clock))
         : splitBinary(message, recordLimits);
-      if (split !== undefined) {
-        taken.set(number, split.run);
-        return split.rest;
-      }
-    } else if (this.#isJson) scanJson(message, { ...jsonLimits, noText: noTextNames(method.input) });
-    if (!this.#isJson) checkFields(method.input, message);
-    return message;
+      if (split !== undefined) return { message: split.rest, taken: split.run };
+    } else if (isJson) scanJson(message, { ...jsonLimits, noText: noTextNames(method.input) });
+    if (!isJson) checkFields(method.input, message);
+    return { message };
+  } catch (reason) {
+    throw reason instanceof Fault ? reason : notDecoded(reason);
   }
 }
 

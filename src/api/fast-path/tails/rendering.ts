@@ -5,7 +5,7 @@
 import { RecordCursor } from "../../../log/mod.ts";
 import type { BatchSlice, Offset } from "../../../types.ts";
 import type { ReadLimit } from "../../methods/read-limit.ts";
-import { consumeOverheadMax, writeConsumeResponse } from "../response-codec.ts";
+import { consumeOverheadMax, writeConsumeResponse } from "../codec/response-codec.ts";
 
 /** Messages in envelopes, and what they carry. */
 export interface Rendering {

@@ -10,7 +10,7 @@ import { frameBytes, RecordCursor, recordContentBytes } from "../../../log/mod.t
 import type { BatchSlice, TailedBatches } from "../../../types.ts";
 import { resumeToken } from "../../methods/tails/resume-token.ts";
 import { nameOf, responseBytesMax } from "../../methods/tails/tail-logs-message.ts";
-import { placedOverheadMax, writePlacedRecord } from "../response-codec.ts";
+import { placedOverheadMax, writePlacedRecord } from "../codec/response-codec.ts";
 import type { Portion } from "./tail-sender.ts";
 
 const [logTag, logIdTag, recordsTag, resumeTag] = [0x0a, 0x12, 0x1a, 0x22];

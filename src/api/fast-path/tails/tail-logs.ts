@@ -5,7 +5,7 @@ import { encodeEnvelope } from "../../../lib/envelope.ts";
 import type { MultiTail } from "../../../types.ts";
 import { askedLogs } from "../../methods/tails/asked-logs.ts";
 import { deletionOf, markerOf, type TailLogsMessage } from "../../methods/tails/tail-logs-message.ts";
-import { decodeMessage } from "../decode-message.ts";
+import { decodeMessage } from "../codec/decode-message.ts";
 import type { ServeMethod } from "../fast-path-context.ts";
 import { receiveUnary } from "../unary-message.ts";
 import { renderTailed } from "./tail-logs-rendering.ts";

@@ -81,8 +81,8 @@ class TailSender {
   /** The client was sent "caught-up" after the last record. */
   #sentCaughtUp = false;
   #heartbeatTimer: { cancel(): void } | undefined;
-  /** When the last marker was sent, or the stream began. */
-  #markedMs: number;
+  /** When the last heartbeat was sent, or the stream began. */
+  #beatMs: number;
   /** Cancels the wait for window or memory. */
   #stopWaiting: (() => void) | undefined;
 
@@ -91,7 +91,7 @@ class TailSender {
     this.#call = call;
     this.#tail = tail;
     this.#writes = new SmallWrites((bytes) => call.response.write(bytes));
-    this.#markedMs = context.clock.monotonicMs();
+    this.#beatMs = context.clock.monotonicMs();
   }
 
   open(): void {
@@ -99,7 +99,7 @@ class TailSender {
     traffic.tails++;
     this.#call.onEnd = () => {
       traffic.tails--;
-      this.#heartbeatTimer?.cancel();
+      this.#cancelHeartbeat();
       this.#stopWaiting?.();
       this.#tail[Symbol.dispose]();
       this.#buffers = this.#buffers?.release();
@@ -172,12 +172,16 @@ class TailSender {
 
   readonly #nextBytes = (): number => this.#tail.nextBytes();
 
-  /** The next records are far back in the log. */
+  /** The next records are far back in the log. The client learns meanwhile that the stream is alive. */
   #flushAfter(prepared: Promise<void>): void {
     const { clock } = this.#context;
     this.#writes.flush();
     this.#buffers = this.#buffers?.release();
-    void prepared.then(() => workTurns(clock).wait(() => this.#flush(true)));
+    this.#scheduleHeartbeat();
+    void prepared.then(() => {
+      this.#cancelHeartbeat();
+      workTurns(clock).wait(() => this.#flush(true));
+    });
   }
 
   #waitToRead(): void {
@@ -210,8 +214,7 @@ class TailSender {
     this.#tail
       .ready()
       .then((more) => {
-        this.#heartbeatTimer?.cancel();
-        this.#heartbeatTimer = undefined;
+        this.#cancelHeartbeat();
         if (!more) this.#call.end();
         else if (!this.#call.over) this.#context.pacer.schedule(this);
       })
@@ -257,10 +260,15 @@ class TailSender {
     });
   }
 
-  /** Also while the reader is behind: it learns how far. */
+  #cancelHeartbeat(): void {
+    this.#heartbeatTimer?.cancel();
+    this.#heartbeatTimer = undefined;
+  }
+
+  /** For a reader that is behind, which learns from it how far. One that waits has the timer. */
   get #isBeatDue(): boolean {
     const { clock, heartbeatMs } = this.#context;
-    if (!this.#tail.markers || clock.monotonicMs() - this.#markedMs < heartbeatMs) return false;
+    if (!this.#tail.markers || clock.monotonicMs() - this.#beatMs < heartbeatMs) return false;
     return this.#tail.isBehind;
   }
 
@@ -270,7 +278,7 @@ class TailSender {
   }
 
   #writeMarker(marker: Marker): void {
-    this.#markedMs = this.#context.clock.monotonicMs();
+    if (marker === "heartbeat") this.#beatMs = this.#context.clock.monotonicMs();
     this.#writes.write(this.#tail.marker(marker));
   }
 }

@@ -61,6 +61,12 @@ export function headerOf({ headers }: Pick<Exchange, "headers">, name: string): 
   return typeof value === "object" ? value[0] : value;
 }
 
+/** Returns the value of a request header that is a list: several fields are one list (RFC 9110 §5.3). */
+export function listOf({ headers }: Pick<Exchange, "headers">, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === "object" ? value.join(", ") : value;
+}
+
 /** Returns the target without its query. */
 export function pathOf({ target }: Pick<Exchange, "target">): string {
   const query = target.indexOf("?");

@@ -13,11 +13,7 @@ import { type Exchange, headerOf } from "./exchange.ts";
  */
 export async function readBody(exchange: Exchange, bytesMax: number, memory: MemoryBudget): Promise<Buffer> {
   const length = Number(headerOf(exchange, "content-length") ?? 0);
-  const tooLarge = (): Fault => {
-    const found = length > bytesMax ? `${length}` : `more than ${bytesMax}`;
-    const message = `the body has ${found} bytes, the limit is ${bytesMax}`;
-    return new Fault("too-large", { message, facts: { limit: bytesMax } });
-  };
+  const tooLarge = (): Fault => bodyTooLarge(length, bytesMax);
   if (length > bytesMax) throw tooLarge();
   const share = memory.share("in", () => exchange.failBody(stalledFault()));
   const gathered = new GatheredBytes();
@@ -32,4 +28,11 @@ export async function readBody(exchange: Exchange, bytesMax: number, memory: Mem
     share.hold(0);
   }
   return gathered.take();
+}
+
+/** The fault for a body above the limit. `length` is what the request states. */
+export function bodyTooLarge(length: number | undefined, bytesMax: number): Fault {
+  const found = length !== undefined && length > bytesMax ? `${length}` : `more than ${bytesMax}`;
+  const message = `the body has ${found} bytes, the limit is ${bytesMax}`;
+  return new Fault("too-large", { message, facts: { limit: bytesMax } });
 }

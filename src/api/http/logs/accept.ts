@@ -26,6 +26,12 @@ export function preferredType<Type extends string>(
   return best;
 }
 
+/** Returns whether preferredType() chooses this type as the first offer, whatever the others are. */
+export function isPreferredToAll(accept: string | undefined, type: string): boolean {
+  const ranges = (accept ?? "").split(",", rangesMax).map(rangeOf);
+  return (accept ?? "").trim() === "" || qualityOf(type, ranges) === 1;
+}
+
 function rangeOf(text: string): Range {
   const [type = "", ...parameters] = text.split(";").map((part) => part.trim().toLowerCase());
   const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2);

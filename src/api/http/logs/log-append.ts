@@ -31,6 +31,7 @@ import {
   logOf,
   type OneLogRequest,
 } from "./log-call.ts";
+import { routeParams } from "./route-params.ts";
 
 /** What a body holds. */
 interface Posted {
@@ -47,7 +48,7 @@ export function postToLog(request: OneLogRequest): Promise<void> {
     logRoutePermissions.produce,
     name,
     async () => {
-      checkParams(params, ["create", "log_id"]);
+      checkParams(params, routeParams.produce);
       rejectConditions(exchange, ["If-Match", "If-None-Match"], "an append takes Tailrace-Expected-Offset");
       rejectEncoding(exchange);
       const body = await readBody(exchange, options.requestBytesMax, options.memory);

@@ -1,6 +1,7 @@
 /** One call of a route of named logs, from its permission to its response. */
 import { type AccessControl, logObject } from "../../../access/mod.ts";
 import { Fault } from "../../../fault.ts";
+import { defaultLog } from "../../../lib/names/log-name.ts";
 import type { Clock } from "../../../lib/time/clock.ts";
 import type { MemoryBudget } from "../../../memory/mod.ts";
 import type { Freshness } from "../../../types.ts";
@@ -9,9 +10,8 @@ import { errorObject, type HttpError, httpErrorOf } from "../../calls/error-mapp
 import { logRoutePermissions, type MethodPermission } from "../../calls/method-permissions.ts";
 import type { AppendContext } from "../../methods/append.ts";
 import type { LogDirectory, LogInRequest } from "../../methods/logs/log-directory.ts";
-import { defaultLog } from "../../methods/logs/log-name.ts";
 import { callMetaOf } from "../call-meta.ts";
-import { type Exchange, headerOf, quoted, type ResponseHeaders } from "../exchange/exchange.ts";
+import { type Exchange, headerOf, isBodyless, quoted, type ResponseHeaders } from "../exchange/exchange.ts";
 import { abortSignalOf, leaderLocation, responseMsDefault } from "../http-produce-consume.ts";
 import type { TailOptions } from "../http-tail.ts";
 
@@ -32,6 +32,8 @@ export interface LogRequest {
   readonly client: ClientConnection;
   readonly options: LogRouteOptions;
   readonly params: URLSearchParams;
+  /** Changes the response to a fault. Default: that of `/logs`. */
+  readonly refusal?: (fault: Fault, error: HttpError) => HttpError | Promise<HttpError>;
 }
 
 /** A request for one log. */
@@ -77,7 +79,7 @@ const identityReasons: readonly unknown[] = ["ANOTHER_LOG", "ANOTHER_LIFE"];
  * before the signal exists: a call that was revoked in the meantime does not start its work.
  */
 export async function answer<Body>(
-  { exchange, client, options }: LogRequest,
+  { exchange, client, options, refusal }: LogRequest,
   permission: MethodPermission,
   name: string | undefined,
   read: () => Promise<Body>,
@@ -92,15 +94,20 @@ export async function answer<Body>(
     const body = await read();
     using abort = abortSignalOf(exchange, call, options);
     const response = await work({ call, signal: abort.signal }, body);
-    call.bytesOut += response.body?.length ?? 0;
+    call.bytesOut += sentBytes(exchange.method, response);
     exchange.send(response.status, response.headers ?? {}, response.body ?? "");
     calls.endCall(call);
   } catch (reason) {
     if (call !== undefined) calls.endCall(call, reason);
-    const { status, headers, body } = errorOf(exchange, reason, leaderLocation(exchange, client, reason));
+    const error = errorOf(exchange, reason, leaderLocation(exchange.target, client, reason));
+    const { status, headers, body } = (await refusal?.(Fault.from(reason), error)) ?? error;
     exchange.send(status, headers, body);
   }
 }
+
+/** Bytes of the body that is sent. */
+const sentBytes = (method: string, { status, body = "" }: LogResponse): number =>
+  isBodyless(method, status) ? 0 : Buffer.byteLength(body);
 
 export const noBody = (): Promise<undefined> => Promise.resolve(undefined);
 

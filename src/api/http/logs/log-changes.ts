@@ -2,17 +2,24 @@
 import { Fault } from "../../../fault.ts";
 import { assert } from "../../../lib/assert.ts";
 import { settingKeys } from "../../../lib/named-log-settings.ts";
+import { defaultLog } from "../../../lib/names/log-name.ts";
 import { settingDifferences } from "../../../log/mod.ts";
 import type { ChangedLog, LogChange, LogInfo, LogRef, NamedLogSettings, RaftIndex } from "../../../types.ts";
 import { unlessAborted } from "../../calls/abort.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
 import { forwardHeader } from "../../calls/request-headers.ts";
 import { appendOptionsOf } from "../../methods/append.ts";
-import { defaultLog } from "../../methods/logs/log-name.ts";
-import { headerOf } from "../exchange/exchange.ts";
+import { isThere } from "../../methods/logs/create-log.ts";
+import { headerOf, listOf } from "../exchange/exchange.ts";
 import { readBody } from "../exchange/read-body.ts";
 import { rejectEncoding } from "../http-produce-consume.ts";
-import { rejectConditions, requiredLog, tagOfLog } from "./entity-tags.ts";
+import {
+  type RequiredLog,
+  type RequiredLogs,
+  rejectConditions,
+  requiredLogs,
+  tagOfLog,
+} from "./entity-tags.ts";
 import {
   answer,
   type BegunCall,
@@ -26,6 +33,7 @@ import {
   type OneLogRequest,
 } from "./log-call.ts";
 import { identityOf, logChangeOf, settingsBytesMax, settingsOf } from "./log-info-json.ts";
+import { routeParams } from "./route-params.ts";
 
 /** Serves `PUT /logs/NAME`. */
 export function putLog(request: OneLogRequest): Promise<void> {
@@ -36,7 +44,7 @@ export function putLog(request: OneLogRequest): Promise<void> {
     name,
     () => readSettings(request),
     async (begun, body) => {
-      checkParams(request.params, []);
+      checkParams(request.params, routeParams.create);
       const mustBeNew = requiresNew(request);
       const settings = settingsOf(body);
       if (name === defaultLog)
@@ -46,7 +54,7 @@ export function putLog(request: OneLogRequest): Promise<void> {
         if (!created && mustBeNew) throw existing(name, mustBeNew);
         return identity(log!, created ? 201 : 200);
       } catch (reason) {
-        if (!(reason instanceof Fault) || reason.kind !== "already-exists") throw reason;
+        if (!isThere(reason)) throw reason;
         if (mustBeNew) throw existing(name, mustBeNew);
         return identity(await sameLog(request, begun, settings, reason), 200);
       }
@@ -63,11 +71,11 @@ export function patchLog(request: OneLogRequest): Promise<void> {
     name,
     () => readSettings(request),
     async (begun, body) => {
-      checkParams(request.params, ["log_id"]);
+      checkParams(request.params, routeParams.update);
       if (name === defaultLog)
         throw forDefault("is not closed and has no settings of its own, the flags of the nodes set them");
       const asked = logChangeOf(body);
-      const wanted = { ...asked, ...refOf(request, begun) };
+      const wanted = { ...asked, ...(await refOf(request, begun)) };
       const { log } = await change(request, begun, wanted);
       return identity(log!, 200, asked.kind === "close" ? { closed: true } : {});
     },
@@ -78,9 +86,9 @@ export function patchLog(request: OneLogRequest): Promise<void> {
 export function deleteLog(request: OneLogRequest): Promise<void> {
   const { name } = request;
   return answer(request, logRoutePermissions.delete, name, noBody, async (begun) => {
-    checkParams(request.params, ["log_id"]);
+    checkParams(request.params, routeParams.delete);
     if (name === defaultLog) throw forDefault("cannot be deleted");
-    await change(request, begun, { kind: "delete", ...refOf(request, begun) });
+    await change(request, begun, { kind: "delete", ...(await refOf(request, begun)) });
     return { status: 204, headers: { "cache-control": "no-store" } };
   });
 }
@@ -102,28 +110,45 @@ function change(
 }
 
 /**
- * The log to change, and the version that If-Match requires of it. The ETag states the id too.
+ * The log to change, and the version that If-Match requires of it. The ETag states the id too. Of several ETags, the one of the
+ * log is required as it is on the leader.
  * @throws Fault "failed-precondition" for an id of another life of the cluster, or an ETag that no log has; "bad-request" for
- *   an ETag of another log than log_id
+ *   an ETag of another log than log_id; "not-found"
  */
-function refOf(
+async function refOf(
   request: OneLogRequest,
-  { call }: BegunCall,
-): { readonly log: LogRef; readonly version?: RaftIndex } {
+  begun: BegunCall,
+): Promise<{ readonly log: LogRef; readonly version?: RaftIndex }> {
   const { exchange, name, params } = request;
-  const log = request.options.logs.refFor(call, logOf(request));
+  const log = request.options.logs.refFor(begun.call, logOf(request));
   assert(log !== undefined, "the log default is not changed");
   rejectConditions(exchange, ["If-None-Match"], "a change or a deletion of a log takes If-Match");
-  const required = requiredLog(headerOf(exchange, "if-match"));
+  const required = requiredLogs(listOf(exchange, "if-match"));
   if (required === undefined) return { log };
-  const { life, id, version } = required;
-  if (params.has("log_id") && (log.life !== life || log.id !== id)) {
+  const isStated = (one: RequiredLog): boolean => one.life === log.life && one.id === log.id;
+  const [first, ...others] = params.has("log_id") ? required.filter(isStated) : required;
+  if (first === undefined) {
     throw new Fault("bad-request", {
-      message: "If-Match is the ETag of another log than log_id states",
+      message: "If-Match has no ETag of the log that log_id states",
       facts: { field: "If-Match" },
     });
   }
+  const { life, id, version } =
+    others.length === 0 ? first : await present(request, begun, [first, ...others]);
   return { log: { name, life, id }, version };
+}
+
+/** The one of several that the log is now. If it is none of them, the leader refuses the one that is returned. */
+async function present(
+  { options, name }: OneLogRequest,
+  begun: BegunCall,
+  required: RequiredLogs,
+): Promise<RequiredLog> {
+  const { life, id, version } = await options.logs.named
+    .open({ name })
+    .info({ ...freshnessOf(begun), mode: "linearizable" });
+  const same = required.filter((one) => one.life === life && one.id === id);
+  return same.find((one) => one.version === version) ?? same[0] ?? required[0];
 }
 
 /** The log that was there before a PUT, if it has the settings that the PUT states. @throws Fault "already-exists" otherwise */

@@ -7,6 +7,7 @@
  */
 
 import { Fault } from "../../../fault.ts";
+import type { SpaceUse } from "../../../lib/disk/space-use.ts";
 import { settingFields, settingKeys, settingOfField } from "../../../lib/named-log-settings.ts";
 import type { LogDescription, LogInfo, NamedLogSettings, SettingsChange } from "../../../types.ts";
 import { logIdText } from "../../methods/logs/log-id.ts";
@@ -103,11 +104,26 @@ export function descriptionOf(info: LogInfo): object {
   };
 }
 
-/** The log `default` has no row. */
-export const defaultDescriptionOf = ({ lowest, next, defaultBytes: bytes }: LogDescription): object => ({
+/** The log `default` has no row. `mayName`: the caller may know this log. */
+export const defaultDescriptionOf = (
+  { lowest, next, defaultBytes: bytes, space }: LogDescription,
+  mayName: (log: string) => boolean,
+): object => ({
   name: "default",
   settings: {},
   lowest_offset: lowest,
   next_offset: next,
   bytes,
+  ...(space === undefined ? {} : { space: spaceJson(space, mayName) }),
+});
+
+/** The message SpaceUse. */
+const spaceJson = (space: SpaceUse, mayName: (log: string) => boolean): object => ({
+  bytes: space.bytes,
+  removed_bytes: space.removedBytes,
+  deleted_bytes: space.deletedBytes,
+  reclaimable_bytes: space.reclaimableBytes,
+  removed: space.removed.filter(({ name }) => mayName(name)),
+  keeping: space.keeping.filter(({ name }) => mayName(name)),
+  age_ms: space.ageMs,
 });

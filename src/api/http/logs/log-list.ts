@@ -11,14 +11,15 @@ import { faultOfAbort } from "../../calls/abort.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
 import { answer, checkParams, jsonLine, type LogRequest, noBody } from "./log-call.ts";
 import { descriptionOf } from "./log-info-json.ts";
+import { routeParams } from "./route-params.ts";
 
-const limitMax = 256;
+export const limitMax = 256;
 
 /** Serves `GET /logs`. */
 export function listLogs(request: LogRequest): Promise<void> {
   const { params, options } = request;
   return answer(request, logRoutePermissions.list, undefined, noBody, async ({ call, signal }) => {
-    checkParams(params, ["prefix", "after", "limit"]);
+    checkParams(params, routeParams.list);
     const page = { prefix: textOf(params, "prefix"), after: textOf(params, "after"), limit: limitOf(params) };
     const turn = async (): Promise<void> => {
       if (signal.aborted) throw faultOfAbort(signal);

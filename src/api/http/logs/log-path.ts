@@ -6,8 +6,8 @@
  * The path is split before it is decoded, and an element is decoded once: `%2F` is a slash of the name.
  */
 import { Fault } from "../../../fault.ts";
+import { defaultLog, namedLogOf } from "../../../lib/names/log-name.ts";
 import { logNameBytesMax } from "../../../log/mod.ts";
-import { defaultLog, namedLogOf } from "../../methods/logs/log-name.ts";
 
 export const logsPath = "/logs";
 /** Every byte of a name takes at most three characters. */
@@ -28,10 +28,18 @@ export function logNameOf(path: string): string {
   const encoded = path.slice(logsPath.length + 1);
   if (encoded === "")
     return reject("the name of a log is missing after /logs/; the list of logs is at /logs");
+  return decodedName(encoded) ?? defaultLog;
+}
+
+/**
+ * Returns the name that the elements of a path encode; undefined for `default`.
+ * @throws Fault "bad-request"
+ */
+export function decodedName(encoded: string): string | undefined {
   if (encoded.length > encodedCharsMax)
     return reject(`the name of a log has at most ${logNameBytesMax} bytes of UTF-8`);
   if (encoded.endsWith("/")) return reject("the path of a log has no slash at its end");
-  return namedLogOf(encoded.split("/").map(decoded).join("/")) ?? defaultLog;
+  return namedLogOf(encoded.split("/").map(decoded).join("/"));
 }
 
 function decoded(element: string): string {

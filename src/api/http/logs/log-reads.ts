@@ -16,11 +16,11 @@ import { logIdText } from "../../methods/logs/log-id.ts";
 import { mediaTypeOf } from "../../methods/logs/media-type.ts";
 import { memoryWaitMs } from "../../methods/read-admission.ts";
 import { readOne } from "../../methods/read-one.ts";
-import { headerOf } from "../exchange/exchange.ts";
+import { headerOf, listOf } from "../exchange/exchange.ts";
 import { parseOffset } from "../produce-consume-json.ts";
 import { consumeResponseLine, type PlacedRecord, recordLine } from "../record-json.ts";
 import { parseFormat } from "../tail-request.ts";
-import { preferredType } from "./accept.ts";
+import { isPreferredToAll, preferredType } from "./accept.ts";
 import { isKnownTag, tagOfLog, tagOfRecord } from "./entity-tags.ts";
 import {
   answer,
@@ -36,6 +36,7 @@ import {
 } from "./log-call.ts";
 import { defaultDescriptionOf, descriptionOf } from "./log-info-json.ts";
 import { tailLog } from "./log-tail.ts";
+import { routeParams } from "./route-params.ts";
 import { bytesType, valueHeaders } from "./value-headers.ts";
 
 const json = "application/json";
@@ -64,20 +65,21 @@ function describeLog(request: OneLogRequest): Promise<void> {
   return answer(request, permission, name, noBody, async (begun) => {
     checkParams(
       params,
-      ["log_id"],
+      isHead ? routeParams.head : routeParams.describe,
       isHead ? "" : "; for records state offset=N or from=START, such as from=-10 for the last 10",
     );
     const info = await options.logs.infoFor(begun.call, logOf(request), freshnessOf(begun));
     const headers = { "content-type": json, "cache-control": "private, no-cache", vary: "Accept" };
     if (info === undefined) {
       const description = await options.log.describe();
-      const body = jsonLine(defaultDescriptionOf(description));
+      const mayName = (log: string): boolean => options.logs.mayDescribe(begun.call, log);
+      const body = jsonLine(defaultDescriptionOf(description, mayName));
       return { status: 200, headers: { ...headers, ...extentHeaders(description) }, body };
     }
     const etag = tagOfLog(info);
     const id = idHeader(logIdText(info.life, info.id));
     const all = { ...headers, etag, ...extentHeaders(info), ...id };
-    if (isKnownTag(headerOf(exchange, "if-none-match"), etag)) return { status: 304, headers: all };
+    if (isKnownTag(listOf(exchange, "if-none-match"), etag)) return { status: 304, headers: all };
     return { status: 200, headers: all, body: jsonLine(descriptionOf(info)) };
   });
 }
@@ -97,11 +99,11 @@ function prefersValue({ exchange }: OneLogRequest, contentType: string | undefin
 function getRecord(request: OneLogRequest): Promise<void> {
   const { exchange, options, params, name } = request;
   return answer(request, logRoutePermissions.consume, name, noBody, async (begun) => {
-    checkParams(params, ["offset", "format", "log_id"]);
+    checkParams(params, routeParams.consume);
     const offset = parseOffset(params.get("offset") ?? "");
     const format = parseFormat(params);
     using share = options.memory.share("out");
-    const { record, logId, contentType } = await readRecord(request, begun, offset, share);
+    const { record, bytes, logId, contentType } = await readRecord(request, begun, offset, share);
     const asBytes = prefersValue(request, contentType);
     const headers = {
       ...(asBytes ? valueHeaders(contentType) : { "content-type": json }),
@@ -111,31 +113,39 @@ function getRecord(request: OneLogRequest): Promise<void> {
       "tailrace-timestamp-ms": String(record.timestampMs),
       ...idHeader(logId),
     };
-    const response = (): Pick<LogResponse, "status" | "body"> => ({
-      status: 200,
-      body: asBytes
-        ? record.value
-        : format === "base64"
-          ? consumeResponseLine(record)
-          : `{"record":${recordLine(record, format)}}\n`,
-    });
+    const response = (): Pick<LogResponse, "status" | "body"> => {
+      if (exchange.method !== "HEAD") options.traffic.sent(1, bytes);
+      if (asBytes) return { status: 200, body: record.value };
+      const line = format === "base64" ? consumeResponseLine(record) : undefined;
+      return { status: 200, body: line ?? `{"record":${recordLine(record, format)}}\n` };
+    };
     // Only a URL with the id of the log means the same record at all times.
     if (logId === undefined || !params.has("log_id")) return { ...response(), headers };
-    const etag = tagOfRecord(logId, offset, asBytes ? "bytes" : format);
-    const lasting = { ...headers, "cache-control": "private, max-age=31536000, immutable", etag };
-    if (isKnownTag(headerOf(exchange, "if-none-match"), etag)) return { status: 304, headers: lasting };
-    return { ...response(), headers: lasting };
+    const etag = asBytes
+      ? tagOfRecord(logId, offset, "bytes", contentType ?? bytesType)
+      : tagOfRecord(logId, offset, format);
+    const kept = { ...headers, "cache-control": cachingOf(request, asBytes), etag };
+    if (isKnownTag(listOf(exchange, "if-none-match"), etag)) return { status: 304, headers: kept };
+    return { ...response(), headers: kept };
   });
 }
+
+/** Another content type of the log changes the type of its values, and may change what a client prefers to JSON. */
+const cachingOf = ({ exchange }: OneLogRequest, asBytes: boolean): string =>
+  !asBytes && isPreferredToAll(headerOf(exchange, "accept"), json)
+    ? "private, max-age=31536000, immutable"
+    : "private, no-cache";
 
 async function readRecord(
   request: OneLogRequest,
   begun: BegunCall,
   offset: Offset,
   share: ReturnType<OneLogRequest["options"]["memory"]["share"]>,
-): Promise<{ readonly record: PlacedRecord } & Pick<OpenedLog, "logId" | "contentType">> {
+): Promise<
+  { readonly record: PlacedRecord; readonly bytes: number } & Pick<OpenedLog, "logId" | "contentType">
+> {
   const { exchange, options } = request;
-  const { memory, clock, traffic } = options;
+  const { memory, clock } = options;
   const freshness = freshnessOf(begun);
   const { log, logId, contentType } = await options.logs.openFor(begun.call, logOf(request), freshness);
   const plan = { start: { offset }, waitMs: 0, freshness };
@@ -143,7 +153,7 @@ async function readRecord(
   const { slice } = await readOne(log, plan, admission);
   const cursor = new RecordCursor(slice.frames, offset);
   if (!cursor.next()) throw new Fault("corrupt", { message: `a batch does not hold offset ${offset}` });
-  traffic.sent(1, cursor.end - cursor.start);
+  const bytes = cursor.end - cursor.start;
   const parts = decodeRecord(slice.frames, cursor.start, cursor.end);
-  return { record: { ...parts, offset, timestampMs: cursor.timestampMs }, logId, contentType };
+  return { record: { ...parts, offset, timestampMs: cursor.timestampMs }, bytes, logId, contentType };
 }

@@ -1,21 +1,22 @@
 /**
  * Records of one log, as lines of JSON or as server-sent events: `GET /logs/NAME?from=…` and `GET /tail?log=NAME`. Lines
- * stop at the end of the log unless `follow` is stated; events go on. The ids of events are offsets, so an EventSource
- * resumes.
+ * stop at the end of the log unless `follow` is stated; events go on. The id of an event has the id of the log and an
+ * offset, so an EventSource resumes, and is refused if another log has the name now.
  *
  *   ?from=, ?limit=, ?format=, ?batch=      as for /tail; lines that stop begin at the start of the log
  *   ?follow                                 go on at the end of the log
  */
 
 import { Fault } from "../../../fault.ts";
+import { defaultLog, namedLogOf } from "../../../lib/names/log-name.ts";
 import { signalOf } from "../../calls/abort.ts";
 import type { ClientConnection } from "../../calls/call-tracker.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
-import { defaultLog, namedLogOf } from "../../methods/logs/log-name.ts";
+import type { LogInRequest } from "../../methods/logs/log-directory.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { type Exchange, headerOf, queryOf } from "../exchange/exchange.ts";
 import { type OpenTail, runTail, tailFormOf, tailForms } from "../http-tail.ts";
-import { parseTail, tailLogParams, tailParams } from "../tail-request.ts";
+import { parseTail, type TailRequest, tailParams } from "../tail-request.ts";
 import {
   checkParams,
   idHeader,
@@ -27,13 +28,14 @@ import {
   refuseName,
 } from "./log-call.ts";
 import { serveTailOfLogs } from "./logs-tail.ts";
+import { routeParams } from "./route-params.ts";
 
 /** Serves `GET /logs/NAME` for records. */
 export function tailLog(request: OneLogRequest, asEvents: boolean): Promise<void> {
   const { exchange, params } = request;
   const form = asEvents ? tailForms.events : tailForms.lines;
   return run(request, form, { vary: "Accept" }, () => {
-    checkParams(params, [...tailParams, "follow", "log_id"]);
+    checkParams(params, routeParams.tail);
     const follows = params.has("follow") ? isFlag(params, "follow") : asEvents;
     const asked = new URLSearchParams(tailParams.flatMap((name) => pair(params, name)));
     if (!follows && !params.has("from")) asked.set("from", "start");
@@ -59,7 +61,7 @@ export async function serveTailOfLog(
     return serveTailOfLogs({ exchange, client, options, params });
   let name: string;
   try {
-    checkParams(params, [...tailParams, ...tailLogParams]);
+    checkParams(params, routeParams.tailLogs);
     const given = params.get("log") ?? "";
     if (given === "")
       throw new Fault("bad-request", { message: "log names no log", facts: { field: "log" } });
@@ -93,8 +95,21 @@ function run(
     async open(call) {
       const parsed = parse();
       const signal = signalOf(call, exchange.signal);
-      const { log, logId } = await options.logs.openFor(call, logOf(request), { signal });
-      return { ...parsed, log, headers: { ...headers, ...idHeader(logId) } };
+      const { log, logId } = await options.logs.openFor(call, seenLog(request, parsed.asked), { signal });
+      return { ...parsed, log, logId, headers: { ...headers, ...idHeader(logId) } };
     },
   });
+}
+
+/**
+ * The log of a request, with the id that it states or that its reader has seen.
+ * @throws Fault "bad-request" if they differ
+ */
+function seenLog(request: OneLogRequest, { seenLogId }: TailRequest): LogInRequest {
+  const stated = logOf(request);
+  if (seenLogId === undefined || request.name === defaultLog) return stated;
+  if (stated.logId === undefined) return { ...stated, logId: seenLogId };
+  if (stated.logId === seenLogId) return stated;
+  const message = `Last-Event-ID is an event of the log ${seenLogId}, but log_id is ${stated.logId.slice(0, 64)}`;
+  throw new Fault("bad-request", { message, facts: { field: "Last-Event-ID" } });
 }

@@ -20,12 +20,14 @@ import { noLimits, ReadLimit } from "../../methods/read-limit.ts";
 import { type AskedLogs, askedLogs } from "../../methods/tails/asked-logs.ts";
 import { type MultiEvent, MultiRead } from "../../methods/tails/multi-read.ts";
 import { parseResumeToken, resumeToken } from "../../methods/tails/resume-token.ts";
+import { endsOf } from "../../methods/tails/tail-logs-message.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { headerOf, quoted } from "../exchange/exchange.ts";
 import { type Form, runStream, tailFormOf } from "../http-tail.ts";
-import { parseRest, type TailRequest, tailLogParams, tailParams } from "../tail-request.ts";
-import { logMembers, type TextPlan, textChunks } from "../tail-text.ts";
+import { parseRest, type TailRequest } from "../tail-request.ts";
+import { logMembers, type TextPlan, textChunks } from "../tails/tail-text.ts";
 import type { LogRequest } from "./log-call.ts";
+import { routeParams } from "./route-params.ts";
 
 /** Approximate size of one read. */
 const sliceBytes = 64 * 1024;
@@ -42,7 +44,13 @@ export function serveTailOfLogs(request: LogRequest): Promise<void> {
     async open(call) {
       const asked = parse(params, headerOf(exchange, "last-event-id") ?? "");
       const signal = signalOf(call, exchange.signal);
-      const tail = await options.logs.followFor(call, asked, { signal });
+      let tail: MultiTail;
+      try {
+        tail = await options.logs.followFor(call, asked, { signal });
+      } catch (reason) {
+        if (form.opensFirst || !isOfToken(reason)) throw reason;
+        return { headers: {}, send: () => Promise.reject(reason as Error) };
+      }
       return {
         headers: {},
         send: (begun, during) => send(request, form, tail, asked, begun, during),
@@ -52,7 +60,13 @@ export function serveTailOfLogs(request: LogRequest): Promise<void> {
   });
 }
 
-const known: readonly string[] = [...tailParams, ...tailLogParams];
+/** The place of a token is not here: too old, or of another life. As for one log, that is an event and no status. */
+const isOfToken = (reason: unknown): boolean =>
+  reason instanceof Fault &&
+  (reason.kind === "out-of-range" ||
+    (reason.facts.reason === "ANOTHER_LIFE" && reason.facts["name"] === undefined));
+
+const known: readonly string[] = routeParams.tailLogs;
 const repeatable: readonly string[] = ["log", "log_id"];
 
 /** @throws Fault "bad-request" */
@@ -94,7 +108,7 @@ async function send(
   const reading = { clock, signal, heartbeatMs, sliceBytes, sink: exchange, memory, hold };
   using read = new MultiRead(tail, reading);
   const sendEvent = async (event: MultiEvent): Promise<boolean> => {
-    if (typeof event === "string") return exchange.write(Buffer.from(positionOf(form, tail)));
+    if (typeof event === "string") return exchange.write(Buffer.from(positionOf(event, form, tail)));
     if ("deleted" in event) {
       const line = JSON.stringify(logMembers(event.deleted, tail.life));
       return exchange.write(Buffer.from(form.notice("deleted", line)));
@@ -122,10 +136,10 @@ async function send(
 }
 
 /** Where the reader is, and the end of what is committed on this node. */
-function positionOf(form: Form, tail: MultiTail): string {
+function positionOf(event: "caught-up" | "heartbeat", form: Form, tail: MultiTail): string {
   const { life, position, end } = tail;
   const token = resumeToken({ life, ...position });
-  const ends = tail.ends().map((log) => ({ ...logMembers(log, life), next: log.next }));
+  const ends = endsOf(event, tail).map((log) => ({ ...logMembers(log, life), next: log.next }));
   const resume = form.name === "lines" ? { resume: token } : {};
   return form.notice("position", JSON.stringify({ ...resume, end_index: end, ends }), token);
 }

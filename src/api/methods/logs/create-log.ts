@@ -6,13 +6,13 @@ import type {
   CreateLogResponseSchema,
   UpdateLogRequest,
 } from "../../../gen/log/v1/log_pb.js";
+import { defaultLog } from "../../../lib/names/log-name.ts";
 import { settingDifferences, updateCommand } from "../../../log/mod.ts";
 import type { Freshness, LogChange, LogInfo, LogRef, NamedLogSettings } from "../../../types.ts";
 import type { Call } from "../../calls/call-tracker.ts";
 import { appendOptionsOf } from "../append.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { requiredLog, shownTo } from "./log-message.ts";
-import { defaultLog } from "./log-name.ts";
 import { settingsOf } from "./log-settings.ts";
 
 /** How the transport runs a create. */
@@ -28,22 +28,31 @@ export interface CreatePorts {
 export const freshnessOfCall = ({ deadlineMs }: Call, signal: AbortSignal): Freshness =>
   deadlineMs === undefined ? { signal } : { signal, deadlineMs };
 
+/** The reason of a refusal: the log was deleted, and is kept for its forks. */
+export const keptForForks = "KEPT_FOR_FORKS";
+
+/** Returns whether a create was refused because there is a log of the name, which can be looked at. */
+export const isThere = (reason: unknown): reason is Fault =>
+  reason instanceof Fault && reason.kind === "already-exists" && reason.facts.reason !== keptForForks;
+
 /** @throws Fault "bad-request", "permission-denied", "already-exists", and as LogCatalog.change() */
 export async function createLog(
   logs: LogDirectory,
   call: Call,
-  { name, settings, ifNotExists }: CreateLogRequest,
+  { name, settings, ifNotExists, validateOnly }: CreateLogRequest,
   { forward, signal, change }: CreatePorts,
 ): Promise<MessageInitShape<typeof CreateLogResponseSchema>> {
   const { name: checked } = namedOnly(logs, call, { name });
   const wanted = settingsOf(settings);
-  const wish: LogChange = { kind: "create", name: checked, settings: wanted };
+  const only = validateOnly ? ({ validateOnly } as const) : {};
+  const wish: LogChange = { kind: "create", name: checked, settings: wanted, ...only };
   try {
     const { log, created } = await change(logs.named.change(wish, appendOptionsOf(call, {}, forward)));
     if (!created && !ifNotExists) throw alreadyExists(checked);
+    if (validateOnly && log === undefined) return { created };
     return { log: shownTo(logs, call, requiredLog(log)), created };
   } catch (reason) {
-    if (!ifNotExists || !(reason instanceof Fault) || reason.kind !== "already-exists") throw reason;
+    if (!ifNotExists || !isThere(reason)) throw reason;
     const known = await sameAsStated(logs, checked, wanted, freshnessOfCall(call, signal()));
     return { log: shownTo(logs, call, known), created: false };
   }

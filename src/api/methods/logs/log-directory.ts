@@ -11,6 +11,7 @@
  */
 import { logObject } from "../../../access/mod.ts";
 import { Fault } from "../../../fault.ts";
+import { defaultLog, namedLogOf } from "../../../lib/names/log-name.ts";
 import type {
   CommitLog,
   Freshness,
@@ -26,7 +27,6 @@ import { type Call, type CallTracker, decisionsOfTurn } from "../../calls/call-t
 import type { AskedLogs } from "../tails/asked-logs.ts";
 import { type ListPlan, listLogs, rangesFrom } from "./list-logs.ts";
 import { logIdText, parseLogId, type StatedId } from "./log-id.ts";
-import { defaultLog, namedLogOf } from "./log-name.ts";
 import { seenToken } from "./seen-token.ts";
 
 /** How a request names its log. */
@@ -47,7 +47,7 @@ export interface OpenedLog {
 }
 
 /** Names that one stream may use without the id. Each keeps its id until the stream ends. */
-const resolvedMax = 256;
+export const resolvedMax = 256;
 
 export interface LogDirectoryOptions {
   readonly log: CommitLog;
@@ -145,7 +145,7 @@ export class LogDirectory {
   }
 
   mayDescribe(call: Call, name: string): boolean {
-    return this.#calls.mayUse(call, name, "describe");
+    return this.#calls.mayUse(call, name === defaultLog ? logObject : name, "describe");
   }
 
   /** The id of a log as clients see it. Undefined for `default`, and while the life of the cluster is not known here. */

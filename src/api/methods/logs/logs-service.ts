@@ -6,6 +6,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Fault } from "../../../fault.ts";
 import type { LogInfoSchema, Logs } from "../../../gen/log/v1/log_pb.js";
+import { defaultLog } from "../../../lib/names/log-name.ts";
 import { workTurns } from "../../../lib/time/work-turns.ts";
 import type { ChangedLog, CommitLog, Freshness, LogChange } from "../../../types.ts";
 import { faultOfAbort, signalOf, unlessAborted } from "../../calls/abort.ts";
@@ -16,7 +17,6 @@ import { type TailLogsOptions, tailLogs } from "../tails/tail-logs.ts";
 import { createLog, freshnessOfCall, namedOnly, requiredName } from "./create-log.ts";
 import type { LogDirectory } from "./log-directory.ts";
 import { messageOf, requiredLog, shownTo } from "./log-message.ts";
-import { defaultLog } from "./log-name.ts";
 import { changeOf } from "./log-settings.ts";
 
 export interface LogsServiceOptions extends TailLogsOptions {
@@ -66,7 +66,8 @@ export function logsService(options: LogsServiceOptions): ServiceImpl<typeof Log
 
     async updateLog(request, context) {
       const ref = namedOnly(logs, callOf(context), request);
-      const change: LogChange = { kind: "update", log: ref, settings: changeOf(request) };
+      const only = request.validateOnly ? ({ validateOnly: true } as const) : {};
+      const change: LogChange = { kind: "update", log: ref, settings: changeOf(request), ...only };
       return { log: shownTo(logs, callOf(context), requiredLog((await changed(logs, context, change)).log)) };
     },
 

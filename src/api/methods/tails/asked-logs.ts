@@ -1,7 +1,7 @@
 /** What a request for a tail of several logs asks for, checked. Pure. */
 import { Fault } from "../../../fault.ts";
+import { defaultLog, namedLogOf } from "../../../lib/names/log-name.ts";
 import type { MultiStart } from "../../../types.ts";
-import { defaultLog, namedLogOf } from "../logs/log-name.ts";
 import { parseResumeToken } from "./resume-token.ts";
 
 /** A request as it arrives. */
@@ -26,7 +26,7 @@ export type AskedLogs = { readonly start: MultiStart } & (
   | { readonly names: readonly AskedLog[] }
 );
 
-const namesMax = 256;
+export const namesMax = 256;
 const prefixBytesMax = 255;
 
 const reject = (message: string, field: string): never => {

@@ -19,8 +19,10 @@ export class MultiRead implements Disposable {
   readonly #nextBytes = (): number => this.#tail.nextBytes();
   readonly #stop = (): void => this.#tail[Symbol.dispose]();
   #sentCaughtUp = false;
-  /** When the last marker was sent; undefined before the first one. */
-  #markedMs: number | undefined;
+  /** When the last heartbeat was sent; undefined before the first one. */
+  #beatMs: number | undefined;
+  /** The last event was a heartbeat. Another one is due only after a step: a busy node would send nothing else. */
+  #hasBeaten = false;
   #ready: Promise<boolean> | undefined;
 
   constructor(tail: MultiTail, options: ReadOptions) {
@@ -38,7 +40,8 @@ export class MultiRead implements Disposable {
     hold.sent();
     for (;;) {
       if (signal.aborted) throw faultOfAbort(signal);
-      if (this.#isMarkerDue()) return this.#marker("heartbeat");
+      if (!this.#hasBeaten && this.#isMarkerDue()) return this.#marker("heartbeat");
+      this.#hasBeaten = false;
       const turn = workTurns(clock).next();
       // Without an await if there is time now: readers that are woken together would all begin.
       if (turn !== undefined) await turn;
@@ -68,13 +71,14 @@ export class MultiRead implements Disposable {
   /** A reader that is far behind gets heartbeats, too: it learns from them how far. */
   #isMarkerDue(): boolean {
     const { clock, heartbeatMs, sink } = this.#options;
-    if (this.#markedMs === undefined) return true;
+    if (this.#beatMs === undefined) return true;
     if (heartbeatMs === undefined || sink.writableBytes === 0) return false;
-    return clock.monotonicMs() - this.#markedMs >= heartbeatMs;
+    return clock.monotonicMs() - this.#beatMs >= heartbeatMs;
   }
 
   #marker(marker: "caught-up" | "heartbeat"): MultiEvent {
-    this.#markedMs = this.#options.clock.monotonicMs();
+    if (marker === "heartbeat") this.#beatMs = this.#options.clock.monotonicMs();
+    this.#hasBeaten = marker === "heartbeat";
     return marker;
   }
 

@@ -10,6 +10,13 @@ export type TailLogsMessage = MessageInitShape<typeof TailLogsResponseSchema>;
 /** Content of the records of one response, in bytes. A larger record is sent alone. */
 export const responseBytesMax = 256 * 1024;
 
+/**
+ * The ends of logs that a marker states. "Caught up" follows each wake: with all ends, a record of one log would cost those of
+ * 256. The first response is a heartbeat.
+ */
+export const endsOf = (event: "caught-up" | "heartbeat", tail: MultiTail): ReturnType<MultiTail["ends"]> =>
+  tail.ends(event === "heartbeat" ? "all" : "taken");
+
 /** Where the tail is, and the ends of the logs that were named. */
 export function markerOf(event: "caught-up" | "heartbeat", tail: MultiTail): TailLogsMessage {
   const { life, position, end } = tail;
@@ -18,7 +25,7 @@ export function markerOf(event: "caught-up" | "heartbeat", tail: MultiTail): Tai
     heartbeat: event === "heartbeat",
     resume: resumeToken({ life, ...position }),
     endIndex: BigInt(end),
-    ends: tail.ends().map((log) => ({ ...nameOf(log, life), nextOffset: BigInt(log.next) })),
+    ends: endsOf(event, tail).map((log) => ({ ...nameOf(log, life), nextOffset: BigInt(log.next) })),
   };
 }
 

@@ -846,6 +846,14 @@ export declare type DescribeResponse = Message<"log.v1.DescribeResponse"> & {
    * @generated from field: optional string log_id = 10;
    */
   logId?: string | undefined;
+
+  /**
+   * What removed records of all logs still hold of the disk of this node. Not set
+   * until it is counted, some seconds after a start.
+   *
+   * @generated from field: log.v1.SpaceUse space = 11;
+   */
+  space?: SpaceUse | undefined;
 };
 
 /**
@@ -853,6 +861,92 @@ export declare type DescribeResponse = Message<"log.v1.DescribeResponse"> & {
  * Use `create(DescribeResponseSchema)` to create a new message.
  */
 export declare const DescribeResponseSchema: GenMessage<DescribeResponse>;
+
+/**
+ * The sealed files of a node. The file that is being written is not counted.
+ *
+ * @generated from message log.v1.SpaceUse
+ */
+export declare type SpaceUse = Message<"log.v1.SpaceUse"> & {
+  /**
+   * All bytes of these files.
+   *
+   * @generated from field: uint64 bytes = 1;
+   */
+  bytes: bigint;
+
+  /**
+   * Those of records that were removed, and of what settling left of them.
+   *
+   * @generated from field: uint64 removed_bytes = 2;
+   */
+  removedBytes: bigint;
+
+  /**
+   * Those of deleted logs.
+   *
+   * @generated from field: uint64 deleted_bytes = 3;
+   */
+  deletedBytes: bigint;
+
+  /**
+   * About how much settling would give back.
+   *
+   * @generated from field: uint64 reclaimable_bytes = 4;
+   */
+  reclaimableBytes: bigint;
+
+  /**
+   * The logs with the most bytes of removed records, at most ten, without those that
+   * the caller may not describe.
+   *
+   * @generated from field: repeated log.v1.LogSpace removed = 5;
+   */
+  removed: LogSpace[];
+
+  /**
+   * Without settling, files are removed from the oldest one on, so a log keeps all
+   * files from its oldest record on. These logs keep the most: the bytes of removed
+   * records in these files, of whatever log. At most ten, as above.
+   *
+   * @generated from field: repeated log.v1.LogSpace keeping = 6;
+   */
+  keeping: LogSpace[];
+
+  /**
+   * How long ago it was counted.
+   *
+   * @generated from field: uint64 age_ms = 7;
+   */
+  ageMs: bigint;
+};
+
+/**
+ * Describes the message log.v1.SpaceUse.
+ * Use `create(SpaceUseSchema)` to create a new message.
+ */
+export declare const SpaceUseSchema: GenMessage<SpaceUse>;
+
+/**
+ * @generated from message log.v1.LogSpace
+ */
+export declare type LogSpace = Message<"log.v1.LogSpace"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint64 bytes = 2;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message log.v1.LogSpace.
+ * Use `create(LogSpaceSchema)` to create a new message.
+ */
+export declare const LogSpaceSchema: GenMessage<LogSpace>;
 
 /**
  * @generated from message log.v1.Segment
@@ -1477,6 +1571,21 @@ export declare type BackupRequest = Message<"log.v1.BackupRequest"> & {
    * @generated from field: repeated string have = 1;
    */
   have: string[];
+
+  /**
+   * The last index of the newest backup that the caller has; 0: none. The node refuses with FAILED_PRECONDITION if its log has
+   * another history up to there.
+   *
+   * @generated from field: uint64 after_index = 2;
+   */
+  afterIndex: bigint;
+
+  /**
+   * The checksum of the batch at after_index, which depends on all batches before it.
+   *
+   * @generated from field: fixed32 after_crc32 = 3;
+   */
+  afterCrc32: number;
 };
 
 /**
@@ -1711,7 +1820,8 @@ export declare type LogSettings = Message<"log.v1.LogSettings"> & {
   maxBytes?: bigint | undefined;
 
   /**
-   * The log is deleted this long after its last append, or its creation.
+   * The log is deleted this long after its last append, or its creation. An update does
+   * not begin the time again, and is refused if it has passed already.
    *
    * @generated from field: optional uint64 ttl_ms = 4;
    */
@@ -1848,6 +1958,14 @@ export declare type CreateLogRequest = Message<"log.v1.CreateLogRequest"> & {
    * @generated from field: bool if_not_exists = 3;
    */
   ifNotExists: boolean;
+
+  /**
+   * Check everything as for a create, and change nothing. Quotas are checked for this
+   * log alone, so several creates that are accepted can be too many together.
+   *
+   * @generated from field: bool validate_only = 4;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -1861,12 +1979,14 @@ export declare const CreateLogRequestSchema: GenMessage<CreateLogRequest>;
  */
 export declare type CreateLogResponse = Message<"log.v1.CreateLogResponse"> & {
   /**
+   * Absent if the request was validate_only and there is no log of this name.
+   *
    * @generated from field: log.v1.LogInfo log = 1;
    */
   log?: LogInfo | undefined;
 
   /**
-   * False if the log existed.
+   * False if the log existed. With validate_only: it would be created.
    *
    * @generated from field: bool created = 2;
    */
@@ -2003,6 +2123,13 @@ export declare type UpdateLogRequest = Message<"log.v1.UpdateLogRequest"> & {
    * @generated from field: google.protobuf.FieldMask update_mask = 4;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Check everything as for an update, and change nothing.
+   *
+   * @generated from field: bool validate_only = 5;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -2016,6 +2143,8 @@ export declare const UpdateLogRequestSchema: GenMessage<UpdateLogRequest>;
  */
 export declare type UpdateLogResponse = Message<"log.v1.UpdateLogResponse"> & {
   /**
+   * With validate_only, the log as it is.
+   *
    * @generated from field: log.v1.LogInfo log = 1;
    */
   log?: LogInfo | undefined;
@@ -2211,7 +2340,8 @@ export declare type TailLogsResponse = Message<"log.v1.TailLogsResponse"> & {
   endIndex: bigint;
 
   /**
-   * In markers: the ends of the logs that were named.
+   * In markers: the ends of logs that were named. Of all in the first response and
+   * in heartbeats; otherwise of those with records since the marker before.
    *
    * @generated from field: repeated log.v1.LogEnd ends = 8;
    */

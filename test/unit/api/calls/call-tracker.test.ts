@@ -15,7 +15,8 @@ import {
 } from "../../../../src/api/calls/method-permissions.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { type CallStart, noTelemetry } from "../../../../src/lib/telemetry.ts";
-import { systemClock } from "../../../../src/lib/time/clock.ts";
+import { type Clock, systemClock } from "../../../../src/lib/time/clock.ts";
+import { until } from "../../../support/until.ts";
 
 function openTracker(access = new AccessControl()) {
   const ended: string[] = [];
@@ -70,9 +71,13 @@ test("every call in progress is checked again when the access rules change", asy
   );
   const revoked: string[] = [];
   for (const call of open) call.onRevoked = (fault) => revoked.push(`${call.permission.name} ${fault.kind}`);
+  const checked = (): Promise<unknown> =>
+    until("all are checked", () => open.every(({ checkFirst }) => checkFirst === undefined));
   await access.setPolicy({ policy: "p, root, *, consume\n" });
+  await checked();
   assert.deepEqual(revoked.splice(0), ["log.v1.Log/Produce permission-denied"]);
   await access.setPolicy({ policy: "p, root, *, produce\n" });
+  await checked();
   assert.deepEqual(revoked.splice(0), [
     "log.v1.Log/ConsumeStream permission-denied",
     "log.v1.Log/Consume permission-denied",
@@ -120,6 +125,93 @@ test("the permissions for many logs are checked a few in a turn, if only Casbin 
   await calls.useLogs(call, names);
   assert.deepEqual([call.otherObjects, most], [names, 4]);
   calls.endCall(call);
+});
+
+/** Rules of a model that only Casbin knows: each decision takes 10 ms. */
+function slowRules() {
+  const time = { nowMs: 0, inTurn: 0, most: 0 };
+  const denied = new Set<string>();
+  let reload = (): void => undefined;
+  const clock: Clock = {
+    ...systemClock,
+    monotonicMs: () => time.nowMs,
+    soon: (work) =>
+      void setImmediate(() => {
+        time.inTurn = 0;
+        work();
+      }),
+  };
+  const access = {
+    check: (_: unknown, object: string) => !denied.has(object),
+    authorize: (_: unknown, object: string): void => {
+      time.nowMs += 10;
+      time.most = Math.max(time.most, ++time.inTurn);
+      if (denied.has(object)) throw new Fault("permission-denied", { message: object });
+    },
+    authorizeSome: (): void => undefined,
+    isAuthenticated: () => true,
+    onReload: (listener: () => void) => {
+      reload = listener;
+      return () => undefined;
+    },
+    patternsOf: () => undefined,
+  };
+  const calls = new CallTracker({ access, telemetry: noTelemetry, clock });
+  const change = (...names: string[]): void => {
+    denied.clear();
+    for (const name of names) denied.add(name);
+    [time.inTurn, time.most] = [0, 0];
+    reload();
+  };
+  return { calls, time, change };
+}
+
+/** A call about 256 logs. */
+async function beginTail(calls: CallTracker) {
+  const call = calls.beginCall(logsPermissions.tailLogs, caller("root"), meta);
+  await calls.useLogs(
+    call,
+    Array.from({ length: 256 }, (_, n) => `log ${n}`),
+  );
+  const revoked: string[] = [];
+  call.onRevoked = (fault) => revoked.push(fault.message);
+  return { call, revoked };
+}
+
+test("changed rules are applied to calls in progress a few decisions in a turn, until the last one", async () => {
+  const { calls, time, change } = slowRules();
+  const tails = [await beginTail(calls), await beginTail(calls)];
+  change("log 254");
+  assert.ok(time.most <= 1, `${time.most} decisions`);
+  assert.deepEqual([tails[0]!.revoked, tails[1]!.revoked], [[], []]);
+  await until("all calls are checked", () => tails.every(({ revoked }) => revoked.length > 0));
+  assert.deepEqual([tails[0]!.revoked, tails[1]!.revoked], [["log 254"], ["log 254"]]);
+  assert.ok(time.most <= 1, `${time.most} decisions in a turn`);
+  for (const { call } of tails) calls.endCall(call);
+});
+
+test("rules that change while calls are checked by the ones before are applied alone", async () => {
+  const { calls, change } = slowRules();
+  const { call, revoked } = await beginTail(calls);
+  change("log 250");
+  await new Promise(setImmediate);
+  change("log 9");
+  await until("the call is checked", () => revoked.length > 0);
+  assert.deepEqual(revoked, ["log 9"]);
+  call.onRevoked = (fault) => revoked.push(fault.message);
+  change();
+  await until("the call has its permission again", () => call.revoked === undefined);
+  calls.endCall(call);
+});
+
+test("a call whose turn to be checked has not come begins no work that changed rules deny", async () => {
+  const { calls, change } = slowRules();
+  const { call: first } = await beginTail(calls);
+  const append = calls.beginCall(logPermissions.produce, caller("root"), { ...meta, object: "orders" });
+  change("orders");
+  assert.throws(() => calls.useLog(append, "orders"), { kind: "permission-denied" });
+  assert.throws(() => append.requireAllowed(), { kind: "permission-denied" });
+  for (const call of [first, append]) calls.endCall(call);
 });
 
 test("a server that stops ends long calls, including a long poll", () => {

@@ -66,7 +66,7 @@ test("a large message in small chunks is joined in a buffer that doubles", () =>
 });
 
 test("incomplete messages count in one budget, are refused above it, and no longer count when complete", () => {
-  const held = new MemoryBudget({ limit: 1_100_000, clock: systemClock });
+  const held = new MemoryBudget({ limit: 1_300_000, clock: systemClock });
   const begun = encodeEnvelope(Buffer.alloc(200_000));
   const readers = [0, 1, 2].map(() => new EnvelopeReader(4_000_000, held.share("in")));
   const push = (reader: EnvelopeReader, from: number, to: number): boolean => {
@@ -75,12 +75,12 @@ test("incomplete messages count in one budget, are refused above it, and no long
   };
   const [first, second, third] = readers as [EnvelopeReader, EnvelopeReader, EnvelopeReader];
   for (const reader of readers) assert.equal(push(reader, 0, 100_000), false);
-  assert.equal(held.bytes, 0, "a chunk that is not copied is not counted");
+  assert.equal(held.bytes, 300_000, "the part of a message in a chunk that is not copied");
   assert.equal(push(first, 100_000, 199_999), false);
   assert.equal(push(second, 100_000, 199_999), false);
   assert.throws(() => push(third, 100_000, 199_999), { name: "Fault", kind: "overloaded" });
   assert.equal(push(first, 199_999, begun.length), true);
   assert.equal(first.take(), false);
-  assert.ok(held.bytes < 500_000, "when memory is tight, a reader between messages keeps no buffer");
+  assert.ok(held.bytes <= 500_000, "when memory is tight, a reader between messages keeps no buffer");
   assert.equal(push(third, 100_000, 199_999), false);
 });

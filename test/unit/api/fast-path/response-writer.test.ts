@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Framing } from "../../../../src/api/fast-path/recognize.ts";
+import type { FastRequest, Framing } from "../../../../src/api/fast-path/recognize.ts";
+import { ResponseHeads } from "../../../../src/api/fast-path/response-head.ts";
 import { ResponseWriter } from "../../../../src/api/fast-path/response-writer.ts";
 import { Fault } from "../../../../src/fault.ts";
 import { encodeEnvelope, envelopeFlag } from "../../../../src/lib/envelope.ts";
@@ -12,7 +13,8 @@ const message = Buffer.from("message");
 function open(framing: Framing) {
   const stream = new FakeFastStream();
   const protocol = framing.startsWith("connect") ? "connect" : (framing as "grpc" | "grpc-web");
-  return { stream, response: new ResponseWriter(stream, { framing, protocol, timeoutMs: undefined }) };
+  const request = { framing, isJson: false, protocol, timeoutMs: undefined } as FastRequest;
+  return { stream, response: new ResponseWriter(stream, request, new ResponseHeads([], () => "now")) };
 }
 
 test("a gRPC response ends with trailers, a gRPC-Web or Connect stream with a flagged envelope", () => {

@@ -5,6 +5,7 @@ import { CallTracker } from "../../../../src/api/calls/call-tracker.ts";
 import { logPermissions } from "../../../../src/api/calls/method-permissions.ts";
 import { FastCall } from "../../../../src/api/fast-path/fast-call.ts";
 import type { Framing } from "../../../../src/api/fast-path/recognize.ts";
+import { ResponseHeads } from "../../../../src/api/fast-path/response-head.ts";
 import { receiveUnary } from "../../../../src/api/fast-path/unary-message.ts";
 import { encodeEnvelope, envelopeFlag } from "../../../../src/lib/envelope.ts";
 import { type CallStart, noTelemetry } from "../../../../src/lib/telemetry.ts";
@@ -27,8 +28,9 @@ function open(framing: Framing) {
   const calls = new CallTracker({ access: new AccessControl(), telemetry, clock: systemClock });
   const client = { identity: localIdentity, peer: "p", secure: false };
   const tracked = calls.beginCall(logPermissions.produce, client, { protocol: "grpc" });
-  const request = { framing, protocol: "grpc", timeoutMs: undefined } as const;
-  const call = new FastCall(stream, request, tracked, calls, memory, undefined);
+  const request = { framing, isJson: false, protocol: "grpc", timeoutMs: undefined } as const;
+  const heads = new ResponseHeads([], () => "now");
+  const call = new FastCall(stream, request, heads, tracked, calls, memory, systemClock);
   const received: Buffer[] = [];
   receiveUnary(call, messageBytesMax, (bytes, start, end) =>
     received.push(Buffer.from(bytes.subarray(start, end))),

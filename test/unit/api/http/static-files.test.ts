@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { contentPolicy, createStaticFiles } from "../../../../src/api/http/static-files.ts";
+import {
+  contentPolicy,
+  createStaticFiles,
+  isSitePath,
+  type Site,
+  sites,
+} from "../../../../src/api/http/static-files.ts";
 import type { Disk, DiskFile } from "../../../../src/lib/disk/disk.ts";
 
 /** A read-only disk of these files. */
@@ -53,9 +59,10 @@ const built = (): Map<string, string> =>
     ["/secret.html", "outside"],
   ]);
 
-function ask(files: Map<string, string>) {
+function ask(files: Map<string, string>, site: Site = sites.dashboard) {
   const handle = createStaticFiles({
     disk: diskOf(files),
+    site,
     directory: "/dist",
     connectOrigins: () => ["http://127.0.0.1:8401", "javascript:alert(1)", "http://x; script-src *"],
   });
@@ -83,6 +90,22 @@ test("the page is served at /ui/ and is revalidated", () => {
   assert.equal(page.headers["cache-control"], "no-cache");
   assert.equal(page.headers["content-type"], "text/html; charset=utf-8");
   assert.equal(ask(built())("/ui").headers["location"], "/ui/");
+});
+
+test("a site is served at its own path only, and its messages name it", () => {
+  const get = ask(built(), sites.handbook);
+  assert.equal(get("/ui/").taken, false);
+  assert.equal(get("/docs/").body, "<!doctype html>page");
+  assert.equal(get("/docs").headers["location"], "/docs/");
+  assert.match(get("/docs/../secret.html").body, /no such file in the handbook; it starts at \/docs\//);
+  assert.match(ask(new Map(), sites.handbook)("/docs/").body, /npm run build:docs/);
+  assert.deepEqual(["/docs", "/docs/a.html", "/ui/", "/docsx", "/"].map(isSitePath), [
+    true,
+    true,
+    true,
+    false,
+    false,
+  ]);
 });
 
 test("hashed files are immutable, and a client that accepts it gets the compressed copy", () => {

@@ -38,8 +38,8 @@ test("a plus sign of a time zone can be sent unescaped", () => {
 test("a Last-Event-ID continues after that record, whatever from says", () => {
   assert.deepEqual(parseTail("from=start", "41").start, { offset: 42 });
   assert.deepEqual(parseTail("from=start", "").start, { fromTimeMs: 0 });
-  refused(() => parseTail("", "x"), "Last-Event-ID", /must be the offset/);
-  refused(() => parseTail("", String(Number.MAX_SAFE_INTEGER)), "Last-Event-ID", /must be the offset/);
+  refused(() => parseTail("", "x"), "Last-Event-ID", /must be the id of the last event seen/);
+  refused(() => parseTail("", String(Number.MAX_SAFE_INTEGER)), "Last-Event-ID", /must be the id/);
 });
 
 test("unknown, repeated and invalid parameters are refused with their name", () => {

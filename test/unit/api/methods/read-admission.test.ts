@@ -90,6 +90,26 @@ test("a held slice counts until it was sent, or until the next one if the reader
   }
 });
 
+test("the copies of a slice become garbage once if its readers share the text, and once for each reader if not", () => {
+  for (const [isShared, times] of [
+    [true, 1],
+    [false, 3],
+  ] as const) {
+    const { bytes: frames } = encodeRun([{ value: Buffer.alloc(1000) }]);
+    const slice = { frames, firstOffset: 0, nextOffset: 1 };
+    const noted: number[] = [];
+    const { memory } = open();
+    memory.addReadGarbage = (bytes) => void noted.push(bytes);
+    for (let reader = 0; reader < 3; reader++) {
+      using disposed = new DisposableStack();
+      const hold = new ReadHold(memory, { keeps: false, cut: () => undefined, shares: () => isShared });
+      disposed.defer(() => hold.release());
+      hold.hold(slice);
+    }
+    assert.equal(noted.length, times);
+  }
+});
+
 test("a response of one record is refused when all its waits for memory together took too long", async () => {
   const { sink, memory, clock, time, signal } = open();
   const others = memory.share("in");

@@ -28,3 +28,24 @@ test("a wait that ends without the record reports the end of the log at that tim
   assert.ok(time.step());
   assert.deepEqual(await ended, { kind: "out-of-range", offset: 5, lowest: 0, next: 3 });
 });
+
+test("a log that reads single records is asked for the record, and only its bytes count", async () => {
+  const log = new MemoryLog();
+  const clock = new VirtualTime().clock();
+  await log.append(encodeRun([{ value: new Uint8Array(100_000) }, { value: Buffer.from("b") }]));
+  const { bytes: frames } = encodeRun([{ value: Buffer.from("b") }]);
+  const slice = { frames, firstOffset: 1, nextOffset: 2 };
+  const memory = new MemoryBudget({ limit: 2 ** 20, clock });
+  const share = memory.share("out");
+  const single = Object.assign(log, {
+    recordBytes: () => frames.length,
+    readRecord: () => {
+      assert.equal(share.bytes, frames.length);
+      return Promise.resolve(slice);
+    },
+  });
+  const sink = { writableBytes: 1, whenWritable: () => undefined };
+  const options = { sink, memory, clock, signal: new AbortController().signal, share };
+  const plan = { start: { offset: 1 }, waitMs: 0, freshness: {} };
+  assert.deepEqual(await readOne(single, plan, options), { slice, offset: 1 });
+});

@@ -10,6 +10,7 @@ import {
 } from "../../../../src/api/methods/read.ts";
 import { ReadHold } from "../../../../src/api/methods/read-admission.ts";
 import { noLimits } from "../../../../src/api/methods/read-limit.ts";
+import type { Pacer } from "../../../../src/api/methods/tails/pacer.ts";
 import type { Clock } from "../../../../src/lib/time/clock.ts";
 import { MemoryBudget } from "../../../../src/memory/memory-budget.ts";
 import { run } from "../../../support/log/logs.ts";
@@ -108,6 +109,45 @@ test("a read that is behind: it says that it is alive, too, if it is asked to", 
   assert.equal(time.now, 0, "no timer was due");
 });
 
+/** A read whose tail finds its place when `found` is called, or when the tail is disposed. */
+async function openPreparing(heartbeatMs?: number) {
+  const opened = await open({}, heartbeatMs);
+  const { promise, resolve: found } = Promise.withResolvers<void>();
+  const { tail } = opened.read;
+  let isPrepared = false;
+  void promise.then(() => (isPrepared = true));
+  tail.prepare = () => (isPrepared ? undefined : promise);
+  const dispose = tail[Symbol.dispose].bind(tail);
+  tail[Symbol.dispose] = () => {
+    found();
+    dispose();
+  };
+  return { ...opened, found };
+}
+
+test("a read that looks for its place far back gives a sign of life at its interval", async () => {
+  const { time, read, options, found } = await openPreparing(100);
+  const reader = readSlices(read, options);
+  for (const at of [100, 200]) {
+    const beat = reader.next();
+    await new Promise(setImmediate);
+    while (time.now < at) time.step();
+    assert.deepEqual([(await beat).value, time.now], ["heartbeat", at]);
+  }
+  found();
+  assert.equal(nameOf((await reader.next()).value!), "0-1");
+  await reader.return();
+});
+
+test("an abort ends a read that looks for its place", async () => {
+  const { controller, read, options, listeners } = await openPreparing();
+  const waiting = readSlices(read, options).next();
+  await new Promise(setImmediate);
+  controller.abort();
+  await assert.rejects(waiting, { kind: "canceled" });
+  assert.equal(listeners(), 0);
+});
+
 test("an abort ends a waiting read with its fault, and nothing is left of the reader", async () => {
   const { log, memory, controller, read, options, listeners } = await open();
   const reader = readSlices(read, options);
@@ -133,4 +173,50 @@ test("a read that retention overtakes fails with the extent of the log", async (
   await reader.next();
   await log.trim(3);
   await assert.rejects(reader.next(), { kind: "out-of-range", facts: { offset: 1, lowest: 3, next: 3 } });
+});
+
+test("reads that one append wakes are sent together, in the turn of the pacer", async () => {
+  const { log, read, options } = await open({ start: { end: true } });
+  const scheduled: { flush(): void }[] = [];
+  const pacer = { schedule: (target: { flush(): void }) => void scheduled.push(target) } as unknown as Pacer;
+  const seen: string[] = [];
+  const following = followSlices(read, { ...options, pacer }, (event) => seen.push(nameOf(event)) < 3);
+  await new Promise(setImmediate);
+  assert.deepEqual([seen, scheduled.length], [["caught-up"], 0]);
+  await log.append(run("d"));
+  await new Promise(setImmediate);
+  await log.append(run("e"));
+  await new Promise(setImmediate);
+  assert.deepEqual([seen, scheduled.length], [["caught-up"], 1], "it waits for the pacer");
+  scheduled[0]!.flush();
+  assert.deepEqual(seen, ["caught-up", "3-4", "4-5"], "without a promise");
+  await following;
+});
+
+test("an abort ends a read that waits for the pacer", async () => {
+  const { log, read, options, controller, listeners } = await open({ start: { end: true } });
+  const scheduled: { flush(): void }[] = [];
+  const pacer = { schedule: (target: { flush(): void }) => void scheduled.push(target) } as unknown as Pacer;
+  const following = followSlices(read, { ...options, pacer }, () => true);
+  await new Promise(setImmediate);
+  await log.append(run("d"));
+  await new Promise(setImmediate);
+  controller.abort();
+  scheduled[0]!.flush();
+  await assert.rejects(following, { kind: "canceled" });
+  assert.equal(listeners(), 0);
+});
+
+test("a heartbeat comes when the read has waited for its whole interval, not earlier", async () => {
+  const { log, time, read, options, controller } = await open({ start: { end: true } }, 100);
+  const seen: string[] = [];
+  const following = followSlices(read, options, (event) => seen.push(`${time.now} ${nameOf(event)}`) > 0);
+  await new Promise(setImmediate);
+  time.after(60, () => void log.append(run("d")));
+  while (time.now < 60) time.step();
+  await new Promise(setImmediate);
+  while (time.now < 160 && time.step()) await new Promise(setImmediate);
+  assert.deepEqual(seen, ["0 caught-up", "60 3-4", "60 caught-up", "160 heartbeat"]);
+  controller.abort();
+  await assert.rejects(following, { kind: "canceled" });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
-import { logIdField, logIdTags, noField } from "../../../../../src/api/fast-path/response-codec.ts";
+import { logIdField, logIdTags, noField } from "../../../../../src/api/fast-path/codec/response-codec.ts";
 import { render, renderWhole } from "../../../../../src/api/fast-path/tails/rendering.ts";
 import { noLimits, ReadLimit } from "../../../../../src/api/methods/read-limit.ts";
 import { ConsumeResponseSchema } from "../../../../../src/gen/log/v1/log_pb.js";

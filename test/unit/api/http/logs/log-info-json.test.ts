@@ -74,8 +74,27 @@ test("a description has id, settings and extent; that of default has only its ex
   });
   const stored = { lowest: 0, next: 2, bytes: 9, segments: [], sync: "always", diskFreeBytes: 1 };
   assert.deepEqual(
-    defaultDescriptionOf({ ...stored, defaultBytes: 7 }),
+    defaultDescriptionOf({ ...stored, defaultBytes: 7 }, () => true),
     { name: "default", settings: {}, lowest_offset: 0, next_offset: 2, bytes: 7 },
     "without the bytes of named logs",
+  );
+  const logs = [
+    { name: "a", bytes: 2 },
+    { name: "secret", bytes: 1 },
+  ];
+  const space = {
+    ...{ bytes: 9, removedBytes: 3, deletedBytes: 0, reclaimableBytes: 2, ageMs: 5 },
+    ...{ removed: logs, keeping: logs },
+  };
+  assert.deepEqual(
+    defaultDescriptionOf({ ...stored, space }, (name) => name !== "secret"),
+    {
+      ...{ name: "default", settings: {}, lowest_offset: 0, next_offset: 2, bytes: undefined },
+      space: {
+        ...{ bytes: 9, removed_bytes: 3, deleted_bytes: 0, reclaimable_bytes: 2, age_ms: 5 },
+        ...{ removed: logs.slice(0, 1), keeping: logs.slice(0, 1) },
+      },
+    },
+    "without logs that the caller may not know",
   );
 });

@@ -102,6 +102,23 @@ test("where the patterns are not known, the event loop has turns in between", as
   assert.ok(turns >= 1000, "a turn for each name");
 });
 
+test("a page fetches a few logs in a turn", async () => {
+  const names = Array.from({ length: 600 }, (_, n) => `log ${String(n).padStart(3, "0")}`);
+  const catalog = catalogOf(names);
+  let [fetched, most] = [0, 0];
+  const list: typeof catalog.list = (prefix, after, limit) => {
+    fetched += limit;
+    most = Math.max(most, fetched);
+    return catalog.list(prefix, after, limit);
+  };
+  const turn = async (): Promise<void> => {
+    fetched = 0;
+  };
+  const page = await listLogs({ list }, plan({ patterns: ["*"], turn, limit: 256 }));
+  assert.deepEqual([page.logs.length, page.next], [256, "log 255"]);
+  assert.ok(most <= 16, `${most} in a turn`);
+});
+
 test("each decision that only may() knows has a turn of its own, and each range has one", async () => {
   const names = Array.from({ length: 600 }, (_, at) => `a/${at}`);
   let [turns, decisions] = [0, 0];

@@ -36,6 +36,7 @@ async function openDirectory(life = 7) {
     },
     seenIndex: () => 5,
     change: () => assert.fail("nothing is changed"),
+    touch: () => undefined,
   } as LogCatalog;
   const begin = (subject: string, permission = logPermissions.produce): Call =>
     calls.beginCall(

@@ -11,7 +11,7 @@
  * can be stored as they are and form one run.
  */
 import { isUtf8 } from "node:buffer";
-import { readVarint, varintEnd } from "../../lib/bytes.ts";
+import { readVarint, varintEnd } from "../../../lib/bytes.ts";
 import {
   type RecordLimits,
   recordTag,
@@ -20,11 +20,11 @@ import {
   tooManyRecords,
   type Walk,
   walkElements,
-} from "../../log/mod.ts";
-import type { LogRef, ProducerStamp, RecordRun } from "../../types.ts";
-import type { AppendRequest } from "../methods/append-request.ts";
-import type { LogInRequest } from "../methods/logs/log-directory.ts";
-import { messageFieldsMax } from "../request-limits/message-limits.ts";
+} from "../../../log/mod.ts";
+import type { LogRef, ProducerStamp, RecordRun } from "../../../types.ts";
+import type { AppendRequest } from "../../methods/append-request.ts";
+import type { LogInRequest } from "../../methods/logs/log-directory.ts";
+import { messageFieldsMax } from "../../request-limits/message-limits.ts";
 
 const producerTag = 0x12;
 const expectedOffsetTag = 0x18;

@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { AppendRequestReader } from "../../../../src/api/fast-path/request-codec.ts";
+import { AppendRequestReader } from "../../../../../src/api/fast-path/codec/request-codec.ts";
 import {
   ProduceBatchRequestSchema,
   ProduceRequestSchema,
   RecordBatchSchema,
   type Record as RecordMessage,
-} from "../../../../src/gen/log/v1/log_pb.js";
-import { defaultRecordLimits } from "../../../../src/log/mod.ts";
-import { contentBytes, storedContent } from "./stored-content.ts";
+} from "../../../../../src/gen/log/v1/log_pb.js";
+import { defaultRecordLimits } from "../../../../../src/log/mod.ts";
+import { contentBytes, storedContent } from "../stored-content.ts";
 
 const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
 const safe = fc.bigInt({ min: 0n, max: BigInt(Number.MAX_SAFE_INTEGER) });

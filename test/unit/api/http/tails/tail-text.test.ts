@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TailTextCache, type TextPlan, textChunks } from "../../../../src/api/http/tail-text.ts";
-import { batchKind, encodeFrame, encodeRun, frameNextOffset } from "../../../../src/log/mod.ts";
-import type { BatchSlice } from "../../../../src/types.ts";
+import { TailTextCache, type TextPlan, textChunks } from "../../../../../src/api/http/tails/tail-text.ts";
+import { batchKind, encodeFrame, encodeRun, frameNextOffset } from "../../../../../src/log/mod.ts";
+import type { BatchSlice } from "../../../../../src/types.ts";
 
 const events = (id: string, lines: readonly string[]): string => `<${id}> ${lines.join(" | ")}\n`;
 const plan: TextPlan = { form: { name: "lines", event: events }, format: "text", batch: 1 };

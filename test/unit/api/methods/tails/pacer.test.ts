@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Pacer } from "../../../../src/api/fast-path/pacer.ts";
-import type { Clock } from "../../../../src/lib/time/clock.ts";
+import { Pacer, pacerOf } from "../../../../../src/api/methods/tails/pacer.ts";
+import type { Clock } from "../../../../../src/lib/time/clock.ts";
 
 /** A clock that the test moves, and that records what it is asked to run. */
 function handClock() {
@@ -26,9 +26,12 @@ function handClock() {
   };
 }
 
+/** Turns of an event loop that always has time. */
+const roomy = { mayBegin: () => true, wait: (): void => assert.fail("no turn is full") };
+
 test("everything scheduled before a turn is flushed in it once", () => {
   const { clock, asked, runNext } = handClock();
-  const pacer = new Pacer(clock);
+  const pacer = new Pacer(clock, roomy);
   const flushed: number[] = [];
   for (const one of [1, 2, 3]) pacer.schedule({ flush: () => flushed.push(one) });
   assert.equal(asked.length, 1);
@@ -39,7 +42,7 @@ test("everything scheduled before a turn is flushed in it once", () => {
 
 test("a target that schedules itself while it is flushed waits until the others had their turn", () => {
   const { clock, asked, runNext } = handClock();
-  const pacer = new Pacer(clock);
+  const pacer = new Pacer(clock, roomy);
   const flushed: string[] = [];
   const greedy = {
     flush: () => {
@@ -58,7 +61,7 @@ test("a target that schedules itself while it is flushed waits until the others 
 
 test("the pacer rests three times as long as a turn took, at most 20 ms, and is prompt after a rest", () => {
   const hand = handClock();
-  const pacer = new Pacer(hand.clock);
+  const pacer = new Pacer(hand.clock, roomy);
   const busy = (ms: number) => ({ flush: () => hand.work(ms) });
   pacer.schedule(busy(4));
   assert.equal(hand.asked[0]?.delayMs, 0);
@@ -78,7 +81,7 @@ test("the pacer rests three times as long as a turn took, at most 20 ms, and is 
 
 test("microtasks of a flush count as part of the turn", async () => {
   const hand = handClock();
-  const pacer = new Pacer(hand.clock);
+  const pacer = new Pacer(hand.clock, roomy);
   pacer.schedule({
     flush: () => {
       hand.work(1);
@@ -89,4 +92,23 @@ test("microtasks of a flush count as part of the turn", async () => {
   await Promise.resolve();
   pacer.schedule({ flush: () => undefined });
   assert.equal(hand.asked[0]?.delayMs, 15);
+});
+
+test("tails for which the turn is too short are flushed in a later one, in their order", () => {
+  const { clock, runNext } = handClock();
+  const flushed: number[] = [];
+  const later: (() => void)[] = [];
+  const short = { mayBegin: () => flushed.length < 2, wait: (piece: () => void) => later.push(piece) };
+  const pacer = new Pacer(clock, short);
+  for (const one of [1, 2, 3, 4]) pacer.schedule({ flush: () => flushed.push(one) });
+  runNext();
+  assert.deepEqual([flushed, later.length], [[1, 2], 2]);
+  for (const piece of later) piece();
+  assert.deepEqual(flushed, [1, 2, 3, 4]);
+});
+
+test("all tails of a clock share one pacer", () => {
+  const { clock } = handClock();
+  assert.equal(pacerOf(clock), pacerOf(clock));
+  assert.notEqual(pacerOf(clock), pacerOf(handClock().clock));
 });

@@ -12,18 +12,18 @@ import {
   produceBulkResponse,
   writeConsumeResponse,
   writeProduceResponse,
-} from "../../../../src/api/fast-path/response-codec.ts";
+} from "../../../../../src/api/fast-path/codec/response-codec.ts";
 import {
   ConsumeResponseSchema,
   ProduceBatchResponseSchema,
   ProduceBulkResponseSchema,
   ProduceResponseSchema,
   type Record as RecordMessage,
-} from "../../../../src/gen/log/v1/log_pb.js";
-import { readU32be } from "../../../../src/lib/bytes.ts";
-import { envelopeBytes } from "../../../../src/lib/envelope.ts";
-import { encodeFrame, encodeRun, RecordCursor } from "../../../../src/log/mod.ts";
-import { contentBytes, storedContent } from "./stored-content.ts";
+} from "../../../../../src/gen/log/v1/log_pb.js";
+import { readU32be } from "../../../../../src/lib/bytes.ts";
+import { envelopeBytes } from "../../../../../src/lib/envelope.ts";
+import { encodeFrame, encodeRun, RecordCursor } from "../../../../../src/log/mod.ts";
+import { contentBytes, storedContent } from "../stored-content.ts";
 
 /** Returns the message of an envelope and checks its length. */
 function opened(envelope: Uint8Array): Uint8Array {

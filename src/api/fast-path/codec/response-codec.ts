@@ -7,10 +7,10 @@
  * A stored record is copied once, as a whole, and its offset, term and timestamp are appended. Protobuf allows any order
  * of fields.
  */
-import { varintBytes, writeVarint } from "../../lib/bytes.ts";
-import { envelopeBytes, writeEnvelopeHead } from "../../lib/envelope.ts";
-import type { RecordCursor } from "../../log/mod.ts";
-import type { Appended } from "../../types.ts";
+import { varintBytes, writeVarint } from "../../../lib/bytes.ts";
+import { envelopeBytes, writeEnvelopeHead } from "../../../lib/envelope.ts";
+import type { RecordCursor } from "../../../log/mod.ts";
+import type { Appended } from "../../../types.ts";
 
 /** Largest size of the field log_id: two numbers of at most ten digits and a dash. */
 const logIdFieldBytesMax = 2 + 21;
