@@ -17,10 +17,15 @@ var root = path.join(__dirname, "..", "..");
 var source = path.join(__dirname, "main.ts");
 var compiled = path.join(root, "dist", "cli", "main.js");
 
+/** A command that was started by runOn() has the process id of the wrapper in this variable. */
+var wrapperVariable = "NODE_TAILRACE_WRAPPER";
+
+endWithNpx();
 if (Number(found.split(".")[0]) >= nodeMin) run();
 else runOn(require("./own-node.cjs").ownNode());
 
 function run() {
+  endWithWrapper();
   require("node:module").enableCompileCache();
   var main = fs.existsSync(source) && !isFresh() ? source : compiled;
   import(require("node:url").pathToFileURL(main).href).then(
@@ -32,6 +37,32 @@ function run() {
   );
 }
 
+/** Stops this process as SIGTERM does when the wrapper ends, also by SIGKILL: then the channel to it closes. */
+function endWithWrapper() {
+  if (process.env[wrapperVariable] === undefined) return;
+  delete process.env[wrapperVariable];
+  var stop = () => process.kill(process.pid, "SIGTERM");
+  if (process.connected !== true) return stop();
+  process.on("disconnect", stop);
+  process.channel.unref();
+}
+
+/**
+ * Stops this process as SIGTERM does when the shell of npx ends. npx passes a SIGTERM to its shell only, which dies of it and
+ * leaves the command running. A command of a script that runs it in the background goes on.
+ */
+function endWithNpx() {
+  var script = process.env.npm_lifecycle_script || "";
+  if (process.env.npm_lifecycle_event !== "npx" || !/tailrace/.test(script) || /&/.test(script)) return;
+  var parent = process.ppid;
+  var timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    process.kill(process.pid, "SIGTERM");
+  }, 250);
+  timer.unref();
+}
+
 /** Runs the command in a child process. Signals are passed on, and its end is the end of this process. */
 function runOn(node) {
   if (node === undefined) {
@@ -40,11 +71,12 @@ function runOn(node) {
     );
     process.exit(1);
   }
-  var signals = ["SIGINT", "SIGTERM", "SIGHUP"];
+  var signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"];
   // Before the child starts: a signal that arrives during the start is passed on, too.
   for (var signal of signals) process.on(signal, (name) => child.kill(name));
   var child = require("node:child_process").spawn(node.program, [__filename].concat(process.argv.slice(2)), {
-    stdio: "inherit",
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env: Object.assign({}, process.env, { [wrapperVariable]: String(process.pid) }),
   });
   child.on("error", (reason) => {
     console.error(`tailrace cannot run its own Node.js: ${reason.message}`);

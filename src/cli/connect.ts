@@ -1,59 +1,133 @@
-/** The flags of all client commands, and the client that they open. */
+/**
+ * The flags of all client commands, and the client that they open. In this order: the flag, the profile of --profile, the
+ * variable, the profile that is used without --profile.
+ */
 import type { Command } from "commander";
 import type { ClientProtocol, TailraceClient } from "../client/mod.ts";
 import { isHostPort } from "../lib/host-port.ts";
-import { argumentFault } from "./exit-status.ts";
+import { argumentFault, usageFault } from "./exit-status.ts";
 import { jsonHelp } from "./output/output-rule.ts";
-import { readTls } from "./tls-flags.ts";
+import type { Profile } from "./profiles/profile-file.ts";
+import { type SelectedProfile, selectProfile } from "./profiles/select-profile.ts";
+import { readTls, type TlsFlags, type TlsTexts } from "./tls-flags.ts";
 
-export interface ConnectFlags {
-  readonly addr: string;
-  readonly tlsCaFile?: string;
-  readonly tlsCertFile?: string;
-  readonly tlsKeyFile?: string;
+export interface ConnectFlags extends TlsFlags {
+  readonly addr?: string;
+  readonly profile?: string;
   readonly json?: boolean;
   /** Only some commands have this flag. */
   readonly protocol?: ClientProtocol;
 }
 
-/** Adds --addr, the certificates and --json. */
+/** Adds --addr, the certificates, --profile and --json. */
 export function connectOptions(command: Command): Command {
-  const { env } = process;
   return command
     .option(
       "--addr <host:port>",
-      "the address of the node (variable TAILRACE_ADDR)",
-      env["TAILRACE_ADDR"] ?? "127.0.0.1:8080",
+      "the address of the node (variable TAILRACE_ADDR; default: that of the profile, or 127.0.0.1:8080)",
     )
-    .option(
-      "--tls-ca-file <file>",
-      "the CA of the node's certificate, PEM (variable TAILRACE_TLS_CA_FILE)",
-      env["TAILRACE_TLS_CA_FILE"],
-    )
-    .option(
-      "--tls-cert-file <file>",
-      "the client's certificate, PEM (variable TAILRACE_TLS_CERT_FILE)",
-      env["TAILRACE_TLS_CERT_FILE"],
-    )
+    .option("--tls-ca-file <file>", "the CA of the node's certificate, PEM (variable TAILRACE_TLS_CA_FILE)")
+    .option("--tls-cert-file <file>", "the client's certificate, PEM (variable TAILRACE_TLS_CERT_FILE)")
     .option(
       "--tls-key-file <file>",
       "the private key of the client's certificate, PEM (variable TAILRACE_TLS_KEY_FILE)",
-      env["TAILRACE_TLS_KEY_FILE"],
+    )
+    .option(
+      "--profile <name>",
+      "the profile of ~/.config/tailrace/config.yaml with address and certificates, the path of another such file, or none (variable TAILRACE_PROFILE)",
     )
     .option("--json", jsonHelp);
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where a command connects to, and with which certificates. */
+export interface Target extends TlsFlags {
+  readonly addr: string;
+  /** Where the address is from. */
+  readonly source: "flag" | "environment" | "profile" | "default";
+  /** Undefined also if the address is another one than the profile's own. */
+  readonly profile: SelectedProfile | undefined;
+}
+
+/**
+ * Returns the target of these flags. A profile gives a certificate and its key together, and only for its own address.
+ * @throws Fault "config" for an address that is not HOST:PORT, and for a profile that cannot be used
+ */
+export async function targetOf(flags: ConnectFlags, environment: Environment = process.env): Promise<Target> {
+  const selected = await selectProfile(flags.profile, environment);
+  const { addr, source } = addressOf(flags, selected, environment);
+  const isOther = selected?.addr !== undefined && selected.addr !== addr;
+  if (isOther && flags.profile !== undefined && hasCertificates(selected))
+    throw usageFault(
+      `--addr ${addr} is not the address of the profile "${selected.name}" (${selected.addr}), whose certificates are only for that: leave out --addr or --profile`,
+    );
+  const profile = isOther ? undefined : selected;
+  return { addr, source, profile, ...certificatesOf(flags, profile, environment) };
+}
+
+function addressOf(
+  flags: ConnectFlags,
+  profile: SelectedProfile | undefined,
+  environment: Environment,
+): Pick<Target, "addr" | "source"> {
+  const variable = ["environment", environment["TAILRACE_ADDR"]] as const;
+  const own = ["profile", profile?.addr] as const;
+  const places = flags.profile === undefined ? [variable, own] : [own, variable];
+  for (const [source, addr] of [["flag", flags.addr] as const, ...places]) {
+    if (addr === undefined) continue;
+    const name = source === "environment" ? "TAILRACE_ADDR" : "--addr";
+    if (!isHostPort(addr)) throw argumentFault(`${name} must be HOST:PORT`, addr);
+    return { addr, source };
+  }
+  return { addr: "127.0.0.1:8080", source: "default" };
+}
+
+type FilesOf = { readonly [Field in keyof TlsFlags]: string | undefined };
+const tlsFields = ["tlsCaFile", "tlsCertFile", "tlsKeyFile"] as const;
+const hasCertificates = (profile: Profile): boolean => tlsFields.some((field) => field in profile);
+const hasPair = ({ tlsCertFile, tlsKeyFile }: FilesOf): boolean => (tlsCertFile ?? tlsKeyFile) !== undefined;
+
+function certificatesOf(
+  flags: ConnectFlags,
+  profile: TlsFlags | undefined,
+  environment: Environment,
+): TlsFlags {
+  const variables: FilesOf = {
+    tlsCaFile: environment["TAILRACE_TLS_CA_FILE"],
+    tlsCertFile: environment["TAILRACE_TLS_CERT_FILE"],
+    tlsKeyFile: environment["TAILRACE_TLS_KEY_FILE"],
+  };
+  const isNamed = flags.profile !== undefined;
+  const isStated = hasPair(flags) || (!isNamed && hasPair(variables));
+  const own: FilesOf = isStated ? { tlsCaFile: profile?.tlsCaFile } : { ...profile };
+  const places: readonly FilesOf[] = isNamed ? [flags, own, variables] : [flags, variables, own];
+  const files = tlsFields.flatMap((field) => {
+    const file = places.map((place) => place[field]).find((found) => found !== undefined);
+    return file === undefined ? [] : [[field, file] as const];
+  });
+  return Object.fromEntries(files);
+}
+
 /**
  * Opens a client for these flags.
- * @throws Fault "config" for an invalid flag or a file that cannot be read
+ * @throws Fault "config" for an invalid flag, or a profile or a file that cannot be read
  */
 export async function connect(flags: ConnectFlags): Promise<TailraceClient> {
-  const { tlsCaFile, tlsCertFile, tlsKeyFile } = flags;
-  if (!isHostPort(flags.addr)) throw argumentFault("--addr must be HOST:PORT", flags.addr);
-  const secure = (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) !== undefined;
-  const tls = secure ? readTls(flags) : undefined;
+  return openTarget(await targetOf(flags), flags.protocol);
+}
+
+/** The certificates of the target; undefined for plaintext. @throws Fault "config" for a file that cannot be read */
+export function tlsOf(target: Target): TlsTexts | undefined {
+  const { tlsCaFile, tlsCertFile, tlsKeyFile } = target;
+  return (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) === undefined ? undefined : readTls(target);
+}
+
+/** Opens a client. @throws Fault "config" for a file that cannot be read */
+export async function openTarget(target: Target, protocol: ClientProtocol = "grpc"): Promise<TailraceClient> {
+  const { addr } = target;
+  const tls = tlsOf(target);
   const { openClient } = await import("../client/mod.ts");
-  const { protocol = "grpc" } = flags;
   // Only this node, without retries: a call fails at once. A tail still continues after a lost connection.
-  return openClient({ addr: flags.addr, tls, protocol, discover: false, limits: { attemptsMax: 1 } });
+  return openClient({ addr, tls, protocol, discover: false, limits: { attemptsMax: 1 } });
 }

@@ -1,6 +1,6 @@
 /** The nodes of `tailrace dev`, as child processes. They end when this process ends, however it ends. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { openSync } from "node:fs";
+import { openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -84,7 +84,9 @@ export class DevNodes implements AsyncDisposable {
   }
 
   #lost(n: number, how: string): void {
-    const why = `${how}, see ${join(this.#options.home, `n${n}.log`)}`;
+    const log = join(this.#options.home, `n${n}.log`);
+    const said = lastError(log);
+    const why = `${how}, see ${log}${said === undefined ? "" : `\n${said}`}`;
     if (this.onNodeLost === undefined || this.#children.size === 0) {
       this.#failed ??= why;
       void this[Symbol.asyncDispose]();
@@ -116,3 +118,9 @@ export class DevNodes implements AsyncDisposable {
     ];
   }
 }
+
+/** The last error that a node printed for people, from its log: the other lines are JSON. */
+const lastError = (log: string): string | undefined =>
+  readFileSync(log, "utf8")
+    .split("\n")
+    .findLast((line) => line.startsWith("tailrace serve: "));

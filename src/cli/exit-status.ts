@@ -1,7 +1,7 @@
 /**
  * The exit status of a command.
  *
- *   0 done · 1 failed · 2 usage · 3 unreachable · 4 permission · 5 corrupt · 130 Ctrl-C
+ *   0 done · 1 failed · 2 usage · 3 unreachable · 4 permission · 5 corrupt · 6 only warnings (doctor) · 130 Ctrl-C
  */
 import { Fault, type FaultKind } from "../fault.ts";
 
@@ -12,6 +12,7 @@ export const exitStatus = {
   unreachable: 3,
   permission: 4,
   corrupt: 5,
+  warnings: 6,
   interrupted: 130,
 } as const;
 

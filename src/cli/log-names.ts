@@ -1,7 +1,7 @@
 /** The names of logs on the command line: the flag --log, and the argument of `tailrace logs`. */
 import { type Command, InvalidArgumentError } from "commander";
-import { defaultLog, namedLogOf } from "../api/methods/logs/log-name.ts";
 import { Fault } from "../fault.ts";
+import { defaultLog, namedLogOf } from "../lib/names/log-name.ts";
 import { usageFault } from "./exit-status.ts";
 
 export interface LogFlag {

@@ -17,7 +17,7 @@ const helps: Readonly<Record<string, string>> = {
   "retention-bytes": "delete the oldest records beyond this size, such as 1GiB",
   "retention-age": "delete records that are older, such as 7d",
   "max-bytes": "refuse appends after which the log would be larger, such as 10GiB",
-  ttl: "delete the log so long after its last append, such as 24h",
+  ttl: "delete the log so long after its last append, such as 24h; a change does not begin it again",
   "expires-at": "delete the log at this time, such as 2030-01-01T00:00:00Z",
   "record-bytes-max": "refuse larger records, such as 64KiB",
   "content-type": "the media type of the records, such as application/json",

@@ -4,6 +4,7 @@ import { version } from "../agent/version.ts";
 import { commandFiles } from "./commands.ts";
 import { addExamples } from "./examples.ts";
 import { exitStatus } from "./exit-status.ts";
+import { meantBy } from "./other-words.ts";
 import { outputRule } from "./output/output-rule.ts";
 import { exitWhenOutputCloses } from "./output/standard-output.ts";
 
@@ -48,8 +49,17 @@ function prepare(command: Command, above = "tailrace"): void {
 
 const prefixed = (words: string, command?: Command): OutputConfiguration => ({
   outputError: (text, write) =>
-    write(`${text.replace(/^error: /, `${words}: `)}${logHint(words, text, command)}`),
+    write(
+      `${text.replace(/^error: /, `${words}: `)}${commandHint(words, text)}${logHint(words, text, command)}`,
+    ),
 });
+
+/** The command that a user of other programs means. */
+function commandHint(words: string, text: string): string {
+  const [, typed] = /^error: unknown command '([^']*)'/.exec(text) ?? [];
+  const meant = typed === undefined ? undefined : meantBy(words, typed);
+  return meant === undefined || text.includes("Did you mean") ? "" : `(This is ${meant})\n`;
+}
 
 /** What is meant by an argument of a command that takes none, or not this one: mostly the name of a log. */
 function logHint(words: string, text: string, command: Command | undefined): string {

@@ -14,7 +14,7 @@ const packages = {
 };
 
 /**
- * Returns the folder of its package and the path of the program, or undefined if npm did not install it. Another version is
+ * Returns the folder of its package, the path of the program and its version, or undefined if npm did not install it. Another version is
  * that of another package, perhaps an old one.
  */
 exports.ownNode = () => {
@@ -25,7 +25,7 @@ exports.ownNode = () => {
     const { version } = require(manifest);
     if (version !== require("../../package.json").optionalDependencies[name]) return undefined;
     const folder = path.dirname(manifest);
-    return { folder, program: path.join(folder, require(manifest).bin.node) };
+    return { folder, program: path.join(folder, require(manifest).bin.node), version };
   } catch {
     return undefined;
   }

@@ -27,7 +27,10 @@ import type { ProducerSettings } from "./produce/producer-settings.ts";
 
 /** The options of openClient() on every platform. */
 export interface CommonOptions {
-  /** Freshness of reads that do not specify one, and of all tails. Default: mode "session". */
+  /**
+   * Freshness of reads, in what a call does not state, and of all tails. What was seen counts until the client knows more of the log.
+   * Default: mode "session".
+   */
   readonly freshness?: Freshness;
   /** Whether to find the other nodes of the cluster with GetServers. Default true in Node.js, false in browsers. */
   readonly discover?: boolean;

@@ -26,7 +26,7 @@ export interface ClientLimits {
    * A node can be alive and no longer receive records from its cluster, which no ping detects.
    */
   readonly tailIdleMs: number;
-  /** After this time the list of nodes is refreshed by the next call, in milliseconds. Default 30,000. */
+  /** After this time the list of nodes is refreshed by the next call, in milliseconds; after a second if no leader is known. Default 30,000. */
   readonly serversFreshMs: number;
   /** Bytes of appends that are queued or in flight, for each producer. Default 32 MiB. */
   readonly queueBytesMax: number;

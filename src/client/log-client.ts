@@ -23,6 +23,7 @@ import type {
   RecordRun,
   Tail,
 } from "../types.ts";
+import { callFreshness } from "./call-freshness.ts";
 import type { BackoffSettings } from "./calls/backoff.ts";
 import { checkDeadline } from "./calls/check-deadline.ts";
 import type { Attempt, CallOptions, RetryingCaller } from "./calls/retrying-caller.ts";
@@ -187,7 +188,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
 
   async bounds(freshness: Freshness = {}): Promise<Bounds> {
     const { log } = this.#options;
-    const { mode = "session", seenOffset, seen } = { ...this.#options.freshness, ...freshness };
+    const { mode = "session", seenOffset, seen } = this.#freshnessOf(freshness);
     const mustSee = mode === "session" ? Math.max(seenOffset ?? -1, this.#session.next - 1) : -1;
     // Bounds do not show whether a node has seen what a token stands for.
     const isShown = mode === "any" || (mode === "session" && seen === undefined);
@@ -326,8 +327,12 @@ export class LogClient implements CommitLog, AsyncDisposable {
 
   /** `known`: what is committed besides what the session knows. */
   #freshnessInit(freshness: Freshness, known = this.#session.seen): ConsumeInit {
-    const { log, freshness: usual } = this.#options;
-    const init = freshnessInit({ ...usual, ...freshness }, later(this.#session.seen, known));
-    return { ...init, ...log.stated };
+    const seen = later(this.#session.seen, known);
+    return { ...freshnessInit(this.#freshnessOf(freshness, seen), seen), ...this.#options.log.stated };
+  }
+
+  #freshnessOf(stated: Freshness, known = this.#session.seen): Freshness {
+    const { log, freshness } = this.#options;
+    return callFreshness(freshness, stated, known, log.isDefault);
   }
 }

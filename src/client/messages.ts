@@ -6,7 +6,9 @@ import {
   type DescribeResponse,
   type ProduceBatchResponse,
   ReadMode,
+  type SpaceUse as SpaceMessage,
 } from "../gen/log/v1/log_pb.js";
+import type { SpaceUse } from "../lib/disk/space-use.ts";
 import type { Appended, Freshness, LogDescription, ReadMode as Mode, ReadStart } from "../types.ts";
 import { type Seen, tokenOf } from "./session.ts";
 
@@ -107,5 +109,20 @@ export function descriptionOf(response: DescribeResponse): LogDescription {
     })),
     sync: response.sync,
     diskFreeBytes: numberOf(response.diskFreeBytes),
+    ...(response.space === undefined ? {} : { space: spaceOf(response.space) }),
+  };
+}
+
+function spaceOf(space: SpaceMessage): SpaceUse {
+  const logs = (found: SpaceMessage["removed"]) =>
+    found.map(({ name, bytes }) => ({ name, bytes: numberOf(bytes) }));
+  return {
+    bytes: numberOf(space.bytes),
+    removedBytes: numberOf(space.removedBytes),
+    deletedBytes: numberOf(space.deletedBytes),
+    reclaimableBytes: numberOf(space.reclaimableBytes),
+    removed: logs(space.removed),
+    keeping: logs(space.keeping),
+    ageMs: numberOf(space.ageMs),
   };
 }

@@ -1,5 +1,6 @@
 /** What the client library exports on every platform. It must not import a module of Node.js: browsers load it. */
 export { Fault, type FaultKind } from "../fault.ts";
+export type { LogSpace, SpaceUse } from "../lib/disk/space-use.ts";
 export type {
   Appended,
   AppendOptions,

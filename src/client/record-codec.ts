@@ -34,22 +34,42 @@ interface Body extends RecordBytes {
 export function encodeRun(records: readonly (NewRecord | BytesLike)[]): RecordRun {
   const bodies = records.map(bodyOf);
   let total = 0;
-  for (const { length } of bodies) total += 1 + varintBytes(length) + length;
+  for (const body of bodies) total += elementBytes(body);
   const bytes = allocateBytes(total);
   let at = 0;
-  for (const body of bodies) {
-    bytes[at] = tag.record;
-    at = writeVarint(bytes, at + 1, body.length);
-    at = writeField(bytes, at, tag.value, body.value);
-    at = writeField(bytes, at, tag.key, body.key);
-    for (const [key, value] of body.headers) {
-      bytes[at] = tag.header;
-      at = writeVarint(bytes, at + 1, fieldBytes(key) + fieldBytes(value));
-      at = writeField(bytes, at, tag.headerKey, key);
-      at = writeField(bytes, at, tag.headerValue, value);
-    }
-  }
+  for (const body of bodies) at = writeElement(bytes, at, body);
   return { bytes, count: records.length };
+}
+
+const scratch = new Uint8Array(16 * 1024);
+
+/**
+ * Encodes one record as a run. Its bytes change with the next call.
+ * @throws Fault "bad-record"
+ */
+export function encodeInScratch(record: NewRecord | BytesLike): RecordRun {
+  const body = bodyOf(record);
+  const length = elementBytes(body);
+  const bytes = length <= scratch.length ? scratch.subarray(0, length) : new Uint8Array(length);
+  writeElement(bytes, 0, body);
+  return { bytes, count: 1 };
+}
+
+const elementBytes = ({ length }: Body): number => 1 + varintBytes(length) + length;
+
+/** Writes an element of a run. Returns the position after it. */
+function writeElement(bytes: Uint8Array, start: number, { length, value, key, headers }: Body): number {
+  bytes[start] = tag.record;
+  let at = writeVarint(bytes, start + 1, length);
+  at = writeField(bytes, at, tag.value, value);
+  at = writeField(bytes, at, tag.key, key);
+  for (const [name, content] of headers) {
+    bytes[at] = tag.header;
+    at = writeVarint(bytes, at + 1, fieldBytes(name) + fieldBytes(content));
+    at = writeField(bytes, at, tag.headerKey, name);
+    at = writeField(bytes, at, tag.headerValue, content);
+  }
+  return at;
 }
 
 function bodyOf(record: NewRecord | BytesLike): Body {

@@ -15,7 +15,9 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   log: () => import("./log.ts"),
   logs: () => import("./logs.ts"),
   "many-logs": () => import("./many-logs.ts"),
+  peers: () => import("./peers.ts"),
   replicated: () => import("./replicated.ts"),
+  settling: () => import("./settling.ts"),
   cluster: () => import("./cluster.ts"),
   service: () => import("./service.ts"),
 };

@@ -3,7 +3,10 @@ import type { Fault } from "../../fault.ts";
 import { printable } from "./terminal.ts";
 
 /** Facts for programs. The message, the exit status or the outcome already says them. */
-const hiddenFacts = ["unreachable", "usage", "field", "code", "address", "records_before", "batches_before"];
+const hiddenFacts = [
+  ...["unreachable", "usage", "field", "code", "address"],
+  ...["records_before", "records_unknown", "batches_before"],
+];
 
 /** Facts that are hidden if the message contains them. */
 const repeatedFacts = [
@@ -25,8 +28,19 @@ export function faultLine(command: string, fault: Fault, effect: "read" | "write
 
 /** What happened to a write. After a stream of records, some of them can be in the log. */
 function outcome({ written, facts }: Fault): string {
-  if (written === "unknown") return "; it is not known whether it was written";
-  const before = facts.records_before;
-  if (before === undefined) return "";
-  return before === 0 ? "; nothing was written" : `; ${before} records were written before, and none after`;
+  const before = facts.records_before ?? 0;
+  if (written === "unknown") return unknownOutcome(before, facts.records_unknown ?? 0);
+  if (facts.records_before === undefined) return "";
+  return before === 0 ? "; nothing was written" : `; ${counted(before)} written before, and none after`;
 }
+
+/** `unknown` is 0 if the number is not known. */
+function unknownOutcome(before: number, unknown: number): string {
+  if (unknown === 0 || before + unknown === 1) return "; it is not known whether it was written";
+  const first = before === 0 ? "" : `; ${counted(before)} written before`;
+  const next = before === 0 ? "first" : "next";
+  const these = unknown === 1 ? `the ${next} one was` : `the ${next} ${unknown} were`;
+  return `${first}; it is not known whether ${these} written; none after`;
+}
+
+const counted = (records: number): string => (records === 1 ? "1 record was" : `${records} records were`);

@@ -15,8 +15,8 @@ export function exitWhenOutputCloses(): void {
   process.stderr.on("error", () => undefined);
 }
 
-/** Prints to standard output. Returns a promise if the reader is slow. */
-export function print(chunk: string | Uint8Array): Promise<void> | undefined {
-  if (process.stdout.write(chunk)) return undefined;
+/** Prints to standard output. Returns a promise if the reader is slow. `undefined` prints nothing. */
+export function print(chunk: string | Uint8Array | undefined): Promise<void> | undefined {
+  if (chunk === undefined || process.stdout.write(chunk)) return undefined;
   return new Promise((resolve) => process.stdout.once("drain", resolve));
 }

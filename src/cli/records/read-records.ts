@@ -3,19 +3,23 @@
  * next record.
  */
 import type { Command } from "commander";
+import { consumeSlices } from "../../client/consume/consume.ts";
+import { recordsOf } from "../../client/consume/record-batch.ts";
 import type { LogClient } from "../../client/mod.ts";
 import { systemClock } from "../../lib/time/clock.ts";
 import type { Offset } from "../../types.ts";
 import { type ConnectFlags, connect } from "../connect.ts";
-import { argumentFault, exitStatus } from "../exit-status.ts";
+import { argumentFault, exitStatus, usageFault } from "../exit-status.ts";
 import { type LogFlag, logOf } from "../log-names.ts";
+import { PrintBuffer } from "../output/print-buffer.ts";
 import { print } from "../output/standard-output.ts";
+import { printable } from "../output/terminal.ts";
 import { type RangeFlags, type ReadRange, rangeOf } from "./read-range.ts";
-import { recordPrinter } from "./record-format.ts";
+import { type RecordPrinter, recordPrinter } from "./record-format.ts";
 
 export interface ReadFlags extends ConnectFlags, LogFlag, RangeFlags {
   readonly count?: string;
-  readonly format: string;
+  readonly format?: string;
   readonly unsafeRaw?: true;
 }
 
@@ -25,8 +29,7 @@ export function readOptions(command: Command): Command {
     .option("--count <n>", "stop after n records")
     .option(
       "--format <format>",
-      "json, raw (value and a line end), hex, or text with %o %t %k %v %s %l %% \\n",
-      "json",
+      "text (offset, key and value), json, raw (value and a line end), hex, or a text with %o %t %k %v %s %l %% \\n (default: text on a terminal, else json)",
     )
     .option("--unsafe-raw", "print unescaped bytes on a terminal, too; records can contain escape sequences");
 }
@@ -34,7 +37,7 @@ export function readOptions(command: Command): Command {
 /** Prints the records of the flags. `byDefault` is the start if they state none. */
 export async function readRecords(flags: ReadFlags, byDefault: "start" | "end"): Promise<number> {
   const name = logOf(flags);
-  const toText = recordPrinter(flags.format, process.stdout.isTTY && flags.unsafeRaw !== true, name);
+  const printRecord = printerOf(flags, name);
   const count = countOf(flags);
   const range = rangeOf(flags, byDefault, systemClock.wallMs());
   using client = await connect(flags);
@@ -42,16 +45,43 @@ export async function readRecords(flags: ReadFlags, byDefault: "start" | "end"):
   const from = await log.seek(range.start); // fails if the node is unreachable, unlike the tail, which waits
   const until = flags.follow === true ? {} : { until: await endOf(log, range, from) };
   let left = count;
-  for await (const record of log.consume({ from: { offset: from }, ...until })) {
-    await print(toText(record));
-    if (--left === 0) break;
+  // The oldest record can be trimmed before it is read: then consume() looks up the start again. The end is the one of the first lookup.
+  const start = "end" in range.start ? { offset: from } : range.start;
+  const out = new PrintBuffer();
+  for await (const { slice, from, until: end } of consumeSlices(log, { from: start, ...until })) {
+    for (const record of recordsOf(slice, from)) {
+      if (end !== undefined && record.offset >= end) break;
+      printRecord(record, out);
+      if (--left === 0) break;
+      if (out.isFull) await print(out.take());
+    }
+    await print(out.take()); // a record of a live tail does not wait for more
+    if (left === 0) return exitStatus.done;
   }
+  if (flags.follow === true)
+    process.stderr.write(`the log "${printable(name)}" is closed, there are no more records\n`);
   return exitStatus.done;
 }
 
-/** The number of records of --count; 0 for no limit. @throws Fault "config" */
+/**
+ * The printer of --format and --json. Without them: text on a terminal, otherwise JSON.
+ * @throws Fault "config"
+ */
+export function printerOf(
+  flags: Pick<ReadFlags, "format" | "json" | "unsafeRaw">,
+  name?: string,
+): RecordPrinter {
+  const { format, json, unsafeRaw } = flags;
+  if (json && format !== undefined && format !== "json")
+    throw usageFault("--json and --format exclude each other");
+  const isTerminal = process.stdout.isTTY === true;
+  const usual = json || !isTerminal ? "json" : "text";
+  return recordPrinter(format ?? usual, isTerminal && unsafeRaw !== true, name);
+}
+
+/** The number of records of --count; infinite without it. @throws Fault "config" */
 export function countOf({ count }: Pick<ReadFlags, "count">): number {
-  if (count === undefined) return 0;
+  if (count === undefined) return Number.POSITIVE_INFINITY;
   if (Number.isSafeInteger(Number(count)) && Number(count) >= 1) return Number(count);
   throw argumentFault("--count must be a whole number of at least 1", count);
 }

@@ -1,14 +1,16 @@
 /**
- * Formats records for `consume` and `tail`: json, raw, hex, or a custom format.
+ * Formats records for `consume` and `tail`: text, json, raw, hex, or a custom format.
  *
+ *   text   := [log " "] offset " " ["[" key "] "] value      a value that is not UTF-8 is its size and its base64
  *   FORMAT := text with %o offset, %t time (ms), %k key, %v value, %s size of the value, %l log, %%, and \n \t \\
  *
  * raw, %k and %v are the exact bytes.
  */
 import { type PlacedRecord, recordLine } from "../../api/http/record-json.ts";
-import { defaultLog } from "../../api/methods/logs/log-name.ts";
+import { defaultLog } from "../../lib/names/log-name.ts";
 import { argumentFault } from "../exit-status.ts";
-import { printableBytes, printableJson } from "../output/terminal.ts";
+import type { PrintBuffer } from "../output/print-buffer.ts";
+import { printable, printableBytes, printableJson } from "../output/terminal.ts";
 
 /** A record. One of several logs has the name of its log and a token to continue after it. */
 export interface PrintedRecord extends PlacedRecord {
@@ -17,9 +19,8 @@ export interface PrintedRecord extends PlacedRecord {
   readonly resume?: string;
 }
 
-export type RecordPrinter = (record: PrintedRecord) => string | Uint8Array;
-
-const newline = Buffer.from("\n");
+/** Adds what is printed of a record to `out`. */
+export type RecordPrinter = (record: PrintedRecord, out: PrintBuffer) => void;
 
 /**
  * Returns the printer of a --format. With `safe` (default false) control characters are escaped, for a terminal.
@@ -29,12 +30,20 @@ const newline = Buffer.from("\n");
 export function recordPrinter(format: string, safe = false, ofLog = defaultLog): RecordPrinter {
   const shown = safe ? printableBytes : (bytes: Uint8Array) => bytes;
   switch (format) {
+    case "text":
+      return textPrinter(safe);
     case "json":
-      return safe ? (record) => `${printableJson(lineOf(record))}\n` : (record) => `${lineOf(record)}\n`;
+      return safe
+        ? (record, out) => out.text(`${printableJson(lineOf(record))}\n`)
+        : (record, out) => out.text(`${lineOf(record)}\n`);
     case "raw":
-      return ({ value }) => Buffer.concat([toBytes(shown(value)), newline]);
+      return ({ value }, out) => {
+        out.add(shown(value));
+        out.text("\n");
+      };
     case "hex":
-      return ({ value }) => `${Buffer.from(value).toString("hex")}\n`;
+      return ({ value }, out) =>
+        out.text(`${Buffer.from(value.buffer, value.byteOffset, value.length).toString("hex")}\n`);
     default:
       return custom(format, shown, ofLog);
   }
@@ -47,6 +56,29 @@ function lineOf(record: PrintedRecord): string {
   if (log === undefined) return line;
   const named = JSON.stringify(logId === undefined ? { log } : { log, log_id: logId });
   return `${named.slice(0, -1)},${line.slice(1, -1)},"resume":"${resume}"}`;
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Undefined for bytes that are not UTF-8. */
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** For people: a line for each record, if its value is one. */
+function textPrinter(safe: boolean): RecordPrinter {
+  const shown = (bytes: Uint8Array): string =>
+    textOf(bytes) ?? `(${bytes.length} bytes) ${Buffer.from(bytes).toString("base64")}`;
+  return ({ log, offset, key, value }, out) => {
+    const from = log === undefined ? "" : `${log} `;
+    const of = key.length === 0 ? "" : `[${shown(key)}] `;
+    const line = `${from}${offset} ${of}${shown(value)}`;
+    out.text(`${safe ? printable(line) : line}\n`);
+  };
 }
 
 type Part = (record: PrintedRecord) => string | Uint8Array;
@@ -72,7 +104,7 @@ function custom(
 ): RecordPrinter {
   const letters = lettersOf(shown, ofLog);
   if (!format.includes("%")) {
-    throw argumentFault("--format must be json, raw, hex or a text with %", format);
+    throw argumentFault("--format must be text, json, raw, hex or a text with %", format);
   }
   const parts: Part[] = [];
   for (const [whole, letter, escaped] of format.matchAll(/%([\s\S]?)|\\([\s\S]?)|[^%\\]+/g)) {
@@ -86,8 +118,7 @@ function custom(
       parts.push(() => text);
     } else parts.push(() => whole);
   }
-  return (record) => Buffer.concat(parts.map((part) => toBytes(part(record))));
+  return (record, out) => {
+    for (const part of parts) out.add(part(record));
+  };
 }
-
-const toBytes = (piece: string | Uint8Array): Uint8Array =>
-  typeof piece === "string" ? Buffer.from(piece) : piece;

@@ -2,6 +2,7 @@
  * A backup on the disk of this machine: the snapshot, and the files that it names.
  *
  *   write → <file>.part → renamed when complete         finish → write the snapshot, delete files that it does not name
+ *   lock                   held by the command that writes the backup
  *
  * Only the owner can read the files. The names come from a node or from a backup of another person, so only valid names
  * are opened and symbolic links are not followed. A directory that contains any other file is rejected.
@@ -22,11 +23,23 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { Fault } from "../../fault.ts";
+import { type DirectoryLock, lockDirectory } from "../../lib/disk/directory-lock.ts";
 import { errorCode, errorText } from "../../lib/disk/disk.ts";
 import { ownerFile, systemDisk } from "../../lib/disk/system-disk.ts";
-import { type BackupFile, type BackupSnapshot, readSnapshot, snapshotFile } from "../../replication/mod.ts";
+import {
+  type BackupSnapshot,
+  backupFiles,
+  type ChainPoint,
+  chainPointOf,
+  checkSuccessor,
+  readSnapshot,
+  snapshotFile,
+} from "../../replication/mod.ts";
 
-const validName = /^(snapshot|\d{20}-\d{20}\.frames|\d{20}-[\da-f]{8}\.rows)(\.part)?$/;
+const validName =
+  /^(snapshot|\d{20}-\d{20}(-\d{1,16})?(\.[\da-f]{8})?\.frames|\d{20}-[\da-f]{8}\.rows)(\.part)?$/;
+/** Not of the backup, and not foreign. The root of a file system may contain lost+found. */
+const otherNames = ["lock", "lock.socket", "lost+found"];
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 /** A limit above the state of a million producers. */
 const snapshotBytesMax = 1024 * 1024 * 1024;
@@ -48,11 +61,19 @@ export class BackupDirectory {
     } catch (cause) {
       throw new Fault("config", { message: `${path} cannot be created: ${errorText(cause)}`, cause });
     }
-    const other = readdirSync(path).find((name) => !validName.test(name));
+    const other = readdirSync(path).find((name) => !validName.test(name) && !otherNames.includes(name));
     if (other === undefined) return new BackupDirectory(path);
     throw new Fault("foreign-directory", {
       message: `${path} contains ${other}, which is not part of a backup; choose a new directory`,
     });
+  }
+
+  /**
+   * Locks the directory: two commands that write the same files would mix their parts.
+   * @throws Fault "locked" if another process has the lock
+   */
+  lock(): Promise<DirectoryLock> {
+    return lockDirectory(this.#path);
   }
 
   /** @throws Fault "not-found" if there is no backup */
@@ -76,9 +97,17 @@ export class BackupDirectory {
   /** Returns the names of the files that are complete. */
   completeFiles(): string[] {
     if (!BackupDirectory.isIn(this.#path)) return [];
-    return filesIn(this.snapshot())
+    return backupFiles(this.snapshot())
       .filter(({ file, bytes }) => this.size(file) === bytes)
       .map(({ file }) => file);
+  }
+
+  /** Resolves to the end of the backup in the chain of its log; undefined without a backup, or if its last file is damaged. */
+  async chainPoint(): Promise<ChainPoint | undefined> {
+    if (!BackupDirectory.isIn(this.#path)) return undefined;
+    return await chainPointOf(this.snapshot(), (file, position, bytes) =>
+      this.size(file) === undefined ? undefined : this.read(file, position, bytes),
+    );
   }
 
   /**
@@ -86,18 +115,7 @@ export class BackupDirectory {
    * @throws Fault "failed-precondition" if it is of another cluster or ends earlier
    */
   checkSuccessor(next: BackupSnapshot): void {
-    if (!BackupDirectory.isIn(this.#path)) return;
-    const current = this.snapshot();
-    const advice = "nothing was changed; give another directory";
-    if (current.clusterId !== next.clusterId) {
-      throw new Fault("failed-precondition", {
-        message: `${this.#path} contains a backup of cluster ${current.clusterId}, the node belongs to cluster ${next.clusterId || "none"}: ${advice}`,
-      });
-    }
-    if (next.index >= current.index) return;
-    throw new Fault("failed-precondition", {
-      message: `${this.#path} contains a backup up to index ${current.index}, the log of the node is committed up to ${next.index} only: ${advice}`,
-    });
+    if (BackupDirectory.isIn(this.#path)) checkSuccessor(this.snapshot(), next, this.#path);
   }
 
   /** Writes the next part of a file. The parts of a file must be written in order. */
@@ -122,11 +140,12 @@ export class BackupDirectory {
       if (this.size(file) !== undefined) continue;
       throw new Fault("corrupt", { message: `${file} was not received completely` });
     }
+    const kept = new Set([...files, ...otherNames]);
     systemDisk.syncDirectory(this.#path);
     this.write(snapshotFile, 0, snapshot.length, snapshot);
     systemDisk.syncDirectory(this.#path);
     for (const name of readdirSync(this.#path)) {
-      if (name !== snapshotFile && !files.includes(name)) rmSync(join(this.#path, name));
+      if (name !== snapshotFile && !kept.has(name)) rmSync(join(this.#path, name));
     }
     systemDisk.syncDirectory(this.#path);
   }
@@ -177,10 +196,6 @@ export class BackupDirectory {
     return join(this.#path, file);
   }
 }
-
-/** All files that a snapshot names. */
-export const filesIn = ({ files, base }: BackupSnapshot): readonly Pick<BackupFile, "file" | "bytes">[] =>
-  base === undefined ? files : [base, ...files];
 
 const notAFile = (file: string): Fault =>
   new Fault("corrupt", { message: `${file} of the backup is not a regular file`, facts: { file } });

@@ -7,6 +7,7 @@ import { lockDirectory } from "../../lib/disk/directory-lock.ts";
 import { errorCode, errorText } from "../../lib/disk/disk.ts";
 import { systemDisk } from "../../lib/disk/system-disk.ts";
 import type { LogDirectory, ScratchRows } from "../../log/mod.ts";
+import { checkRestored } from "../../replication/mod.ts";
 import { openRowStore, type RowDatabase } from "../../rows/mod.ts";
 import { openToRepair } from "../../store/mod.ts";
 
@@ -27,32 +28,24 @@ interface OpenedDataDirectory extends AsyncDisposable {
 
 /**
  * Locks the directory, if it is writable, and opens its stable state.
- * @throws Fault "not-found" if there is no log, "locked" if a node uses it
+ * @throws Fault "not-found" if there is no log, "locked" if a node uses it, "failed-precondition" if a restore of it did not
+ * complete
  */
 export async function openDataDirectory(directory: string, readOnly: boolean): Promise<OpenedDataDirectory> {
   checkDataDirectory(directory);
-  const lock = isWritable(directory) ? await lockDirectory(directory) : undefined;
-  try {
-    const meta = join(directory, "meta");
-    if (!readOnly) systemDisk.makeDirectory(meta);
-    const store = openToRepair(meta, { readOnly });
-    return {
-      logDirectory: {
-        directory,
-        disk: systemDisk,
-        store,
-        rowStore: openRowStore(meta),
-        scratch: openScratch,
-      },
-      async [Symbol.asyncDispose]() {
-        await store.close();
-        await lock?.release();
-      },
-    };
-  } catch (reason) {
-    await lock?.release();
-    throw reason;
-  }
+  await using stack = new AsyncDisposableStack();
+  if (isWritable(directory)) stack.use(await lockDirectory(directory));
+  const meta = join(directory, "meta");
+  if (!readOnly) systemDisk.makeDirectory(meta);
+  const store = openToRepair(meta, { readOnly });
+  stack.defer(() => store.close());
+  checkRestored(store, directory);
+  const rowStore = openRowStore(meta);
+  const owned = stack.move();
+  return {
+    logDirectory: { directory, disk: systemDisk, store, rowStore, scratch: openScratch },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 /** A directory on a read-only file system cannot be locked, and no node can use it. */
@@ -66,7 +59,7 @@ function isWritable(directory: string): boolean {
 }
 
 /** A directory of its own among the temporary files (TMPDIR): a data directory may be on a read-only file system. */
-function openScratch(): ScratchRows {
+export function openScratch(): ScratchRows {
   const directory = mkdtempSync(join(tmpdir(), "tailrace-rows-"));
   const store = openRowStore(directory);
   const identity = { directoryId: new Uint8Array(16), generation: 1 };

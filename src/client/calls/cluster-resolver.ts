@@ -1,6 +1,6 @@
 /**
  * Finds the nodes of the cluster with GetServers and passes them to the picker. It asks only when a call needs it: the
- * answer is missing, older than `freshMs`, or marked as stale after a failure. One request at a time.
+ * answer is missing, old, or marked as stale after a failure. One request at a time.
  */
 import { createClient, type Transport } from "@connectrpc/connect";
 import { Fault } from "../../fault.ts";
@@ -18,7 +18,7 @@ export interface ClusterResolverOptions {
   /** Called when a node responded. */
   readonly onResponse: () => void;
   readonly clock: Clock;
-  /** A call that finds an older answer starts a refresh, in milliseconds. */
+  /** A call that finds an older answer starts a refresh, in milliseconds; without a leader after at most 1,000. */
   readonly freshMs: number;
   /** The timeout of a request to one node, in milliseconds. */
   readonly requestMs: number;
@@ -27,6 +27,8 @@ export interface ClusterResolverOptions {
 
 const roles: readonly string[] = ["leader", "follower", "candidate", "learner"] satisfies Role[];
 const serversMax = 32;
+/** An answer is old after this time if no leader is known: an election takes a second or two. */
+const leaderlessFreshMs = 1_000;
 
 export class ClusterResolver {
   readonly #options: ClusterResolverOptions;
@@ -51,7 +53,8 @@ export class ClusterResolver {
   async ensureKnown(): Promise<void> {
     const { picker, clock, freshMs } = this.#options;
     if (picker.servers.length === 0) return this.refresh();
-    const isOld = clock.monotonicMs() - this.#refreshedAtMs > freshMs;
+    const oldAfterMs = picker.knowsLeader ? freshMs : Math.min(freshMs, leaderlessFreshMs);
+    const isOld = clock.monotonicMs() - this.#refreshedAtMs > oldAfterMs;
     // A failed refresh leaves the answer stale, so the next call tries again.
     if (this.#isStale || isOld) this.refresh().catch(() => undefined);
   }

@@ -39,7 +39,7 @@ const kindsByCode: Readonly<Partial<Record<Code, FaultKind>>> = {
 };
 
 const closedMessage =
-  "the node closed the connection before it answered; it may not trust the client certificate, or another program listens at this address";
+  "the connection was closed before the response was complete: the node ended or does not trust the client certificate, or another program listens at this address";
 const notHttp2Message =
   "the server at this address does not speak HTTP/2; a node does so on the port of its --addr, not on its ops port";
 

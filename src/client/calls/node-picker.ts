@@ -51,12 +51,21 @@ export class NodePicker {
     return [...new Set([...this.#servers.map(({ addr }) => addr), ...this.#seeds])];
   }
 
-  /** Replaces the known servers. A node that lags can name a former leader, so an older term does not change the leader. */
+  /** False also if the leader failed and has not succeeded since: there may be another one. */
+  get knowsLeader(): boolean {
+    return this.#leader !== undefined && !this.#failed.has(this.#leader);
+  }
+
+  /**
+   * Replaces the known servers. A node that lags can name a former leader, so an older term does not change the leader. A node
+   * that has just started names none, which is no news in the same term.
+   */
   update(servers: readonly KnownServer[]): void {
     if (servers.length === 0) return;
     const leader = servers.find(({ isLeader }) => isLeader);
     const term = Math.max(...servers.map((server) => server.term));
-    if (term >= this.#term || this.#leader === undefined || this.#failed.has(this.#leader)) {
+    const isNews = term > this.#term || (term === this.#term && leader !== undefined);
+    if (isNews || !this.knowsLeader) {
       this.#leader = leader?.addr;
       this.#term = term;
     }

@@ -3,7 +3,7 @@
  * The reader sets the pace: a full buffer stops the stream. The records have neither gaps nor duplicates.
  */
 import { Fault } from "../../fault.ts";
-import type { CommitLog, Freshness, Offset, ReadStart } from "../../types.ts";
+import type { BatchSlice, CommitLog, Freshness, Offset, ReadStart, Tail } from "../../types.ts";
 import { signalOf } from "../options.ts";
 import { type ReadFrom, readStartOf } from "./read-from.ts";
 import { type LogRecord, recordsOf } from "./record-batch.ts";
@@ -19,8 +19,20 @@ export interface ConsumeOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Some of the records that consume() yields, as they are stored: those of `slice` from `from` on and before `until`. */
+export interface ConsumedSlice {
+  readonly slice: BatchSlice;
+  readonly from: Offset;
+  /** Undefined: all. */
+  readonly until: Offset | undefined;
+}
+
+/** How often a start is looked up that retention overtakes before the first record is read. */
+const startsMax = 10;
+
 /**
- * Yields the records from `from` (default: the end) to `until` (default: without a limit).
+ * Yields the records from `from` (default: the end) to `until` (default: without a limit). A start that is not an offset, such as
+ * "start", is looked up again if its record is trimmed before it is read.
  * @throws Fault "bad-request" for invalid options, "out-of-range" if the start is not in the log or has been trimmed, and
  *   the reason of the signal
  */
@@ -28,32 +40,56 @@ export async function* consume(
   log: CommitLog,
   options: ConsumeOptions = {},
 ): AsyncGenerator<LogRecord, void, undefined> {
-  const signal = signalOf(options.signal);
-  const freshness: Freshness = { ...options.freshness, ...(signal === undefined ? {} : { signal }) };
-  const from = await startOf(log, readStartOf(options.from ?? "end"), freshness);
-  const until = await endOf(log, options.until, freshness);
-  if (options.until === "end" && from > until!) await log.read(from, freshness); // throws "out-of-range"
-  using tail = log.follow(from);
-  const stop = (): void => tail[Symbol.dispose]();
-  signal?.addEventListener("abort", stop, { once: true });
-  try {
-    while (until === undefined || tail.position < until) {
-      signal?.throwIfAborted();
-      const { position } = tail;
-      const slice = tail.take();
-      if (slice === undefined) {
-        if ((await tail.ready()) || signal?.aborted) continue;
-        return;
-      }
-      for (const record of recordsOf(slice, position)) {
-        if (until !== undefined && record.offset >= until) return;
-        yield record;
-      }
+  for await (const { slice, from, until } of consumeSlices(log, options)) {
+    for (const record of recordsOf(slice, from)) {
+      if (until !== undefined && record.offset >= until) return;
+      yield record;
     }
-  } finally {
-    signal?.removeEventListener("abort", stop);
   }
 }
+
+/** The records of consume() without a promise for each. It throws the same. */
+export async function* consumeSlices(
+  log: CommitLog,
+  options: ConsumeOptions = {},
+): AsyncGenerator<ConsumedSlice, void, undefined> {
+  const signal = signalOf(options.signal);
+  const freshness: Freshness = { ...options.freshness, ...(signal === undefined ? {} : { signal }) };
+  const start = readStartOf(options.from ?? "end");
+  let from = await startOf(log, start, freshness);
+  const until = await endOf(log, options.until, freshness);
+  if (options.until === "end" && from > until!) await log.read(from, freshness); // throws "out-of-range"
+  for (let starts = 1; ; starts++) {
+    let isRead = false;
+    let tail: Tail | undefined;
+    const stop = (): void => tail?.[Symbol.dispose]();
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      tail = log.follow(from);
+      while (until === undefined || tail.position < until) {
+        signal?.throwIfAborted();
+        const { position } = tail;
+        const slice = tail.take();
+        if (slice === undefined) {
+          if ((await tail.ready()) || signal?.aborted) continue;
+          return;
+        }
+        isRead = true;
+        yield { slice, from: position, until };
+      }
+      return;
+    } catch (reason) {
+      if (isRead || starts === startsMax || "offset" in start || !isTrimmed(reason, from)) throw reason;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      stop();
+    }
+    from = await startOf(log, start, freshness);
+  }
+}
+
+const isTrimmed = (reason: unknown, from: Offset): boolean =>
+  reason instanceof Fault && reason.kind === "out-of-range" && (reason.facts.lowest ?? 0) > from;
 
 async function startOf(log: CommitLog, from: ReadStart, freshness: Freshness): Promise<Offset> {
   return "offset" in from ? from.offset : log.seek(from, freshness);

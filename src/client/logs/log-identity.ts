@@ -123,6 +123,23 @@ export class LogIdentity {
     }
   }
 
+  /**
+   * Returns the Raft index of the last batch about the log, 0 if the log is gone; undefined while it takes records. For a subject
+   * that may not ask, the end of a stream is enough: 0.
+   */
+  async closedAt(limits: PinLimits): Promise<RaftIndex | undefined> {
+    const { name, stated } = this;
+    if (this.isDefault) return undefined;
+    try {
+      const log = await this.#ask(limits, (attempt) => logOn(attempt, { name, logId: stated.logId }));
+      return log.closed ? Number(log.version) : undefined;
+    } catch (reason) {
+      const { kind, facts } = Fault.from(reason);
+      if (kind === "permission-denied" || kind === "not-found" || facts.reason === "ANOTHER_LOG") return 0;
+      throw reason;
+    }
+  }
+
   /** A follower that lags may know an older log of this name, so the leader is asked first. */
   #ask<T>(limits: PinLimits, work: (attempt: Attempt) => Promise<T>): Promise<T> {
     return this.#caller.call({ ...limits, purpose: "append", effect: "read" }, work);

@@ -20,7 +20,10 @@ export interface LogOptions {
   readonly retentionAgeMs?: number | undefined;
   /** Appends after which the log would hold more bytes are refused. Default: no limit. */
   readonly maxBytes?: number | undefined;
-  /** The log is deleted this long after its last append or its creation, in milliseconds. Default: never. */
+  /**
+   * The log is deleted this long after its last append or its creation, in milliseconds; an update does not begin it again.
+   * Default: never.
+   */
   readonly ttlMs?: number | undefined;
   /** The log is deleted at this time, in milliseconds since 1970. Default: never. */
   readonly expiresAtMs?: number | undefined;

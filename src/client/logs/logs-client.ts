@@ -27,7 +27,10 @@ export interface CreateLogOptions extends LogCallOptions {
 }
 
 export interface ChangeLogOptions extends LogCallOptions {
-  /** The id that the log must have. Default: the id that the name has when the call begins. */
+  /**
+   * The id that the log must have, as create(), get() and list() return it. If the name means another log by now, the call fails.
+   * Default: the id that the name has when the call begins, so the call is about whatever log has the name then.
+   */
   readonly id?: string | undefined;
 }
 
@@ -60,6 +63,18 @@ export class LogsClient {
     return this.#info(call, (logs, rpc) => logs.createLog(request, rpc));
   }
 
+  /**
+   * Checks whether create() would succeed now, and changes nothing. A quota is checked for this log alone.
+   * @throws as create()
+   */
+  async validateCreate(name: string, log: LogOptions = {}, options: CreateLogOptions = {}): Promise<void> {
+    const ifNotExists = optionsOf(options).ifNotExists === true;
+    const settings = settingsInit(optionsOf(log));
+    const request = { name: checkedName(name), settings, ifNotExists, validateOnly: true };
+    const call = { ...this.#call(options), purpose: "append", effect: "read" } as const;
+    await this.#run(call, (logs, rpc) => logs.createLog(request, rpc));
+  }
+
   /** @throws Fault "not-found" */
   async get(name: string, options: ChangeLogOptions = {}): Promise<NamedLogInfo> {
     const request = named(name, optionsOf(options).id);
@@ -81,7 +96,7 @@ export class LogsClient {
 
   /**
    * Changes options. One with the value null gets the value of the cluster again, one that is absent stays.
-   * @throws Fault "not-found", "bad-request", "failed-precondition" if the name means another log
+   * @throws Fault "not-found", "bad-request" also for a `ttlMs` that has passed since the last append, "failed-precondition" if the name means another log
    */
   async update(
     name: string,
@@ -92,6 +107,22 @@ export class LogsClient {
     const id = await this.#idOf(name, options);
     const call = { ...this.#call(options), effect: "write" } as const;
     return this.#info(call, (logs, rpc) => logs.updateLog({ ...named(name, id), ...update }, rpc));
+  }
+
+  /**
+   * Checks whether update() would succeed now, and changes nothing.
+   * @throws as update()
+   */
+  async validateUpdate(
+    name: string,
+    change: LogOptionsChange,
+    options: ChangeLogOptions = {},
+  ): Promise<void> {
+    const update = updateInit(optionsOf(change));
+    const id = await this.#idOf(name, options);
+    const call = { ...this.#call(options), purpose: "append", effect: "read" } as const;
+    const request = { ...named(name, id), ...update, validateOnly: true };
+    await this.#run(call, (logs, rpc) => logs.updateLog(request, rpc));
   }
 
   /**

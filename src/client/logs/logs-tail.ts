@@ -8,17 +8,18 @@ import { Fault } from "../../fault.ts";
 import type { TailLogsResponse } from "../../gen/log/v1/log_pb.js";
 import type { Prng } from "../../lib/prng.ts";
 import type { Clock } from "../../lib/time/clock.ts";
-import type { Offset } from "../../types.ts";
+import type { Offset, RaftIndex } from "../../types.ts";
 import { sleep } from "../calls/abortable-wait.ts";
 import { type BackoffSettings, backoffMs } from "../calls/backoff.ts";
 import { faultOf, retryDelayOf } from "../calls/fault-of.ts";
 import type { RetryingCaller } from "../calls/retrying-caller.ts";
-import { finalKinds, goodStreamMs, type StreamEnd, type StreamOptions } from "../consume/read-stream.ts";
+import { streamEnded } from "../consume/batch-stream.ts";
+import { finalKinds, goodStreamMs, type StreamOptions } from "../consume/read-stream.ts";
 import type { LogRecord } from "../consume/record-batch.ts";
 import type { ClientLimits } from "../limits.ts";
 import { numberOf } from "../messages.ts";
 import { optionsOf, signalOf } from "../options.ts";
-import { LogIdentity } from "./log-identity.ts";
+import { LogIdentity, type PinLimits } from "./log-identity.ts";
 import { readTailStream, type TailRequest } from "./tail-stream.ts";
 
 /** A log of a tail of several logs. */
@@ -40,7 +41,7 @@ export interface TailPosition {
   readonly resume: string;
   /** All committed records have been read. */
   readonly caughtUp: boolean;
-  /** The ends of the logs that were named. */
+  /** The ends of the logs that were named, as far as the tail knows them. */
   readonly ends: readonly (TailedLog & { readonly next: Offset })[];
 }
 
@@ -49,7 +50,12 @@ export interface TailLogsOptions {
   readonly names?: readonly (string | { readonly name: string; readonly id: string })[] | undefined;
   /** All named logs whose names begin with it and that the subject may read, also those that are created later. */
   readonly prefix?: string | undefined;
-  /** Where to start: a token, "start" or "end". Default "end": only records that are appended from now on. */
+  /**
+   * Where to start: "start", "end" or a token (the `resume` of a record). Default "end": only records that are appended from now
+   * on. Several logs have no common offset, so an offset or a time is not possible.
+   */
+  readonly from?: string | undefined;
+  /** The same as `from`, which is the name in `consume()`. */
   readonly resume?: string | undefined;
   /** Called for a log that was named and was deleted, once. The tail continues without it. */
   readonly onDeleted?: ((log: TailedLog) => void) | undefined;
@@ -67,8 +73,11 @@ export interface LogsTailSettings {
   readonly limits: Pick<ClientLimits, "callMs" | "attemptMs" | "resumeMs" | "tailIdleMs" | "tailBytesMax">;
 }
 
-/** Names that are resolved at once. */
-const resolvedAtOnce = 16;
+/** Logs that are asked about at once. */
+const askedAtOnce = 16;
+
+/** The ends of the logs that were named, by name: most markers have only those that have changed. */
+type LogEnds = Map<string, TailPosition["ends"][number]>;
 
 /**
  * Yields records of several logs in the order in which the cluster appended them, until the signal ends it or all logs that
@@ -84,6 +93,7 @@ export async function* tailLogs(
   const signal = signalOf(options.signal);
   signal?.throwIfAborted();
   const tail = new LogsTail(options, settings);
+  const ends: LogEnds = new Map();
   const stop = (): void => tail.stop();
   signal?.addEventListener("abort", stop, { once: true });
   try {
@@ -91,9 +101,11 @@ export async function* tailLogs(
       const response = await tail.next();
       signal?.throwIfAborted();
       if (response === undefined) return;
-      if (response.deleted) options.onDeleted?.(logOf(response));
-      else if (response.records.length > 0) yield* recordsOf(response);
-      else options.onPosition?.(positionOf(response));
+      if (response.deleted) {
+        ends.delete(response.log);
+        options.onDeleted?.(logOf(response));
+      } else if (response.records.length > 0) yield* recordsOf(response);
+      else options.onPosition?.(positionOf(response, ends));
       signal?.throwIfAborted();
     }
   } finally {
@@ -106,11 +118,15 @@ class LogsTail {
   readonly #settings: LogsTailSettings;
   readonly #options: Partial<TailLogsOptions>;
   readonly #stop = new AbortController();
+  /** The nodes that failed or were idle since the last record arrived. */
   readonly #avoid = new Set<string>();
   readonly #buffer: TailLogsResponse[] = [];
   #bufferBytes = 0;
   /** The token of the last response that arrived; what the application stated before the first one. */
   #resume: string;
+  /** Responses that arrived, without markers: every stream begins with one. */
+  #arrivals = 0;
+  #identities: readonly LogIdentity[] = [];
   #end: { readonly fault: Fault | undefined } | undefined;
   #isRunning = false;
   #wakeReader: (() => void) | undefined;
@@ -119,8 +135,8 @@ class LogsTail {
   constructor(options: Partial<TailLogsOptions>, settings: LogsTailSettings) {
     this.#options = options;
     this.#settings = settings;
-    this.#resume = options.resume ?? "end";
     checkOptions(options);
+    this.#resume = options.from ?? options.resume ?? "end";
   }
 
   stop(): void {
@@ -164,13 +180,18 @@ class LogsTail {
     let failures = 0;
     let failingSince = 0;
     while (this.#end === undefined) {
-      const [beganMs, before] = [clock.monotonicMs(), this.#resume];
-      const end = await this.#stream(logs);
+      const [beganMs, before] = [clock.monotonicMs(), this.#arrivals];
+      const { why, addr } = await this.#stream(logs);
       if (this.#end !== undefined) return;
-      if (this.#resume !== before || clock.monotonicMs() - beganMs >= goodStreamMs) failures = 0;
-      if (end === "idle") continue;
-      if (end === "end" && this.#options.prefix === undefined) return this.#finish(undefined);
-      const fault = end === "end" ? new Fault("unavailable", { message: "the node ended the stream" }) : end;
+      if (this.#arrivals !== before || clock.monotonicMs() - beganMs >= goodStreamMs) failures = 0;
+      if (why === "idle") continue;
+      if (why === "end") {
+        const lastIndex = await this.#closedAt();
+        if (lastIndex < indexOf(this.#resume)) return this.#finish(undefined);
+        const isFault = lastIndex === Number.POSITIVE_INFINITY && addr !== undefined;
+        if (isFault) this.#settings.caller.recordFault(addr, streamEnded, this.#avoid);
+      }
+      const fault = why === "end" ? streamEnded : why;
       if (finalKinds.includes(fault.kind) || this.#settings.caller.closing.aborted)
         return this.#finish(fault);
       if (++failures === 1) failingSince = clock.monotonicMs();
@@ -179,7 +200,7 @@ class LogsTail {
     }
   }
 
-  #stream(logs: Pick<TailRequest, "names" | "logIds" | "prefix">): Promise<StreamEnd> {
+  #stream(logs: Pick<TailRequest, "names" | "logIds" | "prefix">): ReturnType<typeof readTailStream> {
     const { caller, clock, limits } = this.#settings;
     const isToken = this.#resume !== "start" && this.#resume !== "end";
     const request = { ...logs, resume: isToken ? this.#resume : "", fromStart: this.#resume === "start" };
@@ -201,43 +222,72 @@ class LogsTail {
     this.#buffer.push(response);
     this.#bufferBytes += bytesOf(response);
     if (response.resume !== "") this.#resume = response.resume;
-    this.#avoid.clear();
+    if (response.deleted || response.records.length > 0) {
+      this.#arrivals++;
+      this.#avoid.clear();
+    }
     this.#wakeReader?.();
+  }
+
+  /**
+   * The last index about the logs if all are closed, infinite otherwise. A node that stops ends its streams, too: only logs that
+   * are closed, and were read to their end, end a tail.
+   */
+  async #closedAt(): Promise<RaftIndex> {
+    if (this.#options.prefix !== undefined) return Number.POSITIVE_INFINITY;
+    let last = 0;
+    try {
+      for (const some of batchesOf(this.#identities)) {
+        const indexes = await Promise.all(some.map((one) => one.closedAt(this.#askLimits())));
+        last = Math.max(last, ...indexes.map((index) => index ?? Number.POSITIVE_INFINITY));
+      }
+      return last;
+    } catch {
+      return Number.POSITIVE_INFINITY; // the next stream tells
+    }
+  }
+
+  #askLimits(): PinLimits {
+    const { clock, limits } = this.#settings;
+    const { callMs, attemptMs } = limits;
+    return { deadlineMs: clock.monotonicMs() + callMs, attemptMs, signal: this.#stop.signal };
   }
 
   /** Asks for the ids of the logs. With a token, a log that is gone is left to the node, which says so. */
   async #resolve(): Promise<Pick<TailRequest, "names" | "logIds" | "prefix">> {
     const { prefix, names = [] } = this.#options;
     if (prefix !== undefined) return { names: [], logIds: [], prefix };
-    const { caller, clock, limits } = this.#settings;
+    const { caller } = this.#settings;
     const isResumed = this.#resume !== "start" && this.#resume !== "end";
     const identities = names.map((one) =>
       typeof one === "string" ? new LogIdentity(caller, one) : new LogIdentity(caller, one.name, one.id),
     );
-    const { callMs, attemptMs } = limits;
+    this.#identities = identities;
     const pinOne = async (identity: LogIdentity): Promise<void> => {
-      const pinLimits = { deadlineMs: clock.monotonicMs() + callMs, attemptMs, signal: this.#stop.signal };
       try {
-        await identity.pin(pinLimits, "read");
+        await identity.pin(this.#askLimits(), "read");
       } catch (reason) {
         const fault = faultOf(reason, "read");
         if (!isResumed || fault.kind !== "not-found") throw fault;
       }
     };
-    for (let at = 0; at < identities.length; at += resolvedAtOnce)
-      await Promise.all(identities.slice(at, at + resolvedAtOnce).map(pinOne));
+    for (const some of batchesOf(identities)) await Promise.all(some.map(pinOne));
     return { names: identities.map(({ name }) => name), logIds: identities.map(({ id }) => id ?? "") };
   }
 }
 
+function* batchesOf(identities: readonly LogIdentity[]): Generator<readonly LogIdentity[]> {
+  for (let at = 0; at < identities.length; at += askedAtOnce) yield identities.slice(at, at + askedAtOnce);
+}
+
 const known: Readonly<Record<keyof TailLogsOptions, true>> = {
-  ...{ names: true, prefix: true, resume: true },
+  ...{ names: true, prefix: true, from: true, resume: true },
   ...{ onDeleted: true, onPosition: true, signal: true },
 };
 
 /** @throws Fault "bad-request" */
 function checkOptions(options: Partial<TailLogsOptions>): void {
-  const { names, prefix, resume } = options;
+  const { names, prefix, from, resume } = options;
   const reject = (message: string, field: string): never => {
     throw new Fault("bad-request", { message, facts: { field } });
   };
@@ -248,15 +298,19 @@ function checkOptions(options: Partial<TailLogsOptions>): void {
   if (names !== undefined && !Array.isArray(names)) reject("names must be a list of names", "names");
   if (names?.length === 0) reject("names must not be empty", "names");
   if (prefix !== undefined && typeof prefix !== "string") reject("the prefix must be a text", "prefix");
-  if (resume !== undefined && (typeof resume !== "string" || resume === ""))
-    reject('resume must be a token, "start" or "end"', "resume");
+  if (from !== undefined && resume !== undefined) reject("from and resume mean the same, state one", "from");
+  for (const [field, value] of Object.entries({ from, resume })) {
+    if (value !== undefined && (typeof value !== "string" || value === ""))
+      reject(`${field} must be "start", "end" or a token: several logs have no common offset`, field);
+  }
 }
 
 const logOf = ({ log, logId }: Pick<TailLogsResponse, "log" | "logId">): TailedLog => ({ log, logId });
 
-function positionOf({ resume, caughtUp, ends }: TailLogsResponse): TailPosition {
-  const shown = ends.map((end) => ({ ...logOf(end), next: numberOf(end.nextOffset) }));
-  return { resume, caughtUp, ends: shown };
+/** Adds what the response says to the known ends. */
+function positionOf({ resume, caughtUp, ends }: TailLogsResponse, known: LogEnds): TailPosition {
+  for (const end of ends) known.set(end.log, { ...logOf(end), next: numberOf(end.nextOffset) });
+  return { resume, caughtUp, ends: [...known.values()] };
 }
 
 /** The records of a response are of one batch. After one before the last, the token counts fewer records. */
@@ -277,6 +331,9 @@ function* recordsOf({ log, logId, records, resume }: TailLogsResponse): Generato
     };
   }
 }
+
+/** The Raft index of a token; 0 if it is none. */
+const indexOf = (resume: string): RaftIndex => Number(/^r\d+\.(\d+)\./.exec(resume)?.[1] ?? 0);
 
 /** About the memory of a response. */
 function bytesOf({ records }: TailLogsResponse): number {

@@ -11,17 +11,16 @@ export interface TailRequest {
   readonly fromStart: boolean;
 }
 
-/** Resolves to why the stream ended. It is not read while the promise of `onResponse` is pending. */
+/** Resolves to why the stream ended, and its node. It is not read while the promise of `onResponse` is pending. */
 export async function readTailStream(
   request: TailRequest,
   options: StreamOptions,
   onResponse: (response: TailLogsResponse) => Promise<void> | undefined,
-): Promise<StreamEnd> {
-  const { why } = await readStream(
+): Promise<{ readonly why: StreamEnd; readonly addr: string | undefined }> {
+  return readStream(
     options,
     ({ transport, signal }) =>
       createClient(Logs, transport).tailLogs(request, signal === undefined ? {} : { signal }),
     onResponse,
   );
-  return why;
 }

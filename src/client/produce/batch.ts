@@ -1,19 +1,16 @@
-/** Builds, splits and joins batches. */
+/** Builds, splits and filters batches. */
 import type { RecordRun } from "../../types.ts";
 import type { Batch, Item } from "./batcher-types.ts";
 
-/** Returns a batch of these runs that has not been sent. */
-export function batchOf<Ticket>(items: readonly Item<Ticket>[], expiresAt: number): Batch<Ticket> {
-  let bytes = 0;
-  let count = 0;
-  for (const { run } of items) {
-    bytes += run.bytes.length;
-    count += run.count;
-  }
+/** Returns a batch of these runs, which `run` has together, that has not been sent. */
+export function batchOf<Ticket>(
+  items: readonly Item<Ticket>[],
+  run: RecordRun,
+  expiresAt: number,
+): Batch<Ticket> {
   return {
     items,
-    bytes,
-    count,
+    run,
     expiresAt,
     stamp: undefined,
     ordinal: 0,
@@ -29,23 +26,37 @@ export function batchOf<Ticket>(items: readonly Item<Ticket>[], expiresAt: numbe
 /** Returns a batch for each run. Together they have the sequences of the whole batch. */
 export function splitBatch<Ticket>(batch: Batch<Ticket>): Batch<Ticket>[] {
   let sequence = batch.stamp?.sequence ?? 0;
+  let at = 0;
   return batch.items.map((item) => {
-    const part = batchOf([item], batch.expiresAt);
+    const bytes = batch.run.bytes.subarray(at, at + item.bytes);
+    const part = batchOf([item], { bytes, count: item.count }, batch.expiresAt);
     part.ordinal = batch.ordinal;
     if (batch.stamp !== undefined) part.stamp = { ...batch.stamp, sequence };
-    sequence += part.count;
+    sequence += item.count;
+    at += item.bytes;
     return part;
   });
 }
 
-/** Returns the runs of a batch as one run. */
-export function runOf<Ticket>(batch: Batch<Ticket>): RecordRun {
-  if (batch.items.length === 1) return batch.items[0]!.run;
-  const bytes = new Uint8Array(batch.bytes);
-  let at = 0;
-  for (const { run } of batch.items) {
-    bytes.set(run.bytes, at);
-    at += run.bytes.length;
+/** Returns a batch without the runs whose tickets `isLeftOut`: the same one if there are none, undefined if no run is left. */
+export function batchWithout<Ticket>(
+  batch: Batch<Ticket>,
+  isLeftOut: (ticket: Ticket) => boolean,
+): Batch<Ticket> | undefined {
+  if (!batch.items.some(({ ticket }) => isLeftOut(ticket))) return batch;
+  const items: Item<Ticket>[] = [];
+  const bytes = new Uint8Array(batch.run.bytes.length);
+  let [from, used, count] = [0, 0, 0];
+  for (const item of batch.items) {
+    const end = from + item.bytes;
+    if (!isLeftOut(item.ticket)) {
+      bytes.set(batch.run.bytes.subarray(from, end), used);
+      items.push(item);
+      used += item.bytes;
+      count += item.count;
+    }
+    from = end;
   }
-  return { bytes, count: batch.count };
+  if (items.length === 0) return undefined;
+  return batchOf(items, { bytes: bytes.subarray(0, used), count }, batch.expiresAt);
 }

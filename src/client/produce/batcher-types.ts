@@ -23,17 +23,18 @@ export interface BatcherSettings {
   readonly producer?: { readonly id: bigint; readonly epoch: number } | undefined;
 }
 
-/** A run with the ticket of its caller. */
+/** A run in a batch, with the ticket of its caller. Its bytes follow those of the item before it. */
 export interface Item<Ticket> {
-  readonly run: RecordRun;
   readonly ticket: Ticket;
+  readonly count: number;
+  readonly bytes: number;
 }
 
 /** A batch to be sent. Only the batcher changes the members that are not readonly. */
 export interface Batch<Ticket> {
   readonly items: readonly Item<Ticket>[];
-  readonly bytes: number;
-  readonly count: number;
+  /** The runs of the items as one run. */
+  readonly run: RecordRun;
   /** Time on the monotonic clock when the last attempt must be over, in milliseconds. */
   readonly expiresAt: number;
   stamp: Stamp | undefined;

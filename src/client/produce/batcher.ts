@@ -25,7 +25,7 @@ import { assert } from "../../lib/assert.ts";
 import type { Appended, RecordRun } from "../../types.ts";
 import { afterFailure } from "../calls/fault-context.ts";
 import type { Stamp } from "../raw-batches.ts";
-import { batchOf, splitBatch } from "./batch.ts";
+import { batchWithout, splitBatch } from "./batch.ts";
 import type { Batch, BatcherSettings, Outcome } from "./batcher-types.ts";
 import { OpenBatch } from "./open-batch.ts";
 
@@ -93,7 +93,7 @@ export class Batcher<Ticket> {
   }
 
   /**
-   * Takes a run. Its bytes must not change afterwards. It is tried until `expiresAt`, or until the earliest deadline in
+   * Takes a run. Its bytes are copied. It is tried until `expiresAt`, or until the earliest deadline in
    * its batch, which is at most 250 ms before.
    * @throws Fault "overloaded" if there is no room, and the fault of fail() after it
    */
@@ -132,7 +132,7 @@ export class Batcher<Ticket> {
     if (batch === undefined) return undefined;
     if (this.#settings.producer !== undefined) {
       batch.stamp = this.#stampAt(this.#sequence);
-      this.#sequence += batch.count;
+      this.#sequence += batch.run.count;
     }
     batch.ordinal = this.#started++;
     this.#live.push(batch);
@@ -151,11 +151,9 @@ export class Batcher<Ticket> {
   /** Takes the first sealed batch, without the runs that have been canceled. */
   #takeSealed(): Batch<Ticket> | undefined {
     for (let batch = this.#sealed.shift(); batch !== undefined; batch = this.#sealed.shift()) {
-      const uncanceled = batch.items.filter(({ ticket }) => !this.#isCanceled(ticket));
-      if (uncanceled.length === batch.items.length) return batch;
-      const rest = batchOf(uncanceled, batch.expiresAt);
-      this.#bytes -= batch.bytes - rest.bytes;
-      if (uncanceled.length > 0) return rest;
+      const rest = batchWithout(batch, this.#isCanceled);
+      this.#bytes -= bytesOf(batch) - (rest === undefined ? 0 : bytesOf(rest));
+      if (rest !== undefined) return rest;
     }
     return undefined;
   }
@@ -181,10 +179,11 @@ export class Batcher<Ticket> {
     this.#remove(batch);
     const gap = this.#gap;
     if (gap !== undefined && batch.stamp!.sequence > gap.sequence) gap.fence = true;
-    let firstOffset = appended.firstOffset;
-    for (const { run, ticket } of batch.items) {
-      this.#outcomes.push({ ticket, appended: { ...appended, firstOffset, count: run.count } });
-      firstOffset += run.count;
+    const { timestampMs, duplicate } = appended;
+    let { firstOffset } = appended;
+    for (const { count, ticket } of batch.items) {
+      this.#outcomes.push({ ticket, appended: { firstOffset, count, timestampMs, duplicate } });
+      firstOffset += count;
     }
   }
 
@@ -334,7 +333,7 @@ export class Batcher<Ticket> {
     this.#sequence = fence ? 0 : gap.sequence;
     for (const batch of this.#live) {
       batch.stamp = this.#stampAt(this.#sequence);
-      this.#sequence += batch.count;
+      this.#sequence += batch.run.count;
     }
   }
 
@@ -342,11 +341,11 @@ export class Batcher<Ticket> {
     const at = this.#live.indexOf(batch);
     assert(at >= 0, "a batch that is not live");
     this.#live.splice(at, 1);
-    this.#bytes -= batch.bytes;
+    this.#bytes -= bytesOf(batch);
   }
 
   #settleFault(batch: Batch<Ticket>, fault: Fault, isUnknown: boolean, isCounted = true): void {
-    if (isCounted) this.#bytes -= batch.bytes;
+    if (isCounted) this.#bytes -= bytesOf(batch);
     const { kind, message, facts } = fault;
     const settled =
       isUnknown === (fault.written === "unknown")
@@ -355,3 +354,5 @@ export class Batcher<Ticket> {
     for (const { ticket } of batch.items) this.#outcomes.push({ ticket, fault: settled });
   }
 }
+
+const bytesOf = ({ run }: Batch<unknown>): number => run.bytes.length;

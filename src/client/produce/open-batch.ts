@@ -1,7 +1,10 @@
-/** The batch that still accepts runs. */
+/** The batch that still accepts runs. It copies them one after the other into its own bytes. */
 import type { RecordRun } from "../../types.ts";
 import { batchOf } from "./batch.ts";
 import type { Batch, BatcherSettings, Item } from "./batcher-types.ts";
+
+/** The bytes of a batch grow from here on, in powers of two. */
+const firstBytes = 512;
 
 /** Runs share a batch if their deadlines differ by at most this, in milliseconds. */
 const deadlineSpreadMs = 250;
@@ -9,6 +12,7 @@ const deadlineSpreadMs = 250;
 export class OpenBatch<Ticket> {
   readonly #settings: Pick<BatcherSettings, "recordsMax" | "bytesMax" | "lingerMs">;
   #items: Item<Ticket>[] = [];
+  #data: Uint8Array = new Uint8Array(0);
   #bytes = 0;
   #count = 0;
   #openedAt = 0;
@@ -48,14 +52,18 @@ export class OpenBatch<Ticket> {
     );
   }
 
+  /** Adds a run, whose bytes are copied. */
   add(run: RecordRun, ticket: Ticket, nowMs: number, expiresAt: number): void {
     if (this.isEmpty) {
       this.#openedAt = nowMs;
       this.#expiresAt = expiresAt;
     }
     this.#expiresAt = Math.min(this.#expiresAt, expiresAt);
-    this.#items.push({ run, ticket });
-    this.#bytes += run.bytes.length;
+    const { length } = run.bytes;
+    this.#reserve(length);
+    this.#data.set(run.bytes, this.#bytes);
+    this.#items.push({ ticket, count: run.count, bytes: length });
+    this.#bytes += length;
     this.#count += run.count;
   }
 
@@ -66,11 +74,21 @@ export class OpenBatch<Ticket> {
 
   /** Returns the batch and starts an empty one. */
   seal(): Batch<Ticket> {
-    const batch = batchOf(this.#items, this.#expiresAt);
+    const run = { bytes: this.#data.subarray(0, this.#bytes), count: this.#count };
+    const batch = batchOf(this.#items, run, this.#expiresAt);
     this.#items = [];
+    this.#data = new Uint8Array(0);
     this.#bytes = 0;
     this.#count = 0;
     this.#isFlushed = false;
     return batch;
+  }
+  #reserve(more: number): void {
+    const needed = this.#bytes + more;
+    if (needed <= this.#data.length) return;
+    const doubled = Math.min(Math.max(firstBytes, 2 * this.#data.length), this.#settings.bytesMax);
+    const grown = new Uint8Array(Math.max(needed, doubled));
+    grown.set(this.#data.subarray(0, this.#bytes));
+    this.#data = grown;
   }
 }

@@ -17,13 +17,11 @@ import type { LogIdentity } from "../logs/log-identity.ts";
 import { appendedOf } from "../messages.ts";
 import { optionsOf, signalOf } from "../options.ts";
 import { produceBatchRequest } from "../raw-batches.ts";
-import { encodeRun } from "../record-codec.ts";
-import { runOf } from "./batch.ts";
+import { encodeInScratch } from "../record-codec.ts";
 import { Batcher } from "./batcher.ts";
 import type { Batch, BatcherSettings } from "./batcher-types.ts";
-import { copyBytes } from "./byte-allocator.ts";
 import type { BytesLike, NewRecord } from "./new-record.ts";
-import { validateRun } from "./validate-run.ts";
+import { checkSize, validateRun } from "./validate-run.ts";
 
 export interface ProducerOptions {
   readonly log: LogIdentity;
@@ -48,10 +46,24 @@ export interface SendOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Ticket {
-  resolve(appended: Appended): void;
-  reject(reason: unknown): void;
-  state: "queued" | "sent" | "canceled";
+class Ticket {
+  readonly promise: Promise<Appended>;
+  resolve!: (appended: Appended) => void;
+  reject!: (reason: unknown) => void;
+  state: "queued" | "sent" | "canceled" = "queued";
+
+  constructor() {
+    created = this;
+    this.promise = new Promise(setCreated);
+  }
+}
+
+/** The ticket that is being created: one function for all promises, because a closure for each costs memory. */
+let created: Ticket;
+
+function setCreated(resolve: (appended: Appended) => void, reject: (reason: unknown) => void): void {
+  created.resolve = resolve;
+  created.reject = reject;
 }
 
 export class Producer implements AsyncDisposable {
@@ -85,8 +97,13 @@ export class Producer implements AsyncDisposable {
    * @throws Fault "bad-record" for a value that is not a record, "overloaded" if the queue is full (wait for room() first),
    *   the reason of the signal, and the Fault of an append that failed
    */
-  async send(record: NewRecord | BytesLike, options: SendOptions = {}): Promise<Appended> {
-    return this.#add(encodeRun([record]), undefined, signalOf(optionsOf(options).signal));
+  send(record: NewRecord | BytesLike, options?: SendOptions): Promise<Appended> {
+    try {
+      const signal = options === undefined ? undefined : signalOf(optionsOf(options).signal);
+      return this.#add(encodeInScratch(record), undefined, signal);
+    } catch (fault) {
+      return Promise.reject(fault);
+    }
   }
 
   /**
@@ -94,7 +111,12 @@ export class Producer implements AsyncDisposable {
    * (`performance.now()`) after which the run is not tried again. Default: `deliveryMs` from now.
    */
   append(run: RecordRun, deadlineMs?: number): Promise<Appended> {
-    return this.#add({ bytes: copyBytes(run.bytes), count: run.count }, deadlineMs);
+    try {
+      validateRun(run);
+      return this.#add(run, deadlineMs);
+    } catch (fault) {
+      return Promise.reject(fault);
+    }
   }
 
   /** Resolves when the queue has room for `bytes` more (default 0), or when the producer is closed. */
@@ -124,18 +146,17 @@ export class Producer implements AsyncDisposable {
     this.close();
   }
 
+  /** The bytes of the run are copied. @throws the Fault of a run that cannot be added */
   #add(run: RecordRun, deadlineMs?: number, signal?: AbortSignal): Promise<Appended> {
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      validateRun(run);
-      const { clock } = this.#options;
-      const nowMs = clock.monotonicMs();
-      const expiresAt = deadlineMs === undefined ? undefined : checkDeadline(clock, deadlineMs);
-      const ticket: Ticket = { resolve, reject, state: "queued" };
-      this.#batcher.add(run, ticket, nowMs, expiresAt);
-      if (signal !== undefined) abortWith(ticket, signal);
-      this.#pumpSoon();
-    });
+    signal?.throwIfAborted();
+    checkSize(run);
+    const { clock } = this.#options;
+    const expiresAt = deadlineMs === undefined ? undefined : checkDeadline(clock, deadlineMs);
+    const ticket = new Ticket();
+    this.#batcher.add(run, ticket, clock.monotonicMs(), expiresAt);
+    if (signal !== undefined) abortWith(ticket, signal);
+    this.#pumpSoon();
+    return ticket.promise;
   }
 
   #until(isDone: () => boolean): Promise<void> {
@@ -212,10 +233,10 @@ export class Producer implements AsyncDisposable {
       attemptMs: batch.stamp === undefined ? undefined : attemptMs,
     } as const;
     return caller.attempt(options, async (attempt) => {
-      const request = produceBatchRequest(runOf(batch), batch.stamp, undefined, log.stated);
+      const request = produceBatchRequest(batch.run, batch.stamp, undefined, log.stated);
       const response = await createClient(Log, attempt.transport).produceBatch(request, rpcOptions(attempt));
       log.learn(response.logId);
-      return { appended: appendedOf(response, batch.count), token: response.token };
+      return { appended: appendedOf(response, batch.run.count), token: response.token };
     });
   }
 }

@@ -18,6 +18,11 @@ export function validateRun(run: RecordRun): void {
   if (run.count === 0) {
     throw new Fault("bad-request", { message: "there are no records", facts: { field: "records" } });
   }
+  checkSize(run);
+}
+
+/** Checks that a run fits into one message. @throws Fault "too-large" */
+export function checkSize(run: RecordRun): void {
   const { length } = run.bytes;
   if (length <= runBytesMax) return;
   throw new Fault("too-large", {

@@ -1,9 +1,10 @@
 /**
  * Sends a fixed number of records per second on one ProduceStream. It does not slow down when acknowledgments are late.
  */
+
+import { messageCounter } from "../../../src/cli/bench/message-counter.ts";
 import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
 import { paths, produceOne } from "./messages.ts";
-import { ackCounter } from "./produce.ts";
 
 export interface PacedLoad {
   /** Acknowledged records per second. */
@@ -19,7 +20,7 @@ const everyMs = 10;
 /** Sends `perSecond` records per second until `over` returns true. */
 export async function paced(target: Target, perSecond: number, over: () => boolean): Promise<PacedLoad> {
   const client = await H2Client.open(target);
-  const acks = ackCounter();
+  const acks = messageCounter();
   let [sent, acked, unacknowledgedMax, worstGapMs] = [0, 0, 0, 0];
   const began = performance.now();
   let lastAck = began;

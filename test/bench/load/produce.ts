@@ -2,7 +2,7 @@
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { envelopeBytes } from "../../../src/lib/envelope.ts";
+import { messageCounter } from "../../../src/cli/bench/message-counter.ts";
 import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
 import { paths, produceMany, produceOne } from "./messages.ts";
 
@@ -41,7 +41,7 @@ export async function streamRate(target: Target, window: number, total: number):
   await new Promise<void>((resolve, reject) => {
     let sent = 0;
     let acked = 0;
-    const acks = ackCounter();
+    const acks = messageCounter();
     const feed = (): void => {
       while (sent < total && sent - acked + burst <= window && client.drained(id)) {
         sent += burst;
@@ -101,22 +101,4 @@ export function rawWriteRate(batch: number, batches: number): number {
   closeSync(file);
   rmSync(folder, { recursive: true });
   return (batch * batches) / seconds;
-}
-
-/** Returns a function that counts the complete enveloped messages in the chunks of a body. */
-export function ackCounter(): (chunk: Buffer) => number {
-  let rest: Buffer = Buffer.alloc(0);
-  return (chunk) => {
-    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    let at = 0;
-    let count = 0;
-    while (at + envelopeBytes <= bytes.length) {
-      const end = at + envelopeBytes + bytes.readUInt32BE(at + 1);
-      if (end > bytes.length) break;
-      at = end;
-      count++;
-    }
-    rest = bytes.subarray(at);
-    return count;
-  };
 }

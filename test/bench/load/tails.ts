@@ -1,8 +1,8 @@
 /** P8 and P9: many tails, idle and with records. */
 
+import { messageCounter } from "../../../src/cli/bench/message-counter.ts";
 import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
 import { consumeFrom, paths, produceOne } from "./messages.ts";
-import { ackCounter } from "./produce.ts";
 import { cpuSeconds, residentBytes } from "./server-process.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -49,7 +49,7 @@ export async function fedTails(target: Target, pid: number, tails: number, rate:
   const clients = await openAll(target, 10);
   let delivered = 0;
   for (let at = 0; at < tails; at++) {
-    const count = ackCounter();
+    const count = messageCounter();
     clients[at % clients.length]?.request(grpcHeaders(paths.consumeStream), consumeFrom({ fromEnd: true }), {
       onData: (chunk) => {
         delivered += count(chunk);

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { version } from "../../../src/agent/version.ts";
+import { messageCounter } from "../../../src/cli/bench/message-counter.ts";
 import {
   ConsumeRequestSchema,
   CreateLogRequestSchema,
@@ -12,7 +13,6 @@ import { encodeEnvelope } from "../../../src/lib/envelope.ts";
 import { freePort } from "../../support/process/free-port.ts";
 import { grpcHeaders, H2Client } from "../load/h2-client.ts";
 import { paths } from "../load/messages.ts";
-import { ackCounter } from "../load/produce.ts";
 import { command } from "../load/server-process.ts";
 import { type LogClient, type LogServer, nameOf, payload } from "./log-server.ts";
 import { type Program, startProgram } from "./program.ts";
@@ -85,7 +85,7 @@ class TailraceClient implements LogClient {
         start: { case: "fromEnd", value: true },
         log: nameOf(log),
       });
-      const count = ackCounter();
+      const count = messageCounter();
       this.#tails.at(-1)?.request(headers.consume, request, {
         onData: (chunk) => {
           for (let left = count(chunk); left > 0; left--) onRecord();
@@ -110,7 +110,7 @@ class TailraceClient implements LogClient {
 /** Rejects if the response has fewer messages: an error has none. */
 function call(client: H2Client, head: Buffer, body: Uint8Array, messages: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const count = messages === 1 ? (chunk: Buffer) => (chunk.length > 0 ? 1 : 0) : ackCounter();
+    const count = messages === 1 ? (chunk: Buffer) => (chunk.length > 0 ? 1 : 0) : messageCounter();
     let left = messages;
     client.request(head, body, {
       onData: (chunk) => {

@@ -2,7 +2,7 @@
  * A cluster in memory for the tests of the client. Its nodes serve shared logs over the router transport of Connect,
  * without sockets. A test can make them fail, lag, reject, stay silent, cut a stream or damage a batch.
  */
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -22,12 +22,16 @@ import {
   ReadMode,
   type RecordBatch,
   RecordBatchSchema,
+  type TailLogsRequest,
+  type TailLogsResponseSchema,
 } from "../../../src/gen/log/v1/log_pb.js";
 import { crc32 } from "../../../src/lib/checksum.ts";
 import { defaultSettings, encodeRun } from "../../../src/log/mod.ts";
 import type { Appended, Role } from "../../../src/types.ts";
 import type { MemoryLog } from "../../support/log/memory-log.ts";
 import { type FakeLog, FakeLogs } from "./fake-logs.ts";
+
+export type TailLogsInit = MessageInitShape<typeof TailLogsResponseSchema>;
 
 /** What happens to the next append at this node. */
 export type Mishap = "lost" | "written-unanswered" | "hangs" | Fault;
@@ -36,6 +40,8 @@ export class FakeNode {
   readonly addr: string;
   role: Role = "follower";
   isDown = false;
+  /** It has just started, and does not know the leader yet. */
+  knowsNoLeader = false;
   /** The number of records that it has not applied yet. */
   lag = 0;
   /** It answers, but its streams send nothing: it no longer receives records from its cluster. */
@@ -67,6 +73,8 @@ export class FakeCluster {
   term = 1;
   /** Connections that nodes which are down have refused. */
   refused = 0;
+  /** Serves TailLogs at a node. */
+  onTailLogs: ((node: FakeNode, request: TailLogsRequest) => AsyncIterable<TailLogsInit>) | undefined;
 
   constructor(...addrs: readonly string[]) {
     this.nodes = addrs.map((addr) => new FakeNode(addr));
@@ -98,11 +106,13 @@ export class FakeCluster {
     const node = this.node(addr);
     const inner = createRouterTransport(({ service }) => {
       service(Log, this.#serve(node));
+      const rpcs = this.logs.service((rpc) => {
+        if (node.denied.includes(rpc)) throw new Fault("permission-denied");
+      });
+      const { onTailLogs } = this;
       service(
         Logs,
-        this.logs.service((rpc) => {
-          if (node.denied.includes(rpc)) throw new Fault("permission-denied");
-        }),
+        onTailLogs === undefined ? rpcs : { ...rpcs, tailLogs: (request) => onTailLogs(node, request) },
       );
     });
     const reach = (): void => {
@@ -139,8 +149,8 @@ export class FakeCluster {
         servers: this.nodes.map(({ addr, role }) => ({
           id: addr,
           rpcAddr: addr,
-          isLeader: role === "leader",
-          role,
+          isLeader: role === "leader" && !node.knowsNoLeader,
+          role: node.knowsNoLeader ? "follower" : role,
           term: BigInt(this.term),
         })),
       }),

@@ -2,14 +2,23 @@
  * `tailrace bench [WORKLOAD…]`: measures a log under load. The appended records stay in the log.
  *
  * The load is a closed loop: each worker makes its next call when the previous one has returned, so the latency is that
- * under exactly this load. The CPU use of this process is printed with each result, because a client at its limit
- * measures itself.
+ * under exactly this load. Over gRPC, requests are encoded once and sent on connections of the command's own, so that the node
+ * is the limit (bench/raw-connection.ts). The CPU use of this process is printed with each result, because a client at its
+ * limit measures itself.
  */
 import { Argument, type Command, Option } from "commander";
 import { systemClock } from "../../../lib/time/clock.ts";
 import { type Measured, measure } from "../../bench/measure.ts";
+import type { RawTarget } from "../../bench/raw-connection.ts";
 import { type LoadSettings, type WorkloadName, workloads } from "../../bench/workloads.ts";
-import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
+import {
+  type ConnectFlags,
+  connectOptions,
+  openTarget,
+  type Target,
+  targetOf,
+  tlsOf,
+} from "../../connect.ts";
 import { argumentFault, exitStatus } from "../../exit-status.ts";
 import { type LogFlag, logOf, logOption } from "../../log-names.ts";
 import { print } from "../../output/standard-output.ts";
@@ -62,13 +71,16 @@ async function bench(asked: readonly WorkloadName[], flags: Flags): Promise<numb
     inFlight: number("--in-flight", flags.inFlight, 1, 4_096),
   };
   const log = logOf(flags);
-  using client = await connect(flags);
-  const target = { rpc: client.rpc, log: client.log(log) };
-  const { sync, version, nodeId } = await client.rpc.log.describe({ log });
-  const about = { addr: flags.addr, log, node: nodeId, version, protocol: flags.protocol ?? "grpc", sync };
+  const place = await targetOf(flags);
+  const { addr } = place;
+  using client = await openTarget(place, flags.protocol);
+  const raw = (flags.protocol ?? "grpc") === "grpc" ? rawTargetOf(place) : undefined;
+  const target = { rpc: client.rpc, log: client.log(log), raw };
+  const { sync, version, nodeId } = await client.rpc.log.describe(await target.log.pinned());
+  const about = { addr, log, node: nodeId, version, protocol: flags.protocol ?? "grpc", sync };
   if (!flags.json) {
     console.error(
-      `log "${printable(log)}" on node ${nodeId} ${version} at ${flags.addr}, acknowledged after sync ${sync}; ` +
+      `log "${printable(log)}" on node ${nodeId} ${version} at ${addr}, acknowledged after sync ${sync}; ` +
         `values of ${settings.recordBytes} B; the appended records stay in the log`,
     );
   }
@@ -97,6 +109,11 @@ async function bench(asked: readonly WorkloadName[], flags: Flags): Promise<numb
     await print(table(head, rows));
   }
   return exitStatus.done;
+}
+
+function rawTargetOf(target: Target): RawTarget {
+  const { hostname, port } = new URL(`tcp://${target.addr}`);
+  return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port), tls: tlsOf(target) };
 }
 
 function resultJson(name: WorkloadName, measured: Measured, load: LoadSettings): Record<string, unknown> {

@@ -4,7 +4,12 @@
  */
 import type { Command } from "commander";
 import type { TailraceClient } from "../../../client/mod.ts";
-import { DescribeResponseSchema, type LogInfo, LogInfoSchema } from "../../../gen/log/v1/log_pb.js";
+import {
+  DescribeResponseSchema,
+  type LogInfo,
+  LogInfoSchema,
+  type SpaceUse,
+} from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { type LogFlag, logOf, logOption } from "../../log-names.ts";
 import { settingsText } from "../../log-settings.ts";
@@ -26,7 +31,8 @@ export function register(program: Command): void {
 async function describe(flags: Flags): Promise<undefined> {
   const log = logOf(flags);
   using client = await connect(flags);
-  const found = await client.rpc.log.describe({ log });
+  // A node of a version without named logs does not know the field, and would describe `default`.
+  const found = await client.rpc.log.describe(await client.log(log).pinned());
   const info = found.logId === undefined ? undefined : await infoOf(client, log, found.logId);
   if (flags.json) {
     await print(jsonLine({ ...toPlainJson(DescribeResponseSchema, found), ...jsonOf(info) }));
@@ -38,6 +44,7 @@ async function describe(flags: Flags): Promise<undefined> {
     `log      ${named}offsets ${lowestOffset} to ${nextOffset} (the next), ${bytesText(Number(bytes))}, ${bytesText(Number(diskFreeBytes))} free\n` +
       `node     ${found.nodeId} of cluster ${found.clusterId}, version ${found.version}, sync ${found.sync}\n`,
   );
+  if (found.space !== undefined && found.space.removedBytes > 0n) await print(spaceText(found.space));
   if (info !== undefined) {
     const last = timeText(Number(info.lastTimestampMs));
     const state = info.closed ? "closed" : "open";
@@ -58,6 +65,20 @@ async function describe(flags: Flags): Promise<undefined> {
   ]);
   await print("\n");
   await print(table(["base", "next", "size", "batches", "state", "first", "last"], rows));
+}
+
+/** What removed records of all logs hold, and what an operator needs to get it back. */
+function spaceText({ bytes, removedBytes, reclaimableBytes, removed, keeping, ...space }: SpaceUse): string {
+  const size = (count: bigint): string => bytesText(Number(count));
+  const list = (logs: SpaceUse["removed"]): string[] =>
+    logs.map((log) => `${printable(log.name)} ${size(log.bytes)}`);
+  const deleted = space.deletedBytes === 0n ? [] : [`deleted logs ${size(space.deletedBytes)}`];
+  const of = [...list(removed), ...deleted].join(", ");
+  const by = list(keeping).join(", ");
+  return (
+    `removed  ${size(removedBytes)} of ${size(bytes)}, settling can give ${size(reclaimableBytes)} back` +
+    `${of === "" ? "" : `: ${of}`}\n${by === "" ? "" : `kept by  ${by}\n`}`
+  );
 }
 
 async function infoOf(client: TailraceClient, name: string, logId: string): Promise<LogInfo | undefined> {

@@ -1,7 +1,7 @@
 /** `tailrace logs apply -f FILE`: creates and updates the named logs that a file lists. */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import type { AppliedLog, LogsPort } from "../../../agent/init/apply-log.ts";
+import type { AppliedLog, CheckedLogsPort } from "../../../agent/init/apply-log.ts";
 import type { LogSpec } from "../../../agent/init/log-spec.ts";
 import type { TailraceClient } from "../../../client/mod.ts";
 import { Fault } from "../../../fault.ts";
@@ -29,7 +29,10 @@ export function registerApply(logs: Command): void {
       "-f, --file <file>",
       "YAML or JSON: logs, then names, then settings as in logs create; - is standard input",
     )
-    .option("--dry-run", "print the same and change nothing")
+    .option(
+      "--dry-run",
+      "print the same and change nothing; the leader checks each log by itself, so quotas are checked for one log more",
+    )
     .action((flags: ApplyFlags) => runCommand("logs apply", () => apply(flags), "write"));
 }
 
@@ -39,17 +42,18 @@ const atOnce = 16;
 /** The status is that of the first log that fails. The others are applied, unless the node cannot be reached. */
 async function apply(flags: ApplyFlags): Promise<number> {
   // The parser of YAML and the checks of a node are loaded for this command only.
-  const [{ parseLogSpec }, { applyLog }] = await Promise.all([
+  const [{ parseLogSpec }, { applyLog, checkLog }] = await Promise.all([
     import("../../../agent/init/log-spec.ts"),
     import("../../../agent/init/apply-log.ts"),
   ]);
   const specs = parseLogSpec(read(flags.file), flags.file === "-" ? "standard input" : flags.file);
   using client = await connect(flags);
   const port = portOf(client);
+  const work = flags.dryRun === true ? checkLog : applyLog;
   let status: number = exitStatus.done;
   for (let at = 0; at < specs.length; at += atOnce) {
     const some = specs.slice(at, at + atOnce);
-    const results = await Promise.allSettled(some.map((spec) => applyLog(port, spec, flags.dryRun === true)));
+    const results = await Promise.allSettled(some.map((spec) => work(port, spec)));
     for (const [place, result] of results.entries()) {
       if (result.status === "fulfilled") await printApplied(result.value);
       else {
@@ -81,7 +85,7 @@ function read(file: string): string {
   }
 }
 
-const portOf = ({ logs }: TailraceClient): LogsPort => ({
+const portOf = ({ logs }: TailraceClient): CheckedLogsPort => ({
   async find(name) {
     try {
       const { id, options } = await logs.get(name);
@@ -97,4 +101,6 @@ const portOf = ({ logs }: TailraceClient): LogsPort => ({
   async update(name, id, change) {
     await logs.update(name, change, { id: String(id) });
   },
+  checkCreate: (name, settings) => logs.validateCreate(name, settings),
+  checkUpdate: (name, id, change) => logs.validateUpdate(name, change, { id: String(id) }),
 });

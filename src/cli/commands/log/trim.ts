@@ -21,9 +21,11 @@ export function register(program: Command): void {
 async function trim(flags: Flags): Promise<number> {
   const before = /^\d+$/.test(flags.before) ? Number(flags.before) : Number.NaN;
   if (!Number.isSafeInteger(before)) throw argumentFault("--before must be an offset", flags.before);
-  const log = logOf(flags);
+  const name = logOf(flags);
   using client = await connect(flags);
-  const { lowestOffset } = await client.rpc.log.trim({ log, beforeOffset: BigInt(before) });
+  // A node of a version without named logs does not know the field, and would trim `default`. It has no ids.
+  const log = await client.log(name).pinned();
+  const { lowestOffset } = await client.rpc.log.trim({ ...log, beforeOffset: BigInt(before) });
   await print(`{"lowest_offset":${lowestOffset}}\n`);
   return exitStatus.done;
 }

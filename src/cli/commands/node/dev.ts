@@ -4,7 +4,10 @@
  * user can try a failure. The data is kept for the next start.
  *
  *   <dir>/certs   created once       <dir>/n1, n2, …   data          <dir>/n1.log, …   logs
+ *   <dir>/profile.yaml   for --profile                 <dir>/curl    for curl -K: the certificates
  */
+import { existsSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { exitStatus } from "../../exit-status.ts";
 import { runCommand } from "../../run-command.ts";
@@ -48,12 +51,12 @@ const whole =
 
 async function dev({ nodes, basePort, dir, plaintext }: Flags): Promise<number> {
   const { systemDisk } = await import("../../../lib/disk/system-disk.ts");
-  const { join, resolve } = await import("node:path");
   const { DevNodes } = await import("../../dev-nodes.ts");
   const home = resolve(dir ?? `data/dev-${basePort}`);
   systemDisk.makeDirectory(home);
   const certs = plaintext ? undefined : join(home, "certs");
   if (certs !== undefined) await makeCertificates(certs);
+  writeShortcuts(home, basePort, certs);
   await using running = new DevNodes({ home, nodes, basePort, certs });
   const ended = running.start();
   console.error(`starting ${nodes} ${nodes === 1 ? "node" : "nodes"}, logs are in ${home}`);
@@ -64,7 +67,7 @@ async function dev({ nodes, basePort, dir, plaintext }: Flags): Promise<number> 
   const first = await Promise.race([running.ready.then(() => "ready" as const), ended]);
   if (first === "ready") {
     running.onNodeLost = (message) => console.error(message);
-    process.stdout.write(welcome(basePort, nodes, certs, running.readyLines));
+    process.stdout.write(welcome({ home, basePort, nodes, certs, readyLines: running.readyLines }));
   }
   const failed = await ended;
   if (failed === undefined) return exitStatus.done;
@@ -73,8 +76,6 @@ async function dev({ nodes, basePort, dir, plaintext }: Flags): Promise<number> 
 }
 
 async function makeCertificates(directory: string): Promise<void> {
-  const { existsSync, writeFileSync } = await import("node:fs");
-  const { join } = await import("node:path");
   if (existsSync(join(directory, "policy.csv"))) return;
   const { makeCertificates } = await import("../../certs/files.ts");
   const { actions } = await import("../../../access/mod.ts");
@@ -83,34 +84,62 @@ async function makeCertificates(directory: string): Promise<void> {
   writeFileSync(join(directory, "policy.csv"), rights.map((right) => `p, root, *, ${right}\n`).join(""));
 }
 
-function welcome(
-  basePort: number,
-  nodes: number,
-  certs: string | undefined,
-  readyLines: ReadonlyMap<string, string>,
-): string {
+/** What the commands below need besides the address: short, because the files have long names. */
+function writeShortcuts(home: string, basePort: number, certs: string | undefined): void {
+  const files =
+    certs === undefined ? [] : ["ca", "root-client", "root-client-key"].map((name) => `certs/${name}.pem`);
+  const named = (keys: readonly string[], line: (key: string, file: string) => string): string[] =>
+    files.map((file, at) => line(keys[at]!, file));
+  const profile = [
+    "# The profile of tailrace dev, for --profile.",
+    "profile: dev",
+    "profiles:",
+    "  dev:",
+    `    addr: localhost:${basePort}`,
+    ...named(["tls-ca-file", "tls-cert-file", "tls-key-file"], (key, file) => `    ${key}: ${file}`),
+  ];
+  writeFileSync(join(home, "profile.yaml"), `${profile.join("\n")}\n`);
+  const curl = named(
+    ["cacert", "cert", "key"],
+    (key, file) => `${key} = ${JSON.stringify(join(home, file))}`,
+  );
+  writeFileSync(join(home, "curl"), curl.map((line) => `${line}\n`).join(""));
+}
+
+interface Started {
+  readonly home: string;
+  readonly basePort: number;
+  readonly nodes: number;
+  readonly certs: string | undefined;
+  readonly readyLines: ReadonlyMap<string, string>;
+}
+
+/** One short line for each thing to try, and for each node. */
+function welcome({ home, basePort, nodes, certs, readyLines }: Started): string {
   const scheme = certs === undefined ? "http" : "https";
   const url = `${scheme}://localhost:${basePort}`;
   const other = `${scheme}://localhost:${basePort + Math.min(1, nodes - 1)}`;
-  const curl =
-    certs === undefined
-      ? "curl"
-      : `curl --cacert ${certs}/ca.pem --cert ${certs}/root-client.pem --key ${certs}/root-client-key.pem`;
-  const tls =
-    certs === undefined
-      ? ""
-      : ` --tls-ca-file ${certs}/ca.pem --tls-cert-file ${certs}/root-client.pem --tls-key-file ${certs}/root-client-key.pem`;
+  const from = relative(process.cwd(), home) || ".";
+  const folder = from.startsWith("..") ? home : `./${from}`;
+  const path = (name: string): string => quoted(`${folder}/${name}`);
+  const curl = certs === undefined ? "curl" : `curl -K ${path("curl")}`;
   const lines = [
-    `dashboard  ${url}/ui/`,
-    ...(certs === undefined ? [] : [`           after importing ${certs}/browser.p12, password tailrace`]),
-    "",
-    `${curl} -X POST ${url} -d '{"record":{"value":"TGV0J3MgR28gIzEK"}}'`,
-    `${curl} '${other}/?offset=0'`,
-    `npx tailrace servers --addr localhost:${basePort}${tls}`,
-    "",
-    ...[...readyLines].sort().map(([name, line]) => `${name}  ${line.replace(/^tailrace ready /, "")}`),
-    "",
+    `dashboard  ${url}/ui/${certs === undefined ? "" : `  (import ${path("certs/browser.p12")}, password tailrace)`}`,
+    `append     ${curl} --data-binary 'hello' ${url}/logs/default`,
+    `read       ${curl} '${other}/logs/default?from=0&format=text'`,
+    `commands   npx tailrace servers --profile ${path("profile.yaml")}`,
+    ...[...readyLines].sort().map(([name, line]) => `${name.padEnd(10)} ${nodeLine(line)}`),
     "Kill a node (kill -9 PID) and the others continue. Ctrl-C stops all of them.",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** The text as one word of a shell. */
+const quoted = (text: string): string =>
+  /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
+/** The address, the ops port and the process of a ready line. */
+function nodeLine(readyLine: string): string {
+  const fact = (name: string): string => new RegExp(`\\b${name}=(\\S+)`).exec(readyLine)?.[1] ?? "";
+  return `${fact("url")} ops=${fact("ops")} pid=${fact("pid")}`;
 }

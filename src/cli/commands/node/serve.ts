@@ -1,8 +1,9 @@
 /**
  * `tailrace serve`: runs a node. The first SIGTERM or SIGINT stops it in order, a second one at once. SIGHUP reloads the
- * access files and certificates. Standard output has only the ready line and the next steps.
+ * access files and certificates. SIGUSR2 hands leadership over. Standard output has only the ready line and the next steps.
  */
 import type { Command } from "commander";
+import type { Agent } from "../../../agent/mod.ts";
 import { examplesText } from "../../examples.ts";
 import { exitStatus } from "../../exit-status.ts";
 import { faultLine } from "../../output/fault-line.ts";
@@ -62,10 +63,7 @@ export async function serve(flags: readonly string[]): Promise<void> {
   }
 }
 
-interface Stoppable {
-  stop(): Promise<void>;
-  reload(): void;
-}
+type Signaled = Pick<Agent, "stop" | "reload" | "handOver">;
 
 /** One Ctrl-C can arrive twice: from the terminal and from npm. */
 const sameSignalMs = 500;
@@ -74,8 +72,8 @@ const sameSignalMs = 500;
  * Handles signals from now on. Returns a function that must get the agent when it has started, which can take as long as
  * the cluster needs to form. A stop before that ends the process at once: all acknowledged records are on disk.
  */
-function handleSignals(): (agent: Stoppable) => void {
-  let agent: Stoppable | undefined;
+function handleSignals(): (agent: Signaled) => void {
+  let agent: Signaled | undefined;
   let stoppingSince: number | undefined;
   let reload = false;
   const stop = (): void => {
@@ -92,6 +90,8 @@ function handleSignals(): (agent: Stoppable) => void {
     if (agent === undefined) reload = true;
     else agent.reload();
   });
+  // A node that is starting leads nothing.
+  process.on("SIGUSR2", () => agent?.handOver());
   return (started) => {
     agent = started;
     if (reload) agent.reload(); // The agent may have read the files before the signal.

@@ -14,13 +14,18 @@ interface Flags {
 
 const warning = `This makes the node a new cluster with a new id and the records in its log.
 Records that only the lost nodes had are gone. Records that were never acknowledged can be in it.
-The other nodes must join with empty directories. Do not do this while a majority can come back.`;
+The other nodes must join with empty directories. Do not do this while a majority can come back.
+Choose the node with the highest lastTerm, among equal ones that with the highest lastIndex: a log with more
+records and a lower term can lack acknowledged ones.`;
 
 export function register(program: Command): void {
   program
     .command("recover")
     .description("after the loss of a quorum: make one node a new cluster, offline")
-    .requiredOption("--data-dir <directory>", "the data directory of the surviving node with the longest log")
+    .requiredOption(
+      "--data-dir <directory>",
+      "the data directory of the surviving node with the highest lastTerm, and then the highest lastIndex",
+    )
     .addOption(new Option("--force-config", "make the change; without it only the consequences are printed"))
     .action((flags: Flags) => runCommand("recover", () => recover(flags)));
 }
@@ -29,13 +34,13 @@ async function recover({ dataDir, forceConfig }: Flags): Promise<number> {
   const { randomInt, randomUUID } = await import("node:crypto");
   const { Fault } = await import("../../../fault.ts");
   const { systemClock } = await import("../../../lib/time/clock.ts");
-  const { directoryText, forceConfiguration, peerIdOf, StableState } = await import(
+  const { checkRestored, directoryText, forceConfiguration, peerIdOf, StableState } = await import(
     "../../../replication/mod.ts"
   );
   const { checkDataDirectory } = await import("../../storage/data-directory.ts");
-  const { openOffline } = await import("../../storage/offline-log.ts");
+  const { openOffline } = await import("../../../backup/restore/offline-log.ts");
   checkDataDirectory(dataDir);
-  await using opened = await openOffline(dataDir);
+  await using opened = await openOffline(dataDir, (store) => checkRestored(store, dataDir));
   const { log, store } = opened;
   const state = new StableState(store);
   const peer = peerIdOf(log.directoryId);
@@ -47,7 +52,9 @@ async function recover({ dataDir, forceConfig }: Flags): Promise<number> {
     });
   }
   if (forceConfig !== true) {
-    const facts = { node: own.name, next: log.end.nextOffset, committed: log.bounds.next };
+    const { term, index, nextOffset } = log.end;
+    const last = { lastTerm: term, lastIndex: index };
+    const facts = { node: own.name, ...last, next: nextOffset, committed: log.bounds.next };
     await print(`${JSON.stringify(facts)}\n`);
     console.error("tailrace recover: nothing was changed; --force-config makes the change");
     return exitStatus.failed;

@@ -10,6 +10,7 @@
  */
 import type { Command } from "commander";
 import { exitStatus } from "../../exit-status.ts";
+import { jsonLine, printable } from "../../output/terminal.ts";
 import { runCommand } from "../../run-command.ts";
 
 const newIdentityText = `The directory gets a new identity, because other nodes may rely on the entries that were cut. Start the node with
@@ -60,9 +61,7 @@ export function register(program: Command): void {
         const more = moreLostLogs + Math.max(0, lostLogs.length - logsMax);
         if (options.json) {
           const named = { lostLogs: lostLogs.slice(0, logsMax), moreLostLogs: more };
-          process.stdout.write(
-            `${JSON.stringify({ done: yes && actions.length > 0, actions, next, lost, ...named })}\n`,
-          );
+          process.stdout.write(jsonLine({ done: yes && actions.length > 0, actions, next, lost, ...named }));
           return;
         }
         for (const { action, file, position, bytes } of actions) {
@@ -72,7 +71,7 @@ export function register(program: Command): void {
         else process.stdout.write(`${yes ? "repaired" : "would repair"} next=${next} lost=${lost}\n`);
         for (const { id, name = "?", records, isGone } of lostLogs.slice(0, logsMax))
           process.stdout.write(
-            `log ${name} number=${id} lost=${records}${isGone ? " and the log itself" : ""}\n`,
+            `log ${printable(name)} number=${id} lost=${records}${isGone ? " and the log itself" : ""}\n`,
           );
         if (more > 0) process.stdout.write(`${more} more logs lose records\n`);
         if (actions.some(({ action }) => action === "new-identity")) process.stderr.write(newIdentityText);

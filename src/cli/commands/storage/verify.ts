@@ -1,55 +1,64 @@
-/** `tailrace verify DIR`: checks a data directory or a backup, offline. `--compare` compares several data directories. */
+/** `tailrace verify PLACE`: checks a data directory or a backup, offline. `--compare` compares several data directories. */
 import type { Command } from "commander";
 import type { VerifyReport } from "../../../log/mod.ts";
+import type { BackupReport, BackupSnapshot, BackupSource } from "../../../replication/mod.ts";
 import { exitStatus, usageFault } from "../../exit-status.ts";
+import { jsonLine, printable } from "../../output/terminal.ts";
 import { runCommand } from "../../run-command.ts";
+import { type BucketFlags, bucketOptions, openBucket } from "../../s3-flags.ts";
 
 /** Logs that are listed, of each kind. */
 const logsMax = 20;
 
-interface Options {
+interface Options extends BucketFlags {
   readonly json?: true;
   readonly compare?: true;
+  readonly backup?: string;
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("verify")
     .description(
       "check every checksum, record, index entry and offset of a data directory or a backup, offline; the records and offsets that it prints are those of the log default",
     )
-    .argument("<directory...>", "a data directory or a backup; with --compare two or more data directories")
+    .argument(
+      "<directory...>",
+      "a data directory, a backup, s3://BUCKET/PREFIX or file:///DIRECTORY; with --compare two or more data directories",
+    )
     .option("--json", "JSON on standard output")
     .option("--compare", "compare the records that all directories have")
-    .action(async (directories: string[], options: Options) => {
-      await runCommand("verify", () =>
-        options.compare ? compare(directories, options) : verify(directories, options),
-      );
-    });
+    .option("--backup <name>", "in a bucket: this backup (default: the newest)");
+  bucketOptions(command, false).action(async (directories: string[], options: Options) => {
+    await runCommand("verify", () =>
+      options.compare ? compare(directories, options) : verify(directories, options),
+    );
+  });
 }
 
-async function verify(directories: readonly string[], { json }: Options): Promise<number> {
+async function verify(directories: readonly string[], options: Options): Promise<number> {
+  const { json } = options;
   let status: number = exitStatus.done;
   for (const directory of directories) {
-    const report = (await isBackup(directory)) ? await backupReport(directory) : await logReport(directory);
+    const report = await reportOf(directory, options);
     const { records, lowest, next, bytes, namedLogs, findings, torn, rows } = report;
     const ok = findings.length === 0;
     if (!ok) status = exitStatus.corrupt;
     if (json) {
       const found = torn === undefined ? {} : { torn };
       const differ = rows === undefined || rows.different === 0 ? {} : { rows: shown(rows) };
-      print(JSON.stringify({ ok, records, lowest, next, bytes, namedLogs, findings, ...found, ...differ }));
+      printJson({ ok, records, lowest, next, bytes, namedLogs, findings, ...found, ...differ });
       continue;
     }
     if (torn !== undefined) {
       const where = `${torn.file} at byte ${torn.position}`;
-      process.stderr.write(`a torn write group in ${where}: the next start cuts it off and keeps a copy\n`);
+      printMessage(`a torn write group in ${where}: the next start cuts it off and keeps a copy`);
     }
     for (const { file, position, kind } of findings) print(`${file} ${position} ${kind}`);
-    if (rows !== undefined) printRows(rows);
+    for (const line of rows === undefined ? [] : rowLines(rows)) print(line);
     const named = namedLogs === undefined ? "" : ` named-logs=${namedLogs}`;
     if (ok) print(`ok records=${records} lowest=${lowest} next=${next} bytes=${bytes}${named}`);
-    else process.stderr.write(`damaged; ${report.advice}\n`);
+    else printMessage(`damaged; ${report.advice}`);
   }
   return status;
 }
@@ -61,17 +70,20 @@ const shown = ({ differences, ...rows }: Rows): Rows => ({
   differences: differences.slice(0, logsMax),
 });
 
-/** Prints which logs have another row in the database than in the frames. */
-function printRows({ different, differences }: Rows): void {
-  for (const { kind, id, name = "?", fields } of differences.slice(0, logsMax)) {
+/** Says which logs have another row in the database than in the frames. A damaged name can contain escape sequences. */
+export function rowLines({
+  different,
+  differences,
+}: Pick<Rows, "different" | "differences">): readonly string[] {
+  const lines = differences.slice(0, logsMax).map(({ kind, id, name = "?", fields }) => {
     const values = fields.map(
       ({ field, expected, found }) =>
         ` ${field}=${JSON.stringify(found)} expected=${JSON.stringify(expected)}`,
     );
-    print(`log ${name} number=${id} ${kind}${values.join("")}`);
-  }
-  const more = different - Math.min(differences.length, logsMax);
-  if (more > 0) print(`${more} more logs differ`);
+    return printable(`log ${name} number=${id} ${kind}${values.join("")}`);
+  });
+  const more = different - lines.length;
+  return more > 0 ? [...lines, `${more} more logs differ`] : lines;
 }
 
 type Report = Omit<VerifyReport, "logs" | typeof Symbol.dispose> & {
@@ -89,6 +101,12 @@ async function logReport(directory: string): Promise<Report> {
   return { records, lowest, next, bytes, namedLogs, findings, torn, rows, advice };
 }
 
+async function reportOf(place: string, options: Options): Promise<Report> {
+  const { isStoreUrl } = await import("../../../objects/open-store.ts");
+  if (isStoreUrl(place)) return await storeReport(place, options);
+  return (await isBackup(place)) ? await directoryReport(place) : await logReport(place);
+}
+
 /** A backup has a snapshot and no log. */
 async function isBackup(directory: string): Promise<boolean> {
   const { existsSync } = await import("node:fs");
@@ -97,20 +115,45 @@ async function isBackup(directory: string): Promise<boolean> {
   return BackupDirectory.isIn(directory) && !existsSync(join(directory, "log"));
 }
 
-async function backupReport(directory: string): Promise<Report> {
-  const { Fault } = await import("../../../fault.ts");
+async function directoryReport(directory: string): Promise<Report> {
   const { BackupDirectory } = await import("../../storage/backup-directory.ts");
+  const source = BackupDirectory.open(directory);
+  return await backupReport(async (check) => await check(source.snapshot(), source));
+}
+
+/** The files are fetched one after the other to where temporary files are (TMPDIR). */
+async function storeReport(url: string, options: Options): Promise<Report> {
+  const { mkdtempSync } = await import("node:fs");
+  const { tmpdir } = await import("node:os");
+  const { join } = await import("node:path");
+  const { chooseBackup, FetchedFiles } = await import("../../../backup/mod.ts");
+  const store = await openBucket("verify", url, options);
+  return await backupReport(async (check) => {
+    const { snapshot } = await chooseBackup(store, options.backup);
+    await using source = new FetchedFiles(store, snapshot, mkdtempSync(join(tmpdir(), "tailrace-verify-")));
+    return await check(snapshot, source);
+  });
+}
+
+type Check = (snapshot: BackupSnapshot, source: BackupSource) => Promise<BackupReport>;
+
+async function backupReport(open: (check: Check) => Promise<BackupReport>): Promise<Report> {
+  const { Fault } = await import("../../../fault.ts");
   const { verifyBackup } = await import("../../../replication/mod.ts");
   const advice = "restore rejects this backup; create another with tailrace backup";
-  const source = BackupDirectory.open(directory);
+  const { openScratch } = await import("../../storage/data-directory.ts");
+  const scratch = openScratch();
   try {
-    return { ...verifyBackup(source.snapshot(), source), torn: undefined, rows: undefined, advice };
+    const report = await open((snapshot, source) => verifyBackup(snapshot, source, scratch));
+    return { ...report, torn: undefined, rows: undefined, advice };
   } catch (reason) {
     if (!(reason instanceof Fault) || reason.kind !== "corrupt") throw reason;
-    process.stderr.write(`${reason.message}\n`);
+    printMessage(reason.message);
     const findings = [{ file: "snapshot", position: 0, kind: "unreadable" }];
     const nothing = { records: 0, lowest: 0, next: 0, bytes: 0, namedLogs: undefined };
     return { ...nothing, findings, torn: undefined, rows: undefined, advice };
+  } finally {
+    scratch.remove();
   }
 }
 
@@ -129,14 +172,14 @@ async function compare(named: readonly string[], { json }: Options): Promise<num
   const status = identical ? exitStatus.done : exitStatus.corrupt;
   if (json) {
     const logs = { different: different.slice(0, logsMax), notEverywhere: notEverywhere.slice(0, logsMax) };
-    print(JSON.stringify({ identical, from, to, sha256: hashes, ...logs, findings }));
+    printJson({ identical, from, to, sha256: hashes, ...logs, findings });
     return status;
   }
   for (const { directory, file, position, kind } of findings)
     print(`${directory}/log/${file} ${position} ${kind}`);
   for (const { name, id } of different.slice(0, logsMax)) print(`different log ${name} number=${id}`);
   for (const { name, id } of notEverywhere.slice(0, logsMax))
-    process.stderr.write(`not compared: log ${name} number=${id} is not in every directory\n`);
+    printMessage(`not compared: log ${name} number=${id} is not in every directory`);
   if (identical) print(`identical ${from}..${to} sha256=${hashes[0] ?? ""}`);
   else
     for (const [n, hash] of hashes.entries())
@@ -144,6 +187,15 @@ async function compare(named: readonly string[], { json }: Options): Promise<num
   return status;
 }
 
+/** Names of logs, files and directories are from a disk, and can contain escape sequences. */
 function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(`${printable(line)}\n`);
+}
+
+function printJson(report: Record<string, unknown>): void {
+  process.stdout.write(jsonLine(report));
+}
+
+function printMessage(line: string): void {
+  process.stderr.write(`${printable(line)}\n`);
 }

@@ -35,9 +35,36 @@ test("the line about a failed stream of appends says how many were written, and 
   assert.equal(cut(0, "no"), "tailrace produce: no leader; nothing was written");
   assert.equal(cut(7, "no"), "tailrace produce: no leader; 7 records were written before, and none after");
   assert.equal(cut(7, "unknown"), "tailrace produce: no leader; it is not known whether it was written");
+  assert.equal(cut(1, "no"), "tailrace produce: no leader; 1 record was written before, and none after");
   const removed = new Fault("failed-precondition", {
     message: "removed, its members are at a:1 b:1",
     facts: { members: "a:1 b:1", lowest: 1 },
   });
   assert.equal(faultLine("trim", removed), "tailrace trim: removed, its members are at a:1 b:1 (lowest 1)");
+});
+
+test("after an unknown outcome the line says how many records were written, and of how many it is not known", () => {
+  const cut = (records_before: number, records_unknown: number): string =>
+    faultLine(
+      "produce",
+      new Fault("interrupted", {
+        message: "cut",
+        facts: { records_before, records_unknown },
+        written: "unknown",
+      }),
+      "write",
+    );
+  assert.equal(cut(0, 1), "tailrace produce: cut; it is not known whether it was written");
+  assert.equal(
+    cut(0, 3),
+    "tailrace produce: cut; it is not known whether the first 3 were written; none after",
+  );
+  assert.equal(
+    cut(7, 1),
+    "tailrace produce: cut; 7 records were written before; it is not known whether the next one was written; none after",
+  );
+  assert.equal(
+    cut(1, 640),
+    "tailrace produce: cut; 1 record was written before; it is not known whether the next 640 were written; none after",
+  );
 });

@@ -1,4 +1,4 @@
-/** Standard output does not depend on the terminal, and --help says which commands print JSON. */
+/** Standard output depends on the terminal for records only, and --help says which commands print JSON. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

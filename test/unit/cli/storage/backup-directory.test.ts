@@ -105,10 +105,30 @@ test("only the owner can read a backup, and its files are durable before the sna
   for (const file of readdirSync(at)) assert.equal(statSync(join(at, file)).mode & 0o777, 0o600, file);
 });
 
+test("two processes do not write to a directory at the same time, and its lock is no file of the backup", async (t) => {
+  const at = join(scratch(t), "backup");
+  mkdirSync(join(at, "lost+found"), { recursive: true });
+  const target = BackupDirectory.openOrCreate(at);
+  {
+    await using _ = await target.lock();
+    await assert.rejects(BackupDirectory.openOrCreate(at).lock(), {
+      kind: "locked",
+      message: `${at} is in use by process ${process.pid}`,
+    });
+    target.write(name, 0, 3, Buffer.from("abc"));
+    target.finish(manifest(), [name]);
+    await assert.rejects(target.lock(), { kind: "locked" });
+  }
+  await using _ = await BackupDirectory.openOrCreate(at).lock();
+  assert.deepEqual(readdirSync(at).sort(), [name, "lock", "lost+found", "snapshot"].sort());
+});
+
 test("a backup of another cluster, or one that ends earlier, does not replace an existing one", (t) => {
   const at = join(scratch(t), "backup");
   const target = BackupDirectory.openOrCreate(at);
-  const next = (changed: object): ReturnType<typeof readSnapshot> => readSnapshot(manifest(changed));
+  const chained = { file: name.replace(".", ".0000000a."), crc: 10 };
+  const next = (changed: object): ReturnType<typeof readSnapshot> =>
+    readSnapshot(manifest({ format: 7, ...changed }, chained));
   target.checkSuccessor(next({ clusterId: "any" }));
   writeFileSync(join(at, "snapshot"), manifest());
   target.checkSuccessor(next({}));
@@ -120,5 +140,17 @@ test("a backup of another cluster, or one that ends earlier, does not replace an
     kind: "failed-precondition",
     message: /up to index 2, the log of the node is committed up to 0 only: nothing was changed/,
   });
+  assert.throws(() => target.checkSuccessor(next({ format: 6, files: readSnapshot(manifest()).files })), {
+    kind: "failed-precondition",
+    message: /the node has an older version, .*: nothing was changed/,
+  });
   assert.deepEqual(readFileSync(join(at, "snapshot")), Buffer.from(manifest()));
+});
+
+test("the files of a manifest have the value of the chain, and their names have it too", () => {
+  const file = name.replace(".", ".0000000a.");
+  assert.equal(readSnapshot(manifest({ format: 7 }, { file, crc: 10 })).files[0]!.crc, 10);
+  for (const wrong of [{ crc: 10 }, { file }, { file, crc: 11 }, { file, crc: 2 ** 32 }, { file, crc: "a" }])
+    assert.throws(() => readSnapshot(manifest({ format: 7 }, wrong)), { kind: "corrupt" });
+  assert.throws(() => readSnapshot(manifest({ format: 6 }, { file, crc: 10 })), { kind: "corrupt" });
 });

@@ -101,6 +101,25 @@ test("a leader with an older term does not replace a newer one, unless that one 
   assert.equal(picker.leader, "a:1");
 });
 
+test("a node that names no leader changes nothing in the same term, unless the leader has failed", () => {
+  const nameless = (term: number): KnownServer[] => [
+    server("a:1", "follower", term),
+    server("b:1", "follower", term),
+  ];
+  const picker = new NodePicker(["a:1"]);
+  picker.update([server("a:1", "leader", 5), server("b:1", "follower", 5)]);
+  picker.update(nameless(5));
+  assert.deepEqual([picker.leader, picker.knowsLeader], ["a:1", true]);
+  picker.failed("a:1", 100);
+  assert.equal(picker.knowsLeader, false);
+  picker.update(nameless(5));
+  assert.equal(picker.leader, undefined);
+  picker.update([server("a:1", "leader", 5), server("b:1", "follower", 5)]);
+  picker.succeeded("a:1");
+  picker.update(nameless(6));
+  assert.deepEqual([picker.leader, picker.knowsLeader], [undefined, false]);
+});
+
 test("a node that names the leader changes the leader", () => {
   const picker = new NodePicker(["a:1"]);
   picker.update(three);

@@ -30,5 +30,5 @@ test("a connection that is reset after the handshake leaves the outcome of a wri
   assert.equal(faultOf(error("ECONNRESET", "read ECONNRESET"), "write").written, "unknown");
   const read = faultOf(error("ECONNRESET", "read ECONNRESET"), "read");
   assert.equal(read.written, "no");
-  assert.match(read.message, /closed the connection before it answered/);
+  assert.match(read.message, /connection was closed before the response was complete/);
 });

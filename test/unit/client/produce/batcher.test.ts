@@ -36,9 +36,9 @@ test("a batch lingers for more runs, and is sent at once when it is full or flus
   batcher.add(one(), 0, 100);
   assert.equal(batcher.next(109), undefined);
   assert.equal(batcher.wakeAt(), 110);
-  assert.equal(batcher.next(110)!.count, 1);
+  assert.equal(batcher.next(110)!.run.count, 1);
   for (let n = 1; n <= 4; n++) batcher.add(one(), n, 120);
-  assert.equal(batcher.next(120)!.count, 4, "full by records");
+  assert.equal(batcher.next(120)!.run.count, 4, "full by records");
   assert.equal(batcher.next(1e9), undefined, "two are in flight");
 });
 
@@ -56,7 +56,7 @@ test("flush ends the linger time of the open batch only", () => {
   const batcher = new Batcher<number>(settings());
   batcher.add(one(), 0, 0);
   batcher.flush();
-  assert.equal(batcher.next(0)!.count, 1);
+  assert.equal(batcher.next(0)!.run.count, 1);
   batcher.add(one(), 1, 0);
   assert.equal(batcher.next(0), undefined);
 });
@@ -252,7 +252,7 @@ function simulate(chance: Prng, isStamped: boolean): Simulation {
   const fly = (batch: Batch<number>): void => {
     inFlight++;
     assert.ok(inFlight <= inFlightMax, "more in flight than allowed");
-    assert.ok(batch.items.length === 1 || batch.count <= limits.recordsMax);
+    assert.ok(batch.items.length === 1 || batch.run.count <= limits.recordsMax);
     const { stamp, items } = batch;
     let isOver = false;
     const end = (work: () => void): void => {
@@ -265,7 +265,7 @@ function simulate(chance: Prng, isStamped: boolean): Simulation {
     const arrive = (): void => {
       const answer = server.append(
         stamp,
-        items.map(({ ticket, run }) => ({ ticket, count: run.count })),
+        items.map(({ ticket, count }) => ({ ticket, count })),
         nowMs,
       );
       if (chance.chance(loss)) return;

@@ -32,10 +32,22 @@ test("a sealed batch has the runs in order, and the open one is empty again", ()
   const batch = open();
   batch.add(run(1), "a", 0, 10);
   batch.add(run(2), "b", 0, 10);
-  const { items, bytes, count, state } = batch.seal();
+  const { items, run: whole, state } = batch.seal();
   assert.deepEqual(
     items.map(({ ticket }) => ticket),
     ["a", "b"],
   );
-  assert.deepEqual([bytes, count, state, batch.isEmpty], [3, 2, "waiting", true]);
+  assert.deepEqual([whole.bytes.length, whole.count, state, batch.isEmpty], [3, 2, "waiting", true]);
+});
+
+test("a batch copies its runs, which may change afterwards, and keeps them when the next one is filled", () => {
+  const batch = open();
+  const bytes = Uint8Array.of(1, 2);
+  batch.add({ bytes, count: 1 }, "a", 0, 10);
+  bytes.fill(9);
+  batch.add({ bytes: Uint8Array.of(3), count: 1 }, "b", 0, 10);
+  const first = batch.seal();
+  batch.add({ bytes, count: 1 }, "c", 0, 10);
+  assert.deepEqual([...first.run.bytes], [1, 2, 3]);
+  assert.deepEqual([...batch.seal().run.bytes], [9, 9]);
 });
