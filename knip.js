@@ -20,26 +20,43 @@ export default {
     "web/binary-only.js",
     "web/proto2-defaults.js",
     "test/**/*.test.ts",
-    "test/{chaos,sim,transcript}/main.ts",
+    "test/{chaos,sim,soak,transcript}/main.ts",
     "test/bench/{main,raft-core,limits/*}.ts",
     "test/support/bug-loader.mjs",
     "test/support/process/moved-clock.mjs",
     "test/unit/log/kill-writer.ts",
     "test/unit/rows/write-until-killed.ts",
+    "test/long/durable-streams-suite.ts",
     "test/long/measure-rows.ts",
+    "test/long/kubernetes/main.ts",
   ],
   project: [
     "src/**/*.{ts,mjs,cjs}!",
     "!src/{gen/**,build.mjs,bundled.mjs}!",
     "web/src/**/*.{ts,tsx}!",
     "web/*.{js,mjs,ts}",
+    "web/handbook/**/*.{mjs,ts}",
     "test/**/*.{ts,mjs}",
   ],
   ignoreExportsUsedInFile: isProduction || { interface: true, type: true },
   // Loaded by require.
-  ignoreIssues: { "src/cli/{stamp,own-node,elf-symbols}.cjs": ["exports"] },
-  // Loaded by createRequire or by Vite from a name that knip does not follow.
-  ignoreDependencies: ["axe-core"],
+  ignoreIssues: { "src/cli/{stamp,own-node,elf-symbols,trim-node}.cjs": ["exports"] },
+  // Loaded by createRequire or by Vite from a name that knip does not follow, or run as a program.
+  ignoreDependencies: ["axe-core", "vitest"],
   // Programs of the machine; a test that needs one is skipped without it (test/support/process/require-program.ts).
-  ignoreBinaries: ["cfssl", "mkfifo", "mount", "openssl", "prlimit", "promtool", "script", "serf", "umount"],
+  ignoreBinaries: [
+    ...[
+      "cfssl",
+      "mkfifo",
+      "mount",
+      "openssl",
+      "prlimit",
+      "promtool",
+      "script",
+      "serf",
+      "umount",
+      "versitygw",
+    ],
+    ...["buildah", "go", "hadolint", "helm", "kube-score", "kubeconform", "nsenter", "unshare", "wget"],
+  ],
 };

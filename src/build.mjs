@@ -74,7 +74,7 @@ const bundleCommand = () =>
     "cli",
     {
       main: "src/cli/main.ts",
-      server: "src/agent/embedded/start-server.ts",
+      server: "src/agent/embedded/server-entry.ts",
       // The worker is a program of its own, beside the chunk that starts it (src/rows/sqlite/worker-link.ts).
       "rows-worker": "src/rows/sqlite/rows-worker.ts",
     },

@@ -26,6 +26,7 @@ export const factTypes = {
   // How far a stream came before it failed.
   acked: "number",
   records_before: "number",
+  records_unknown: "number",
   batches_before: "number",
   // Limits and sizes. Names that do not end in a unit count what the message names.
   limit: "number",
@@ -121,6 +122,7 @@ export type CommonFactName =
   | "tried"
   | "acked"
   | "records_before"
+  | "records_unknown"
   | "batches_before"
   | "reason"
   | "refusedByPeer"

@@ -1,9 +1,12 @@
 /**
- * The types that all modules share, in one file because they refer to each other. `CommitLog` is the contract of a log.
- *
- * Numbers are plain `number`, at most 2^53−1, and are checked where they enter. `bigint` is used only where protobuf-es
- * requires it.
+ * The types that all modules share, in one file because they refer to each other. `CommitLog` is the contract of a log. Numbers
+ * are at most 2^53−1, and are checked where they enter. `bigint` is used only where protobuf-es requires it.
  */
+import type { SpaceUse } from "./lib/disk/space-use.ts";
+import type { LogFork, NamedLogSettings } from "./lib/names/log-settings.ts";
+import type { StreamOptions, StreamResult } from "./lib/stream-head.ts";
+
+export type { LogFork, NamedLogSettings };
 
 declare const unit: unique symbol;
 /**
@@ -28,24 +31,6 @@ export interface LogRef {
   readonly life?: number;
 }
 
-/** The settings of a named log. An absent one has the value of the cluster at the time of a decision. */
-export interface NamedLogSettings {
-  /** The oldest records beyond this many bytes are deleted. */
-  readonly retentionBytes?: number;
-  /** Records that are older are deleted. */
-  readonly retentionAgeMs?: number;
-  /** Appends after which the log would hold more bytes are refused. Counts frames: records and the heads of their batches. */
-  readonly maxBytes?: number;
-  /** The log is deleted this long after its last append. */
-  readonly ttlMs?: number;
-  /** The log is deleted at this time, in milliseconds since 1970. */
-  readonly expiresAtMs?: number;
-  /** Larger records are refused. */
-  readonly recordBytesMax?: number;
-  /** The media type of its records. */
-  readonly contentType?: string;
-}
-
 /** A named log, as its row says. */
 export interface LogInfo extends Bounds {
   readonly id: LogId;
@@ -62,6 +47,7 @@ export interface LogInfo extends Bounds {
   /** The time of its last records; 0 if it never had any. */
   readonly lastMs: number;
   readonly closed: boolean;
+  readonly fork?: LogFork;
 }
 
 /** The name of a node, unique in its cluster. */
@@ -113,7 +99,7 @@ export interface AppendOrder {
   ended: boolean;
 }
 
-export interface AppendOptions {
+export interface AppendOptions extends StreamOptions {
   /** Default: the log `default`. */
   readonly log?: LogRef;
   readonly producer?: ProducerStamp;
@@ -133,7 +119,7 @@ export interface AppendOptions {
 }
 
 /** The result of an append that is durable and committed. */
-export interface Appended {
+export interface Appended extends StreamResult {
   readonly firstOffset: Offset;
   readonly count: number;
   readonly timestampMs: number;
@@ -208,7 +194,7 @@ export interface Tail {
   take(maxBytes?: number, buffer?: Uint8Array): BatchSlice | undefined;
   /**
    * Finds where take() would begin, in turns of the event loop. Call it before nextBytes() and take(): they find it too, but
-   * in one turn. Undefined if they find it at once. The promise does not reject.
+   * in one turn. Undefined if they find it at once. The promise does not reject. It resolves also when the tail is disposed.
    */
   prepare?(): Promise<void> | undefined;
   /** Size of the batch that take() would begin with, in bytes; 0 at the end, and where take() would throw. */
@@ -257,13 +243,12 @@ export interface MultiTail {
   readonly life: number;
   /** The last committed index on this node. */
   readonly end: RaftIndex;
-  /** The logs that were named, with the offset after their last record. Deleted ones are left out. Empty for a prefix. */
-  ends(): readonly (TailedLogName & { readonly next: Offset })[];
+  /** The named logs that exist, with their ends: all, or those of which take() returned records since. Empty for a prefix. */
+  ends(which: "all" | "taken"): readonly (TailedLogName & { readonly next: Offset })[];
   /**
    * Returns batches that can be read now, about `maxBytes` of them. "later": there may be more, call again in another turn.
    * Undefined: all is taken.
-   * @throws Fault "not-found" when all logs that were named are deleted; "unavailable" at the end if this node receives no more
-   *   records, or if its log was replaced
+   * @throws Fault "not-found" when all named logs are deleted; "unavailable" if this node receives no more or has another log
    */
   take(maxBytes?: number): TailedBatches | DeletedLog | "later" | undefined;
   /** About the size of what take() returns, in bytes; 0 at the end. */
@@ -306,6 +291,8 @@ export interface LogDescription extends Bounds {
   /** `always`, `interval=…` or `never`. */
   readonly sync: string;
   readonly diskFreeBytes: number;
+  /** Of all logs, on this node. Undefined until it is counted. */
+  readonly space?: SpaceUse | undefined;
 }
 
 /**
@@ -320,6 +307,10 @@ export interface CommitLog {
    * @throws Fault "out-of-range" with the facts lowest and next if there is no such record
    */
   read(offset: Offset, freshness?: Freshness): Promise<BatchSlice>;
+  /** As read(), but the frame may have only some records of the batch, and no producer. Default: read(). */
+  readRecord?: CommitLog["read"];
+  /** About how many bytes readRecord() reads; 0 if this node does not have the record. Default: the batch. */
+  recordBytes?(offset: Offset): number;
   /** Returns the committed extent, as fresh as `freshness` requires. */
   bounds(freshness?: Freshness): Promise<Bounds>;
   /** Returns the offset at which a read from `start` begins. An `{ offset }` below the lowest is Fault "out-of-range". */
@@ -337,21 +328,33 @@ export interface CommitLog {
 /** A change of settings: null removes one, so that the value of the cluster counts again. */
 export type SettingsChange = { readonly [K in keyof NamedLogSettings]?: NamedLogSettings[K] | null };
 
-/** A change of a named log, as it is sent to the leader. */
+/** A change of a named log, as it is sent to the leader. It is refused if the log does not have the version, if one is stated. */
 export type LogChange =
-  | { readonly kind: "create"; readonly name: string; readonly settings: NamedLogSettings }
-  | (OfVersion & { readonly kind: "update"; readonly log: LogRef; readonly settings: SettingsChange })
-  | (OfVersion & { readonly kind: "close" | "delete"; readonly log: LogRef });
+  | (Validated & { readonly kind: "create"; readonly name: string; readonly settings: NamedLogSettings })
+  | {
+      readonly kind: "fork";
+      readonly name: string;
+      readonly settings: NamedLogSettings;
+      /** With its id. */
+      readonly source: LogRef;
+      readonly at: Omit<LogFork, "source">;
+    }
+  | (OfLog & Validated & { readonly kind: "update"; readonly settings: SettingsChange })
+  | (OfLog & { readonly kind: "close" | "delete" | "touch" });
 
-/** The change is refused if the log has another version. Default: it may have any. */
-interface OfVersion {
+/** The change is checked, and not made. Default: it is made. */
+interface Validated {
+  readonly validateOnly?: true;
+}
+interface OfLog {
+  readonly log: LogRef;
   readonly version?: RaftIndex;
 }
 
 export interface ChangedLog {
-  /** Undefined if the log was deleted. */
+  /** Undefined if the log was deleted, or would be created. */
   readonly log: LogInfo | undefined;
-  /** False for a create of a log that existed with the same settings. */
+  /** True for a create; false if the log existed with the same settings. */
   readonly created: boolean;
 }
 
@@ -386,6 +389,11 @@ export interface LogCatalog {
   seenIndex(id: LogId, next: Offset): RaftIndex | undefined;
   /** Changes a log on the leader. Resolves once this node shows it. */
   change(change: LogChange, options?: AppendOptions): Promise<ChangedLog>;
+  /**
+   * A client reads the log: its time to live begins again, if a quarter of it is over. Undefined if there is nothing to do.
+   * Resolves once that is replicated, or has failed.
+   */
+  touch(log: LogRef, options?: Pick<AppendOptions, "subject">): Promise<void> | undefined;
 }
 
 export type Role = "leader" | "follower" | "candidate" | "learner";

@@ -9,7 +9,7 @@
  *   node test/run.mjs unit fault-of --test-name-pattern=written
  *                                       options are passed to node --test
  *
- * The tests are TypeScript, run by node:test through tsx. Node's compile cache is in node_modules/.cache.
+ * The tests are TypeScript, whose types Node removes when it loads a file. Node's compile cache is in node_modules/.cache.
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
@@ -20,9 +20,31 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const bin = (name) => join(root, "node_modules/.bin", name);
 /**
  * The tests of a folder, with at most `atOnce` processes at a time. Without `shards` each file has its own process. With
- * `shards` that many processes share the files, which halves the cost of many small files.
+ * `shards` that many processes share the files, except those of `alone`: a process loads the sources once, which takes longer
+ * than many a file does.
  */
-const suite = (folder, atOnce, shards) => ({ files: `test/${folder}/**/*.test.ts`, atOnce, shards });
+const suite = (folder, atOnce, shards, alone = []) => ({
+  files: `test/${folder}/**/*.test.ts`,
+  atOnce,
+  shards,
+  alone: alone.map((name) => `test/${folder}/${name}.test.ts`),
+});
+
+/** Files of `wire` that measure their process, change it for all tests in it, or have a hook for each test in it. */
+const wireAlone = [
+  ...["api/abort", "api/observe", "api/request-work"],
+  ...["client/command-line", "interop/grpc-web"],
+];
+
+/** Files of `unit` that compute for seconds: they are the stage `models`, so that `npm run check` takes less than a minute. */
+const models = [
+  ...["access/permission-tree", "access/rules", "client/consume/tail", "client/produce/producer"],
+  ...["log/append/deficit-round-robin", "log/crash-model", "log/kill", "log/named-crash-model"],
+  ...["log/read/logs-tail", "log/rows/background-faults", "log/rows/base-download", "log/rows/owner-usage"],
+  ...["log/segment/damage", "log/state/committed-rows", "log/state/log-table", "objects/s3/s3-store"],
+  ...["replication/forwarding", "replication/maintenance", "rows/sqlite/damage", "rows/sqlite/kill"],
+  ...["store/conversion", "store/state-database"],
+].map((name) => `test/unit/${name}.test.ts`);
 
 /** Stage name → a command, several commands, or a folder of tests. */
 const stages = {
@@ -38,28 +60,32 @@ const stages = {
   },
   house: { files: "test/*.test.ts", atOnce: 2 },
   // Programs that tests start need a third less time to start from dist/ than from the sources.
-  build: [process.execPath, "src/build.mjs", "--if-stale"],
-  unit: suite("unit", 3, 9),
+  build: {
+    commands: [
+      [process.execPath, "src/build.mjs", "--if-stale"],
+      [process.execPath, "web/handbook/build.mjs"],
+    ],
+  },
+  // With a filter, `unit` finds those of `models` too.
+  unit: { ...suite("unit", 3, 9), except: models },
+  models: { ...suite("unit", 2, 6), only: models },
   contract: suite("contract", 2),
   transcript: suite("transcript", 2),
   sim: suite("sim", 1),
-  wire: suite("wire", 2),
+  wire: suite("wire", 2, 8, wireAlone),
   browser: suite("browser", 1),
   cluster: suite("cluster", 2),
-  long: suite("long", 1),
+  long: suite("long", 2),
 };
 const checks = [["types"], ["types-web"], ["types-browser"], ["lint"], ["house"]];
 /**
  * Groups run one after the other. The tracks of a group run in parallel, the stages of a track one after the other. Chosen
- * for two cores: stages that compute run together with stages that wait.
+ * for two cores: stages that compute (the first track of the last group) run together with stages that wait (its last track).
  */
 const groups = [
   [...checks, ["build"]],
   [["unit"], ["transcript"]],
-  [
-    ["contract", "sim", "browser"],
-    ["wire", "cluster"],
-  ],
+  [["contract", "models", "sim"], ["wire"], ["cluster", "browser"]],
 ];
 
 const args = process.argv.slice(2).filter((arg) => arg !== "--long" && arg !== "--check");
@@ -134,22 +160,27 @@ function execute([file, ...args], isBuffered) {
   });
 }
 
-/** One command for all files or, in shards, one for each shard. */
-function testCommands({ files, atOnce, shards }) {
+/** One command for all files or, in shards, one for each shard, and before them one for the files that are alone. */
+function testCommands({ files, atOnce, shards, alone = [], only, except = [] }) {
   const found = globSync(files, { cwd: root })
     .sort()
-    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)));
+    .filter((file) => only?.includes(file) ?? true)
+    .filter((file) =>
+      filters.length === 0 ? !except.includes(file) : filters.some((filter) => file.includes(filter)),
+    );
   if (found.length === 0 && filters.length > 0) {
     console.error(`no file of ${files} has ${filters.join(" or ")} in its path`);
     process.exit(1);
   }
-  const start = [process.execPath, "--import", "tsx", "--test", "--test-timeout=900000", ...options];
-  if (shards === undefined || filters.length > 0)
-    return [[...start, `--test-concurrency=${atOnce}`, ...found]];
-  return Array.from({ length: shards }, (_, at) => [
+  const start = [process.execPath, "--test", "--test-timeout=900000", ...options];
+  const each = (files, processes) => [...start, `--test-concurrency=${processes}`, ...files];
+  if (shards === undefined || filters.length > 0) return [each(found, atOnce)];
+  const shared = found.filter((file) => !alone.includes(file));
+  const sharded = Array.from({ length: shards }, (_, at) => [
     ...start,
     "--test-isolation=none",
     `--test-shard=${at + 1}/${shards}`,
-    ...found,
+    ...shared,
   ]);
+  return alone.length === 0 ? sharded : [each(alone, 1), ...sharded];
 }

@@ -2,7 +2,7 @@
  * Lists of the objects that a subject may use (`log-match.ts`), for walks over them: in the order of the bytes of the names
  * that they begin with, and without an object that another one of the list covers. Pure.
  */
-import { compareNames } from "../lib/name-order.ts";
+import { compareNames } from "../lib/names/name-order.ts";
 import { YieldPoints } from "../lib/time/yield-points.ts";
 
 /** The text with which the names of a pattern begin, or the one name. */

@@ -76,6 +76,8 @@ test("a reload keeps the position, and a link opens it in another browser", asyn
   await produce(node.origin, 200, 0);
   await using page = await Dashboard.open(browser, node.origin, "?from=40");
   await page.row(40).waitFor();
+  // A wheel does not go beyond the rows that have arrived.
+  await page.until("document.querySelector('.list-box').scrollHeight >= 27 * 160");
   await page.page.locator(".list-box").hover();
   await page.page.mouse.wheel(0, 27 * 60);
   await page.row(100).waitFor();

@@ -66,6 +66,8 @@ test("a log is created, filled by the produce box and by curl, and tailed; a rel
   await page.page.getByRole("complementary").getByRole("button", { name: "Create" }).click();
   await page.text("a number of bytes, or a size like 64 MiB");
   await field(page, "Largest record").fill("1 KiB");
+  await field(page, "Keep the last (age)").fill("7d");
+  await field(page, "Keep the newest (size)").fill("1 GiB");
   await page.page.getByRole("complementary").getByRole("button", { name: "Create" }).click();
   await page.page
     .getByRole("alert")
@@ -76,6 +78,12 @@ test("a log is created, filled by the produce box and by curl, and tailed; a rel
   await field(page, "Name").press("Enter");
   await openedName(page, "orders/eu");
   await page.text("The log is empty");
+  const { log } = (await rpc("Logs/GetLog", { name: "orders/eu" })) as { log: { settings: object } };
+  assert.deepEqual(log.settings, {
+    retentionBytes: String(2 ** 30),
+    retentionAgeMs: String(7 * 86_400_000),
+    recordBytesMax: "1024",
+  });
   assert.match(await shell((await page.page.locator(".copyable code").textContent()) ?? ""), /"logId":"/);
   await page.row(0).getByText("Hello, Tailrace!").waitFor();
   await page.page.keyboard.press("p");

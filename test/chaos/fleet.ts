@@ -212,7 +212,8 @@ export class Fleet implements Addresses, AsyncDisposable {
     if (this.#isProxied) this.links.down(name);
   }
 
-  #spawn({ name, directory, addr, advertised, clock }: FleetNode, logName: string): ChildProcess {
+  #spawn(started: FleetNode, logName: string): ChildProcess {
+    const { name, directory, addr, advertised, clock } = started;
     const { names, flags = [], movesClocks } = this.#options;
     const joins = this.nodes.map((node) => node.advertised).filter((other) => other !== advertised);
     const expect = names.includes(name) && names.length > 1 ? names.length : undefined;

@@ -174,8 +174,10 @@ test("a leader with a segment damaged while it runs serves no wrong bytes, and h
     },
     processWait,
   );
-  await cluster.whole();
+  // The damaged node stays a member, and is not ready.
+  await cluster.whole(undefined, [leader]);
   assert.notEqual((await cluster.leader()).name, leader.name);
+  assert.match((await cluster.unready(leader)) ?? "", /damaged/);
   assert.equal(await cluster.stop(leader), 0);
   cluster.start(leader);
   assert.equal(await endOf(leader), 5);

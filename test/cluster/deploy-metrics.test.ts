@@ -1,31 +1,42 @@
 /** The board and the alert rules of deploy/ name only metrics, labels and values that running nodes export. */
 import assert from "node:assert/strict";
 import { get } from "node:https";
+import { join } from "node:path";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { Code } from "@connectrpc/connect";
+import { exportedMetrics } from "../../web/handbook/reference/metrics.ts";
 import { curl } from "../support/http/curl.ts";
 import { run } from "../support/log/logs.ts";
 import { TestCluster } from "../support/process/cluster.ts";
 import { scratch } from "../support/scratch.ts";
 import { alertRules, board, ruleTests, withValues } from "../support/telemetry/deploy-files.ts";
 import { type Exported, exportedBy, queryOf } from "../support/telemetry/promql.ts";
+import { until } from "../support/until.ts";
 
 /** Labels that Prometheus adds. */
 const added = ["job", "instance"];
 /** Functions and operators of PromQL in the expressions. */
 const functions = [
   ...["sum", "max", "min", "count", "abs", "rate", "increase", "changes", "resets", "histogram_quantile"],
-  ...["predict_linear", "vector"],
+  ...["predict_linear", "vector", "group", "last_over_time", "unless"],
 ];
 /** Metrics of nodes that the board need not show. */
 const notShown = ["target_info"];
 
 /** What two nodes export after appends, reads, failed calls and a tail. */
 async function exportedByNodes(t: Parameters<typeof scratch>[0]): Promise<Exported> {
-  const cluster = await TestCluster.open(t, scratch(t), { nodes: 2, tls: true });
+  const backups = join(scratch(t), "backups");
+  const cluster = await TestCluster.open(t, scratch(t), {
+    ...{ nodes: 2, tls: true },
+    flags: ["--backup-to", pathToFileURL(backups).href, "--segment-store-bytes-max", "8KiB"],
+  });
   using client = cluster.connect();
   await client.logs.create("orders");
-  await client.log("orders").append(run("a", "b"));
+  await client.logs.create("kept");
+  await client.log("kept").append(run("a"));
+  for (let one = 0; one < 4; one++) await client.log("orders").append(run("a".repeat(5_000)));
+  await client.log("orders").trim(2);
   for (const node of cluster.nodes) {
     using one = cluster.connect(node);
     await assert.rejects(one.rpc.log.consume({ offset: 999n }, { timeoutMs: 10_000 }));
@@ -40,9 +51,24 @@ async function exportedByNodes(t: Parameters<typeof scratch>[0]): Promise<Export
     response.resume().on("end", () => resolve(response.statusCode));
   }).on("error", reject);
   assert.equal(await promise, 404);
-  const texts = await Promise.all(cluster.nodes.map(({ ops }) => curl(`http://${ops}/metrics`)));
-  return exportedBy(texts.map(({ text }) => text));
+  return exportedBy(await metricsOf(cluster.nodes));
 }
+
+/** Metrics that nodes have a while after their start: from the first scrape on, and once removed records were counted. */
+const late = ["nodejs_eventloop_delay_max", "tailrace_log_removed_of", "tailrace_log_removed_kept"];
+
+const metricsOf = (nodes: readonly { readonly ops: string }[]): Promise<string[]> =>
+  until(
+    "all metrics are exported",
+    async () => {
+      const texts = await Promise.all(
+        nodes.map(async ({ ops }) => (await curl(`http://${ops}/metrics`)).text),
+      );
+      const isExported = (name: string): boolean => texts.some((text) => text.includes(`\n${name}`));
+      return late.every(isExported) ? texts : undefined;
+    },
+    { limitMs: 120_000, everyMs: 100 },
+  );
 
 /** What is wrong with the metrics and labels of an expression. */
 function flaws(expression: string, exported: Exported, labels: readonly string[] = []): string[] {
@@ -84,7 +110,7 @@ function unknownCodes(operator: string, value: string): string[] {
     .map((code) => `${code} is not a code`);
 }
 
-test("the board and the alerts name what running nodes export, and the board shows all of it", async (t) => {
+test("the board and the alerts name what running nodes export, and the board and the handbook show all of it", async (t) => {
   const exported = await exportedByNodes(t);
   const targets = board().panels.flatMap((panel) => panel.targets ?? []);
   const legends = (format: string): string[] =>
@@ -118,6 +144,12 @@ test("the board and the alerts name what running nodes export, and the board sho
   assert.deepEqual(
     [...families].filter((name) => !shown.has(name) && !notShown.includes(name)),
     [],
+  );
+  const described = (await exportedMetrics()).map(({ name }) => familyOf(name)).sort();
+  assert.deepEqual(
+    [...families].filter((name) => !notShown.includes(name)).sort(),
+    described,
+    "the handbook",
   );
 });
 

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { test } from "node:test";
 import { freePort } from "../support/process/free-port.ts";
-import { startCommand, tailrace } from "../support/process/process.ts";
+import { ended, startCommand, tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 
 /** Returns the first of `count` consecutive ports that are free now. */
@@ -55,7 +56,17 @@ test("dev starts a cluster, prints commands to try, and leaves no process behind
       }
     };
     await heard(child.stdout, () => out.includes("Ctrl-C"));
-    assert.match(out, new RegExp(`^dashboard {2}https?://localhost:${port}/ui/\n`));
+    assert.match(out, new RegExp(`^dashboard {2}https?://localhost:${port}/ui/`));
+    for (const line of out.split("\n")) assert.ok(line.length < 200, line);
+    const profile = /^commands {3}npx tailrace servers --profile (\S+)$/m.exec(out)?.[1] ?? "";
+    const listed = await tailrace(["servers", "--profile", profile, "--json"]);
+    assert.equal(listed.out.trim().split("\n").length, 3, listed.err);
+    const shell = async (name: string): Promise<string> => {
+      const command = new RegExp(`^${name} +(curl .*)$`, "m").exec(out)?.[1] ?? "";
+      return (await ended(spawn("sh", ["-c", command]))).out;
+    };
+    assert.equal(await shell("append"), '{"offset":0}\n');
+    assert.match(await shell("read"), /^\{"offset":0,"timestamp_ms":\d+,"text":"hello"\}\n$/);
     const ca = join(dir, "certs/ca.pem");
     const tls = existsSync(ca)
       ? [
@@ -66,22 +77,34 @@ test("dev starts a cluster, prints commands to try, and leaves no process behind
     assert.equal(tls.length === 0, more.length > 0);
     const at = (n: number): string[] => ["--addr", `localhost:${port + n}`, ...tls];
     const produced = await tailrace(["produce", ...at(0)], { input: "hello\n" });
-    assert.deepEqual([produced.status, produced.out], [0, '{"offset":0}\n'], produced.err);
-    const consumed = await tailrace(["consume", "--from", "0", "--format", "%o %v", ...at(2)]);
-    assert.match(consumed.out, /^0 hello/, consumed.err);
+    assert.deepEqual([produced.status, produced.out], [0, '{"offset":1}\n'], produced.err);
+    const consumed = await tailrace(["consume", "--from", "1", "--format", "%o %v", ...at(2)]);
+    assert.match(consumed.out, /^1 hello/, consumed.err);
     const created = await tailrace(["logs", "create", "orders/eu", ...at(1)]);
     assert.equal(created.status, 0, created.err);
     assert.equal((await tailrace(["transfer", ...at(1)])).status, 0);
-    const pid = /^n3 .* pid=(\d+) /m.exec(out)?.[1];
+    const pid = /^n3 .* pid=(\d+)$/m.exec(out)?.[1];
     process.kill(Number(pid), "SIGKILL");
     await heard(child.stderr, () => err.includes("the others continue"));
     const without = await tailrace(["produce", ...at(0)], { input: "still\n" });
-    assert.deepEqual([without.status, without.out], [0, '{"offset":1}\n'], without.err);
+    assert.deepEqual([without.status, without.out], [0, '{"offset":2}\n'], without.err);
     child.kill("SIGINT");
     assert.deepEqual((await closed)[0], 0);
     // Checked by process id: another test may listen on a port that is free again.
-    const pids = [...out.matchAll(/^n\d .* pid=(\d+) /gm)].map(([, found]) => Number(found));
+    const pids = [...out.matchAll(/^n\d .* pid=(\d+)$/gm)].map(([, found]) => Number(found));
     assert.equal(pids.length, 3);
     for (const gone of pids) assert.throws(() => process.kill(gone, 0), { code: "ESRCH" });
   }
+});
+
+test("dev says why its node cannot start", async (t) => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  t.after(() => taken.close());
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  const dir = join(scratch(t), "d");
+  const dev = ["dev", "--plaintext", "--nodes", "1", "--base-port", String(port), "--dir", dir];
+  const { status, err } = await tailrace(dev);
+  assert.equal(status, 1);
+  assert.match(err, new RegExp(`n1 ended with 1, see .*\\n.* 127.0.0.1:${port} is in use`));
 });

@@ -53,67 +53,93 @@ function writer(nodes: readonly ClusterNode[]): { stop(): Promise<Map<number, st
   };
 }
 
-test("a record posted to a follower can be read from the same follower at once", async (t) => {
+/** One cluster for all: each of these tests ends with three voters that are up. */
+test("a cluster of three nodes", async (t) => {
   const cluster = await TestCluster.open(t, scratch(t));
-  for (const follower of await cluster.followers()) {
-    for (let n = 0; n < 40; n++) {
-      const offset = await post(follower, `${follower.name} ${n}`);
-      const { status, text } = await get(follower, offset);
-      assert.equal(status, 200, text);
+
+  await t.test("a record posted to a follower can be read from the same follower at once", async () => {
+    for (const follower of await cluster.followers()) {
+      for (let n = 0; n < 40; n++) {
+        const offset = await post(follower, `${follower.name} ${n}`);
+        const { status, text } = await get(follower, offset);
+        assert.equal(status, 200, text);
+      }
     }
-  }
-});
+  });
 
-test("a rolling restart with SIGTERM keeps the quorum, the voters and every acknowledged record", async (t) => {
-  const cluster = await TestCluster.open(t, scratch(t));
-  const writing = writer(cluster.nodes);
-  for (const node of cluster.nodes) {
-    assert.equal(await cluster.stop(node), 0);
-    const voters = (await cluster.status(await cluster.leader())).voters;
+  await t.test(
+    "a rolling restart with SIGTERM keeps the quorum, the voters and every acknowledged record",
+    async (t) => {
+      const writing = writer(cluster.nodes);
+      for (const node of cluster.nodes) {
+        assert.equal(await cluster.stop(node), 0);
+        const voters = (await cluster.status(await cluster.leader())).voters;
+        assert.deepEqual([...voters].sort(), ["n1", "n2", "n3"]);
+        cluster.start(node);
+        await cluster.ready(node);
+      }
+      const acked = await writing.stop();
+      assert.ok(acked.size > 10, `${acked.size} acknowledged`);
+      t.diagnostic(`${acked.size} records acknowledged during three restarts`);
+      for (const node of cluster.nodes) {
+        const flags = ["--from", "start", "--format", "%v\\n", ...cluster.clientFlags(node)];
+        const values = (await tailrace(["consume", ...flags])).out.split("\n");
+        for (const [offset, value] of acked) assert.equal(values[offset], value);
+      }
+    },
+  );
+
+  await t.test(
+    "SIGUSR2 hands leadership over from a leader only, and its node stays a voter and serves",
+    async () => {
+      const first = await cluster.leader();
+      const { term } = await cluster.status(first);
+      const [follower] = (await cluster.followers()) as [ClusterNode];
+      follower.child!.kill("SIGUSR2");
+      await until("it has no leadership to hand over", () => /does not lead/.test(follower.log), processWait);
+      first.child!.kill("SIGUSR2");
+      await until("it says who leads now", () => /"handed leadership over"/.test(first.log), processWait);
+      const status = await cluster.status(first);
+      assert.notEqual(status.leader, first.name);
+      assert.ok(status.term > term);
+      assert.ok(status.voters.includes(first.name));
+      await post(first, "the node serves on");
+    },
+  );
+
+  await t.test(
+    "a wiped first node does not bootstrap a second cluster: it returns as a learner and becomes a voter",
+    async () => {
+      const [one, two] = cluster.nodes as Three;
+      let last = 0;
+      for (let n = 0; n < 20; n++) last = await post(two, `${n}`);
+      await cluster.stop(one, "SIGKILL");
+      cluster.wipe(one);
+      cluster.start(one);
+      await cluster.whole();
+      const leader = await cluster.leader();
+      assert.match(leader.log, /"member":"n1","change":"replaced"/);
+      assert.match(leader.log, /"member":"n1","change":"promoted"/);
+      assert.equal(await valueAt(one, last), "19");
+      assert.equal(await post(one, "more"), last + 1);
+    },
+  );
+
+  await t.test("a voter that is removed from gossip stays a voter", async (t) => {
+    const [one, , three] = cluster.nodes as Three;
+    const agent = await observer(t, "operator", [one.addr]);
+    await cluster.stop(three, "SIGKILL");
+    const stateOf = (name: string) => agent.members().find((member) => member.name === name)?.status;
+    await until("gossip knows that it failed", () => stateOf("n3") === "failed", processWait);
+    agent.forceLeave("n3", { prune: true });
+    await until("gossip removes it", () => stateOf("n3") !== "failed", processWait);
+    await pause(1_000);
+    const { voters } = await cluster.status(await cluster.leader());
     assert.deepEqual([...voters].sort(), ["n1", "n2", "n3"]);
-    cluster.start(node);
-    await cluster.ready(node);
-  }
-  const acked = await writing.stop();
-  assert.ok(acked.size > 10, `${acked.size} acknowledged`);
-  t.diagnostic(`${acked.size} records acknowledged during three restarts`);
-  for (const node of cluster.nodes) {
-    const flags = ["--from", "start", "--format", "%v\\n", ...cluster.clientFlags(node)];
-    const values = (await tailrace(["consume", ...flags])).out.split("\n");
-    for (const [offset, value] of acked) assert.equal(values[offset], value);
-  }
-});
-
-test("a wiped first node does not bootstrap a second cluster: it returns as a learner and becomes a voter", async (t) => {
-  const cluster = await TestCluster.open(t, scratch(t));
-  const [one, two] = cluster.nodes as Three;
-  for (let n = 0; n < 20; n++) await post(two, `${n}`);
-  await cluster.stop(one, "SIGKILL");
-  cluster.wipe(one);
-  cluster.start(one);
-  await cluster.whole();
-  const leader = await cluster.leader();
-  assert.match(leader.log, /"member":"n1","change":"replaced"/);
-  assert.match(leader.log, /"member":"n1","change":"promoted"/);
-  assert.equal(await valueAt(one, 19), "19");
-  assert.equal(await post(one, "more"), 20);
-});
-
-test("a voter that is removed from gossip stays a voter", async (t) => {
-  const cluster = await TestCluster.open(t, scratch(t));
-  const [one, , three] = cluster.nodes as Three;
-  const agent = await observer(t, "operator", [one.addr]);
-  await cluster.stop(three, "SIGKILL");
-  const stateOf = (name: string) => agent.members().find((member) => member.name === name)?.status;
-  await until("gossip knows that it failed", () => stateOf("n3") === "failed", processWait);
-  agent.forceLeave("n3", { prune: true });
-  await until("gossip removes it", () => stateOf("n3") !== "failed", processWait);
-  await pause(1_000);
-  const { voters } = await cluster.status(await cluster.leader());
-  assert.deepEqual([...voters].sort(), ["n1", "n2", "n3"]);
-  await post(one, "still two of three");
-  cluster.start(three);
-  await cluster.whole();
+    await post(one, "still two of three");
+    cluster.start(three);
+    await cluster.whole();
+  });
 });
 
 test("two clusters that gossip joins stay two clusters", async (t) => {

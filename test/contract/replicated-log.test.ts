@@ -1,4 +1,4 @@
-import { SyncPolicy } from "../../src/log/mod.ts";
+import { FixedSyncPolicy } from "../support/log/fixed-sync-policy.ts";
 import { openOneNode } from "../support/log/one-node-log.ts";
 import { SocketCluster } from "../support/peer/socket-cluster.ts";
 import { MemoryCluster } from "../support/raft/replicas.ts";
@@ -22,7 +22,7 @@ commitLogContract("the replicated log of one node that syncs off the event loop"
   const opened = await openOneNode(
     directory.path,
     { segmentStoreBytesMax: 200 },
-    { syncPolicy: new SyncPolicy(false), frameCacheBytesMax: 0, openFilesMax: 2 },
+    { syncPolicy: new FixedSyncPolicy(false), frameCacheBytesMax: 0, openFilesMax: 2 },
   );
   return {
     log: opened.replica.log,

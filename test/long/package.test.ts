@@ -69,6 +69,7 @@ test("the packed package serves and has a command line and a typed client, witho
   assert.equal(await posted.text(), '{"offset":0}\n');
   const page = await fetch(`${node.url}/ui/`, { headers: { accept: "text/html" } });
   assert.equal(page.status, 200);
+  assert.match(await (await fetch(`${node.url}/docs/`)).text(), /<h1 id="tailrace-handbook">/);
   const consumed = await run([bin, "consume", "--from", "start", "--format", "%o %v\\n"], {
     TAILRACE_ADDR: node.addr,
   });

@@ -42,5 +42,5 @@ test("a million rows take little space and memory, and hold no turn of the event
   assert.ok(figures.readMiB <= 150 && figures.writeMiB <= 150, "memory");
   assert.ok(figures.longestTurnMs <= 10, "a turn of the event loop during a write");
   // The test makes a million rows in these turns, and Node compiles and collects garbage.
-  assert.ok(mergeTurnMs <= 25, "a turn of the event loop during a merge");
+  assert.ok(mergeTurnMs <= 50, "a turn of the event loop during a merge: the promise is 50 ms");
 });

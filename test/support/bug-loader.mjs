@@ -1,6 +1,6 @@
 /**
  * node --import ./test/support/bug-loader.mjs … with SOURCE_BUG=PATCH (a path from the root, see bug-patch.ts): loads source
- * files with an injected bug. It cannot be combined with tsx: a patch matches the text of the source.
+ * files with an injected bug.
  */
 import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";

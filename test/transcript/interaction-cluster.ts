@@ -216,7 +216,7 @@ export class InteractionCluster {
     return count;
   }
 
-  /** Lets these nodes work until none of them has any work left. */
+  /** Lets these nodes work until they have no work left. */
   stabilize(ids: readonly PeerId[]): void {
     const titled = (title: string, work: () => void): void => {
       this.output.line(`> ${title}`);

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { createStaticFiles, type StaticFilesExchange } from "../../../src/api/http/static-files.ts";
+import { createStaticFiles, type StaticFilesExchange, sites } from "../../../src/api/http/static-files.ts";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import {
   Cluster,
@@ -81,6 +81,7 @@ export class FakeNode {
     const rpc = connectNodeAdapter({ routes });
     const pages = createStaticFiles({
       disk: systemDisk,
+      site: sites.dashboard,
       directory: join(dirname(fileURLToPath(import.meta.url)), "../../../web/dist"),
       connectOrigins: () => this.peers.map((peer) => `http://${peer}`),
     });

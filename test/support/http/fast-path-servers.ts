@@ -11,6 +11,7 @@ import {
   type MessageInitShape,
   toBinary,
   toJson,
+  toJsonString,
 } from "@bufbuild/protobuf";
 import { createFastPath } from "../../../src/api/fast-path/fast-path.ts";
 import { StatusSchema } from "../../../src/gen/google/rpc/status_pb.js";
@@ -28,7 +29,7 @@ import {
   TailLogsRequestSchema,
   TailLogsResponseSchema,
 } from "../../../src/gen/log/v1/log_pb.js";
-import { envelopeBytes, envelopeFlag } from "../../../src/lib/envelope.ts";
+import { encodeEnvelope, envelopeBytes, envelopeFlag } from "../../../src/lib/envelope.ts";
 import { type Served, type ServeOptions, serve } from "./serve.ts";
 
 /** A server with or without the fast path, and a client of it. */
@@ -120,10 +121,12 @@ export function observed(response: WireResponse, output: DescMessage): unknown {
   const { headers, trailers, body } = response;
   const type = String(headers["content-type"]);
   const decode = (bytes: Uint8Array) => toJson(output, fromBinary(output, bytes));
-  const head = { status: headers[":status"], type };
-  if (type === "application/proto")
-    return { ...head, length: headers["content-length"], message: decode(body) };
-  if (type === "application/json") return { ...head, error: JSON.parse(body.toString()) };
+  const { date, ...others } = headers;
+  const sorted = Object.fromEntries(Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const head = { hasDate: /GMT$/.test(String(date)), headers: sorted };
+  if (type === "application/proto") return { ...head, message: decode(body) };
+  // Byte for byte: protobuf-es decides about white space.
+  if (type === "application/json") return { ...head, text: body.toString() };
   const messages: unknown[] = [];
   let end: unknown;
   for (const { flags, message } of envelopesOf(body)) {
@@ -166,29 +169,51 @@ export const framings = {
   "grpc-web": "application/grpc-web+proto",
   "connect-stream": "application/connect+proto",
   "connect-unary": "application/proto",
+  "connect-json": "application/json",
 } as const;
 export type FramingName = keyof typeof framings;
 
 export interface TestedMethod {
   readonly path: string;
+  readonly input: DescMessage;
   readonly output: DescMessage;
   readonly framings: readonly FramingName[];
 }
 
-export const unary: readonly FramingName[] = ["grpc", "grpc-web", "connect-unary"];
+export const unary: readonly FramingName[] = ["grpc", "grpc-web", "connect-unary", "connect-json"];
+const tested = (
+  name: string,
+  input: DescMessage,
+  output: DescMessage,
+  names: readonly FramingName[],
+): TestedMethod => ({
+  path: `/log.v1.${name}`,
+  input,
+  output,
+  framings: names,
+});
 const serverStream: readonly FramingName[] = ["grpc", "grpc-web", "connect-stream"];
 const clientStream: readonly FramingName[] = ["grpc", "connect-stream"];
 export const methods = {
-  produce: { path: "/log.v1.Log/Produce", output: ProduceResponseSchema, framings: unary },
-  produceBatch: { path: "/log.v1.Log/ProduceBatch", output: ProduceBatchResponseSchema, framings: unary },
-  consume: { path: "/log.v1.Log/Consume", output: ConsumeResponseSchema, framings: unary },
-  produceStream: { path: "/log.v1.Log/ProduceStream", output: ProduceResponseSchema, framings: clientStream },
-  produceBulk: { path: "/log.v1.Log/ProduceBulk", output: ProduceBulkResponseSchema, framings: clientStream },
-  consumeStream: { path: "/log.v1.Log/ConsumeStream", output: ConsumeResponseSchema, framings: serverStream },
-  consumeBatches: { path: "/log.v1.Log/ConsumeBatches", output: RecordBatchSchema, framings: serverStream },
-  createLog: { path: "/log.v1.Logs/CreateLog", output: CreateLogResponseSchema, framings: unary },
-  tailLogs: { path: "/log.v1.Logs/TailLogs", output: TailLogsResponseSchema, framings: serverStream },
+  produce: tested("Log/Produce", ProduceRequestSchema, ProduceResponseSchema, unary),
+  produceBatch: tested("Log/ProduceBatch", ProduceBatchRequestSchema, ProduceBatchResponseSchema, unary),
+  consume: tested("Log/Consume", ConsumeRequestSchema, ConsumeResponseSchema, unary),
+  produceStream: tested("Log/ProduceStream", ProduceRequestSchema, ProduceResponseSchema, clientStream),
+  produceBulk: tested("Log/ProduceBulk", ProduceBatchRequestSchema, ProduceBulkResponseSchema, clientStream),
+  consumeStream: tested("Log/ConsumeStream", ConsumeRequestSchema, ConsumeResponseSchema, serverStream),
+  consumeBatches: tested("Log/ConsumeBatches", ConsumeRequestSchema, RecordBatchSchema, serverStream),
+  createLog: tested("Logs/CreateLog", CreateLogRequestSchema, CreateLogResponseSchema, unary),
+  tailLogs: tested("Logs/TailLogs", TailLogsRequestSchema, TailLogsResponseSchema, serverStream),
 } satisfies Record<string, TestedMethod>;
+
+/** The body of a request with these messages. One message in JSON, one bare one, or envelopes. */
+export function bodyOf(method: TestedMethod, name: FramingName, messages: readonly Uint8Array[]): Uint8Array {
+  if (name === "connect-unary") return Buffer.concat(messages);
+  if (name !== "connect-json") return Buffer.concat(messages.map((message) => encodeEnvelope(message)));
+  return Buffer.from(
+    messages.map((message) => toJsonString(method.input, fromBinary(method.input, message))).join(),
+  );
+}
 
 export const produceRequest = (init: MessageInitShape<typeof ProduceRequestSchema>): Uint8Array =>
   toBinary(ProduceRequestSchema, create(ProduceRequestSchema, init));

@@ -12,7 +12,7 @@ export function helloOf(name: string, address: string, fields: Partial<PeerHello
     version: "0.0.0-test",
     address,
     wallMs: Date.now(),
-    level: 1,
+    level: 2,
     ...fields,
   };
 }

@@ -11,7 +11,7 @@ import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import { prng } from "../../../src/lib/prng.ts";
 import type { Logger } from "../../../src/lib/telemetry.ts";
 import { systemClock } from "../../../src/lib/time/clock.ts";
-import { defaultSettings, type LogSettings, SyncPolicy } from "../../../src/log/mod.ts";
+import { defaultSettings, highestLevel, type LogSettings, SyncPolicy } from "../../../src/log/mod.ts";
 import {
   type PeerHello,
   PeerNetwork,
@@ -150,7 +150,7 @@ export class SocketCluster implements AsyncDisposable {
       version: "0.0.0-test",
       address,
       wallMs: clock.wallMs(),
-      level: 1,
+      level: highestLevel,
     });
     const network = new PeerNetwork({
       self,

@@ -221,13 +221,17 @@ export class TestCluster {
     return this.running.filter((node) => node !== leader);
   }
 
-  /** Waits until every running node is ready and has exactly these voters in its status. */
-  async whole(names: readonly string[] = this.nodes.map(({ name }) => name)): Promise<void> {
+  /** Waits until every running node is ready, except those of `unready`, and has exactly these voters in its status. */
+  async whole(
+    names: readonly string[] = this.nodes.map(({ name }) => name),
+    unready: readonly ClusterNode[] = [],
+  ): Promise<void> {
     const wanted = [...names].sort().join();
     const isWhole = async (): Promise<boolean> => {
       for (const node of this.running) {
         const { voters, learners, ready } = await this.status(node);
-        if (!ready || learners.length > 0 || [...voters].sort().join() !== wanted) return false;
+        if (!ready && !unready.includes(node)) return false;
+        if (learners.length > 0 || [...voters].sort().join() !== wanted) return false;
       }
       return true;
     };

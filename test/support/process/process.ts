@@ -18,11 +18,12 @@ export interface Ended {
   readonly err: string;
 }
 
-/** The environment without the variables of a node. A bug that a test injects into the sources is kept. */
+/** The environment without the variables of a node, and without the user's profiles. A bug that a test injects into the sources is kept. */
 export const environment = (): NodeJS.ProcessEnv => ({
   ...Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(TAILRACE|NODE_OPTIONS|NODE_TEST)/.test(name)),
   ),
+  XDG_CONFIG_HOME: "/nonexistent",
   ...(process.env["SOURCE_BUG"] === undefined ? {} : { NODE_OPTIONS: `--import=${bugLoader}` }),
 });
 

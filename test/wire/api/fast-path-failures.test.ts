@@ -226,3 +226,15 @@ test("a deadline of zero has passed at once", { timeout: 300_000 }, async () => 
     assert.deepEqual([got.code, got.info?.["written"]], ["4", "no"], timeout);
   }
 });
+
+test("a message with an unknown flag is refused and appends nothing", async () => {
+  const before = fast.served.log.next;
+  for (const flags of [2, 3, 0x40, 0x80]) {
+    const message = encodeEnvelope(produceRequest({ record: { value } }), flags);
+    for (const method of ["produce", "produceStream"] as const) {
+      const { code } = await compare({ method, body: [message] });
+      assert.equal(code, flags === 3 ? "13" : "3", `${method} with flags ${flags}`);
+    }
+  }
+  assert.deepEqual([fast.served.log.next, reference.served.log.next], [before, before]);
+});

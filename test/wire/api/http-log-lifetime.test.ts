@@ -97,7 +97,7 @@ async function readTails(load: Load, url: string, tails: Set<TailReader>): Promi
         ends++;
       }
       if (event.event !== undefined) continue;
-      assert.equal(event.id, String(next++));
+      assert.equal(event.id, `${id}.${next++}`);
       check(load, (JSON.parse(event.data) as { text: string }).text, id);
     }
     tails.delete(tail);

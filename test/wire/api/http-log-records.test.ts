@@ -1,6 +1,7 @@
 /** Records of named logs over HTTP: appended as they are or as JSON, read one by one, as lines and as events. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { type CallStart, type Metrics, noMetrics, noTelemetry } from "../../../src/lib/telemetry.ts";
 import { type ServedNode, serveNode } from "../../support/http/serve-node.ts";
 import { openTail } from "../../support/http/tail-reader.ts";
 
@@ -183,6 +184,62 @@ test("a record can be kept by a cache only if the URL states the id of its log",
   assert.equal((await node.ask("GET", "/logs/orders?offset=0&log_id=1")).status, 400);
 });
 
+test("what a cache keeps of a record is checked again where another content type of the log changes it", async () => {
+  await using node = await withOrders("a");
+  const logId = String((await node.ask("HEAD", "/logs/orders")).headers["tailrace-log-id"]);
+  const read = async (accept: string | undefined, etag?: unknown) => {
+    const headers: Record<string, string> = accept === undefined ? {} : { accept };
+    if (etag !== undefined) headers["if-none-match"] = String(etag);
+    const { status, headers: found } = await node.ask(
+      "GET",
+      `/logs/orders?offset=0&log_id=${logId}`,
+      undefined,
+      headers,
+    );
+    return { status, type: found["content-type"], caching: found["cache-control"], etag: found["etag"] };
+  };
+  const lasting = "private, max-age=31536000, immutable";
+  for (const accept of [undefined, "application/json", "*/*", "text/plain, application/json"])
+    assert.equal((await read(accept)).caching, lasting, accept ?? "no Accept");
+  for (const accept of ["text/plain", "text/plain, */*;q=0.5", "application/octet-stream"])
+    assert.equal((await read(accept)).caching, "private, no-cache", accept);
+  const before = await read("application/octet-stream");
+  assert.equal((await read("application/octet-stream", before.etag)).status, 304);
+  await node.ask("PATCH", "/logs/orders", '{"content_type":"text/plain"}');
+  const after = await read("application/octet-stream", before.etag);
+  assert.deepEqual([after.status, after.type], [200, "text/plain"]);
+  assert.equal((await read("text/plain")).type, "text/plain", "it was JSON before");
+});
+
+test("a response without a body counts no bytes, and no record", async () => {
+  const ends: number[] = [];
+  let recordsSent: () => unknown = () => undefined;
+  const metrics: Metrics = {
+    ...noMetrics,
+    total: (name, _options, observe) => {
+      if (name === "tailrace.records.sent") recordsSent = observe;
+      return () => undefined;
+    },
+  };
+  const telemetry = {
+    ...noTelemetry,
+    metrics,
+    begin: (call: CallStart) => ({
+      ...noTelemetry.begin(call),
+      end: (_code: string, _in: number, bytesOut: number) => ends.push(bytesOut),
+    }),
+  };
+  await using node = await serveNode({ telemetry });
+  await node.ask("PUT", "/logs/orders");
+  await node.ask("POST", "/logs/orders", "ü");
+  ends.length = 0;
+  const read = await node.ask("GET", "/logs/orders?offset=0&format=text");
+  await node.ask("HEAD", "/logs/orders?offset=0&format=text");
+  await node.ask("HEAD", "/logs/orders");
+  assert.deepEqual(ends, [Buffer.byteLength(read.text), 0, 0]);
+  assert.equal(recordsSent(), 1);
+});
+
 test("from and limit are lines that stop at the end; follow goes on", async () => {
   await using node = await withOrders("a", "b", "c");
   const read = async (query: string) => {
@@ -219,12 +276,13 @@ test("events are a live tail whose ids resume", async () => {
   await node.ask("POST", "/logs/orders", "d");
   let event = await live.next();
   while (event?.event === "comment") event = await live.next();
-  assert.equal(event?.id, "3");
+  const log = (await node.ask("HEAD", "/logs/orders")).headers["tailrace-log-id"];
+  assert.equal(event?.id, `${log}.3`);
   live.close();
   const resumed = await openTail(`${node.url}/logs/orders?limit=2`, { ...events, "last-event-id": "0" });
   assert.deepEqual(
     (await resumed.all()).flatMap(({ id }) => id ?? []),
-    ["1", "2"],
+    [`${log}.1`, `${log}.2`],
   );
   const named = await openTail(`${node.url}/tail?log=orders&from=2&limit=1&format=text`);
   assert.match((await named.all())[1]?.data ?? "", /"text":"c"/);
@@ -235,6 +293,33 @@ test("events are a live tail whose ids resume", async () => {
   for (const query of ["log=", "log=a//b", "log=orders&log=orders", "log=orders&prefix=a"])
     assert.equal((await node.ask("GET", `/tail?${query}`)).status, 400, query);
   assert.equal((await node.ask("POST", "/tail?log=orders")).status, 405);
+});
+
+test("the id of an event does not resume in another log that has the name now", async () => {
+  await using node = await withOrders("a", "b", "c");
+  const events = { accept: "text/event-stream" };
+  const read = async (id: string, query = "limit=1") => {
+    const tail = await openTail(`${node.url}/logs/orders?${query}`, { ...events, "last-event-id": id });
+    return { status: tail.status, ids: (await tail.all()).flatMap(({ id }) => id ?? []) };
+  };
+  const log = (await node.ask("HEAD", "/logs/orders")).headers["tailrace-log-id"];
+  const seen = `${log}.0`;
+  assert.deepEqual(await read(seen), { status: 200, ids: [`${log}.1`] });
+  await node.ask("DELETE", "/logs/orders");
+  await node.ask("PUT", "/logs/orders");
+  for (const value of ["x", "y", "z"]) await node.ask("POST", "/logs/orders", value);
+  const now = (await node.ask("HEAD", "/logs/orders")).headers["tailrace-log-id"];
+  assert.notEqual(now, log);
+  const refused = await node.ask("GET", "/logs/orders?limit=1", undefined, {
+    ...events,
+    "last-event-id": seen,
+  });
+  assert.deepEqual([refused.status, refused.json["code"]], [409, "failed_precondition"]);
+  assert.deepEqual(await read(`${now}.0`), { status: 200, ids: [`${now}.1`] });
+  assert.equal((await read(seen, `limit=1&log_id=${now}`)).status, 400);
+  assert.equal((await node.ask("GET", "/tail", undefined, { "last-event-id": seen })).status, 400);
+  for (const id of ["x", `${now}.`, `${now}.x`, ".1", "1.1", `${now}.9007199254740993`])
+    assert.equal((await read(id)).status, 400, id);
 });
 
 test("a record or a body beyond the limits is 413, and nothing is written", async () => {

@@ -144,7 +144,14 @@ test("PATCH changes settings, null removes one, and If-Match must name the versi
   const both = await node.ask("DELETE", "/logs/a?log_id=1-9", undefined, { "if-match": etag });
   assert.equal(both.status, 400, both.text);
   assert.equal((await node.ask("PATCH", "/logs/a", '{"max_bytes":99}', { "if-match": "a" })).status, 400);
-  assert.equal((await node.ask("PATCH", "/logs/a", '{"max_bytes":99}', { "if-match": etag })).status, 200);
+  const patchIf = async (tags: string) => {
+    const patched = await node.ask("PATCH", "/logs/a", '{"max_bytes":99}', { "if-match": tags });
+    return [patched.status, patched.json["reason"]];
+  };
+  assert.deepEqual(await patchIf(`W/${etag}`), [412, "VERSION_MISMATCH"], "a weak tag matches nothing");
+  const [id] = etag.slice(1).split(".");
+  assert.deepEqual(await patchIf(`"${id}.1", "${id}.2"`), [412, "VERSION_MISMATCH"]);
+  assert.deepEqual(await patchIf(`"9-9.1", "${id}.1", ${etag}`), [200, undefined], "one of a list is enough");
   assert.equal((await node.ask("PATCH", "/logs/a", '{"max_bytes":9}', { "if-match": etag })).status, 412);
   assert.equal((await node.ask("PATCH", "/logs/a", "")).status, 400);
   const unknown = await node.ask("PATCH", "/logs/a", '{"nothing":1}');

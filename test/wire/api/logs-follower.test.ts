@@ -30,6 +30,13 @@ for (const [path, fastPath] of [
 
     const unknown = await failing(() => client.produce({ log: name, record: record("x") }));
     assert.deepEqual([unknown.error.code, unknown.fault.facts.reason], [Code.NotFound, "NO_SUCH_LOG"]);
+    const checked = await logs.createLog({ name, validateOnly: true });
+    assert.deepEqual([checked.log, checked.created], [undefined, true]);
+    assert.equal(
+      (await failing(() => logs.getLog({ name }))).error.code,
+      Code.NotFound,
+      "it was only checked",
+    );
     const { log: made } = await logs.createLog({ name });
     const id = { log: name, logId: made!.logId };
     const one = await client.produce({ ...id, record: record("a") });
@@ -53,6 +60,11 @@ for (const [path, fastPath] of [
       "c",
     ]);
     assert.deepEqual((await client.trim({ ...id, beforeOffset: 1n })).logId, id.logId);
+    const change = { name, settings: { maxBytes: 1_000_000n }, validateOnly: true };
+    const { log: before } = await logs.updateLog(change);
+    assert.deepEqual([before?.logId, before?.settings?.maxBytes], [id.logId, undefined]);
+    const past = { name, settings: { expiresAtMs: 1n }, validateOnly: true };
+    assert.equal((await failing(() => logs.updateLog(past))).fault.facts.reason, "EXPIRED");
     const { log: updated } = await logs.updateLog({ name, settings: { maxBytes: 1_000_000n } });
     assert.deepEqual([updated?.lowestOffset, updated?.settings?.maxBytes], [1n, 1_000_000n]);
 

@@ -10,7 +10,7 @@ test("bench counts acknowledged records, and they are in the log", async (t) => 
     "--addr",
     node.addr,
     "--duration",
-    "1.5",
+    "0.4",
     "--warm-up",
     "0.1",
     "--batch",
@@ -48,7 +48,7 @@ test("bench counts acknowledged records, and they are in the log", async (t) => 
   assert.ok(next >= appended, `${appended} were counted, ${next} are there`);
 
   await tailrace(["logs", "create", "orders", "--addr", node.addr]);
-  const named = ["--log", "orders", ...quick, "--duration", "0.5"];
+  const named = ["--log", "orders", ...quick, "--duration", "0.2"];
   const all = await tailrace(["bench", "unary", "batch", "stream", "consume", "--json", ...named]);
   assert.equal(all.status, 0, all.err);
   for (const line of all.out.trim().split("\n"))

@@ -1,4 +1,4 @@
-/** The program in the README runs as in another package, and does what the README says. */
+/** The first program of the handbook runs from the sources as in another package, and does what the page says. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -7,9 +7,9 @@ import { test } from "node:test";
 import { ended, root, startNode } from "../../support/process/process.ts";
 import { scratch } from "../../support/scratch.ts";
 
-test("the README's program appends a record, reads it and ends by itself", async (t) => {
+test("the first program of docs/clients.md appends a record, reads it and ends by itself", async (t) => {
   const [, program = ""] =
-    /^```ts\n([\s\S]*?)^```$/m.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
+    /^```ts sample.mts\n([\s\S]*?)^```$/m.exec(readFileSync(join(root, "docs/clients.md"), "utf8")) ?? [];
   assert.match(program, /from "tailrace\/client"/);
   const node = await startNode(t, ["--data-dir", join(scratch(t), "d"), "--log-level", "error"]);
   const code = program.replace("localhost:8080", node.addr);

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { createFastPath } from "../../../src/api/mod.ts";
@@ -48,9 +49,69 @@ test("thousands of lines keep their order, as single records and in batches", as
   assert.equal(single.out, lines.map((_, at) => `{"offset":${at}}\n`).join(""));
   const batches = await run(["produce", "--batch", "640"], lines.join("\n"));
   assert.equal(batches.out, lines.map((_, at) => `{"offset":${5000 + at}}\n`).join(""));
-  assert.equal(served.log.appendCalls.length, 5000 + 8);
+  const calls = served.log.appendCalls.map(({ run: { count } }) => count);
+  assert.deepEqual(calls.slice(-8), [...Array(7).fill(640), 520]);
+  assert.ok(calls.length < 100, `${calls.length} appends`);
+  const quiet = await run(["produce", "--quiet"], "one\ntwo\n");
+  assert.deepEqual([quiet.status, quiet.out, quiet.err, served.log.next], [0, "", "", 10_002]);
   const all = await run(["consume", "--format", "raw"]);
-  assert.equal(all.out, `${[...lines, ...lines].join("\n")}\n`);
+  assert.equal(all.out, `${[...lines, ...lines, "one", "two"].join("\n")}\n`);
+});
+
+test("produce appends a line when it arrives, and its offset is printed at once", async () => {
+  const produce = startCommand(["produce", "--addr", addr]);
+  let out = "";
+  produce.stdout?.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  produce.stdin?.write("one\ntw");
+  await until("the first line is acknowledged", () => out === '{"offset":0}\n');
+  produce.stdin?.write("o\nthree\n");
+  await until("all lines are acknowledged", () => out.endsWith('{"offset":2}\n'));
+  produce.kill("SIGINT");
+  const [status] = (await once(produce, "close")) as [number];
+  assert.equal(status, 130);
+  assert.equal((await run(["consume", "--format", "raw"])).out, "one\ntwo\nthree\n");
+});
+
+test("a failure ends produce while it waits for lines, and says what became of the records", async () => {
+  const produce = startCommand(["produce", "--addr", addr]);
+  let [out, err] = ["", ""];
+  produce.stdout?.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  produce.stderr?.on("data", (chunk: Buffer) => (err += chunk.toString()));
+  produce.stdin?.write("one\ntwo\n");
+  await until("two lines are acknowledged", () => out === '{"offset":0}\n{"offset":1}\n');
+  served.log.failNext = new Fault("interrupted", { written: "unknown" });
+  produce.stdin?.write("three\nfour\nfive\n"); // one write, so one chunk; the input stays open
+  const [status] = (await once(produce, "close")) as [number];
+  assert.equal(status, 1);
+  assert.equal(
+    err,
+    "tailrace produce: the leader changed before the outcome was known; 2 records were written before; it is not known whether the next 3 were written; none after\n",
+  );
+  assert.equal(out, '{"offset":0}\n{"offset":1}\n');
+});
+
+test("a directory as standard input is refused", async (t) => {
+  const directory = openSync(scratch(t), "r");
+  t.after(() => closeSync(directory));
+  const stdio = [directory, "pipe", "pipe"] as const;
+  const refused = await ended(
+    spawn(process.execPath, [bin, "produce", "--addr", addr], { env: environment(), stdio: [...stdio] }),
+  );
+  const message = "tailrace produce: cannot read standard input: it is a directory\n";
+  assert.deepEqual([refused.status, refused.out, refused.err], [1, "", message]);
+});
+
+test("a line that is too large ends produce after the lines before it", async () => {
+  const huge = "x".repeat(4 * 1024 * 1024 + 1);
+  const { status, out, err } = await run(["produce"], `one\ntwo\n${huge}\nthree\n`);
+  assert.deepEqual([status, out], [1, '{"offset":0}\n{"offset":1}\n']);
+  assert.match(err, /a line has more than 4194304 bytes; 2 records were written before, and none after\n$/);
+  const refused = await run(["produce"], `one\ntwo\n${"x".repeat(2 * 1024 * 1024)}\nthree\n`);
+  assert.deepEqual([refused.status, refused.out], [1, '{"offset":2}\n{"offset":3}\n']);
+  assert.match(refused.err, /; 2 records were written before, and none after\n$/);
+  const batch = await run(["produce", "--batch", "3"], `${"x".repeat(2 * 1024 * 1024)}\n`.repeat(3));
+  assert.deepEqual([batch.status, batch.out], [1, ""]);
+  assert.match(batch.err, /3 records are too large for one batch; nothing of it was sent/);
 });
 
 test("a file becomes one record with key and headers, whatever its bytes are", async (t) => {

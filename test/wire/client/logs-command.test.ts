@@ -3,8 +3,12 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { Log } from "../../../src/gen/log/v1/log_pb.js";
 import { type ServedNode, serveNode } from "../../support/http/serve-node.ts";
 import { bin, ended, environment, startCommand, tailrace } from "../../support/process/process.ts";
 import { requireProgram } from "../../support/process/require-program.ts";
@@ -84,7 +88,7 @@ test("an update, a close and a delete state the id of the log", async (t) => {
   await json(["logs", "close", "stated"]);
   await json(["logs", "delete", "stated", "--yes"]);
   const stated = change.mock.calls.map(({ arguments: [asked] }) => {
-    const { life, id } = asked.kind === "create" ? {} : asked.log;
+    const { life, id } = "log" in asked ? asked.log : {};
     return [asked.kind, `${life}-${id}`];
   });
   assert.deepEqual(
@@ -133,7 +137,10 @@ test("tail prints the records of its log, and ends when the log is closed", asyn
   await run(["produce", "--log", "live"], "new");
   await json(["logs", "close", "live"]);
   const { status, out, err } = await end;
-  assert.deepEqual([status, out, err], [0, "old\nnew\n", ""]);
+  const closed = 'the log "live" is closed, there are no more records\n';
+  assert.deepEqual([status, out, err], [0, "old\nnew\n", closed]);
+  const counted = await run(["tail", "--log", "live", "--from", "start", "--count", "1", "--format", "raw"]);
+  assert.deepEqual([counted.out, counted.err], ["old\n", ""]);
 });
 
 test("consume and tail print a range of a log: the last N, and since and up to a time", async () => {
@@ -149,10 +156,11 @@ test("consume and tail print a range of a log: the last N, and since and up to a
     await run(["produce", ...log], "a\nb\nc\n");
     const all = [...before, "a", "b", "c"];
     assert.deepEqual(await read("tail", "-n", "2"), ["b", "c"]);
+    assert.deepEqual(await read("consume", "--ago", "1h"), all);
+    if (name === "default") continue;
     assert.deepEqual(await read("tail", "-n", "0"), []);
     assert.deepEqual(await read("tail", "-n", "99"), all, "the log has fewer");
     assert.deepEqual(await read("tail", "-f", "-n", "2", "--count", "2"), ["b", "c"]);
-    assert.deepEqual(await read("consume", "--ago", "1h"), all);
     assert.deepEqual(await read("consume", "--ago", "0"), []);
     assert.deepEqual(await read("consume", "--until", "1h"), []);
     assert.deepEqual(await read("consume", "--ago", "2h", "--until", "2100-01-01T00:00:00Z"), all);
@@ -205,6 +213,31 @@ test("a log that is not there fails every command with the command that creates 
       /^tailrace \w+: there is no log "missing"\. To create it: tailrace logs create 'missing'/,
     );
   }
+});
+
+test("a node of a version without named logs, which ignores the name of a log, is asked nothing about default instead", async (t) => {
+  const asked: string[] = [];
+  const adapter = connectNodeAdapter({
+    routes: ({ rpc }) => {
+      for (const method of [Log.method.trim, Log.method.describe, Log.method.produce])
+        rpc(method, () => {
+          asked.push(method.name);
+          return {};
+        });
+    },
+  });
+  const old = createServer(adapter);
+  t.after(() => old.close());
+  await new Promise<void>((resolve) => old.listen(0, "127.0.0.1", resolve));
+  const at = `127.0.0.1:${(old.address() as AddressInfo).port}`;
+  for (const args of [["describe"], ["trim", "--before", "5"], ["bench", "unary"], ["produce"]]) {
+    const { status, err } = await tailrace([...args, "--log", "orders", "--addr", at], { input: "x" });
+    assert.equal(status, 1, args.join(" "));
+    assert.match(err, /^tailrace \w+: the node at [\d.:]+ has no named logs/);
+  }
+  assert.deepEqual(asked, []);
+  assert.equal((await tailrace(["trim", "--before", "5", "--addr", at])).status, 0);
+  assert.deepEqual(asked, ["Trim"]);
 });
 
 /** Runs a command on a terminal of its own, types `line` once it asks, and returns the status and what was shown. */

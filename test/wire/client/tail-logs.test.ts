@@ -66,9 +66,9 @@ test("each record of a batch has a token of its own", async () => {
   await using logs = await openLogs("a");
   const values = ["1", "2", "3"].map((value) => ({ value: Buffer.from(value) }));
   await logs.client.rpc.log.produceBatch({ log: "a", records: values });
-  const tail = logs.tail({ names: ["a", "default"], resume: "start" });
+  const tail = logs.tail({ names: ["a", "default"], from: "start" });
   await until("all has arrived", () => tail.seen.length === 3);
-  const rest = logs.tail({ names: ["a", "default"], resume: tail.seen[0]!.resume });
+  const rest = logs.tail({ names: ["a", "default"], from: tail.seen[0]!.resume });
   await until("the rest has arrived", () => rest.seen.length === 2);
   assert.deepEqual(rest.texts(), ["a 2", "a 3"]);
   assert.deepEqual(
@@ -110,7 +110,9 @@ test("invalid options, unknown logs and tokens that are not valid are refused", 
     [{ names: ["a"], prefix: "a" }, "bad-request"],
     [{ names: ["a"], resume: "" }, "bad-request"],
     [{ names: ["a"], resume: "12" }, "bad-request"],
-    [{ names: ["a"], from: "start" } as TailLogsOptions, "bad-request"],
+    [{ names: ["a"], from: { offset: 3 } } as unknown as TailLogsOptions, "bad-request"],
+    [{ names: ["a"], from: "start", resume: "start" }, "bad-request"],
+    [{ names: ["a"], start: "end" } as TailLogsOptions, "bad-request"],
     [{ names: ["a", "none"] }, "not-found"],
     [{ names: [{ name: "a", id: "1-1" }] }, "failed-precondition"],
     [{ prefix: "a", resume: "r1.1.0" }, "failed-precondition"],

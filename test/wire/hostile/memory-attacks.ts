@@ -2,6 +2,7 @@
  * Clients that make a server hold memory: they request much and read nothing, or start requests and do not finish them.
  * An attack resolves when everything is sent. The function that it resolves with closes its connections.
  */
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
@@ -34,10 +35,10 @@ async function open(port: number): Promise<Socket> {
 /** Writes at the pace of the server. Stops when the server closes the connection. */
 async function write(socket: Socket, bytes: Buffer | string): Promise<void> {
   if (socket.destroyed || socket.write(bytes)) return;
-  await new Promise((resolve) => {
-    socket.once("drain", resolve);
-    socket.once("close", resolve);
-  });
+  const over = new AbortController();
+  const options = { signal: over.signal };
+  await Promise.race([once(socket, "drain", options), once(socket, "close", options)]).catch(() => undefined);
+  over.abort();
 }
 
 interface H2Attack {
@@ -49,6 +50,8 @@ interface H2Attack {
   readonly neverReads?: boolean;
   readonly fields: readonly (readonly [string, string])[];
   readonly body: (stream: number) => Uint8Array | undefined;
+  /** The requests do not end. */
+  readonly isUnfinished?: boolean;
   /** Bytes of window granted on each stream four times per second. */
   readonly grantBytes?: number;
 }
@@ -69,7 +72,8 @@ async function h2(port: number, attack: H2Attack): Promise<() => void> {
       const id = 1 + 2 * stream;
       const body = attack.body(one * attack.streams + stream);
       await write(socket, frame(type.headers, body === undefined ? 5 : 4, id, headerBlock(attack.fields)));
-      if (body !== undefined) await write(socket, frame(type.data, 1, id, body));
+      if (body === undefined) continue;
+      await write(socket, frame(type.data, attack.isUnfinished === true ? 0 : 1, id, body));
     }
     if (attack.grantBytes !== undefined) {
       const grants = Buffer.concat(
@@ -260,6 +264,28 @@ export const attacks: readonly Attack[] = [
   {
     name: "Produce of 700 KB that is not finished",
     start: (port) => produce(port, 300, "Produce", single),
+  },
+  {
+    name: "Produce of which the first 16 KB arrive, on 20,000 streams",
+    start: (port) =>
+      h2(port, {
+        connections: 20,
+        streams: 1000,
+        initialWindow: 65_535,
+        fields: rpc("Produce"),
+        body: () => single.subarray(0, 16_384),
+        isUnfinished: true,
+      }),
+  },
+  {
+    name: "POST / of which the first 60 KB arrive, on 1,500 connections",
+    start: (port) =>
+      http1(
+        port,
+        1500,
+        () =>
+          `POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n${unfinished.slice(0, 60_000)}`,
+      ),
   },
   {
     name: "ProduceBatch of 4 MB that is not finished",

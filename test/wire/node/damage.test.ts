@@ -117,6 +117,10 @@ test("the scrub finds damage under a running node: it is reported, its records a
   assert.equal((await read(node, 0)).status, 200);
   assert.equal((await read(node, records - 1)).status, 200);
   assert.match((await curl(`http://${node.ops}/metrics`)).text, /^tailrace_log_damaged\S* 1$/m);
+  assert.match((await curl(`http://${node.ops}/metrics`)).text, /^tailrace_ready\S* 0$/m);
+  const status = await tailrace(["status", "--addr", node.addr]);
+  assert.equal(status.status, 1);
+  assert.match(status.err, new RegExp(`^not ready: ${store} is damaged at byte`));
   assert.match(node.log(), new RegExp(`"file":"${path}".*stored bytes are damaged`));
   assert.equal((await node.kill("SIGTERM")).status, 0);
   const next = await tailrace(["serve", "--addr", "127.0.0.1:0", ...serve]);

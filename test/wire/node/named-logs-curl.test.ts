@@ -30,7 +30,7 @@ test("curl creates a log, appends to it, reads it and tails it", requireProgram(
   await until("the tail has begun", () => events.startsWith("retry: "));
   assert.equal(await curl("--data-binary", "world", url), '{"offset":1}\n');
   await until("the tail shows the record", () => events.includes('"value":"d29ybGQ="'));
-  assert.match(events, /^retry: 2000\n\nid: 1\ndata: \{"offset":1,[^\n]+\}\n\n$/);
+  assert.match(events, /^retry: 2000\n\nid: \d+-\d+\.1\ndata: \{"offset":1,[^\n]+\}\n\n$/);
 
   // The log and its records are there after a crash.
   await node.kill("SIGKILL");

@@ -15,7 +15,16 @@ import { curl } from "../../support/http/curl.ts";
 import { run } from "../../support/log/logs.ts";
 import { sealGroup } from "../../support/log/seal-group.ts";
 import { testAuthority, writeTlsFiles } from "../../support/process/certificates.ts";
-import { ended, root, startNode, tailrace } from "../../support/process/process.ts";
+import {
+  bin,
+  ended,
+  environment,
+  factIn,
+  readyLines,
+  root,
+  startNode,
+  tailrace,
+} from "../../support/process/process.ts";
 import { requireProgram } from "../../support/process/require-program.ts";
 import { scratch } from "../../support/scratch.ts";
 import { until } from "../../support/until.ts";
@@ -32,7 +41,7 @@ test("a node prints its addresses in one line, takes records, and has them after
   );
   assert.match(
     first.nextSteps,
-    /^dashboard: http:\/\/127\.0\.0\.1:\d+\/ui\/\nappend: {4}curl -X POST http:\/\/127\.0\.0\.1:\d+ -d '\{"record":\{"value":"[^"]+"\}\}'$/,
+    /^dashboard: http:\/\/127\.0\.0\.1:\d+\/ui\/\nappend: {4}curl --data-binary 'hello' http:\/\/127\.0\.0\.1:\d+\/logs\/default$/,
   );
   assert.equal(first.pid, first.child.pid);
   assert.equal((await post(first.url)).text, '{"offset":0}\n');
@@ -117,7 +126,13 @@ test("a port in use is reported in one line with exit 1, and leaves no directory
     const { status, out, err } = await tailrace(["serve", "--data-dir", directory, ...flags]);
     assert.equal(status, 1);
     assert.equal(out, "");
-    assert.equal(err, `tailrace serve: ${flags.at(-2)} ${inUse} is in use\n`);
+    const flag = flags.at(-2);
+    assert.match(
+      err,
+      new RegExp(
+        `^tailrace serve: ${flag} ${inUse} is in use: another process listens on port ${port}\\. To see it: [^\n]*${port}[^\n]* another port with ${flag}; port 0 picks a free one\n$`,
+      ),
+    );
     assert.equal(existsSync(directory), false);
   }
 });
@@ -236,7 +251,7 @@ test("npm start stops its node on SIGTERM", requireProgram("npm"), async (t) => 
   await new Promise<void>((resolve) => {
     npm.stdout.on("data", (chunk: Buffer) => {
       out += chunk.toString();
-      if (out.includes("curl -X POST")) resolve();
+      if (out.includes("curl --data-binary")) resolve();
     });
   });
   const pid = Number(/pid=(\d+)/.exec(out)?.[1]);
@@ -299,6 +314,46 @@ test("a wrong version of Node runs the command on the package's own, with its ar
   assert.deepEqual([stopped.out, stopped.status], ["wait\nstopped\n", 3]);
 });
 
+test("a node that an old Node.js started on the package's own stops when that process is killed", async (t) => {
+  const folder = scratch(t);
+  const own = join(folder, "own-node");
+  writeFileSync(own, `#!/bin/sh\nshift\nexec '${process.execPath}' '${bin}' "$@"\n`);
+  chmodSync(own, 0o755);
+  const shim = oldCommand(folder, `() => ({ program: ${JSON.stringify(own)} })`);
+  const node = await startNode(t, ["--data-dir", join(folder, "data")], {}, shim);
+  assert.notEqual(node.pid, node.child.pid);
+  t.after(() => isGone(node.pid) || process.kill(node.pid, "SIGKILL"));
+  await node.kill("SIGKILL");
+  await until("the node has stopped", () => isGone(node.pid));
+  assert.match(node.log(), /"stopping"/);
+});
+
+function isGone(pid: number): boolean {
+  try {
+    return !process.kill(pid, 0);
+  } catch {
+    return true;
+  }
+}
+
+test("a node that npx started stops when the shell of npx ends", async (t) => {
+  const words = [process.execPath, bin, "serve", "--addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0"];
+  // The shell does not replace itself by its last command.
+  const line = `${[...words, "--data-dir", join(scratch(t), "data")].map((word) => `'${word}'`).join(" ")}; true`;
+  const npm = { npm_lifecycle_event: "npx", npm_lifecycle_script: "'tailrace' serve" };
+  const shell = spawn("sh", ["-c", line], { env: { ...environment(), ...npm } });
+  let log = "";
+  shell.stderr.on("data", (chunk: Buffer) => {
+    log += chunk.toString();
+  });
+  const [readyLine = ""] = await readyLines(shell);
+  const pid = Number(factIn(readyLine, "pid"));
+  t.after(() => isGone(pid) || process.kill(pid, "SIGKILL"));
+  shell.kill("SIGTERM");
+  await until("the node has stopped", () => isGone(pid));
+  assert.match(log, /"stopping"/);
+});
+
 test("a node with an expired certificate starts only with --allow-expired-certificates", async (t) => {
   const directory = scratch(t);
   const authority = await testAuthority();
@@ -317,6 +372,8 @@ test("a node with an expired certificate starts only with --allow-expired-certif
   );
   const node = await startNode(t, [...flags, "--allow-expired-certificates"]);
   assert.match(node.log(), /certificate has expired/);
+  const readyz = await (await fetch(`http://${node.ops}/readyz`)).text();
+  assert.match(readyz, /^ok\n\[\+\]certificates ok: the server certificate expired on /);
 });
 
 test("a client command reports the problem of its certificates", async (t) => {
@@ -342,7 +399,12 @@ test("a client command reports the problem of its certificates", async (t) => {
     ],
     [tls.addr, { ...good, caFile: foreign.certFile }, 3, /not signed by the given CA/],
     [tls.addr, { ...good, caFile: good.keyFile }, 1, /good-key\.pem does not contain a PEM certificate/],
-    [tls.addr, foreign, 1, /it may not trust the client certificate/],
+    [
+      tls.addr,
+      foreign,
+      1,
+      /the node ended or does not trust the client certificate, or another program listens/,
+    ],
     [plain.addr, good, 3, /if its port is plaintext/],
   ];
   await Promise.all(

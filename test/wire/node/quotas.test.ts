@@ -51,6 +51,16 @@ test("a subject that has used up its quotas is refused, also after a crash of th
     said.err,
     /^tailrace logs create: "local" has created 2 logs .*--subject-logs-max.*Delete a log first/,
   );
+  const dryRun = await tailrace(["logs", "apply", "-f", "-", "--dry-run", "--addr", node.addr], {
+    input: "logs: {a: {max-bytes: 1GiB}, b: {expires-at: 2020-01-01T00:00:00Z}, c: {}}",
+  });
+  assert.equal(dryRun.status, 1);
+  assert.match(dryRun.out, /^\{"name":"a","result":"updated",[^\n]*\}\n$/);
+  assert.match(
+    dryRun.err,
+    /log "b": expires_at_ms must be later than now: .*\n.*log "c": "local" has created 2 logs /,
+  );
+  assert.deepEqual((await client.logs.get("a")).options, {});
   assert.equal((await client.logs.get("a")).owner, "local");
 
   await node.kill("SIGKILL");

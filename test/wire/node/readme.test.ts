@@ -4,40 +4,13 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
+import { consoleSteps, outputPattern } from "../../support/handbook/console-blocks.ts";
 import { ended, root, startNode } from "../../support/process/process.ts";
 import { requireProgram } from "../../support/process/require-program.ts";
 import { scratch } from "../../support/scratch.ts";
 
-interface Step {
-  readonly command: string;
-  readonly expected: string;
-}
-
-/** Returns the commands of all console blocks with their output. */
-function steps(markdown: string): Step[] {
-  return [...markdown.matchAll(/^```console\n([\s\S]*?)^```$/gm)].flatMap(([, block = ""]) =>
-    block
-      .split(/^\$ /m)
-      .slice(1)
-      .map((step) => {
-        const end = step.indexOf("\n");
-        return { command: step.slice(0, end), expected: step.slice(end + 1) };
-      }),
-  );
-}
-
-/** `…` matches any text on one line. */
-const pattern = (expected: string): RegExp =>
-  new RegExp(
-    `^${expected
-      .trimEnd()
-      .split("…")
-      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
-      .join("[^\\n]*?")}\\n*$`,
-  );
-
 test("the commands of the README print the output that it shows", requireProgram("curl"), async (t) => {
-  const [install, start, ...rest] = steps(readFileSync(join(root, "README.md"), "utf8"));
+  const [install, start, ...rest] = consoleSteps(readFileSync(join(root, "README.md"), "utf8"));
   assert.equal(install?.command, "npm ci");
   assert.equal(start?.command, "npm start");
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
@@ -46,7 +19,7 @@ test("the commands of the README print the output that it shows", requireProgram
   assert.equal(manifest.scripts.start, "exec node src/cli/bin.cjs serve");
   const node = await startNode(t, ["--data-dir", join(scratch(t), "data")]);
   const printed = `${node.readyLine}\n${node.nextSteps}\n`.replaceAll(node.addr, "127.0.0.1:8080");
-  assert.match(printed, pattern(start.expected));
+  assert.match(printed, outputPattern(start.expected));
   assert.ok(rest.length >= 8);
   const environment = {
     ...process.env,
@@ -60,6 +33,6 @@ test("the commands of the README print the output that it shows", requireProgram
       .replaceAll("npx buf", "buf");
     const { out, err, status } = await ended(spawn("bash", ["-c", here], { cwd: root, env: environment }));
     assert.equal(status, 0, `${command}: ${err}`);
-    assert.match(out, pattern(expected), command);
+    assert.match(out, outputPattern(expected), command);
   }
 });

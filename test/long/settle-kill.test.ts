@@ -1,0 +1,70 @@
+/** Kills a process with SIGKILL while it settles, on a real disk. Nothing that was acknowledged and not trimmed is lost. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { systemDisk } from "../../src/lib/disk/system-disk.ts";
+import { prng } from "../../src/lib/prng.ts";
+import { verifyLog } from "../../src/log/mod.ts";
+import { allValues } from "../support/log/logs.ts";
+import { openOneNode } from "../support/log/one-node-log.ts";
+import { scratch } from "../support/scratch.ts";
+
+const kills = Number(process.env["KILLS"] ?? 40);
+const writer = fileURLToPath(new URL("./settle-writer.ts", import.meta.url));
+
+/** Returns the complete lines that it printed until it was killed. */
+function writeUntilKilled(directory: string, afterMs: number): Promise<string[]> {
+  const child = spawn(process.execPath, [writer, directory], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  return new Promise((resolve, reject) => {
+    let printed = "";
+    let isReady = false;
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      printed += chunk;
+      if (isReady || !printed.includes("ready\n")) return;
+      isReady = true;
+      setTimeout(() => child.kill("SIGKILL"), afterMs);
+    });
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      if (signal !== "SIGKILL") reject(new Error(`the writer ended by itself with ${code}`));
+      else resolve(printed.slice(0, printed.lastIndexOf("\n")).split("\n").slice(1));
+    });
+  });
+}
+
+test(`${kills} kills while segments are settled lose no record that was not trimmed`, async (t) => {
+  const directory = scratch(t);
+  const chance = prng(20261130);
+  let [kept, gone, trimmed, unfinished, settled] = [0, 0, 0, 0, 0];
+  for (let kill = 0; kill < kills; kill++) {
+    // The level is raised a second after the first commits.
+    for (const line of await writeUntilKilled(directory, chance.between(0, 250) + (kill === 0 ? 3_000 : 0))) {
+      const [what, number] = line.split(" ") as [string, string];
+      if (what === "keep") kept = Math.max(kept, Number(number) + 1);
+      if (what === "gone") gone = Math.max(gone, Number(number) + 1);
+      if (what === "trim") trimmed = Math.max(trimmed, Number(number));
+    }
+    if (systemDisk.list(`${directory}/log`).some((name) => name.endsWith(".settled"))) unfinished++;
+    await using opened = await openOneNode(
+      directory,
+      { segmentStoreBytesMax: 16_384 },
+      { reserveBytes: 65_536 },
+    );
+    const { named } = opened.replica.log;
+    const what = `kill ${kill}`;
+    const keep = await allValues(named.open({ name: "keep" }));
+    assert.ok(keep.length >= kept, `${what}: ${keep.length} of ${kept} records are left`);
+    for (const [n, value] of keep.entries()) assert.equal(value, `keep-${n}`.padEnd(400, "."), what);
+    const { lowest, next } = await named.open({ name: "gone" }).bounds();
+    assert.ok(lowest >= trimmed && next >= gone, what);
+    assert.equal((await allValues(named.open({ name: "gone" }))).length, next - lowest, what);
+    settled = opened.storedLog.sealed.filter(({ meta }) => meta.settled !== undefined).length;
+    const { findings } = verifyLog({ directory, disk: systemDisk, store: opened.store });
+    assert.deepEqual(findings, [], what);
+  }
+  t.diagnostic(JSON.stringify({ kept, gone, trimmed, unfinished, settled }));
+  assert.ok(settled > 3, `${settled} segments are settled`);
+});
