@@ -20,6 +20,7 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   settling: () => import("./settling.ts"),
   cluster: () => import("./cluster.ts"),
   service: () => import("./service.ts"),
+  web: () => import("./web.ts"),
 };
 
 // The garbage collector settings of a node, for the logs that run in this process.

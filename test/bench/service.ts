@@ -1,8 +1,8 @@
 /** The service of one node: P1 to P4 and P8 to P11, with the server in a process of its own. */
 
 import { consumeAll, rawReadSeconds } from "./load/consume.ts";
-import { http1Rate } from "./load/http1.ts";
-import { paths } from "./load/messages.ts";
+import { http1Rate, postRequest } from "./load/http1.ts";
+import { paths, produceOneJson } from "./load/messages.ts";
 import { bulkRate, rawWriteRate, streamRate, unaryRate } from "./load/produce.ts";
 import {
   compile,
@@ -169,11 +169,14 @@ const cases: Readonly<Record<string, (server: ServerProcess) => Promise<void>>> 
 
   async P10(server) {
     const canned = await startScript("canned-http1.ts");
+    const request = postRequest("/", "application/json", produceOneJson);
+    const rate = async ({ port }: { readonly port: number }, total: number): Promise<number> =>
+      (await http1Rate(port, request, 64, total)).perSecond;
     // Warms up: the first 20,000 requests are slow.
-    await http1Rate(server.port, 64, 20_000);
+    await rate(server, 20_000);
     const { ours, limit } = await alternate(
-      () => http1Rate(server.port, 64, 40_000),
-      () => http1Rate(canned.port, 64, 40_000),
+      () => rate(server, 40_000),
+      () => rate(canned, 40_000),
     );
     await canned.stop();
     report({

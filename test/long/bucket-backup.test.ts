@@ -49,7 +49,7 @@ async function killAt(
   proxy.trouble = (request) => {
     if (!inPlace(request, place) || isKilled || !matches(request)) return before(request);
     isKilled = true;
-    if (isAfter) return { kind: "lost-answer", then: () => child.kill("SIGKILL") };
+    if (isAfter) return { kind: "lost-answer", done: () => child.kill("SIGKILL") };
     child.kill("SIGKILL");
     return { kind: "cut" };
   };
@@ -171,7 +171,7 @@ test("another leader goes on with the backups of one that was killed, and a lost
   proxy.trouble = ({ method, path }) => {
     if (isKilled || method !== "PUT" || !path.includes("/files/")) return undefined;
     isKilled = true;
-    return { kind: "lost-answer", then: () => first.child?.kill("SIGKILL") };
+    return { kind: "lost-answer", done: () => first.child?.kill("SIGKILL") };
   };
   await produce(first, 100);
   await until("the leader is dead", () => first.child === undefined, wait);

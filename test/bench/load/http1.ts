@@ -1,45 +1,58 @@
-/** P10: produces over HTTP/1.1 with keep-alive, one request in flight per connection. */
+/** Requests over HTTP/1.1 with keep-alive, one in flight on each connection. */
 import { connect } from "node:net";
+import type { Rate } from "./requests.ts";
 
-/** Returns the requests per second. Responses are delimited by their content-length. */
-export async function http1Rate(port: number, inFlight: number, total: number): Promise<number> {
-  const body = JSON.stringify({ record: { value: Buffer.alloc(100, "tailrace ").toString("base64") } });
-  const request = Buffer.from(
-    `POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-  );
-  let sent = 0;
+/** Encodes a POST request. `origin`: as a page of this server sends it. */
+export function postRequest(path: string, type: string, body: Uint8Array, origin?: string): Buffer {
+  const head = [
+    `POST ${path} HTTP/1.1`,
+    `host: ${origin === undefined ? "localhost" : new URL(origin).host}`,
+    `content-type: ${type}`,
+    `content-length: ${body.length}`,
+    ...(origin === undefined ? [] : [`origin: ${origin}`]),
+  ];
+  return Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`), body]);
+}
+
+/** Sends `total` requests on `inFlight` connections. Responses must be 200 and have a content-length. */
+export async function http1Rate(
+  port: number,
+  request: Buffer,
+  inFlight: number,
+  total: number,
+): Promise<Rate> {
+  let [sent, longestMs] = [0, 0];
   const started = performance.now();
-  await Promise.all(
-    Array.from(
-      { length: inFlight },
-      () =>
-        new Promise<void>((resolve, reject) => {
-          const socket = connect(port, "127.0.0.1");
-          let text = "";
-          const next = (): void => {
-            if (sent >= total) {
-              socket.destroy();
-              resolve();
-              return;
-            }
-            sent++;
-            socket.write(request);
-          };
-          socket.setNoDelay(true);
-          socket.on("connect", next);
-          socket.on("error", reject);
-          socket.on("data", (chunk) => {
-            text += chunk.toString("latin1");
-            const head = text.indexOf("\r\n\r\n");
-            if (head < 0) return;
-            const length = Number(/content-length: (\d+)/i.exec(text)?.[1]);
-            if (text.length < head + 4 + length) return;
-            if (!text.startsWith("HTTP/1.1 200")) reject(new Error(text));
-            text = "";
-            next();
-          });
-        }),
-    ),
-  );
-  return total / ((performance.now() - started) / 1000);
+  const connection = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(port, "127.0.0.1");
+      let text = "";
+      let from = 0;
+      const next = (): void => {
+        if (sent >= total) {
+          socket.destroy();
+          resolve();
+          return;
+        }
+        sent++;
+        from = performance.now();
+        socket.write(request);
+      };
+      socket.setNoDelay(true);
+      socket.on("connect", next);
+      socket.on("error", reject);
+      socket.on("data", (chunk) => {
+        text += chunk.toString("latin1");
+        const head = text.indexOf("\r\n\r\n");
+        if (head < 0) return;
+        const length = Number(/content-length: (\d+)/i.exec(text)?.[1]);
+        if (text.length < head + 4 + length) return;
+        if (!text.startsWith("HTTP/1.1 200")) reject(new Error(text));
+        longestMs = Math.max(longestMs, performance.now() - from);
+        text = "";
+        next();
+      });
+    });
+  await Promise.all(Array.from({ length: inFlight }, connection));
+  return { perSecond: total / ((performance.now() - started) / 1000), longestMs };
 }

@@ -9,6 +9,14 @@ import { encodeEnvelope } from "../../../src/lib/envelope.ts";
 
 const recordBytes = 100;
 const value = Buffer.alloc(recordBytes, "tailrace ");
+const one = { value: value.toString("base64") };
+
+/** The body of `POST /` and of Produce with JSON: one record of 100 bytes. */
+export const produceOneJson = Buffer.from(JSON.stringify({ record: one }));
+
+/** The body of ProduceBatch with JSON. */
+export const produceManyJson = (count: number): Buffer =>
+  Buffer.from(JSON.stringify({ records: Array.from({ length: count }, () => one) }));
 
 /** A ProduceRequest with one record of 100 bytes, in an envelope. */
 export const produceOne = encodeEnvelope(
@@ -38,6 +46,7 @@ export const paths = {
   produceStream: "/log.v1.Log/ProduceStream",
   produceBulk: "/log.v1.Log/ProduceBulk",
   produceBatch: "/log.v1.Log/ProduceBatch",
+  consume: "/log.v1.Log/Consume",
   consumeStream: "/log.v1.Log/ConsumeStream",
   consumeBatches: "/log.v1.Log/ConsumeBatches",
 } as const;

@@ -5,31 +5,12 @@ import { join } from "node:path";
 import { messageCounter } from "../../../src/cli/bench/message-counter.ts";
 import { grpcHeaders, H2Client, type Target } from "./h2-client.ts";
 import { paths, produceMany, produceOne } from "./messages.ts";
+import { requestRate } from "./requests.ts";
 
 /** Returns the requests per second with `inFlight` requests in flight on one connection. */
 export async function unaryRate(target: Target, inFlight: number, total: number): Promise<number> {
-  const client = await H2Client.open(target);
   const headers = grpcHeaders(paths.produce);
-  const started = performance.now();
-  await new Promise<void>((resolve, reject) => {
-    let sent = 0;
-    let done = 0;
-    const next = (): void => {
-      if (sent === total) return;
-      sent++;
-      client.request(headers, produceOne, {
-        onEnd: (reset) => {
-          if (reset) return reject(new Error("a request was reset"));
-          if (++done === total) resolve();
-          else next();
-        },
-      });
-    };
-    for (let at = 0; at < inFlight; at++) next();
-  });
-  const seconds = (performance.now() - started) / 1000;
-  client.close();
-  return total / seconds;
+  return (await requestRate(target, headers, () => produceOne, inFlight, total)).perSecond;
 }
 
 /** Returns the records per second on one ProduceStream with at most `window` unacknowledged. */

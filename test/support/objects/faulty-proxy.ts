@@ -15,8 +15,8 @@ export type Trouble =
   | { readonly kind: "status"; readonly status: number; readonly code: string }
   /** The connection ends before the server gets the request. */
   | { readonly kind: "cut" }
-  /** The server does the work, then `then` is called, and the answer is lost. */
-  | { readonly kind: "lost-answer"; readonly then?: () => void }
+  /** The server does the work, then `done` is called, and the answer is lost. */
+  | { readonly kind: "lost-answer"; readonly done?: () => void }
   /** Half of the body of the answer arrives. */
   | { readonly kind: "cut-answer" }
   /** A byte of the request is damaged. */
@@ -79,7 +79,7 @@ export class FaultyProxy implements AsyncDisposable {
     if (trouble?.kind === "damage" && body.length > 0) body[0]! ^= 1;
     if (trouble?.kind === "slow") await new Promise((resolve) => setTimeout(resolve, trouble.ms));
     const answer = await this.#forward(seen.method, url, headers, body).catch(() => undefined);
-    if (trouble?.kind === "lost-answer") trouble.then?.();
+    if (trouble?.kind === "lost-answer") trouble.done?.();
     if (answer === undefined || trouble?.kind === "lost-answer") return void request.socket.destroy();
     response.writeHead(answer.status, answer.headers);
     if (trouble?.kind !== "cut-answer") return void response.end(answer.body);
