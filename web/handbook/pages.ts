@@ -54,7 +54,11 @@ export const chapters: readonly Chapter[] = [
   },
   {
     name: "Evaluate",
-    pages: [page("durability", "Durability and consistency"), page("comparison", "Comparison")],
+    pages: [
+      page("durability", "Durability and consistency"),
+      page("scale", "Scale"),
+      page("comparison", "Comparison"),
+    ],
   },
 ];
 
