@@ -94,6 +94,7 @@ const kinds = {
       "foundBytes",
       "needed",
       "bytesMax",
+      "offset",
     ],
   },
   unimplemented: { retry: false, sentence: "not supported", facts: ["limit"] },

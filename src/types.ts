@@ -2,11 +2,14 @@
  * The types that all modules share, in one file because they refer to each other. `CommitLog` is the contract of a log. Numbers
  * are at most 2^53−1, and are checked where they enter. `bigint` is used only where protobuf-es requires it.
  */
+
+import type { SegmentDescription } from "./lib/disk/segment-description.ts";
 import type { SpaceUse } from "./lib/disk/space-use.ts";
+import type { CursorCommit, CursorInfo, CursorPage } from "./lib/names/cursor-info.ts";
 import type { LogFork, NamedLogSettings } from "./lib/names/log-settings.ts";
 import type { StreamOptions, StreamResult } from "./lib/stream-head.ts";
 
-export type { LogFork, NamedLogSettings };
+export type { LogFork, NamedLogSettings, SegmentDescription };
 
 declare const unit: unique symbol;
 /**
@@ -272,16 +275,6 @@ export type TailedLogs =
 /** Where it begins: at the end, at the first batch that is kept, or at a place in one life of the cluster. */
 export type MultiStart = "end" | "start" | (RaftPosition & { readonly life: number });
 
-export interface SegmentDescription {
-  readonly baseOffset: Offset;
-  readonly nextOffset: Offset;
-  readonly bytes: number;
-  readonly indexEntries: number;
-  readonly sealed: boolean;
-  readonly firstTimestampMs: number;
-  readonly lastTimestampMs: number;
-}
-
 export interface LogDescription extends Bounds {
   /** All that is stored, of every log. */
   readonly bytes: number;
@@ -340,7 +333,10 @@ export type LogChange =
       readonly at: Omit<LogFork, "source">;
     }
   | (OfLog & Validated & { readonly kind: "update"; readonly settings: SettingsChange })
-  | (OfLog & { readonly kind: "close" | "delete" | "touch" });
+  | (OfLog & { readonly kind: "close" | "delete" | "touch" })
+  // `version` is that of the cursor; 0: there is none. The log can be `default`.
+  | (OfLog & CursorCommit & { readonly kind: "commit-cursor" })
+  | (OfLog & Pick<CursorCommit, "cursor"> & { readonly kind: "delete-cursor" });
 
 /** The change is checked, and not made. Default: it is made. */
 interface Validated {
@@ -354,8 +350,10 @@ interface OfLog {
 export interface ChangedLog {
   /** Undefined if the log was deleted, or would be created. */
   readonly log: LogInfo | undefined;
-  /** True for a create; false if the log existed with the same settings. */
+  /** True for a create; false if the log existed with the same settings. The same for a cursor that a commit created. */
   readonly created: boolean;
+  /** After a commit. */
+  readonly cursor?: CursorInfo;
 }
 
 /** A page of logs in the order of their names. */
@@ -387,7 +385,10 @@ export interface LogCatalog {
   checkLife(life: number, freshness?: Freshness): Promise<void>;
   /** The index of the last batch about a log that this node shows; undefined if the log does not reach `next` here. */
   seenIndex(id: LogId, next: Offset): RaftIndex | undefined;
-  /** Changes a log on the leader. Resolves once this node shows it. */
+  /** A committed cursor here, or at most `limit` of those whose names come after `after`. 0 is the log `default`. */
+  cursor(log: LogId, name: string): CursorInfo | undefined;
+  cursors(log: LogId, after: string, limit: number): CursorPage;
+  /** Changes a log or a cursor on the leader. Resolves once this node shows it. */
   change(change: LogChange, options?: AppendOptions): Promise<ChangedLog>;
   /**
    * A client reads the log: its time to live begins again, if a quarter of it is over. Undefined if there is nothing to do.

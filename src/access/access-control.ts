@@ -237,4 +237,5 @@ const phrases: Readonly<Record<Action, string>> = {
   create: "create",
   delete: "delete",
   configure: "configure",
+  cursor: "use cursors of",
 };

@@ -17,13 +17,9 @@ export const actions = [
   "create",
   "delete",
   "configure",
+  "cursor",
 ] as const;
 export type Action = (typeof actions)[number];
-
-/** What policies may name. No call requires `cursor` yet. */
-export const policyActions: readonly string[] = [...actions, "cursor"];
-
-export const isPolicyAction = (text: string): boolean => policyActions.includes(text);
 
 export const isAction = (text: string): text is Action => (actions as readonly string[]).includes(text);
 

@@ -8,7 +8,7 @@
  */
 import { Fault } from "../fault.ts";
 import { YieldPoints } from "../lib/time/yield-points.ts";
-import { isPolicyAction, policyActions } from "./identity.ts";
+import { actions, isAction } from "./identity.ts";
 import { isLogPattern } from "./log-match.ts";
 
 export interface PolicyLine {
@@ -71,8 +71,8 @@ function parseLine(trimmed: string, line: number, shape: Shape, name: string): P
     throw wrong(`has ${count} ${count === 1 ? "field" : "fields"}, expected ${expected.fields}`);
   }
   const action = expected.strict ? fields[expected.action ?? -1] : undefined;
-  if (action !== undefined && action !== "*" && !isPolicyAction(action)) {
-    throw wrong(`names the action "${action}", expected ${policyActions.join(", ")} or *`);
+  if (action !== undefined && action !== "*" && !isAction(action)) {
+    throw wrong(`names the action "${action}", expected ${actions.join(", ")} or *`);
   }
   const object = fields[expected.logPattern ?? -1];
   if (object !== undefined && !isLogPattern(object)) {

@@ -165,7 +165,7 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     for (const view of this.#woken.splice(0)) view.changed.notify();
     if (this.tails.size === 0) return;
     const changed = this.#bounds.next > next ? [0, ...this.#changedLogs] : [...this.#changedLogs];
-    if (changed.length > 0) this.tails.committed(from, changed, (id) => this.storedRow(id)?.name);
+    if (changed.length > 0) this.tails.committed(from, changed, this.#tailedName);
   }
 
   /** More of the log became durable: shows what is known to be committed. */
@@ -265,6 +265,12 @@ export class CommittedLog implements ReadableLog, FollowedLog {
     for (const view of this.#dropped.values()) view.deref()?.changed.notify();
     this.tails.wakeAll();
   }
+
+  /** No tail of a prefix shows a cursor. */
+  readonly #tailedName = (id: LogId): string | undefined => {
+    const row = this.storedRow(id);
+    return row?.cursor === undefined ? row?.name : undefined;
+  };
 
   readonly #logsChanged = (ids: ReadonlySet<LogId>): void => {
     this.#changedLogs = ids;

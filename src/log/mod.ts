@@ -24,10 +24,12 @@ export {
   unknownOffset,
 } from "./frame/chain.ts";
 export * from "./frame/command.ts";
+export { encodeCursorCommand } from "./frame/cursor-command.ts";
 export * from "./frame/frame.ts";
 export type { FrameGroup } from "./frame/frame-group.ts";
 export {
   checkedSettings,
+  cursorsLevel,
   encodeLogCommand,
   type ForkCommand,
   forkFrom,
@@ -76,8 +78,15 @@ export { SegmentedLog } from "./segmented-log.ts";
 export { SettledCheck } from "./settle/check-settled.ts";
 export type { SettleReserve } from "./settle/settler.ts";
 export { createCommand, updateCommand } from "./state/command-texts.ts";
+export {
+  cursorNameIn,
+  cursorOverMs,
+  cursorRowName,
+} from "./state/cursor-row.ts";
 export { FrameSequence } from "./state/frame-sequence.ts";
 export {
+  type CursorRow,
+  isCursorRow,
   type LogRow,
   livedMs,
   ownLowest,

@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { Fault } from "../fault.ts";
 import { type Logger, noLogger, noMetrics } from "../lib/telemetry.ts";
 import type { Timer } from "../lib/time/clock.ts";
-import { forksLevel, namedLogsLevel, streamsLevel } from "../log/mod.ts";
+import { namedLogsLevel, streamsLevel } from "../log/mod.ts";
 import type { ConfState, Member, Message, PeerId, RaftTransport } from "../raft/mod.ts";
 import { type Forwarder, LogTime, noPosition, oldMembers, type RowsRange } from "../replication/mod.ts";
 import type { Appended, AppendOptions, ChangedLog, LogChange, Offset, RecordRun } from "../types.ts";
@@ -32,6 +32,7 @@ import {
 } from "./options.ts";
 import { PeerMeter } from "./peer-meter.ts";
 import { type PeerWarning, peerWarnings } from "./peer-warnings.ts";
+import { levelOfChange } from "./wire/change-level.ts";
 import { valueRequest } from "./wire/request-codec.ts";
 
 /** Ticks without activity after which a boot can be replaced by another one of the same directory. */
@@ -212,8 +213,12 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
     options: AppendOptions,
     signal?: AbortSignal,
   ): Promise<ChangedLog> {
-    const level = change.kind === "fork" || change.kind === "touch" ? forksLevel : namedLogsLevel;
-    return this.#linkTo(leader, level).changeLog(change, options, this.#forwardDeadline(options), signal);
+    return this.#linkTo(leader, levelOfChange[change.kind]).changeLog(
+      change,
+      options,
+      this.#forwardDeadline(options),
+      signal,
+    );
   }
 
   /** The other members that are not connected, or do not have this level. */

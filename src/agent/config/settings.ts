@@ -271,6 +271,7 @@ export const settings = {
     0,
     "largest number of named logs that one subject creates in a minute; 0 is no limit",
   ),
+  logCursorsMax: set("Limits", integer(1, 100_000), 1_000, "largest number of cursors of one log"),
   unlimitedSubjects: set("Limits", list(text), [], "subjects without these limits, separated by commas"),
 
   logLevel: set(

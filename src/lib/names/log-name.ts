@@ -20,16 +20,16 @@ const nameBytesMax = 255;
  */
 export function namedLogOf(name: string, field = "log"): string | undefined {
   if (name === "" || name === defaultLog) return undefined;
-  const flaw = flawOf(name);
+  const flaw = nameFlawOf(name);
   if (flaw === undefined) return name;
   throw new Fault("bad-request", { message: `the name of a log ${flaw}`, facts: { field } });
 }
 
 /** Returns what is wrong with a name that is not empty. */
-function flawOf(name: string): string | undefined {
+export function nameFlawOf(name: string, bytesMax = nameBytesMax): string | undefined {
   if (!name.isWellFormed()) return "is not valid UTF-8";
   const size = Buffer.byteLength(name);
-  if (size > nameBytesMax) return `has at most ${nameBytesMax} bytes, this one has ${size}`;
+  if (size > bytesMax) return `has at most ${bytesMax} bytes, this one has ${size}`;
   const control = /\p{Cc}/u.exec(name);
   if (control !== null) return `has no control characters, found ${codePointOf(control[0])}`;
   const wildcard = /[*?[\]{}\\]/.exec(name);

@@ -59,6 +59,7 @@ export const batchKind = {
   touchLog: 12,
   /** A log is deleted for its clients; its forks still read its records. */
   hideLog: 13,
+  commitCursor: 14, // Creates a cursor, or moves it.
 } as const;
 export type BatchKind = (typeof batchKind)[keyof typeof batchKind];
 
@@ -367,7 +368,7 @@ function checkFields(bytes: Uint8Array, at: number, end: number): boolean {
   const { index, term, baseOffset, timestampMs, recordCount, kind } = frameHeader(bytes, at);
   const safe = Number.isSafeInteger;
   if (!safe(index) || term > termMax || !safe(baseOffset + recordCount) || !safe(timestampMs)) return false;
-  if (kind > batchKind.hideLog || recordCount > batchRecordsMax) return false;
+  if (kind > batchKind.commitCursor || recordCount > batchRecordsMax) return false;
   const isSettled = kind === batchKind.settled;
   if ((kind === batchKind.data || isSettled) !== recordCount > 0) return false;
   if (bytes[at + headerBytes] === producerTag && !checkProducer(bytes, at, end)) return false;

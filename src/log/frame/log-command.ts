@@ -45,11 +45,13 @@ export const namedLogsLevel = 1;
 export const settledLevel = 3;
 /** The level at which logs can be forked, and a read can extend their time to live. */
 export const forksLevel = 4;
+/** The level at which a cluster has cursors. */
+export const cursorsLevel = 5;
 /** The highest level that this version has. */
-export const highestLevel = Math.max(settledLevel, forksLevel);
+export const highestLevel = Math.max(settledLevel, forksLevel, cursorsLevel);
 
 export interface LevelCommand {
-  /** The features that all members have. 1: named logs. 2: streams. 3: settled frames. 4: forks, and reads that extend a life. */
+  /** The features that all members have. 1: named logs. 2: streams. 3: settled frames. 4: forks, and reads that extend a life. 5: cursors. */
   readonly level: number;
   /** Drawn again whenever ids may be given a second time: see replication/logs/cluster-life.ts. */
   readonly life: number;

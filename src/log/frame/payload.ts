@@ -7,6 +7,7 @@
 import { Fault } from "../../fault.ts";
 import { readVarint, varintEnd } from "../../lib/bytes.ts";
 import { decodeSettings, decodeTrim } from "./command.ts";
+import { decodeCursorCommand } from "./cursor-command.ts";
 import {
   afterProducer,
   type BatchKind,
@@ -81,6 +82,7 @@ const decodeCommand: Partial<Record<BatchKind, (command: Uint8Array) => unknown>
   [batchKind.deleteLog]: decodeDelete,
   [batchKind.hideLog]: decodeDelete,
   [batchKind.trimLog]: decodeLogTrim,
+  [batchKind.commitCursor]: decodeCursorCommand,
 };
 
 const isCommandOfNamedLog = (kind: BatchKind): boolean =>

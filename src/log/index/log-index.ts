@@ -106,7 +106,7 @@ export class ActiveLogIndex {
     return this.#commands;
   }
 
-  /** A frame is about this log. `isCommand`: it holds no records. */
+  /** A frame is about this log, or is of this cursor. `isCommand`: it holds no records, and is of no cursor. */
   touch(id: LogId, isCommand: boolean): void {
     this.#touched.add(id);
     this.#frames++;

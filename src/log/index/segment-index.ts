@@ -4,8 +4,10 @@
 import type { LogId, RaftIndex } from "../../types.ts";
 import { type ChainEnd, defaultBase, type VisitFrame } from "../frame/chain.ts";
 import {
+  batchKind,
   frameBaseOffset,
   frameIndex,
+  frameKind,
   frameLogId,
   frameTakesOffsets,
   frameTerm,
@@ -47,6 +49,12 @@ export type LastBatch = (id: LogId, before: RaftIndex) => RaftIndex;
 export const isNamedBatch = (bytes: Uint8Array, at: number): boolean =>
   frameLogId(bytes, at) !== 0 && frameTakesOffsets(bytes, at);
 
+/** Returns true for a command about a named log. A commit of a cursor counts as a batch: it costs a fold as little. */
+export const isNamedCommand = (bytes: Uint8Array, at: number): boolean =>
+  frameLogId(bytes, at) !== 0 &&
+  !frameTakesOffsets(bytes, at) &&
+  frameKind(bytes, at) !== batchKind.commitCursor;
+
 /** Enters the frame at `at`, batch `ordinal` of its segment, if it is about a named log. */
 export function enterNamed(
   logs: ActiveLogIndex,
@@ -57,9 +65,8 @@ export function enterNamed(
 ): void {
   const id = frameLogId(bytes, at);
   if (id === 0) return;
-  const isBatch = isNamedBatch(bytes, at);
-  logs.touch(id, !isBatch);
-  if (!isBatch) return;
+  logs.touch(id, isNamedCommand(bytes, at));
+  if (!isNamedBatch(bytes, at)) return;
   logs.append(id, ordinal, frameBaseOffset(bytes, at), () => lastBatch(id, frameIndex(bytes, at)));
 }
 

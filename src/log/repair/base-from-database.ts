@@ -45,6 +45,7 @@ interface Between {
   isClosed: boolean;
   isHidden: boolean;
   isTouched: boolean;
+  isCursor: boolean;
 }
 
 const pageRows = 1000;
@@ -162,6 +163,7 @@ function framesBetween(
       else if (kind === batchKind.closeLog) log.isClosed = true;
       else if (kind === batchKind.hideLog) log.isHidden = true;
       else if (kind === batchKind.touchLog) log.isTouched = true;
+      else if (kind === batchKind.commitCursor) log.isCursor = true;
       return undefined;
     });
   }
@@ -227,13 +229,18 @@ const nothingBetween = (): Between => ({
   isClosed: false,
   isHidden: false,
   isTouched: false,
+  isCursor: false,
 });
 
 /** A log that the frames delete: only its id and its next offset are known. No client can give a log this name. */
 function deleted(id: LogId, between: ReadonlyMap<LogId, Between>): RowChange {
-  const { firstOffset: next = 0 } = between.get(id)!;
+  const { firstOffset: next = 0, isCursor } = between.get(id)!;
   const numbers = { createdMs: 0, lowest: 0, next, bytes: 0, lastMs: 0, lastIndex: 0, version: 0 };
-  return { id, row: encodeRow({ id, name: `_deleted/${id}`, settings: {}, ...numbers, closed: false }) };
+  const cursor = isCursor ? { cursor: { log: 0, offset: 0 } } : {};
+  return {
+    id,
+    row: encodeRow({ id, name: `_deleted/${id}`, settings: {}, ...numbers, closed: false, ...cursor }),
+  };
 }
 
 const notDerived = (why: string): Fault =>

@@ -5,7 +5,9 @@
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { LogId, Offset } from "../../types.ts";
 import { defaultAfter } from "../frame/chain.ts";
+import { decodeCursorCommand } from "../frame/cursor-command.ts";
 import {
+  type BatchKind,
   batchKind,
   batchRecordsMax,
   checkFrame,
@@ -21,6 +23,7 @@ import { indexHeaderBytes } from "../index/index-file.ts";
 import { entryBytes } from "../index/offset-index.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
 import type { SegmentFiles } from "../segment/segment-files.ts";
+import { cursorRowName } from "../state/cursor-row.ts";
 
 /** The ends of named logs after segments, by id; undefined: the log is deleted. */
 export type KnownEnds = Map<LogId, KnownEnd | undefined>;
@@ -54,11 +57,18 @@ export function addKnownEnds(ends: KnownEnds, files: SegmentFiles, meta: Segment
     const id = frameLogId(bytes, position);
     if (id === 0) continue;
     const { kind } = frameHeader(bytes, position);
-    const isCreate = kind === batchKind.createLog && isSound;
-    const name = isCreate ? decodeCreate(frameCommand(bytes, position)).name : ends.get(id)?.name;
+    const name = (isSound ? createdName(kind, bytes, position) : undefined) ?? ends.get(id)?.name;
     if (kind === batchKind.deleteLog) ends.set(id, undefined);
     else ends.set(id, { next: frameNextOffset(bytes, position), name });
   }
+}
+
+/** The name of the row that a frame creates. */
+function createdName(kind: BatchKind, bytes: Uint8Array, at: number): string | undefined {
+  if (kind === batchKind.createLog) return decodeCreate(frameCommand(bytes, at)).name;
+  if (kind !== batchKind.commitCursor) return undefined;
+  const { created } = decodeCursorCommand(frameCommand(bytes, at));
+  return created === undefined ? undefined : cursorRowName(created.log, created.name);
 }
 
 /** The frames that the index file lists and whose headers are as it says. */

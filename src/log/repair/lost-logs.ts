@@ -1,4 +1,5 @@
 /** What a repair takes from named logs. Pure. */
+import { rowLabel } from "../state/cursor-row.ts";
 import type { LogRow } from "../state/log-row.ts";
 import type { KnownEnd, KnownEnds } from "./known-ends.ts";
 import type { LostLog, RepairPlan } from "./repair-plan.ts";
@@ -46,7 +47,7 @@ class Losses {
     this.#count++;
     this.#largest.push({
       id,
-      name: stays?.name ?? name,
+      name: rowLabel(stays?.name ?? name),
       records: next - (stays?.next ?? 0),
       isGone: stays === undefined,
     });

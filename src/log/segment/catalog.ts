@@ -30,7 +30,7 @@ import type { SavedDamage } from "./damage.ts";
 import { firstOf, type SegmentMeta } from "./segment.ts";
 
 /**
- * Format 3 can hold named logs, format 4 batches of streams, format 5 settled frames, and format 6 forks. A directory gets it before the first frame that the format
+ * Format 3 can hold named logs, format 4 batches of streams, format 5 settled frames, format 6 forks, and format 7 cursors. A directory gets it before the first frame that the format
  * before does not know. In format 2 the checkpoints hold the rows of the named logs; opening converts it.
  */
 const directoryFormats = {
@@ -40,6 +40,7 @@ const directoryFormats = {
   streams: 4,
   settled: 5,
   forks: 6,
+  cursors: 7,
 } as const;
 
 /** The format by the level of the log. */
@@ -49,6 +50,7 @@ const formatOfLevel = [
   directoryFormats.streams,
   directoryFormats.settled,
   directoryFormats.forks,
+  directoryFormats.cursors,
 ];
 
 /** The files of the rows of named logs. */
@@ -115,11 +117,11 @@ export class Catalog {
   directoryId(): Uint8Array | undefined {
     const found = this.#store.get("log/directory") as { format: number; id: Uint8Array } | undefined;
     if (found === undefined) return undefined;
-    const { defaultOnly, forks } = directoryFormats;
+    const { defaultOnly, cursors } = directoryFormats;
     if (!(Object.values(directoryFormats) as number[]).includes(found.format)) {
       throw new Fault("unsupported-version", {
-        message: `the directory has format ${found.format}, this version reads formats ${defaultOnly} to ${forks}`,
-        facts: { found: found.format, expected: forks },
+        message: `the directory has format ${found.format}, this version reads formats ${defaultOnly} to ${cursors}`,
+        facts: { found: found.format, expected: cursors },
       });
     }
     return Uint8Array.from(found.id);

@@ -15,7 +15,7 @@ import { frameIndex, frameLogId, frameTimestampMs } from "../frame/frame.ts";
 import { namedLogsLevel } from "../frame/log-command.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
-import { indexBody, isNamedBatch } from "../index/segment-index.ts";
+import { indexBody, isNamedCommand } from "../index/segment-index.ts";
 import type { ProducersFile } from "../producers/producers-file.ts";
 import { SegmentCheckpoints } from "../producers/segment-checkpoints.ts";
 import type { LogState } from "../state/log-state.ts";
@@ -143,7 +143,7 @@ export class SegmentSet {
       next = defaultAfter(bytes, before, next);
       if (frameLogId(bytes, before) !== 0) {
         namedFrames++;
-        if (!isNamedBatch(bytes, before)) namedCommands++;
+        if (isNamedCommand(bytes, before)) namedCommands++;
       }
       const fill = {
         ...{ base, namedLogs, namedFrames, namedCommands },

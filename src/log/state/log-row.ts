@@ -5,6 +5,7 @@
  */
 import type { LogFork, LogId, NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
 import type { LogFlaw } from "../frame/chain.ts";
+import { decodeCursorCommand } from "../frame/cursor-command.ts";
 import {
   batchKind,
   frameBaseOffset,
@@ -18,6 +19,7 @@ import {
 } from "../frame/frame.ts";
 import { decodeConfigure, decodeCreate, decodeDelete, decodeLogTrim } from "../frame/log-command.ts";
 import { frameStream } from "../frame/stream-command.ts";
+import { type CursorState, cursorRowName } from "./cursor-row.ts";
 import { type StreamState, streamAfter } from "./stream-state.ts";
 
 export interface LogRow {
@@ -48,11 +50,17 @@ export interface LogRow {
   readonly deleted?: true;
   /** When a client read it, as far as that was replicated. */
   readonly touchedMs?: number;
+  /** It is the row of a cursor: it has no records, and no client sees it as a log. */
+  readonly cursor?: CursorState;
 }
 
-/** The row as clients see it: none for a log that is only kept for its forks. */
+export type CursorRow = LogRow & { readonly cursor: CursorState };
+
+export const isCursorRow = (row: LogRow | undefined): row is CursorRow => row?.cursor !== undefined;
+
+/** The row of a log as clients see it: none for a log that is only kept for its forks, and for a cursor. */
 export const shown = (row: LogRow | undefined): LogRow | undefined =>
-  row?.deleted === true ? undefined : row;
+  row?.deleted === true || row?.cursor !== undefined ? undefined : row;
 
 /** The first offset of which the log itself can have a record: those below are the records of the log that it was forked from. */
 export const ownLowest = ({ lowest, fork }: Pick<LogRow, "lowest" | "fork">): Offset =>
@@ -85,7 +93,9 @@ export function rowAfter(
 ): LogRow | undefined | LogFlaw {
   const kind = frameKind(bytes, at);
   if (kind === batchKind.createLog) return row === undefined ? created(bytes, at) : "log-exists";
+  if (kind === batchKind.commitCursor) return cursorAfter(row, bytes, at);
   if (row === undefined) return "no-log";
+  if (row.cursor !== undefined && kind !== batchKind.deleteLog) return "no-log";
   if (frameBaseOffset(bytes, at) !== row.next) return "offset";
   const version = frameIndex(bytes, at);
   switch (kind) {
@@ -112,6 +122,24 @@ export function rowAfter(
     default:
       return "no-log";
   }
+}
+
+/** The row of a cursor after a commit, which states all of it. `row` is the row before. */
+function cursorAfter(row: LogRow | undefined, bytes: Uint8Array, at: number): LogRow | LogFlaw {
+  if (row !== undefined && row.cursor === undefined) return "log-exists";
+  const { offset, metadata, created } = decodeCursorCommand(frameCommand(bytes, at));
+  const [version, lastMs] = [frameIndex(bytes, at), frameTimestampMs(bytes, at)];
+  const moved = { offset, ...(metadata === undefined ? {} : { metadata }) };
+  if (row?.cursor !== undefined)
+    return { ...row, cursor: { log: row.cursor.log, ...moved }, lastMs, version };
+  if (created === undefined) return "no-log";
+  const { log, name, owner } = created;
+  const ofOwner = owner === undefined ? {} : { owner };
+  return {
+    ...{ id: frameLogId(bytes, at), name: cursorRowName(log, name), settings: {}, ...ofOwner },
+    ...{ createdMs: lastMs, lowest: 0, next: 0, bytes: 0, lastMs, lastIndex: 0, version, closed: false },
+    cursor: { log, ...moved },
+  };
 }
 
 const withRecords = (row: LogRow, bytes: Uint8Array, at: number): LogRow => ({

@@ -6,11 +6,19 @@
 import { assert } from "../../lib/assert.ts";
 import type { LogId, RaftIndex } from "../../types.ts";
 import type { LogFlaw } from "../frame/chain.ts";
-import { batchKind, frameCommand, frameIndex, frameKind, frameLogId } from "../frame/frame.ts";
+import {
+  type BatchKind,
+  batchKind,
+  frameCommand,
+  frameIndex,
+  frameKind,
+  frameLogId,
+} from "../frame/frame.ts";
 import { decodeLevel } from "../frame/log-command.ts";
 import { CommittedRows, type NamesPage } from "./committed-rows.ts";
-import { type LogRow, rowAfter } from "./log-row.ts";
-import { emptyHead, type LogUsage, type TableHead } from "./row-codec.ts";
+import { beforeLogNames, cursorPrefix, cursorRowName } from "./cursor-row.ts";
+import { type CursorRow, isCursorRow, type LogRow, rowAfter } from "./log-row.ts";
+import { allCursorsKey, cursorsKey, emptyHead, type LogUsage, type TableHead } from "./row-codec.ts";
 
 /** What one frame changes. */
 interface Change {
@@ -35,6 +43,8 @@ interface Freeze {
   readonly frozen: (head: TableHead) => void;
 }
 
+/** What makes a row. */
+const createKinds: ReadonlySet<BatchKind> = new Set([batchKind.createLog, batchKind.commitCursor]);
 /** Rows that may change while a checkpoint is being written: about 64 MiB. */
 const lagMax = 131_072;
 
@@ -84,9 +94,37 @@ export class LogTable {
     return this.#levels.at(-1)?.life ?? this.#life;
   }
 
-  /** How many logs there are, as committed. */
+  /** How many named logs there are, as committed. */
   get size(): number {
-    return this.#size;
+    return this.#size - this.cursors;
+  }
+
+  /** How many cursors there are, as committed, with those of logs that were deleted since. */
+  get cursors(): number {
+    return this.usageOf(allCursorsKey).logs;
+  }
+
+  /** How many cursors a log has, as committed; 0: `default`. */
+  cursorsOf(log: LogId): number {
+    return this.usageOf(cursorsKey(log)).logs;
+  }
+
+  /** The committed cursor of this name. */
+  cursor(log: LogId, name: string): CursorRow | undefined {
+    const row = this.named(cursorRowName(log, name));
+    return isCursorRow(row) ? row : undefined;
+  }
+
+  /** At most `limit` committed cursors of a log whose names come after `after`, in the order of the bytes of their names. */
+  cursorsFrom(
+    log: LogId,
+    after: string,
+    limit: number,
+  ): { readonly cursors: readonly CursorRow[]; readonly next: string | undefined } {
+    const from = after === "" ? "" : cursorRowName(log, after);
+    const { names, next } = this.stored.namesFrom(cursorPrefix(log), from, limit);
+    const cursors = names.map((name) => this.named(name)).filter((row) => isCursorRow(row));
+    return { cursors, next: next?.slice(cursorPrefix(log).length) };
   }
 
   /** What the committed logs use that this subject created. */
@@ -154,9 +192,10 @@ export class LogTable {
     return this.stored.named(name);
   }
 
-  /** At most `limit` committed names that begin with `prefix` and come after `after`, in the order of their bytes. */
+  /** At most `limit` committed names of logs that begin with `prefix` and come after `after`, in the order of their bytes. */
   namesFrom(prefix: string, after: string, limit: number): NamesPage {
-    return this.stored.namesFrom(prefix, after, limit);
+    // The rows of cursors come first.
+    return this.stored.namesFrom(prefix, after > beforeLogNames ? after : beforeLogNames, limit);
   }
 
   /** The row after the last staged frame. */
@@ -207,7 +246,7 @@ export class LogTable {
   stage(bytes: Uint8Array, at: number): LogFlaw | undefined {
     const id = frameLogId(bytes, at);
     const before = this.stagedRow(id);
-    const isCreate = before === undefined && frameKind(bytes, at) === batchKind.createLog;
+    const isCreate = before === undefined && createKinds.has(frameKind(bytes, at));
     if (isCreate && id < this.#stagedNextId) return "id-used";
     const after = rowAfter(before, bytes, at);
     if (typeof after === "string") return after;

@@ -3,6 +3,7 @@
  *
  *   row  := 1 flags created lowest next bytes last-ms last-index version rest      varints; rest: JSON [settings, owner, stream, more], or nothing
  *   more := { "fork": { "source", "next", "cut" }, "touched": ms }                   from level 4 on; each can be absent
+ *   more := { "cursor": [log, offset, metadata] }                                    of a cursor, from level 5 on; metadata can be absent
  *   head := 1 level life next-id crc                                                     varints
  *   owner := 1 logs bytes                                                                varints; what the logs of an owner use
  *
@@ -15,6 +16,7 @@ import { readVarint, varintBytes, varintEnd, writeVarint } from "../../lib/bytes
 import type { RowsHead, StoredRow } from "../../rows/mod.ts";
 import type { LogFork, LogId, NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
 import { checkedSettings, forkFrom, isOwner, logNameBytesMax } from "../frame/log-command.ts";
+import { type CursorState, cursorOverMs } from "./cursor-row.ts";
 import { type LogRow, ownLowest, ttlOverMs } from "./log-row.ts";
 import { type StreamState, streamFrom, streamToValue } from "./stream-state.ts";
 
@@ -49,14 +51,14 @@ export interface RowsAt {
 }
 
 export function encodeRow(row: LogRow): StoredRow {
-  const { id, name, settings, owner, stream, fork, touchedMs } = row;
+  const { id, name, settings, owner, stream, fork, touchedMs, cursor } = row;
   const numbers = [
     version,
     (row.closed ? closedFlag : 0) + (row.deleted === true ? deletedFlag : 0),
     ...[row.createdMs, row.lowest, row.next, row.bytes, row.lastMs, row.lastIndex, row.version],
   ];
-  const hasMore = fork !== undefined || touchedMs !== undefined;
-  const more = hasMore ? { fork, touched: touchedMs } : undefined;
+  const hasMore = fork !== undefined || touchedMs !== undefined || cursor !== undefined;
+  const more = hasMore ? { fork, touched: touchedMs, cursor: cursorToValue(cursor) } : undefined;
   const isPlain = !hasSettings(settings) && owner === undefined && stream === undefined && !hasMore;
   const text = Buffer.from(isPlain ? "" : JSON.stringify(restToValue(settings, owner, stream, more)));
   return { id, name, dueMs: dueMsOf(row), value: packed(numbers, text) };
@@ -110,8 +112,19 @@ export const reservedOwnerPrefix = "\u0001";
 /** Under this key, in place of an owner, the forks of a log are counted. */
 export const forksKey = (source: LogId): string => `${reservedOwnerPrefix}forks/${source}`;
 
-/** The keys under which a log counts. */
-export function usageKeys({ owner, fork }: Pick<LogRow, "owner" | "fork">): readonly string[] {
+/** Under this key, all cursors are counted. */
+export const allCursorsKey = `${reservedOwnerPrefix}cursors`;
+
+/** Under this key, the cursors of a log are counted; 0: `default`. */
+export const cursorsKey = (log: LogId): string => `${allCursorsKey}/${log}`;
+
+/** The keys under which a row counts. A cursor does not count for the quotas of logs. */
+export function usageKeys({
+  owner,
+  fork,
+  cursor,
+}: Pick<LogRow, "owner" | "fork" | "cursor">): readonly string[] {
+  if (cursor !== undefined) return [allCursorsKey, cursorsKey(cursor.log)];
   if (fork === undefined) return owner === undefined ? [] : [owner];
   return owner === undefined ? [forksKey(fork.source)] : [owner, forksKey(fork.source)];
 }
@@ -133,6 +146,7 @@ export function decodeUsage(value: Uint8Array): LogUsage {
 export function dueMsOf(row: LogRow): number | undefined {
   const { settings, next, bytes } = row;
   if (row.deleted === true) return 0;
+  if (row.cursor !== undefined) return dateOf(cursorOverMs(row));
   const lowest = ownLowest(row);
   const { expiresAtMs, retentionAgeMs, retentionBytes } = settings;
   if (next > lowest && (retentionAgeMs !== undefined || bytes > (retentionBytes ?? bytes))) return 0;
@@ -175,6 +189,7 @@ interface RowRest {
   readonly stream?: StreamState;
   readonly fork?: LogFork;
   readonly touchedMs?: number;
+  readonly cursor?: CursorState;
 }
 
 const noRest: RowRest = { settings: {} };
@@ -202,15 +217,30 @@ function restOf(text: Uint8Array): RowRest {
   };
 }
 
-function moreFrom(value: unknown): Pick<RowRest, "fork" | "touchedMs"> {
+const cursorToValue = (cursor: CursorState | undefined): unknown =>
+  cursor === undefined
+    ? undefined
+    : [cursor.log, cursor.offset, ...(cursor.metadata === undefined ? [] : [cursor.metadata])];
+
+function cursorFrom(value: unknown): CursorState {
+  const [log, offset, metadata] = Array.isArray(value) ? (value as unknown[]) : [];
+  demand(isWhole(log) && log <= 0xffff_ffff && isWhole(offset), "cursor");
+  demand(metadata === undefined || typeof metadata === "string", "cursor");
+  return { log, offset, ...(metadata === undefined ? {} : { metadata }) };
+}
+
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function moreFrom(value: unknown): Pick<RowRest, "fork" | "touchedMs" | "cursor"> {
   demand(typeof value === "object" && value !== null, "more");
-  const { fork, touched } = value as Readonly<Record<string, unknown>>;
+  const { fork, touched, cursor } = value as Readonly<Record<string, unknown>>;
   const found = forkFrom(fork);
   demand((fork === undefined) === (found === undefined), "fork");
   demand(touched === undefined || Number.isSafeInteger(touched), "touched");
   return {
     ...(found === undefined ? {} : { fork: found }),
     ...(touched === undefined ? {} : { touchedMs: touched as number }),
+    ...(cursor === undefined ? {} : { cursor: cursorFrom(cursor) }),
   };
 }
 

@@ -29,7 +29,7 @@ export interface PeerService {
 }
 
 /** What a forwarded write does to a log, as policies name it. */
-export type ForwardedAction = "produce" | "consume" | "trim" | "create" | "configure" | "delete";
+export type ForwardedAction = "produce" | "consume" | "trim" | "create" | "configure" | "delete" | "cursor";
 
 /** What forwarded writes are executed on. */
 export type ForwardTarget = Pick<CommitLog, "append" | "trim"> & {
@@ -43,6 +43,8 @@ const actionOf = {
   close: "configure",
   delete: "delete",
   touch: "consume",
+  "commit-cursor": "cursor",
+  "delete-cursor": "cursor",
 } as const;
 
 /** What a fork does to its source: it shows the records, and keeps them from trims and retention. */

@@ -4,11 +4,15 @@
  *   change := [kind name id settings version life?]      null: not stated, or not a part of this kind
  *   kind   := "create" | "update" | "close" | "delete" | "check-create" | "check-update" | "touch"
  *   change := ["fork" name null settings null ref next cut]           ref: the log that is forked; cut: null for none
- *   result := [created log]                  log is null if it was deleted, or would be created
+ *   change := ["commit-cursor" name id null version life cursor offset metadata]      null and empty for what is absent
+ *   change := ["delete-cursor" name id null version life cursor]
+ *   result := [created log cursor?]          log is null if it was deleted, or would be created; cursor: after a commit
  *
  * A change that is only checked has a kind of its own: a leader of an earlier version refuses it, and does not make the change.
  */
 import { Fault } from "../../fault.ts";
+import type { CursorInfo } from "../../lib/names/cursor-info.ts";
+import { checkCursorMetadata, cursorNameOf } from "../../lib/names/cursor-name.ts";
 import { namedLogOf } from "../../lib/names/log-name.ts";
 import { checkedSettings, forkFrom, logNameBytesMax } from "../../log/mod.ts";
 import { isWhole } from "../../replication/mod.ts";
@@ -37,6 +41,9 @@ export function changeToValue(change: LogChange): unknown {
   const { name, id, life } = change.log;
   const settings = change.kind === "update" ? change.settings : null;
   const fields = [kind, name, id ?? null, settings, change.version ?? null];
+  if (change.kind === "commit-cursor")
+    return [...fields, life ?? null, change.cursor, change.offset, change.metadata ?? ""];
+  if (change.kind === "delete-cursor") return [...fields, life ?? null, change.cursor];
   return life === undefined ? fields : [...fields, life];
 }
 
@@ -45,7 +52,9 @@ export function changeToValue(change: LogChange): unknown {
  * @throws Fault "bad-request" if the value is not a change of a log
  */
 export function changeFromValue(value: unknown): LogChange {
-  const [kind, name, id, settings, version, life] = Array.isArray(value) ? (value as unknown[]) : [];
+  const [kind, name, id, settings, version, life, cursor, offset, metadata] = Array.isArray(value)
+    ? (value as unknown[])
+    : [];
   if (kind === "fork") return forkFromValue(value as unknown[]);
   const log = refFromValue([name, id, life ?? null]);
   if (log === undefined || !(version === null || isWhole(version))) throw malformed();
@@ -65,9 +74,20 @@ export function changeFromValue(value: unknown): LogChange {
     case "delete":
     case "touch":
       return { kind, log, ...ofVersion };
+    case "commit-cursor":
+      if (!isWhole(offset) || typeof metadata !== "string") throw malformed();
+      checkCursorMetadata(metadata);
+      return { kind, log, cursor: cursorFrom(cursor), offset, metadata, ...ofVersion };
+    case "delete-cursor":
+      return { kind, log, cursor: cursorFrom(cursor), ...ofVersion };
     default:
       throw malformed();
   }
+}
+
+function cursorFrom(value: unknown): string {
+  if (typeof value !== "string") throw malformed();
+  return cursorNameOf(value);
 }
 
 function forkFromValue([, name, , settings, , ref, next, cut]: readonly unknown[]): LogChange {
@@ -80,16 +100,18 @@ function forkFromValue([, name, , settings, , ref, next, cut]: readonly unknown[
   return { kind: "fork", name: checked, settings: settingsFrom(settings), source, at };
 }
 
-export const changedToValue = ({ created, log }: ChangedLog): unknown => [created, log ?? null];
+export const changedToValue = ({ created, log, cursor }: ChangedLog): unknown =>
+  cursor === undefined ? [created, log ?? null] : [created, log ?? null, cursor];
 
 /** @throws Fault "unknown" if the value is not a result: the log may have been changed */
 export function changedFromValue(value: unknown): ChangedLog {
-  const [created, log] = Array.isArray(value) ? (value as unknown[]) : [];
+  const [created, log, cursor] = Array.isArray(value) ? (value as unknown[]) : [];
   const info = infoFrom(log);
-  if (typeof created !== "boolean" || (log !== null && info === undefined)) {
+  const isWrong = (log !== null && info === undefined) || !(cursor === undefined || isCursorInfo(cursor));
+  if (typeof created !== "boolean" || isWrong) {
     throw new Fault("unknown", { message: "the leader's response is invalid", written: "unknown" });
   }
-  return { created, log: info };
+  return cursor === undefined ? { created, log: info } : { created, log: info, cursor };
 }
 
 /** Returns the description of a log; undefined for anything else. */
@@ -115,6 +137,18 @@ function isInfo(value: unknown): value is LogInfo {
   );
 }
 
+function isCursorInfo(value: unknown): value is CursorInfo {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, metadata, owner, ...numbers } = value as Record<string, unknown>;
+  return (
+    typeof name === "string" &&
+    typeof metadata === "string" &&
+    (owner === undefined || typeof owner === "string") &&
+    cursorNumbers.every((field) => isWhole(numbers[field]))
+  );
+}
+
+const cursorNumbers = ["log", "life", "offset", "version", "createdMs", "committedMs"] as const;
 const infoNumbers = ["id", "life", "version", "bytes", "createdMs", "lastMs", "lowest", "next"] as const;
 
 function settingsFrom(value: unknown): NamedLogSettings {

@@ -31,6 +31,7 @@ import {
 } from "../../log/mod.ts";
 import { proposal } from "../../raft/mod.ts";
 import type { Appended, AppendOptions, Offset, ProducerStamp, RecordRun } from "../../types.ts";
+import type { CommandTarget } from "../logs/admin/command-target.ts";
 import { LogAdmission } from "../logs/log-admission.ts";
 import { LogQuotas, type QuotaLimits } from "../logs/log-quotas.ts";
 import { noSuchLog, offsetMismatch, type PresentTime } from "../logs/log-refusals.ts";
@@ -217,14 +218,13 @@ export class Appender {
   namedCommand(
     kind: BatchKind,
     command: Uint8Array,
-    { id, name, barrier }: CommandTarget & { readonly barrier?: string | undefined },
+    { id, name, barrier, subject }: CommandTarget,
     ended?: (failure: Fault | undefined) => void,
   ): Promise<void> {
     this.#checkReady();
     const next = this.#log.state.logs.stagedRow(id)?.next ?? 0;
     const baseOffset = next + this.#unstaged.recordsOf(id);
-    const owner = { log: name, subject: undefined };
-    const group = this.#queue.addCommand(kind, command, owner, { logId: id, baseOffset });
+    const group = this.#queue.addCommand(kind, command, { log: name, subject }, { logId: id, baseOffset });
     this.turns.began(name, group, barrier);
     if (ended !== undefined) group.onSettled(ended);
     this.#node!.wake();
@@ -395,6 +395,3 @@ export class Appender {
     return next === undefined ? noSuchLog(row!.name) : offsetMismatch(expected, next);
   }
 }
-
-/** The log of a command: one that has a row, or one that is to be created. */
-export type CommandTarget = Pick<LogRow, "id" | "name">;

@@ -11,6 +11,7 @@ import { atOnce } from "../../lib/time/in-slices.ts";
 import {
   checkLogStart,
   checkStartFields,
+  cursorsLevel,
   forksLevel,
   type LogStart,
   type OpenedStart,
@@ -24,10 +25,14 @@ import { isConfiguration, isWhole } from "../storage/configuration-check.ts";
  * Format 7 is written, and format 8 from the level of forks on: so members of an earlier version read the backups of a cluster until
  * it has forks. In format 1 there are no named logs. In format 2, the start has their rows in its table, in format 3
  * as the bytes of a base file, from format 4 on they are in a file of the backup. Format 5 can hold batches of streams, format 6
- * settled frames. From format 7 on, each file has the value of the chain at its end, and its name has it too. Format 8 can hold forks.
+ * settled frames. From format 7 on, each file has the value of the chain at its end, and its name has it too. Format 8 can hold forks, and
+ * format 9, which is written from the level of cursors on, can hold cursors.
  */
-const formats = { oldest: 1, rowsInFile: 4, chained: 7, forks: 8 };
-const formatOf = (level: number): number => (level < forksLevel ? formats.chained : formats.forks);
+const formats = { oldest: 1, rowsInFile: 4, chained: 7, forks: 8, cursors: 9 };
+const formatOf = (level: number): number => {
+  if (level >= cursorsLevel) return formats.cursors;
+  return level < forksLevel ? formats.chained : formats.forks;
+};
 export const snapshotFile = "snapshot";
 
 export interface BackupFile {
@@ -145,9 +150,9 @@ export function* unpackSnapshot(bytes: Uint8Array, keep = true): Generator<void,
   if (typeof value !== "object" || value === null) throw notWhole("it cannot be read");
   const found = value as { readonly [K in keyof BackupSnapshot | "format"]?: unknown };
   const { clusterId, index, configuration, format } = found;
-  if (!isWhole(format) || format < formats.oldest || format > formats.forks) {
+  if (!isWhole(format) || format < formats.oldest || format > formats.cursors) {
     throw new Fault("unsupported-version", {
-      message: `the backup has format ${String(format)}, this program reads ${formats.oldest} to ${formats.forks}`,
+      message: `the backup has format ${String(format)}, this program reads ${formats.oldest} to ${formats.cursors}`,
     });
   }
   if (typeof clusterId !== "string" || !isWhole(index)) throw notWhole("index");

@@ -6,7 +6,6 @@
  *
  * `deadlineMs` is the time of the monotonic clock until which a change waits for its turn. Default: without end.
  */
-
 import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../../fault.ts";
 import {
@@ -31,9 +30,12 @@ import type {
   RaftIndex,
   SettingsChange,
 } from "../../types.ts";
-import type { Appender, CommandTarget } from "../append/appender.ts";
+import type { Appender } from "../append/appender.ts";
 import { ClusterLevel, type ClusterLevelPorts } from "./admin/cluster-level.ts";
+import type { CommandTarget } from "./admin/command-target.ts";
+import { CursorAdmin, type CursorAdminPorts } from "./admin/cursor-admin.ts";
 import { forkCommandOf, isSameFork, otherFork } from "./admin/log-forks.ts";
+import { RowIds } from "./admin/row-ids.ts";
 import { changed, checkOwner, refusedChange, refusedExpiry, sameSettings } from "./admin/settings-change.ts";
 import {
   alreadyExists,
@@ -46,7 +48,7 @@ import {
   versionMismatch,
 } from "./log-refusals.ts";
 
-export interface LogAdminPorts extends Omit<ClusterLevelPorts, "appender"> {
+export interface LogAdminPorts extends Omit<ClusterLevelPorts, "appender">, Pick<CursorAdminPorts, "bounds"> {
   readonly appender: Pick<
     Appender,
     | "admission"
@@ -61,17 +63,17 @@ export interface LogAdminPorts extends Omit<ClusterLevelPorts, "appender"> {
   >;
 }
 
-const idMax = 0xffff_ffff;
-
 export class LogAdmin {
   readonly #ports: LogAdminPorts;
-  /** The last id that this leader gave. A create that fails does not return its id. */
-  #givenId: LogId = 0;
+  readonly #ids: RowIds;
   readonly level: ClusterLevel;
+  readonly cursors: CursorAdmin;
 
   constructor(ports: LogAdminPorts) {
     this.#ports = ports;
     this.level = new ClusterLevel(ports);
+    this.#ids = new RowIds(ports.table);
+    this.cursors = new CursorAdmin({ ...ports, level: this.level, ids: this.#ids });
   }
 
   /**
@@ -109,8 +111,7 @@ export class LogAdmin {
     forked?: { readonly from: LogRow; readonly at: Omit<LogFork, "source"> },
   ): Promise<LogRow> {
     const { appender } = this.#ports;
-    const id = this.#freeId()!;
-    this.#givenId = id;
+    const id = this.#ids.give();
     const ended = appender.admission.quotas.creates(owner);
     try {
       const create = {
@@ -216,7 +217,7 @@ export class LogAdmin {
     } catch {
       return { refused: appender.quotaRefusals.refuse(() => quotas.refusedCreate(owner), deadlineMs) };
     }
-    return this.#freeId() === undefined ? { refused: appender.refuse(noIdsLeft) } : {};
+    return this.#ids.free === undefined ? { refused: appender.refuse(noIdsLeft) } : {};
   }
 
   /**
@@ -273,10 +274,11 @@ export class LogAdmin {
   }
 
   /** A log with forks is only deleted for its clients. No fork of it is being created now. */
-  #delete(row: LogRow, version?: RaftIndex): Promise<void> {
+  async #delete(row: LogRow, version?: RaftIndex): Promise<void> {
     const kind = this.#ports.table().forksOf(row.id) > 0 ? batchKind.hideLog : batchKind.deleteLog;
     const command = version === undefined ? new Uint8Array(0) : encodeLogCommand({ version });
-    return this.#command(kind, row, command);
+    await this.#command(kind, row, command);
+    if (shown(this.#ports.table().row(row.id)) === undefined) this.cursors.logDeleted(row.id);
   }
 
   /** Deletes a log that was deleted for its clients, if it has no forks any more. Returns whether it did. */
@@ -390,11 +392,5 @@ export class LogAdmin {
     const row = this.#ports.table().row(id);
     if (row === undefined) throw noSuchLog(name);
     return row;
-  }
-
-  /** The id of the next log. Undefined: the cluster has given all ids. */
-  #freeId(): LogId | undefined {
-    const id = Math.max(this.#ports.table().nextId, this.#givenId + 1);
-    return id > idMax ? undefined : id;
   }
 }

@@ -45,7 +45,7 @@ export class LogAdmission {
     const { stagedLife } = this.#table();
     // Only here: a follower that lags can know an earlier life.
     if (isOtherLife(life, stagedLife)) throw anotherLife(name, life, stagedLife);
-    if (row === undefined) throw noSuchLog(name);
+    if (row === undefined || row.cursor !== undefined) throw noSuchLog(name);
     if (id !== undefined && id !== row.id) throw anotherLog(name);
     if (row.deleted === true) throw keptForForks(name, "not-found");
     return row;

@@ -23,19 +23,26 @@ export interface QuotaLimits {
   readonly subjectLogBytesMax?: number;
   /** Logs that one subject creates in a minute. */
   readonly subjectCreatesPerMinute?: number;
+  /** Cursors of one log. Default: 1,000. */
+  readonly logCursorsMax?: number;
+  /** Cursors of the cluster. Default: `cursorsMost`. */
+  readonly cursorsMax?: number;
   /** Subjects without quotas of their own. */
   readonly unlimitedSubjects?: readonly string[];
 }
 
 /** Largest number of logs of a cluster. A snapshot and a backup hold all rows that there were at the start of the log. */
 export const logsMost = 1_000_000;
+/** Largest number of cursors of a cluster, for the same reason. */
+const cursorsMost = 1_000_000;
+const logCursorsDefault = 1_000;
 
 const minuteMs = 60_000;
 /** Minutes of subjects are kept up to this number before those that are over are removed. */
 const minutesKept = 1_024;
 
-/** What a refusal was about: all logs, or of one subject its logs, their bytes or its creates in a minute. */
-export type QuotaName = "logs" | "subject-logs" | "subject-bytes" | "subject-creates";
+/** What a refusal was about: all logs, of one subject its logs, their bytes or its creates in a minute, or cursors. */
+export type QuotaName = "logs" | "subject-logs" | "subject-bytes" | "subject-creates" | "cursors";
 
 interface QuotaRefusal {
   readonly quota: QuotaName;
@@ -54,6 +61,7 @@ export class LogQuotas {
     "subject-logs": 0,
     "subject-bytes": 0,
     "subject-creates": 0,
+    cursors: 0,
   };
   readonly #limits: QuotaLimits;
   readonly #unlimited: ReadonlySet<string>;
@@ -81,6 +89,11 @@ export class LogQuotas {
   /** The limit of the cluster. */
   get logsMax(): number {
     return this.#limits.logsMax ?? logsMost;
+  }
+
+  get cursorLimits(): { readonly ofLog: number; readonly all: number } {
+    const { logCursorsMax: ofLog = logCursorsDefault, cursorsMax: all = cursorsMost } = this.#limits;
+    return { ofLog, all };
   }
 
   /**

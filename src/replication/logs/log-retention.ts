@@ -7,18 +7,20 @@
  *
  * A log that was idle for its ttl_ms is deleted only if nothing happened to it since: a record that was appended in the meantime
  * keeps it. At its expires_at_ms a log is deleted also while records are appended. A log that was deleted while it had forks goes
- * with the last of them.
+ * with the last of them. A cursor is deleted when nothing was committed to it for 30 days.
  */
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
-import { dueMsOf, type LogRow, type LogTable, ownLowest, ttlOverMs } from "../../log/mod.ts";
+import { cursorOverMs, dueMsOf, type LogRow, type LogTable, ownLowest, ttlOverMs } from "../../log/mod.ts";
 import type { LogId, Offset } from "../../types.ts";
 import type { LogAdmin } from "./log-admin.ts";
 
 export interface LogRetentionPorts {
   readonly clock: Clock;
   readonly table: () => Pick<LogTable, "due" | "row" | "forksOf" | "isBehind">;
-  readonly admin: Pick<LogAdmin, "deleteIdle" | "deleteExpired" | "deleteUnread" | "trim">;
+  readonly admin: Pick<LogAdmin, "deleteIdle" | "deleteExpired" | "deleteUnread" | "trim"> & {
+    readonly cursors: Pick<LogAdmin["cursors"], "deleteIdle">;
+  };
   readonly leads: () => boolean;
   /** The time for expiry, in milliseconds since 1970; undefined while no clock is trusted. */
   readonly expiryMs: () => number | undefined;
@@ -40,7 +42,7 @@ const turnMsMax = 3;
 const restMsMax = 100;
 
 export type RetentionDecision =
-  | { readonly kind: "expired" | "idle" | "forks-gone" }
+  | { readonly kind: "expired" | "idle" | "forks-gone" | "idle-cursor" }
   | { readonly kind: "trim"; readonly to: Offset };
 
 /** What the settings of a log ask for at `nowMs`; undefined if no clock is trusted. Pure but for `seekTime`. */
@@ -50,6 +52,8 @@ export function decideRetention(
   seekTime: (timestampMs: number) => Offset,
 ): RetentionDecision | undefined {
   const { expiresAtMs, retentionAgeMs, retentionBytes } = row.settings;
+  if (row.cursor !== undefined)
+    return nowMs !== undefined && cursorOverMs(row) <= nowMs ? { kind: "idle-cursor" } : undefined;
   // Whether it has forks is looked up when it is its turn.
   if (row.deleted === true) return { kind: "forks-gone" };
   if (nowMs !== undefined) {
@@ -169,7 +173,8 @@ export class LogRetention {
     const { name, id, version, settings } = row;
     const decision = decideRetention(row, nowMs, (timestampMs) => seekTime(row, timestampMs));
     if (decision?.kind === "forks-gone") return admin.deleteUnread({ name, id });
-    if (decision?.kind === "idle") await admin.deleteIdle({ name, id }, version);
+    if (decision?.kind === "idle-cursor") await admin.cursors.deleteIdle({ name, id }, version);
+    else if (decision?.kind === "idle") await admin.deleteIdle({ name, id }, version);
     else if (decision?.kind === "expired") await admin.deleteExpired({ name, id }, nowMs ?? 0);
     else if (decision?.kind === "trim") await admin.trim({ name, id }, decision.to, undefined, settings);
     return decision !== undefined;

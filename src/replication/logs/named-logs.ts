@@ -3,6 +3,7 @@
  */
 
 import type { Fault } from "../../fault.ts";
+import type { CursorInfo, CursorPage } from "../../lib/names/cursor-info.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import {
   type LogRow,
@@ -36,6 +37,7 @@ import type {
 import type { Appender } from "../append/appender.ts";
 import type { FreshnessGate, FreshnessPorts } from "../freshness-gate.ts";
 import { LogReads } from "../log-reads.ts";
+import { cursorInfoOf } from "./admin/cursor-admin.ts";
 import { drawLife } from "./cluster-life.ts";
 import { followLogs } from "./follow-logs.ts";
 import { LogAdmin } from "./log-admin.ts";
@@ -94,6 +96,7 @@ export class NamedLogs implements LogCatalog {
       appender,
       membersWithout,
       drawLife: () => drawLife(random),
+      bounds: () => log.bounds,
     });
     const late = "nothing was appended in time: the cluster was not yet prepared for streams";
     appender.prepareStreams = (deadlineMs) => this.admin.level.prepare(streamsLevel, deadlineMs, late);
@@ -151,6 +154,16 @@ export class NamedLogs implements LogCatalog {
       return row === undefined ? [] : [this.#infoOf(row)];
     });
     return { logs, next: page.names.length > limit ? names[limit - 1] : page.next };
+  }
+
+  cursor(log: LogId, name: string): CursorInfo | undefined {
+    const row = this.#ports.log.state.logs.cursor(log, name);
+    return row === undefined ? undefined : cursorInfoOf(row, this.life);
+  }
+
+  cursors(log: LogId, after: string, limit: number): CursorPage {
+    const { cursors, next } = this.#ports.log.state.logs.cursorsFrom(log, after, limit);
+    return { cursors: cursors.map((row) => cursorInfoOf(row, this.life)), next };
   }
 
   follow(logs: TailedLogs, start: MultiStart, freshness: Freshness = {}): Promise<MultiTail> {
@@ -229,12 +242,27 @@ export class NamedLogs implements LogCatalog {
       case "delete":
         await admin.delete(change.log, change.version, deadlineMs);
         return { log: undefined, created: false };
+      case "commit-cursor": {
+        const { log, version } = change;
+        const { row, created } = await admin.cursors.commit(log, change, { version, deadlineMs, subject });
+        return { log: undefined, created, cursor: cursorInfoOf(row, this.life) };
+      }
+      case "delete-cursor": {
+        const { log, cursor, version } = change;
+        await admin.cursors.delete(log, cursor, { version, deadlineMs });
+        return { log: undefined, created: false };
+      }
     }
   }
 
   /** Waits until this node has applied what the leader did, but not beyond the deadline. */
-  async #shown({ log }: ChangedLog, options: AppendOptions): Promise<void> {
+  async #shown({ log, cursor }: ChangedLog, options: AppendOptions): Promise<void> {
     const { log: stored, confirm, visibleHere } = this.#ports;
+    if (cursor !== undefined) {
+      const shows = (): boolean => (this.cursor(cursor.log, cursor.name)?.version ?? 0) >= cursor.version;
+      await visibleHere(shows, options);
+      return;
+    }
     if (log === undefined) {
       // The answer does not say which log was deleted.
       const { deadlineMs } = options;
@@ -305,7 +333,14 @@ export class NamedLogs implements LogCatalog {
     };
   }
 
-  #infoOf({ lastIndex: _, stream: __, touchedMs: ___, deleted: ____, ...row }: LogRow): LogInfo {
+  #infoOf({
+    lastIndex: _,
+    stream: __,
+    touchedMs: ___,
+    deleted: ____,
+    cursor: _____,
+    ...row
+  }: LogRow): LogInfo {
     return { ...row, life: this.#ports.log.state.logs.life };
   }
 }

@@ -1,4 +1,4 @@
-/** The metrics of the named logs: how many there are, how many there may be, and what the quotas refused. */
+/** The metrics of the named logs: how many there are, with their cursors, how many there may be, and what the quotas refused. */
 import type { Metrics } from "../../lib/telemetry.ts";
 import type { LogTable } from "../../log/mod.ts";
 import type { LogQuotas } from "./log-quotas.ts";
@@ -6,7 +6,7 @@ import type { LogQuotas } from "./log-quotas.ts";
 /** Registers the metrics. The leader alone refuses, so the refusals of a cluster are the sum over its nodes. */
 export function observeLogs(
   metrics: Metrics,
-  table: () => Pick<LogTable, "size">,
+  table: () => Pick<LogTable, "size" | "cursors">,
   quotas: Pick<LogQuotas, "logsMax" | "refused">,
 ): void {
   metrics.gauge(
@@ -15,13 +15,18 @@ export function observeLogs(
     () => table().size,
   );
   metrics.gauge(
+    "tailrace.cursors",
+    { description: "Cursors of all logs, as this node has applied them", unit: "{cursor}" },
+    () => table().cursors,
+  );
+  metrics.gauge(
     "tailrace.logs.limit",
     { description: "Named logs that the cluster may have (--logs-max)", unit: "{log}" },
     () => quotas.logsMax,
   );
   metrics.total(
     "tailrace.logs.refused",
-    { description: "Creates and appends that a quota of named logs refused", unit: "{request}" },
+    { description: "Creates, appends and cursors that a quota of named logs refused", unit: "{request}" },
     () => Object.entries(quotas.refused).map(([quota, value]) => ({ value, attributes: { quota } })),
   );
 }

@@ -48,10 +48,10 @@ test("a directory of another node, or of a later version, is refused", async () 
     machine.open(settings),
     (reason) => reason instanceof Fault && reason.kind === "foreign-directory",
   );
-  machine.store.write({ "log/directory": { format: 7, id: new Uint8Array(16) } });
+  machine.store.write({ "log/directory": { format: 8, id: new Uint8Array(16) } });
   await assert.rejects(machine.open(settings), (reason) => {
     assert.ok(reason instanceof Fault && reason.kind === "unsupported-version");
-    assert.deepEqual(reason.facts, { found: 7, expected: 6 });
+    assert.deepEqual(reason.facts, { found: 8, expected: 7 });
     return true;
   });
 });

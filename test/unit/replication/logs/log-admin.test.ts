@@ -409,6 +409,7 @@ test("the first create keeps its deadline while the level is raised, and an end 
     appender: appender as never,
     membersWithout: () => [],
     drawLife: () => 1,
+    bounds: () => ({ lowest: 0, next: 0 }),
   });
   const late = admin.create("a", {}, undefined, clock.monotonicMs() + 50);
   clock.advance(50);
@@ -446,6 +447,7 @@ test("a read that counts is not replicated while the disk or its rows take nothi
     appender: appender as never,
     membersWithout: () => [],
     drawLife: () => 1,
+    bounds: () => ({ lowest: 0, next: 0 }),
   });
   for (refused of ["disk", "rows"] as const) await admin.touch({ name: "s" });
   assert.deepEqual(commands, []);

@@ -348,15 +348,19 @@ test("refusals are counted by quota, and shown beside the number of logs and its
   refusal(() => quotas.checkCreate("dora"));
   end();
   const instruments = new Instruments();
-  observeLogs(instruments, () => ({ size: 3 }), quotas);
+  observeLogs(instruments, () => ({ size: 3, cursors: 2 }), quotas);
   const shown = instruments.collect().map(({ name, points }) => [name, points]);
   const total = (quota: string, value: number) => ({ attributes: { quota }, value });
   assert.deepEqual(shown, [
     ["tailrace.logs", [{ attributes: {}, value: 3 }]],
+    ["tailrace.cursors", [{ attributes: {}, value: 2 }]],
     ["tailrace.logs.limit", [{ attributes: {}, value: 4 }]],
     [
       "tailrace.logs.refused",
-      [total("logs", 1), total("subject-logs", 1), total("subject-bytes", 2), total("subject-creates", 1)],
+      [
+        ...[total("logs", 1), total("subject-logs", 1), total("subject-bytes", 2)],
+        ...[total("subject-creates", 1), total("cursors", 0)],
+      ],
     ],
   ]);
 });

@@ -23,6 +23,8 @@ const rowWith = (settings: NamedLogSettings, changes: Partial<LogRow> = {}): Log
 });
 const never = (): number => assert.fail("the time was asked for");
 
+const noCursors = { deleteIdle: () => assert.fail("it is no cursor") };
+
 test("a log is deleted at its time, or so long after its last append", () => {
   const expires = rowWith({ expiresAtMs: 7_000 });
   assert.equal(decideRetention(expires, 6_999, never), undefined);
@@ -185,6 +187,7 @@ test("a log that changes while its place is looked for is judged as it is then",
         isBehind: false,
       }),
       admin: {
+        cursors: noCursors,
         trim: async (...args) => trimmed.push(args),
         deleteIdle: async () => assert.fail("it is not idle"),
         deleteExpired: async () => assert.fail("it does not expire"),
@@ -223,6 +226,7 @@ test("a database that cannot be read ends a round, and the next one begins from 
       isBehind: false,
     }),
     admin: {
+      cursors: noCursors,
       deleteIdle: () => assert.fail("deleted"),
       deleteExpired: () => assert.fail("deleted"),
       deleteUnread: () => assert.fail("deleted"),
@@ -268,6 +272,7 @@ function expired(count: number, hidden = 0) {
       isBehind: state.isBehind,
     }),
     admin: {
+      cursors: noCursors,
       trim: () => assert.fail("trimmed"),
       deleteIdle: () => assert.fail("it is not idle"),
       deleteUnread: () => assert.fail("it has no forks"),

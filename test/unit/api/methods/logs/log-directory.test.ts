@@ -35,6 +35,8 @@ async function openDirectory(life = 7) {
       if (stated !== 7) throw new Fault("failed-precondition");
     },
     seenIndex: () => 5,
+    cursor: () => undefined,
+    cursors: () => ({ cursors: [], next: undefined }),
     change: () => assert.fail("nothing is changed"),
     touch: () => undefined,
   } as LogCatalog;
