@@ -61,6 +61,7 @@ export class PeerNetwork implements RaftTransport, Forwarder, AsyncDisposable {
   #isolated = false;
   #ticks = 0;
   #closed = false;
+  readonly flush = (): void => this.#links.flush();
 
   constructor(options: PeerNetworkOptions) {
     const { clock } = options;

@@ -1,13 +1,14 @@
 /**
  * One socket to or from a peer: sends frames from a bounded queue, and reads frames.
  *
- *   send → queue → (end of this turn) cork, write, uncork → wait for drain while the socket takes no more
+ *   send → queue → (end of this turn, or flush) cork, write, uncork → wait for drain while the socket takes no more
  *
  * A queued frame has certainly not left this node. A frame that was handed to the socket may have. Until the handshake
  * is complete only sendFirst() writes to the socket.
  */
 import type { Duplex } from "node:stream";
 import { Fault } from "../../fault.ts";
+import type { Clock } from "../../lib/time/clock.ts";
 import { type EncodedPeerFrame, type PeerFrame, preamble } from "../wire/peer-frame.ts";
 import { PeerFrameReader } from "../wire/peer-frame-reader.ts";
 import { type QueuedFrame, SendQueue, type SendQueueLimits } from "./send-queue.ts";
@@ -15,6 +16,8 @@ import { type QueuedFrame, SendQueue, type SendQueueLimits } from "./send-queue.
 export interface PeerConnectionOptions {
   readonly socket: Duplex;
   readonly queue: SendQueueLimits;
+  /** For patient frames. */
+  readonly clock: Pick<Clock, "soon">;
   /** A fault that this throws ends the connection. */
   onFrame(frame: PeerFrame): void;
   /** Called once, with the reason. Queued frames have been dropped before. */
@@ -43,6 +46,7 @@ export class PeerConnection {
   #handshakeDone = false;
   #blocked = false;
   #flushScheduled = false;
+  #patientScheduled = false;
   #closed = false;
   #active = true;
   #error: Error | undefined;
@@ -85,14 +89,20 @@ export class PeerConnection {
   /** Queues a frame. Returns false, without queuing it, if the connection has ended or the queue is full. */
   send(frame: QueuedFrame): boolean {
     if (this.#closed || !this.#queue.push(frame)) return false;
-    if (!this.#flushScheduled) {
-      this.#flushScheduled = true;
-      queueMicrotask(() => {
-        this.#flushScheduled = false;
-        this.#run(() => this.#flush());
-      });
+    if (this.#flushScheduled) return true;
+    if (frame.isPatient === true) {
+      if (!this.#patientScheduled) this.#options.clock.soon(this.#onPatientDue);
+      this.#patientScheduled = true;
+      return true;
     }
+    this.#flushScheduled = true;
+    queueMicrotask(this.#onFlushDue);
     return true;
+  }
+
+  /** Hands what was sent to the socket now, and not at the end of this turn. */
+  flush(): void {
+    if (this.#flushScheduled) this.#onFlushDue();
   }
 
   /** Writes a frame to the socket before all queued ones, also during the handshake. For a few small frames only. */
@@ -128,6 +138,17 @@ export class PeerConnection {
     this.#dropQueued(fault);
     this.#options.onClosed(fault);
   }
+
+  readonly #onPatientDue = (): void => {
+    this.#patientScheduled = false;
+    this.#run(() => this.#flush());
+  };
+
+  readonly #onFlushDue = (): void => {
+    if (!this.#flushScheduled) return;
+    this.#flushScheduled = false;
+    this.#run(() => this.#flush());
+  };
 
   /** Destroys the socket, even while the last frame of closeAfter() is being written. */
   destroy(): void {

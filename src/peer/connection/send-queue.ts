@@ -8,6 +8,8 @@
 export interface QueuedFrame {
   readonly chunks: readonly Uint8Array[];
   readonly bytes: number;
+  /** Nobody waits for it: it may leave after what else this turn of the event loop has to send. Default false. */
+  readonly isPatient?: boolean;
   /** Called before the frame is handed to the socket. Returns false to withdraw it. */
   begin?(): boolean;
   /** Called when the operating system has taken all of the frame. */

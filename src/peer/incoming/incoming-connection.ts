@@ -62,6 +62,7 @@ export class IncomingConnection {
     this.#connection = new PeerConnection({
       socket,
       queue,
+      clock,
       onFrame: (frame) => this.#received(frame),
       onClosed: (fault) => {
         this.#timer.cancel();

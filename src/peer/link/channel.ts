@@ -93,6 +93,11 @@ export class PeerChannel {
     return this.#connection?.send(frame) ?? false;
   }
 
+  /** See PeerConnection.flush(). */
+  flush(): void {
+    this.#connection?.flush();
+  }
+
   /** Shortens the wait for the next attempt, because there is a sign that the peer is running. */
   retrySoon(): void {
     if (this.#connection !== undefined || this.#closed) return;
@@ -135,6 +140,7 @@ export class PeerChannel {
     const connection = new PeerConnection({
       socket,
       queue,
+      clock,
       onFrame: (frame) => this.#received(connection, frame),
       onClosed: (fault) => this.#lost(fault),
     });

@@ -132,8 +132,14 @@ export class PeerLink {
     }
     const queued = isSnapshot
       ? { ...frame, written: () => events.snapshotSent(true), dropped: () => events.snapshotSent(false) }
-      : frame;
+      : { ...frame, isPatient: isCommitOnly(message) };
     if (!channel.send(queued)) this.#notSent(name, isSnapshot);
+  }
+
+  /** Hands what was sent to the sockets now. */
+  flush(): void {
+    this.#bulk.channel.flush();
+    this.#control.channel.flush();
   }
 
   /** See Requester.ask() for deadline, signal and faults. */
@@ -308,6 +314,9 @@ export class PeerLink {
     });
   }
 }
+
+/** It tells the member what is committed. Clients of this node are answered first. */
+const isCommitOnly = ({ type, entries }: Message): boolean => type === "append" && entries.length === 0;
 
 function isDisowning({ facts }: Fault): boolean {
   return facts.refusedByPeer === true && (facts.reason === "rolled-back" || facts.reason === "copy");

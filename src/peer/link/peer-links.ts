@@ -91,6 +91,11 @@ export class PeerLinks {
       this.#close(peer, link);
   }
 
+  /** Hands what was sent to the sockets now. */
+  flush(): void {
+    for (const link of this.#links.values()) link.flush();
+  }
+
   /** Called once a second. */
   tick(): void {
     for (const link of this.#links.values()) link.tick();

@@ -59,6 +59,7 @@ class Probe {
     this.#settle = settle;
     this.#connection = new PeerConnection({
       socket: dialSocket(options.dial, address),
+      clock: options.clock,
       queue,
       onFrame: (frame) => this.#receive(frame),
       onClosed: (fault) => {

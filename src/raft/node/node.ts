@@ -86,8 +86,7 @@ export class RaftNode {
     const transfer = (to: PeerId): void => this.transferLeadership(to);
     this.#handOver = new HandOver({ core, membership, transport, electionTicks, transfer });
     this.#ticker = new Ticker({
-      clock,
-      tickMs: settings.tickMs,
+      ...{ clock, tickMs: settings.tickMs },
       tick: () => this.#tick(),
       isIdle: () => this.#isIdle,
     });
@@ -95,6 +94,7 @@ export class RaftNode {
       {
         storage,
         groupBytesMax: settings.groupBytesMax,
+        beforeWrite: () => transport.flush?.(),
         durable: (works) => this.#durable(works),
         failed: (cause) => this.#fail(cause),
         // A leader that cannot write hands over. Any other node only stops answering.

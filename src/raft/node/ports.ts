@@ -81,6 +81,11 @@ export interface StateMachine {
  */
 export interface RaftTransport {
   send(message: Message): void;
+  /**
+   * Hands what was sent to the operating system now. Called before entries are written, because a write can block the event loop.
+   * Default: what was sent leaves at the end of the turn of the event loop.
+   */
+  flush?(): void;
   /** Called with each new configuration. */
   members(configuration: ConfState): void;
   /** False if it knows a reason why this node should not lead. Called at each tick; default true. */

@@ -12,6 +12,8 @@ export interface WriterOptions {
   readonly storage: RaftStorage;
   /** Bytes of entries in one group; a larger work goes alone. */
   readonly groupBytesMax: number;
+  /** Called before entries are written. */
+  readonly beforeWrite?: () => void;
   /** A group is durable; these are its works, in order. */
   readonly durable: (works: readonly Message[]) => void;
   /** A write failed and nothing more is written. Called once. */
@@ -52,8 +54,10 @@ export class Writer {
     while (!this.#busy && !this.#blocked && !this.#stopped && this.#queue.length > 0) {
       const works = this.#takeGroup();
       let pending: Promise<void> | undefined;
+      const changes = this.#changes(works);
+      if (changes.entries.length > 0) this.#options.beforeWrite?.();
       try {
-        pending = this.#options.storage.write(this.#changes(works));
+        pending = this.#options.storage.write(changes);
       } catch (cause) {
         this.#refused(works, cause);
         return;

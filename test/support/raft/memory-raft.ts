@@ -184,6 +184,8 @@ export class MemoryHub {
   lost: (message: Message) => boolean = () => false;
   delayMs: (message: Message) => number = () => 1;
   sent: Message[] = [];
+  /** Called by each flush of a transport. */
+  onFlush: () => void = () => {};
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -197,6 +199,7 @@ export class MemoryHub {
         if (this.lost(message)) return;
         this.#clock.after(this.delayMs(message), () => this.receivers.get(message.to)?.(message));
       },
+      flush: () => this.onFlush(),
       members: () => {},
     };
   }

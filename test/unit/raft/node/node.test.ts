@@ -82,6 +82,20 @@ test("a leader sends to its followers while its own disk is still writing, and c
   assert.equal(leader.node.applied, index);
 });
 
+test("what a leader sends to its followers leaves before it writes, because a write can block the event loop", async () => {
+  const cluster = new RaftCluster(3);
+  const { node, raft } = await cluster.elect();
+  await cluster.run(100);
+  const handedOver: { readonly sent: number; readonly written: number }[] = [];
+  const appends = (): number => cluster.hub.sent.filter(({ entries }) => entries.length > 0).length;
+  cluster.hub.sent = [];
+  const before = raft.writes.length;
+  cluster.hub.onFlush = () => handedOver.push({ sent: appends(), written: raft.writes.length - before });
+  const seen = outcome(node.proposeAndWait(text("a")));
+  await cluster.until("applied", () => seen.value !== undefined);
+  assert.deepEqual(handedOver[0], { sent: 2, written: 0 });
+});
+
 test("a follower's acknowledgement leaves only when its disk has it", async () => {
   const cluster = new RaftCluster(3);
   const leader = await cluster.elect();
