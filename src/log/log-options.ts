@@ -33,6 +33,8 @@ export interface SegmentedLogOptions {
   readonly openFilesMax?: number;
   /** The node may run without syncing every group, so a crash may tear more than one. Default false. */
   readonly unsynced?: boolean;
+  /** The most zeros behind a small group, in bytes (frame/zero-tail.ts). Default 256 KiB; 0: none. */
+  readonly zerosMax?: number;
   /** Bytes of sealed segments that opening checks, besides the last segment. Default 64 MiB. */
   readonly checkBytesMax?: number;
   /** The rate of the background scrub of sealed segments; it needs a clock. Default 0: no scrub. */

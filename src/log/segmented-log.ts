@@ -89,7 +89,7 @@ export class SegmentedLog {
     const frameCache = new FrameCache(options.frameCacheBytesMax ?? frameCacheBytesDefault);
     const staged = new StagedFrames(set, frameCache);
     [this.#frameCache, this.#staged] = [frameCache, staged];
-    const { readCacheBytesMax, clock } = options;
+    const { readCacheBytesMax, clock, zerosMax } = options;
     const [changed, health] = [this.changed, this.#health];
     set.removals.health = health;
     this.rows = new LogRows({
@@ -112,7 +112,7 @@ export class SegmentedLog {
     const { telemetry, disk } = options;
     const freeBytes = (): number => disk.freeBytes(options.directory);
     this.#meter = telemetry === undefined ? undefined : new LogMeter(telemetry, this, freeBytes);
-    this.#writer = new LogWriter({ set, staged, committed, health, meter: this.#meter });
+    this.#writer = new LogWriter({ set, staged, committed, health, clock, zerosMax, meter: this.#meter });
     this.#scrub = startScrub(options, { catalog, files, set, health });
     this.settler = startSettler(options, { ...{ files, catalog, directoryId, set, health }, log: this });
   }

@@ -32,6 +32,7 @@ function countingDisk(): { disk: Disk; counts: { opened: number; bytes: number }
         },
         write: (bytes, position) => file.write(bytes, position),
         writeAsync: (bytes, position) => file.writeAsync(bytes, position),
+        writeSyncedAsync: (bytes, position) => file.writeSyncedAsync(bytes, position),
         sync: () => file.sync(),
         syncAsync: () => file.syncAsync(),
         truncate: (bytes) => file.truncate(bytes),

@@ -20,6 +20,11 @@ export interface DiskFile {
   write(bytes: Uint8Array, position: number): void;
   /** The same off the event loop. The caller does not change `bytes` until it resolves. */
   writeAsync(bytes: Uint8Array, position: number): Promise<void>;
+  /**
+   * Writes `bytes` and makes them durable, off the event loop, in one step where the system can do that. It does not sync what was
+   * written before. The error can be one of the sync; then it is DiskUncertain, or the next sync() fails as well.
+   */
+  writeSyncedAsync(bytes: Uint8Array, position: number): Promise<void>;
   /** fdatasync. After a failure the state of unsynced bytes is unknown. */
   sync(): void;
   syncAsync(): Promise<void>;

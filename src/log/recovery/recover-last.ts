@@ -4,7 +4,7 @@
  * An index entry in its file is a receipt: its frame was synced. A frame that does not chain is corruption if it has a
  * receipt, or if more than one write group lies behind it. Otherwise it is the torn group of a crash: it is cut with
  * everything behind it, and kept in a file `*.cut`. A frame with a right checksum and wrong content is always corruption,
- * because no crash writes one.
+ * because no crash writes one. Zeros behind the last frame are cut off: see zero-tail.ts.
  *
  * Frames without a receipt may be in the page cache only (a sync may have failed before the process died), so they are
  * written again and synced.
@@ -13,6 +13,7 @@ import type { DiskFile } from "../../lib/disk/disk.ts";
 import type { RaftIndex } from "../../types.ts";
 import { isContentFlaw, type Scan, scanStore } from "../frame/chain.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
+import { endOfData } from "../frame/zero-tail.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed, indexBody, type LastBatch } from "../index/segment-index.ts";
@@ -115,18 +116,20 @@ function cutIfTorn(files: SegmentFiles, catalog: Catalog, scanned: ScannedStore)
   const hasReceipt = index.length < found.receipts;
   const tooLong = fileBytes - scan.position > groupBytesMax && !catalog.unsynced();
   if (hasReceipt || isContentFlaw(scan.flaw) || tooLong) throw damageRefusal({ ...at, why: scan.flaw });
-  return cutTorn(files, scanned);
+  const dataBytes = endOfData(store, scan.position, fileBytes);
+  const cut = dataBytes === scan.position ? undefined : keepTorn(files, scanned, dataBytes);
+  store.truncate(scan.position);
+  store.sync();
+  return cut;
 }
 
-/** Copies everything from the scan's end on to a file, then cuts it off. */
-function cutTorn(files: SegmentFiles, { first, store, scan, fileBytes }: ScannedStore): TornCut {
+/** Copies everything from the scan's end on, without the zeros behind it, to a file. */
+function keepTorn(files: SegmentFiles, { first, store, scan }: ScannedStore, dataBytes: number): TornCut {
   const file = `${files.directory}/${storeName(first)}.${scan.position}.cut`;
-  const bytes = new Uint8Array(fileBytes - scan.position);
+  const bytes = new Uint8Array(dataBytes - scan.position);
   store.read(bytes, scan.position);
   files.replace(file, bytes);
   files.disk.syncDirectory(files.directory);
-  store.truncate(scan.position);
-  store.sync();
   return { file, position: scan.position, bytes: bytes.length };
 }
 

@@ -18,6 +18,7 @@ import {
 } from "../frame/chain.ts";
 import { frameLogId } from "../frame/frame.ts";
 import { groupBytesMax } from "../frame/frame-group.ts";
+import { isZeroTail } from "../frame/zero-tail.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed } from "../index/segment-index.ts";
@@ -310,7 +311,10 @@ class Verification {
       const receipts = checkIndex(place, { meta, index, scan, isLast: last });
       const isIndexKnown = scan.flaw === undefined && this.#areRowsKnown;
       if (isIndexKnown) checkLogIndex(place, meta, logs, firstOf(catalog.segments()[0] ?? meta));
-      this.#report(name, meta, index, scan, storeBytes, last ? receipts : undefined, catalog);
+      const isTorn = last && meta.seal === undefined && index.length >= receipts;
+      const hasZeros = isTorn && isZeroTail(file, scan.position, storeBytes);
+      const found = hasZeros ? { ...scan, flaw: undefined } : scan;
+      this.#report(name, meta, index, found, storeBytes, last ? receipts : undefined, catalog);
       return scan.end;
     } catch (reason) {
       if (reason instanceof Fault) throw reason;

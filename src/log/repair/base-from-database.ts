@@ -20,6 +20,7 @@ import {
   frameLogId,
 } from "../frame/frame.ts";
 import { decodeLogTrim, type TrimCommand } from "../frame/log-command.ts";
+import { isZeroTail } from "../frame/zero-tail.ts";
 import { RowsCheck } from "../recovery/check-rows.ts";
 import { basePath } from "../rows/base-files.ts";
 import type { HeldRows } from "../rows/held-rows.ts";
@@ -133,8 +134,10 @@ function checkAgainst(lost: LostBase, metas: readonly SegmentMeta[], table: LogT
 function scan(files: SegmentFiles, meta: SegmentMeta, visit: VisitFrame): ChainEnd {
   const store = files.disk.open(files.storePath(firstOf(meta)), "read");
   try {
-    const found = scanStore(store, store.size(), meta.before, visit);
-    if (found.flaw !== undefined) throw notDerived(found.flaw);
+    const fileBytes = store.size();
+    const found = scanStore(store, fileBytes, meta.before, visit);
+    const isSound = meta.seal === undefined && isZeroTail(store, found.position, fileBytes);
+    if (found.flaw !== undefined && !isSound) throw notDerived(found.flaw);
     return found.end;
   } finally {
     store.close();

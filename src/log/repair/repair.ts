@@ -13,6 +13,7 @@ import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import { type ChainEnd, chainStart, linkOfFrame, scanStore } from "../frame/chain.ts";
 import { batchKind, frameKind, frameLogId } from "../frame/frame.ts";
 import { settledLevel } from "../frame/log-command.ts";
+import { isZeroTail } from "../frame/zero-tail.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed } from "../index/segment-index.ts";
@@ -216,20 +217,23 @@ class Repair {
         if (index.length % commitEvery === 0) this.#commitTo(state, linkOfFrame(bytes, at));
         return undefined;
       });
+      const { seal } = meta;
+      // Zeros behind the last frame are no damage: opening cuts them off.
+      const hasFlaw =
+        scan.flaw !== undefined && (seal !== undefined || !isZeroTail(store, scan.position, fileBytes));
       store.close();
       this.#commitTo(state, scan.end);
       this.#level = Math.max(state.logs.level, hasSettled ? settledLevel : 0);
       const built = { index, logs, checkpoint };
       kept.push({ meta: { ...meta, before: end }, ...built, end: scan.end, bytes: scan.position });
       end = scan.end;
-      if (scan.flaw !== undefined) {
+      if (hasFlaw) {
         this.#plan("cut", storeName(firstOf(meta)), scan.position, fileBytes - scan.position);
       }
-      const { seal } = meta;
       const short = seal !== undefined && scan.position < seal.storeBytes;
       // Bytes after the end of a sealed store were never part of the log; the next segment still follows.
       const complete = scan.position === seal?.storeBytes && scan.end.crc === seal.lastCrc;
-      if ((scan.flaw !== undefined && !complete) || short) break;
+      if ((hasFlaw && !complete) || short) break;
     }
     return kept;
   }

@@ -5,10 +5,11 @@
  */
 import type { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
-import { type DiskFile, syncFile, syncFileAside } from "../../lib/disk/disk.ts";
+import { certain, type DiskFile, syncFile, syncFileAside, troubleOf } from "../../lib/disk/disk.ts";
 import type { LogId, Offset, RaftIndex, SegmentDescription } from "../../types.ts";
 import { type ChainEnd, defaultAfter, linkOfFrame } from "../frame/chain.ts";
 import type { FrameGroup } from "../frame/frame-group.ts";
+import { zerosBehind } from "../frame/zero-tail.ts";
 import { encodeFooter, indexHeaderBytes, type SealFacts } from "../index/index-file.ts";
 import type { ActiveLogIndex, LogBatches } from "../index/log-index.ts";
 import { type ActiveIndex, entryBytes, lastAtOrBefore, type OffsetIndex } from "../index/offset-index.ts";
@@ -37,6 +38,10 @@ export class ActiveSegment implements Segment {
   bytes: number;
   /** The end of the log after the written frames. */
   end: ChainEnd;
+  /** The size of the store: larger than `bytes` while zeros are behind the frames. */
+  #fileBytes: number;
+  /** The disk had no space for zeros. */
+  #areZerosRefused = false;
   /** How many entries the index file holds. */
   #receipts: number;
   /** Bytes of the records of named logs. */
@@ -77,6 +82,7 @@ export class ActiveSegment implements Segment {
     this.#store = opened.store;
     this.#indexFile = opened.index;
     this.bytes = at.bytes;
+    this.#fileBytes = at.bytes;
     this.end = at.end;
     this.#receipts = at.receipts;
     this.#namedBytes = logs.bytesIn(index, at.bytes);
@@ -153,13 +159,50 @@ export class ActiveSegment implements Segment {
     return this.#files.damage.report(this.first, { path: this.path, position, why });
   }
 
-  /** Writes frames at the end of the store. Call enter() afterwards. */
-  write(frames: Uint8Array): void {
+  /** How many zeros to write behind so many bytes of frames. See zero-tail.ts. */
+  zerosBehind(bytes: number, segmentBytesMax: number, zerosMax: number): number {
+    if (this.#areZerosRefused) return 0;
+    const { bytes: position } = this;
+    return zerosBehind({ position, bytes, fileBytes: this.#fileBytes, segmentBytesMax, zerosMax });
+  }
+
+  /** Writes frames at the end of the store, and zeros behind them. Call enter() afterwards. */
+  write(frames: Uint8Array, zeros = 0): void {
+    if (zeros > 0) {
+      try {
+        this.#store.write(withZeros(frames, zeros), this.bytes);
+        this.#fileBytes = this.bytes + frames.length + zeros;
+        return;
+      } catch (reason) {
+        this.#zerosRefused(reason);
+      }
+    }
     this.#store.write(frames, this.bytes);
   }
 
   writeAsync(frames: Uint8Array): Promise<void> {
     return this.#store.writeAsync(frames, this.bytes);
+  }
+
+  /** As write(). Makes these frames durable as well, and nothing that was written before. */
+  async writeSyncedAsync(frames: Uint8Array, zeros = 0): Promise<void> {
+    if (zeros > 0) {
+      try {
+        await this.#store.writeSyncedAsync(withZeros(frames, zeros), this.bytes);
+        this.#fileBytes = this.bytes + frames.length + zeros;
+        return;
+      } catch (reason) {
+        this.#zerosRefused(reason);
+      }
+    }
+    await this.#store.writeSyncedAsync(frames, this.bytes);
+  }
+
+  /** The frames are tried alone, unless bytes may be lost. What was written of the zeros stays, and is cut off with the others. */
+  #zerosRefused(reason: unknown): void {
+    if (troubleOf(reason) !== "full") throw reason;
+    this.#areZerosRefused = true;
+    this.#fileBytes = Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -189,10 +232,10 @@ export class ActiveSegment implements Segment {
     return syncFileAside(this.#store);
   }
 
-  /** Writes the entries of all frames, which must be synced, to the index file. */
-  writeReceipts(): void {
-    const { length } = this.index;
-    if (this.#receipts === length) return;
+  /** Writes the entries of all frames up to this Raft index to the index file. These frames must be synced. Default: of all. */
+  writeReceipts(synced: RaftIndex = this.end.index): void {
+    const length = Math.min(this.index.length, synced + 1 - this.first);
+    if (this.#receipts >= length) return;
     const at = indexHeaderBytes + entryBytes * this.#receipts;
     this.#indexFile.write(this.index.bytes(this.#receipts, length), at);
     this.#receipts = length;
@@ -213,6 +256,14 @@ export class ActiveSegment implements Segment {
   cutBack(): void {
     this.#store.truncate(this.bytes);
     syncFile(this.#store);
+    this.#fileBytes = this.bytes;
+  }
+
+  /** Cuts off the zeros behind the frames. Not durably: without a sync they can be back after a power failure. */
+  cutZeros(): void {
+    if (this.#fileBytes <= this.bytes) return;
+    this.#store.truncate(this.bytes);
+    this.#fileBytes = this.bytes;
   }
 
   /**
@@ -230,6 +281,7 @@ export class ActiveSegment implements Segment {
     this.#store.truncate(bytes);
     syncFile(this.#store);
     this.bytes = bytes;
+    this.#fileBytes = bytes;
     this.end = end;
   }
 
@@ -238,6 +290,7 @@ export class ActiveSegment implements Segment {
    * can have named logs.
    */
   seal(directoryId: Uint8Array, mayNameLogs: boolean): SegmentMeta {
+    certain(() => this.cutZeros());
     this.sync();
     this.writeReceipts();
     const namedBatches = this.logs.entries;
@@ -277,4 +330,10 @@ export class ActiveSegment implements Segment {
     this.#store.close();
     this.#indexFile.close();
   }
+}
+
+function withZeros(frames: Uint8Array, zeros: number): Uint8Array {
+  const bytes = new Uint8Array(frames.length + zeros);
+  bytes.set(frames);
+  return bytes;
 }

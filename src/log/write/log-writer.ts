@@ -3,18 +3,20 @@
  *
  *   write   frames to the end of the active segment; a full segment is sealed and the next one begins
  *   sync    fdatasync of its store: the frames are durable
- *   then    the index entries (receipts) of the frames are written
+ *   soon    the index entries (receipts) of the frames are written: no append waits for them
  *
  * Invariant: syncedIndex <= durableIndex <= the last staged index. durableIndex is ahead of syncedIndex only while
  * flushes do not sync. A failed sync, or a write of which bytes may be lost, fails the log.
  */
 import { Fault } from "../../fault.ts";
 import { troubleOf } from "../../lib/disk/disk.ts";
+import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { Offset, RaftIndex } from "../../types.ts";
 import type { CommittedLog, WrittenExtent } from "../committed-log.ts";
 import { batchKind, frameKind } from "../frame/frame.ts";
 import { type FrameGroup, lastOfGroup } from "../frame/frame-group.ts";
 import { settledLevel } from "../frame/log-command.ts";
+import { zerosMaxDefault } from "../frame/zero-tail.ts";
 import type { LastBatch } from "../index/segment-index.ts";
 import type { LogMeter } from "../log-meter.ts";
 import type { ActiveSegment } from "../segment/active-segment.ts";
@@ -25,6 +27,8 @@ import type { StagedFrames } from "./staged-frames.ts";
 
 /** The index file is synced after receipts for this many bytes of frames, or when the log is idle. */
 const indexSyncBytes = 8 * 1024 * 1024;
+/** How long synced frames may be without receipts. Those of all groups of this time are one write. */
+const receiptsMs = 5;
 
 export interface LogWriterParts {
   readonly set: SegmentSet;
@@ -32,6 +36,10 @@ export interface LogWriterParts {
   readonly committed: CommittedLog;
   readonly health: DiskHealth;
   readonly meter: LogMeter | undefined;
+  /** Without it, receipts are written with their group. */
+  readonly clock?: Pick<Clock, "after"> | undefined;
+  /** See SegmentedLogOptions. */
+  readonly zerosMax?: number | undefined;
 }
 
 export class LogWriter implements WrittenExtent {
@@ -40,6 +48,9 @@ export class LogWriter implements WrittenExtent {
   readonly #committed: CommittedLog;
   readonly #health: DiskHealth;
   readonly #meter: LogMeter | undefined;
+  readonly #clock: Pick<Clock, "after"> | undefined;
+  readonly #zerosMax: number;
+  #receiptsTimer: Timer | undefined;
   #durableIndex: RaftIndex;
   #syncedIndex: RaftIndex;
   /** How often written frames were cut off or replaced. */
@@ -47,12 +58,14 @@ export class LogWriter implements WrittenExtent {
   /** Bytes of frames whose receipts are not synced. */
   #unsyncedIndexBytes = 0;
 
-  constructor({ set, staged, committed, health, meter }: LogWriterParts) {
+  constructor({ set, staged, committed, health, meter, clock, zerosMax = zerosMaxDefault }: LogWriterParts) {
     this.#set = set;
     this.#staged = staged;
     this.#committed = committed;
     this.#health = health;
     this.#meter = meter;
+    this.#clock = clock;
+    this.#zerosMax = zerosMax;
     this.#durableIndex = set.end.index;
     this.#syncedIndex = set.end.index;
   }
@@ -107,7 +120,8 @@ export class LogWriter implements WrittenExtent {
     const flush = this.#meter?.flushing(groups, this.#writtenOffset);
     try {
       try {
-        for (const part of this.#parts(groups)) this.#set.active!.write(part);
+        for (const part of this.#parts(groups))
+          this.#set.active!.write(part, sync ? this.#zerosBehind(part) : 0);
       } catch (reason) {
         this.#writeFailed(reason);
       }
@@ -120,19 +134,26 @@ export class LogWriter implements WrittenExtent {
     flush?.done(this.#writtenOffset);
   }
 
-  /** Does the same off the event loop. */
+  /**
+   * Does the same off the event loop. If everything before is synced, write and sync are one step. Should its error be one of the
+   * sync, then only bytes of this write can be lost, and these are cut off.
+   */
   async flush(sync: boolean): Promise<void> {
     this.#health.checkUsable();
     const groups = [...this.#staged.groups];
     const flush = this.#meter?.flushing(groups, this.#writtenOffset);
+    const isOneStep = sync && this.#syncedIndex >= this.#set.end.index;
     try {
       try {
-        for (const part of this.#parts(groups)) await this.#set.active!.writeAsync(part);
+        for (const part of this.#parts(groups)) {
+          if (isOneStep) await this.#writeSynced(part);
+          else await this.#set.active!.writeAsync(part);
+        }
       } catch (reason) {
         this.#writeFailed(reason);
       }
       const { active } = this.#set;
-      if (sync && active !== undefined) await this.#syncAsync(active);
+      if (sync && !isOneStep && active !== undefined) await this.#syncAsync(active);
       this.#flushed(groups, sync);
     } catch (reason) {
       flush?.failed(reason);
@@ -188,6 +209,12 @@ export class LogWriter implements WrittenExtent {
 
   /** Makes everything that is written durable, receipts included, before the log is closed. */
   finish(): void {
+    this.#receiptsTimer?.cancel();
+    try {
+      this.#set.active?.cutZeros();
+    } catch (reason) {
+      throw this.#health.failed(reason);
+    }
     this.syncActive();
     this.#writeReceipts();
     this.syncIndex();
@@ -242,6 +269,17 @@ export class LogWriter implements WrittenExtent {
     this.#committed.rolled();
   }
 
+  #zerosBehind(part: Uint8Array): number {
+    const { segmentStoreBytesMax } = this.#committed.state.settings;
+    return this.#set.active!.zerosBehind(part.length, segmentStoreBytesMax, this.#zerosMax);
+  }
+
+  async #writeSynced(part: Uint8Array): Promise<void> {
+    const beganMs = this.#meter?.nowMs() ?? 0;
+    await this.#set.active!.writeSyncedAsync(part, this.#zerosBehind(part));
+    this.#meter?.synced(beganMs);
+  }
+
   async #syncAsync(active: ActiveSegment): Promise<void> {
     const beganMs = this.#meter?.nowMs() ?? 0;
     try {
@@ -257,21 +295,36 @@ export class LogWriter implements WrittenExtent {
     return this.#set.end.nextOffset;
   }
 
-  /** The groups are written and, if `synced`, durable: first the receipts, then the indexes, then the commit. */
+  /** The groups are written and, if `synced`, durable: first the indexes, then the commit, and the receipts soon. */
   #flushed(groups: readonly FrameGroup[], synced: boolean): void {
     const last = groups[groups.length - 1];
     if (last === undefined) return;
     this.#staged.written(groups.length);
-    if (synced) this.#writeReceipts();
     this.#durableIndex = lastOfGroup(last);
     if (synced) this.#syncedIndex = Math.max(this.#syncedIndex, this.#durableIndex);
     this.#health.accepted();
+    if (synced) this.#writeReceiptsSoon();
     this.#committed.advance(this);
   }
 
+  #writeReceiptsSoon(): void {
+    if (this.#clock === undefined) this.#writeReceipts();
+    else this.#receiptsTimer ??= this.#clock.after(receiptsMs, this.#onReceiptsDue);
+  }
+
+  readonly #onReceiptsDue = (): void => {
+    this.#receiptsTimer = undefined;
+    if (!this.#health.usable) return;
+    try {
+      this.#writeReceipts();
+    } catch {
+      // The log has failed, which its owner is told.
+    }
+  };
+
   #writeReceipts(): void {
     try {
-      this.#set.active?.writeReceipts();
+      this.#set.active?.writeReceipts(this.#syncedIndex);
       if (this.#unsyncedIndexBytes >= indexSyncBytes) this.syncIndex();
     } catch (reason) {
       // The frames are durable without receipts. Receipts that the disk refused are written with the next ones.
@@ -290,9 +343,9 @@ export class LogWriter implements WrittenExtent {
       } catch (second) {
         throw this.#health.failed(second);
       }
-      this.#writeReceipts();
       this.#durableIndex = Math.max(this.#durableIndex, active.end.index);
       this.#syncedIndex = Math.max(this.#syncedIndex, active.end.index);
+      this.#writeReceipts();
       this.#staged.writtenTo(this.#durableIndex);
     }
     throw this.#health.faultOf(reason);

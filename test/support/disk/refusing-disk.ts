@@ -1,7 +1,7 @@
 /**
  * A disk that forwards to another one and fails the operations that a test selects, with its error code.
  */
-import type { Disk, DiskFile } from "../../../src/lib/disk/disk.ts";
+import { certain, type Disk, type DiskFile } from "../../../src/lib/disk/disk.ts";
 
 export type DiskOperation =
   | "open"
@@ -56,6 +56,11 @@ export class RefusingDisk implements Disk {
       writeAsync: async (bytes, position) => {
         this.#check("write", path);
         await file.writeAsync(bytes, position);
+      },
+      writeSyncedAsync: async (bytes, position) => {
+        this.#check("write", path);
+        certain(() => this.#check("sync", path));
+        await file.writeSyncedAsync(bytes, position);
       },
       sync: () => {
         this.#check("sync", path);

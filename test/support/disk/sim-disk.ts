@@ -275,6 +275,12 @@ export class SimDisk implements Disk {
         await this.#delay();
         write(bytes, position);
       },
+      writeSyncedAsync: async (bytes, position) => {
+        await this.#delay();
+        const before = inode.pending.length;
+        write(bytes, position);
+        this.#sync(path, inode, before);
+      },
       sync,
       syncAsync: async () => {
         await this.#delay();
@@ -307,15 +313,17 @@ export class SimDisk implements Disk {
     this.#apply(inode, { position, bytes: bytes.slice() });
   }
 
-  #sync(path: string, inode: Inode): void {
+  /** Syncs the pending operations from this one on. */
+  #sync(path: string, inode: Inode, from = 0): void {
     this.counts.sync++;
     this.#step();
+    const synced = inode.pending.slice(from);
     if (this.#fails("syncFails", path)) {
-      for (const pending of inode.pending) if (!pending.lost) pending.lost = this.#random.chance(0.7);
+      for (const pending of synced) if (!pending.lost) pending.lost = this.#random.chance(0.7);
       throw failure("EIO", path);
     }
-    for (const { change, lost } of inode.pending) if (!lost) inode.durable.apply(change);
-    inode.pending = inode.pending.filter(({ lost }) => lost);
+    for (const { change, lost } of synced) if (!lost) inode.durable.apply(change);
+    inode.pending = [...inode.pending.slice(0, from), ...synced.filter(({ lost }) => lost)];
   }
 
   #apply(inode: Inode, change: Change): void {

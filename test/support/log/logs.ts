@@ -73,6 +73,7 @@ export function simMachine(seed: number | string, diskOptions: SimDiskOptions = 
     newDirectoryId: new Uint8Array(16).fill(7),
     clock,
     rowStore,
+    zerosMax: 0,
     rowCheckpoints: { fewRows: 0, rowsMax: 3, bytesMax: 2000 },
   };
   let running: OneNodeLog | undefined;

@@ -51,7 +51,7 @@ export type NodePlace = Pick<
   ReplicaOptions,
   "directory" | "disk" | "store" | "mapper" | "newDirectoryId" | "clock"
 > &
-  Pick<Partial<ReplicaOptions>, "rowStore" | "rowCheckpoints">;
+  Pick<Partial<ReplicaOptions>, "rowStore" | "rowCheckpoints" | "zerosMax">;
 
 export class OneNodeLog implements CommitLog, AsyncDisposable {
   readonly replica: Replica;

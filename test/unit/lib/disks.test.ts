@@ -39,9 +39,10 @@ for (const [name, root, disk] of disks) {
       await file.writeAsync(Uint8Array.of(9), 3);
       file.sync();
       await file.syncAsync();
+      await file.writeSyncedAsync(Uint8Array.of(8), 5);
       const target = new Uint8Array(8).fill(7);
       assert.equal(file.read(target, 1), 5);
-      assert.deepEqual(target, Uint8Array.of(0, 1, 9, 3, 4, 7, 7, 7));
+      assert.deepEqual(target, Uint8Array.of(0, 1, 9, 3, 8, 7, 7, 7));
       file.truncate(3);
       assert.equal(file.size(), 3);
       file.preallocate(2_000_000);
@@ -65,10 +66,23 @@ for (const [name, root, disk] of disks) {
   });
 }
 
-test("a closed file of the system's disk refuses writes", () => {
+test("a file of the system's disk that was renamed is written where it is now", async () => {
+  const [from, to] = [join(directory, "from"), join(directory, "to")];
+  const file = systemDisk.open(from, "create");
+  systemDisk.rename(from, to);
+  systemDisk.open(from, "create").close();
+  await file.writeSyncedAsync(Uint8Array.of(1, 2), 0);
+  file.close();
+  const sizes = [from, to].map((path) => systemDisk.open(path, "read").size());
+  assert.deepEqual(sizes, [0, 2]);
+});
+
+test("a closed file of the system's disk refuses writes", async () => {
   const file = systemDisk.open(join(directory, "closed"), "create");
+  await file.writeSyncedAsync(Uint8Array.of(1), 0);
   file.close();
   assert.throws(() => file.write(Uint8Array.of(1), 0));
+  await assert.rejects(file.writeSyncedAsync(Uint8Array.of(1), 0));
 });
 
 for (const [name, make] of [

@@ -97,6 +97,7 @@ function endingDisk(changes: number): Disk {
       inner.write(bytes, position);
     },
     writeAsync: (bytes, position) => inner.writeAsync(bytes, position),
+    writeSyncedAsync: (bytes, position) => inner.writeSyncedAsync(bytes, position),
     sync() {
       step();
       inner.sync();

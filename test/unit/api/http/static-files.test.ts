@@ -23,6 +23,7 @@ function diskOf(files: Map<string, string>): Disk {
         read: (target, position) => bytes.copy(target, 0, position),
         write: refuse,
         writeAsync: refuse,
+        writeSyncedAsync: refuse,
         sync: refuse,
         syncAsync: refuse,
         truncate: refuse,

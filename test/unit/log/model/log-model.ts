@@ -123,7 +123,7 @@ class Run extends MachineRun<OwnStep> {
           return;
         }
         await settle();
-        assert.notEqual(this.log!.failure, undefined, fault.message);
+        assert.ok(!this.isRunning, fault.message);
         if (fault.written === "no") noted.refused = true;
         this.machine.disk.crash();
         await this.reopen();

@@ -27,6 +27,8 @@ export abstract class MachineRun<Step extends { readonly kind: string }> {
   readonly #world: World;
   readonly #options: OneNodeOptions;
   log: OneNodeLog | undefined;
+  /** Power failures before the log was opened. */
+  #failuresBefore = 0;
   /** Makes the values of a run unique. */
   protected serial = 0;
 
@@ -49,11 +51,18 @@ export abstract class MachineRun<Step extends { readonly kind: string }> {
     await this.#step({ kind: "reopen" });
   }
 
+  /** False after a failure, also if it was in background work and the log has not met it yet. */
+  protected get isRunning(): boolean {
+    return this.log?.failure === undefined && this.machine.disk.counts.crash === this.#failuresBefore;
+  }
+
   protected open(): Promise<OneNodeLog> {
     const { settings, asyncFlush, frameCacheBytesMax } = this.#world;
+    this.#failuresBefore = this.machine.disk.counts.crash;
     return this.machine.open(settings, {
       syncPolicy: new FixedSyncPolicy(!asyncFlush),
       frameCacheBytesMax,
+      zerosMax: 100 * (this.#world.seed % 4),
       openFilesMax: 3,
       // Producers in the checkpoints, or in files of their own.
       inlineProducersMax: this.#world.seed % 2 === 0 ? 1 : 100,
@@ -101,7 +110,7 @@ export abstract class MachineRun<Step extends { readonly kind: string }> {
     if (isMachineStep(step)) await this.#fail(step);
     else await this.act(step);
     await settle();
-    if (this.log?.failure === undefined) return;
+    if (this.isRunning) return;
     // A node that failed ends. Bytes that a failed sync lost are missing only after a power failure.
     this.machine.disk[this.machine.chance.chance(0.5) ? "crash" : "kill"]();
     await this.reopen();

@@ -42,6 +42,7 @@ class StorageRun {
   readonly machine: SimMachine;
   readonly #segmentStoreBytesMax: number;
   readonly #frameCacheBytesMax: number;
+  readonly #zerosMax: number;
   log!: SegmentedLog;
   model: Model = { first: 1, frames: [], certain: 0 };
   /** The model if an operation was complete before a power failure interrupted it. */
@@ -54,6 +55,7 @@ class StorageRun {
     this.machine = simMachine(seed);
     this.#segmentStoreBytesMax = segmentStoreBytesMax;
     this.#frameCacheBytesMax = frameCacheBytesMax;
+    this.#zerosMax = 100 * (seed % 4);
   }
 
   open(): void {
@@ -65,6 +67,7 @@ class StorageRun {
       mapper: heapMapper(disk),
       newDirectoryId: new Uint8Array(16).fill(3),
       frameCacheBytesMax: this.#frameCacheBytesMax,
+      zerosMax: this.#zerosMax,
       openFilesMax: 2,
     });
   }

@@ -41,6 +41,7 @@ async function removal(code: string, n: number, inMerge = false, hasStore = true
   await log.trim((await log.bounds()).next);
   await log.append(run("last"));
   await storedLog.rows.settled();
+  machine.clock.advance(5); // The receipts are written.
   const before = storedLog.firstIndex;
   let calls = 0;
   if (inMerge) machine.rowStore.failNext = Object.assign(new Error(code), { code });
