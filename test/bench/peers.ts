@@ -3,14 +3,15 @@
  * when the record is on disk, on three nodes on a majority of them. A server whose program is not installed is left out, with
  * a message. The servers run at the same time and are measured in turn, so that the load of the machine affects all alike.
  *
- *   npm run bench -- peers              one node and three
- *   npm run bench -- peers three        one of them
+ *   npm run bench -- peers              one node, one on a file system with a journal (only as root), and three
+ *   npm run bench -- peers three        one of them: one, journal or three
  *
  * BENCH_JSON names a file for all figures as JSON.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { JournaledDisk } from "./journaled-disk.ts";
 import { compile, cpuSeconds, residentBytes } from "./load/server-process.ts";
 import { median } from "./report.ts";
 import { etcd } from "./servers/etcd.ts";
@@ -40,6 +41,8 @@ interface Round {
 }
 
 interface Figure extends Round {
+  /** Of one run: its servers are compared. */
+  readonly suite: string;
   readonly nodes: number;
   readonly inFlight: number;
   readonly server: string;
@@ -120,8 +123,8 @@ function medians(found: readonly Round[]): Round {
   return { perSecond: of("perSecond"), p50Ms: of("p50Ms"), p99Ms: of("p99Ms"), cpuMicros: of("cpuMicros") };
 }
 
-async function compare(nodes: number): Promise<Figure[]> {
-  const directory = mkdtempSync(join(tmpdir(), "tailrace-bench-"));
+async function compare(suite: string, nodes: number, place = tmpdir()): Promise<Figure[]> {
+  const directory = mkdtempSync(join(place, "tailrace-bench-"));
   const clusters = await installed(directory, nodes);
   const figures: Figure[] = [];
   try {
@@ -135,7 +138,8 @@ async function compare(nodes: number): Promise<Figure[]> {
       }
       for (const [at, { name, durability, programs }] of clusters.entries()) {
         const megabytes = programs.reduce((sum, { pid }) => sum + residentBytes(pid), 0) / 1e6;
-        figures.push({ nodes, inFlight, server: name, durability, megabytes, ...medians(found[at] ?? []) });
+        const figure = medians(found[at] ?? []);
+        figures.push({ suite, nodes, inFlight, server: name, durability, megabytes, ...figure });
       }
     }
     for (const client of clients) client.close();
@@ -151,8 +155,19 @@ async function compare(nodes: number): Promise<Figure[]> {
 /** Prints a table of Markdown. The ratios are of rates, Tailrace to the other. */
 function show(figures: readonly Figure[]): void {
   const line = (cells: readonly string[]): void => console.log(`| ${cells.join(" | ")} |`);
-  line(["nodes", "in flight", "server", "appends/s", "Tailrace is", "p50", "p99", "CPU each", "memory"]);
-  line(Array.from({ length: 9 }, () => "---"));
+  line([
+    "nodes",
+    "in flight",
+    "server",
+    "appends/s",
+    "Tailrace is",
+    "p50",
+    "its p50",
+    "p99",
+    "CPU each",
+    "memory",
+  ]);
+  line(Array.from({ length: 10 }, () => "---"));
   for (const figure of figures) {
     const { nodes, inFlight, server, durability, perSecond } = figure;
     const ours = figures.find((one) => one.nodes === nodes && one.inFlight === inFlight) as Figure;
@@ -163,6 +178,7 @@ function show(figures: readonly Figure[]): void {
       perSecond.toFixed(0),
       ours === figure ? "" : `${(ours.perSecond / perSecond).toFixed(2)} of it`,
       `${figure.p50Ms.toFixed(2)} ms`,
+      ours === figure ? "" : `${(ours.p50Ms / figure.p50Ms).toFixed(2)} of it`,
       `${figure.p99Ms.toFixed(2)} ms`,
       `${figure.cpuMicros.toFixed(0)} µs`,
       `${figure.megabytes.toFixed(0)} MB`,
@@ -176,10 +192,17 @@ export async function run(only: readonly string[]): Promise<void> {
   console.log(`load average before: ${(loadavg()[0] as number).toFixed(1)}`);
   for (const [name, nodes] of [
     ["one", 1],
+    ["journal", 1],
     ["three", 3],
   ] as const) {
     if (only.length > 0 && !only.includes(name)) continue;
-    const found = await compare(nodes);
+    using disk = name === "journal" ? JournaledDisk.mount() : undefined;
+    if (name === "journal" && disk === undefined) {
+      console.log("MISSING: a file system with a journal needs root, mkfs.ext4 and mount, and is left out");
+      continue;
+    }
+    console.log(`${name}:`);
+    const found = await compare(name, nodes, disk?.path);
     show(found);
     figures.push(...found);
   }
