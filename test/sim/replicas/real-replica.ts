@@ -151,6 +151,7 @@ export class RealReplica implements SimReplica {
       quotas: simQuotas,
       ...(settles ? settling : {}),
       syncPolicy: new SimSyncPolicy(machine),
+      zerosMax: 1000,
       raft: { ...limits, observe },
     });
     if (first.length > 0 && !this.#replica.configured) this.#replica.bootstrap(first.map(memberOf));
