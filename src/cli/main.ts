@@ -4,7 +4,7 @@ import { version } from "../agent/version.ts";
 import { commandFiles } from "./commands.ts";
 import { addExamples } from "./examples.ts";
 import { exitStatus } from "./exit-status.ts";
-import { meantBy } from "./other-words.ts";
+import { meantBy, meantByFlag } from "./other-words.ts";
 import { outputRule } from "./output/output-rule.ts";
 import { exitWhenOutputCloses } from "./output/standard-output.ts";
 
@@ -48,17 +48,20 @@ function prepare(command: Command, above = "tailrace"): void {
 }
 
 const prefixed = (words: string, command?: Command): OutputConfiguration => ({
-  outputError: (text, write) =>
-    write(
-      `${text.replace(/^error: /, `${words}: `)}${commandHint(words, text)}${logHint(words, text, command)}`,
-    ),
+  outputError: (text, write) => {
+    const meant = otherWord(words, text);
+    // A word of other programs that is known means that, and not what is spelled similarly.
+    const shown = meant === undefined ? text : text.replace(/^\(Did you mean .*\)\n/m, "");
+    const hint = meant === undefined ? logHint(words, text, command) : `(This is ${meant})\n`;
+    write(`${shown.replace(/^error: /, `${words}: `)}${hint}`);
+  },
 });
 
-/** The command that a user of other programs means. */
-function commandHint(words: string, text: string): string {
-  const [, typed] = /^error: unknown command '([^']*)'/.exec(text) ?? [];
-  const meant = typed === undefined ? undefined : meantBy(words, typed);
-  return meant === undefined || text.includes("Did you mean") ? "" : `(This is ${meant})\n`;
+/** The command or flag that a user of other programs means. */
+function otherWord(words: string, text: string): string | undefined {
+  const [, kind, typed] = /^error: unknown (command|option) '([^']*)'/.exec(text) ?? [];
+  if (typed === undefined) return undefined;
+  return kind === "command" ? meantBy(words, typed) : meantByFlag(words, typed.replace(/=.*/, ""));
 }
 
 /** What is meant by an argument of a command that takes none, or not this one: mostly the name of a log. */

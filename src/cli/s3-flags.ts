@@ -1,7 +1,9 @@
 /** The flags of commands that use a bucket, and the store that they open. The credentials are the usual variables of AWS. */
 import { type Command, Option } from "commander";
+import { Fault } from "../fault.ts";
 import type { ObjectStore, RetryNotice, S3Flags } from "../objects/mod.ts";
 import { encryptions } from "../objects/s3/s3-settings.ts";
+import { usageFault } from "./exit-status.ts";
 
 export interface BucketFlags {
   readonly s3Endpoint?: string;
@@ -31,11 +33,16 @@ export function bucketOptions(command: Command, writes: boolean): Command {
  * @throws Fault "config" for a URL or a setting that is not valid
  */
 export async function openBucket(command: string, url: string, flags: BucketFlags): Promise<ObjectStore> {
-  const { openStore } = await import("../objects/mod.ts");
+  const { checkStoreUrl, openStore } = await import("../objects/mod.ts");
   const { prng, systemSeed } = await import("../lib/prng.ts");
   const { systemClock } = await import("../lib/time/clock.ts");
   const { printable } = await import("./output/terminal.ts");
   const { s3Endpoint: endpoint, s3Encryption: encryption, s3EncryptionKey: encryptionKey } = flags;
+  try {
+    checkStoreUrl(url);
+  } catch (reason) {
+    throw usageFault(Fault.from(reason).message);
+  }
   return await openStore(url, {
     flags: { endpoint, encryption, encryptionKey },
     environment: process.env,

@@ -88,6 +88,9 @@ test("dev starts a cluster, prints commands to try, and leaves no process behind
     await heard(child.stderr, () => err.includes("the others continue"));
     const without = await tailrace(["produce", ...at(0)], { input: "still\n" });
     assert.deepEqual([without.status, without.out], [0, '{"offset":2}\n'], without.err);
+    const byOther = /^by n2 {6}npx tailrace servers --profile (\S+)$/m.exec(out)?.[1] ?? "";
+    const left = await tailrace(["servers", "--profile", byOther]);
+    assert.match(left.out, /^n3 .*/m, left.err);
     child.kill("SIGINT");
     assert.deepEqual((await closed)[0], 0);
     // Checked by process id: another test may listen on a port that is free again.

@@ -79,6 +79,18 @@ function parseAs(setting: Setting<unknown>, found: string, where: string): unkno
   }
 }
 
+/** Flags of other servers, and the settings that they mean. */
+const otherNames: ReadonlyMap<string, string> = new Map([
+  ["port", "addr HOST:PORT"],
+  ["host", "addr HOST:PORT"],
+  ["listen", "addr HOST:PORT"],
+  ["data", "data-dir DIRECTORY"],
+  ["dir", "data-dir DIRECTORY"],
+  ["config", "config-file FILE"],
+  ["name", "node-name NAME"],
+  ["join", "start-join-addrs HOST:PORT"],
+]);
+
 function readFlags(flags: readonly string[]): Texts {
   const texts: Texts = new Map();
   for (let at = 0; at < flags.length; at++) {
@@ -87,7 +99,9 @@ function readFlags(flags: readonly string[]): Texts {
     if (key === undefined) throw new Fault("config", { message: `unexpected argument "${found}"` });
     const name = byKey.get(key);
     if (name === undefined) {
-      throw new Fault("config", { message: `unknown flag --${key}${hint(key, [...byKey.keys()], "--")}` });
+      const other = otherNames.get(key);
+      const meant = other === undefined ? hint(key, [...byKey.keys()], "--") : `. This is --${other}`;
+      throw new Fault("config", { message: `unknown flag --${key}${meant}` });
     }
     if (texts.has(name)) throw new Fault("config", { message: `--${key} is given twice` });
     if (inline !== undefined) texts.set(name, inline);

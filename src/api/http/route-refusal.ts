@@ -116,7 +116,7 @@ const opsPaths: ReadonlySet<string> = new Set(["/livez", "/healthz", "/readyz", 
 /** The message for an unknown path. People look for probes and metrics on the port that they know. */
 function notHere(path: string, opsAddress: string | undefined): string {
   if (!opsPaths.has(path))
-    return `there is no ${quoted(path)} here, only /, /tail, /logs, /ui/, /docs/ and the RPCs`;
+    return `there is no ${quoted(path)} here, only /, /tail, /logs, /logs/NAME, /v1/stream/NAME, /ui/, /docs/ and the RPCs`;
   const where = opsAddress === undefined ? "the address of --ops-addr" : `http://${opsAddress}${path}`;
   return `${path} is not on this port, it is at ${where}`;
 }

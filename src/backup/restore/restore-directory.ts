@@ -71,7 +71,9 @@ export function isRestorable(directory: string): boolean {
 /** Removes what a restore left that did not complete. @throws Fault "foreign-directory" if the directory has anything else */
 export async function emptyUnfinished(directory: string): Promise<void> {
   if (!isRestorable(directory))
-    throw new Fault("foreign-directory", { message: `${directory} is not empty` });
+    throw new Fault("foreign-directory", {
+      message: `${directory} is not empty, and a restore needs a new or an empty directory`,
+    });
   const names = namesIn(directory);
   if (!names.includes(restoringName)) return;
   await using _ = await lockDirectory(directory);

@@ -80,7 +80,8 @@ function unsentFault(error: ConnectError): Fault | undefined {
   }
   if (isTlsRequired(error)) {
     return new Fault("unavailable", {
-      message: "the node requires TLS, and this client uses plaintext",
+      message:
+        "the node requires TLS, and this client uses plaintext: it needs certificates (on the command line --profile, or --tls-ca-file, --tls-cert-file and --tls-key-file)",
       facts: { unreachable: true },
       cause: error,
     });

@@ -103,10 +103,10 @@ export function pastTtl(row: LogRow, ttlMs: number, { nowMs, isTrusted }: Presen
   });
 }
 
-/** The fault of a request about a named log while members have an earlier version. */
+/** The fault of a request that some members could not apply, or may be unable to. */
 export const oldMembers = (names: readonly string[]): Fault =>
   new Fault("failed-precondition", {
-    message: `named logs need a newer version on every node, these have not said that they have it: ${names.join(", ")}`,
+    message: `every node must be connected, and have a version that knows this request. These are not connected, or have an earlier version: ${names.join(", ")}`,
     facts: { reason: "OLD_MEMBERS", members: names.join(" ") },
   });
 

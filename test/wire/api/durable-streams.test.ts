@@ -87,6 +87,13 @@ test("a repeated PUT completes one that ended after the log was created", async 
   assert.equal((await node.ask("GET", "/v1/stream/s")).text, "first");
   const other = await node.ask("PUT", "/v1/stream/s", undefined, { ...text, "stream-ttl": "60" });
   assert.deepEqual([other.status, other.json["code"]], [409, "already_exists"]);
+  assert.match(String(other.json["message"]), /another configuration: Stream-TTL is absent, asked was 60$/);
+  const json = { "content-type": "application/json", "stream-closed": "true" };
+  const second = await node.ask("PUT", "/v1/stream/s", undefined, json);
+  assert.match(
+    String(second.json["message"]),
+    /: the content type is text\/plain, asked was application\/json; it is open$/,
+  );
 });
 
 test("a condition is obeyed or its request refused, and nothing is written or deleted against it", async () => {

@@ -222,6 +222,19 @@ test("describe, trim, servers, status and whoami print their results", async () 
   );
 });
 
+test("a command or flag of another program is answered with the one that does the same", async () => {
+  const created = await tailrace(["create", "orders"]);
+  assert.equal(created.status, 2);
+  assert.equal(
+    created.err,
+    "tailrace: unknown command 'create'\n(This is tailrace logs create NAME)\n(tailrace --help)\n",
+  );
+  const since = await tailrace(["consume", "--since=1h"]);
+  assert.match(since.err, /unknown option '--since=?1?h?'\n\(This is --ago 1h, .*\)\n/);
+  const mistyped = await tailrace(["consume", "--form", "0"]);
+  assert.match(mistyped.err, /unknown option '--form'\n\(Did you mean --fro?m?.*\?\)\n/);
+});
+
 test("every kind of failure has its exit status and prints one line", async () => {
   const oneLine = /^tailrace [^\n]+\n$/;
   const outside = await run(["consume", "--from", "99"]);

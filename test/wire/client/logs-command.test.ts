@@ -196,7 +196,7 @@ test("a name without its flag is explained, and describe shows the settings of a
   const again = await run(["logs", "create", "it's", "--ttl", "24h"]);
   assert.match(
     again.err,
-    /there is a log "it's" already, with these settings. if_not_exists \(--if-not-exists\) accepts it\n$/,
+    /there is a log "it's" already, with these settings. With if_not_exists \(--if-not-exists\) the request succeeds\n$/,
   );
   const other = await run(["logs", "create", "it's", "--if-not-exists", "--max-bytes", "1KiB"]);
   assert.match(other.err, /other settings: max_bytes is not set, stated was 1024. .* update 'it'\\''s'\n$/);

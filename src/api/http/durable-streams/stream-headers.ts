@@ -36,7 +36,7 @@ function parseStreamOffset(text: string, field: string): Offset {
   const offset = Number(offsetForm.exec(text)?.[1]);
   if (Number.isSafeInteger(offset)) return offset;
   return reject(
-    `${field} must be an offset from Stream-Next-Offset, -1 or now, not "${quoted(text)}"`,
+    `${field} must be an offset from Stream-Next-Offset (16 digits), -1 or now, not "${quoted(text)}"`,
     field,
   );
 }

@@ -100,6 +100,6 @@ async function sameAsStated(
 
 const alreadyExists = (name: string): Fault =>
   new Fault("already-exists", {
-    message: `there is a log "${name}" already, with these settings. if_not_exists (--if-not-exists) accepts it`,
+    message: `there is a log "${name}" already, with these settings. With if_not_exists (--if-not-exists) the request succeeds`,
     facts: { name },
   });

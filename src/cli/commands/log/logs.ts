@@ -85,7 +85,7 @@ function registerChanges(logs: Command): void {
       .description("delete a log with all its records; on a terminal it asks for the name again")
       .argument("<name>", nameHelp),
   )
-    .option("--yes", "do not ask")
+    .option("-y, --yes", "do not ask")
     .action((name: string, flags: DeleteFlags) =>
       runCommand("logs delete", () => remove(name, flags), "write"),
     );

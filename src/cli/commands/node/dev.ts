@@ -56,7 +56,7 @@ async function dev({ nodes, basePort, dir, plaintext }: Flags): Promise<number> 
   systemDisk.makeDirectory(home);
   const certs = plaintext ? undefined : join(home, "certs");
   if (certs !== undefined) await makeCertificates(certs);
-  writeShortcuts(home, basePort, certs);
+  writeShortcuts(home, basePort, nodes, certs);
   await using running = new DevNodes({ home, nodes, basePort, certs });
   const ended = running.start();
   console.error(`starting ${nodes} ${nodes === 1 ? "node" : "nodes"}, logs are in ${home}`);
@@ -85,26 +85,32 @@ async function makeCertificates(directory: string): Promise<void> {
 }
 
 /** What the commands below need besides the address: short, because the files have long names. */
-function writeShortcuts(home: string, basePort: number, certs: string | undefined): void {
+function writeShortcuts(home: string, basePort: number, nodes: number, certs: string | undefined): void {
   const files =
     certs === undefined ? [] : ["ca", "root-client", "root-client-key"].map((name) => `certs/${name}.pem`);
   const named = (keys: readonly string[], line: (key: string, file: string) => string): string[] =>
     files.map((file, at) => line(keys[at]!, file));
-  const profile = [
-    "# The profile of tailrace dev, for --profile.",
-    "profile: dev",
-    "profiles:",
-    "  dev:",
-    `    addr: localhost:${basePort}`,
-    ...named(["tls-ca-file", "tls-cert-file", "tls-key-file"], (key, file) => `    ${key}: ${file}`),
-  ];
-  writeFileSync(join(home, "profile.yaml"), `${profile.join("\n")}\n`);
+  // A profile is for one address: one for each node, so that the commands reach those that are left.
+  for (let at = 1; at <= nodes; at++) {
+    const profile = [
+      `# The profile of node n${at} of tailrace dev, for --profile.`,
+      "profile: dev",
+      "profiles:",
+      "  dev:",
+      `    addr: localhost:${basePort + at - 1}`,
+      ...named(["tls-ca-file", "tls-cert-file", "tls-key-file"], (key, file) => `    ${key}: ${file}`),
+    ];
+    writeFileSync(join(home, profileName(at)), `${profile.join("\n")}\n`);
+  }
   const curl = named(
     ["cacert", "cert", "key"],
     (key, file) => `${key} = ${JSON.stringify(join(home, file))}`,
   );
   writeFileSync(join(home, "curl"), curl.map((line) => `${line}\n`).join(""));
 }
+
+/** The file of the profile of the node n1, n2 and so on. */
+const profileName = (at: number): string => (at === 1 ? "profile.yaml" : `profile-n${at}.yaml`);
 
 interface Started {
   readonly home: string;
@@ -127,7 +133,8 @@ function welcome({ home, basePort, nodes, certs, readyLines }: Started): string 
     `dashboard  ${url}/ui/${certs === undefined ? "" : `  (import ${path("certs/browser.p12")}, password tailrace)`}`,
     `append     ${curl} --data-binary 'hello' ${url}/logs/default`,
     `read       ${curl} '${other}/logs/default?from=0&format=text'`,
-    `commands   npx tailrace servers --profile ${path("profile.yaml")}`,
+    `commands   npx tailrace servers --profile ${path(profileName(1))}`,
+    ...(nodes === 1 ? [] : [`by n2      npx tailrace servers --profile ${path(profileName(2))}`]),
     ...[...readyLines].sort().map(([name, line]) => `${name.padEnd(10)} ${nodeLine(line)}`),
     "Kill a node (kill -9 PID) and the others continue. Ctrl-C stops all of them.",
   ];

@@ -31,7 +31,7 @@ export function register(program: Command): void {
     .command("repair")
     .description("print what a repair of a damaged data directory would cut; cut it with --yes")
     .argument("<directory>", "the data directory")
-    .option("--yes", "make the repair, and keep what is cut as *.cut")
+    .option("-y, --yes", "make the repair, and keep what is cut as *.cut")
     .option(
       "--keep-identity",
       "keep the identity; only if the other members are lost, before recover --force-config",

@@ -58,6 +58,10 @@ test("an unknown flag, variable or key is an error that names the nearest known 
     "unknown flag --zzzzzz",
   );
   assert.equal(
+    messageOf(() => read(["--port", "9"])),
+    "unknown flag --port. This is --addr HOST:PORT",
+  );
+  assert.equal(
     messageOf(() => read([], { TAILRACE_SINC: "never" })),
     "unknown variable TAILRACE_SINC, did you mean TAILRACE_SYNC?",
   );

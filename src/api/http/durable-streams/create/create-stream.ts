@@ -86,7 +86,8 @@ export function putStream(plain: OneLogRequest): Promise<void> {
       const isNew = info.next === (info.fork?.next ?? 0) && !info.closed;
       const first = run === undefined || run.count === 0 ? undefined : run;
       const closes = asked.closed && !info.closed;
-      if (!created && !sameStream(info, asked, isNew)) throw otherStream(info);
+      const differences = created ? [] : differencesOf(info, asked, isNew);
+      if (differences.length > 0) throw otherStream(info, differences);
       let shown = info;
       if (isNew && (first !== undefined || closes)) {
         await fill(request, begun, info, first, closes);
@@ -164,15 +165,35 @@ async function fill(
   await appendToStream(request, begun, { run, log: refOf(info), expectedOffset: info.next, stream });
 }
 
-function sameStream(info: LogInfo, { settings, closed, fork }: AskedStream, isNew: boolean): boolean {
-  return (
-    isThatFork(info, fork) &&
-    isSameType(typeOfStream(info), settings.contentType) &&
-    info.settings.ttlMs === settings.ttlMs &&
-    info.settings.expiresAtMs === settings.expiresAtMs &&
-    (info.closed === closed || (isNew && closed))
-  );
+/** How a stream that is there differs from the one that is asked for. Empty: the request is repeated. */
+function differencesOf(
+  info: LogInfo,
+  { settings, closed, fork }: AskedStream,
+  isNew: boolean,
+): readonly string[] {
+  const { ttlMs, expiresAtMs } = info.settings;
+  const differences: string[] = [];
+  const compare = (what: string, found: string, asked: string): void => {
+    if (found !== asked) differences.push(`${what} is ${found}, asked was ${asked}`);
+  };
+  if (!isThatFork(info, fork)) differences.push(forkDifference(info, fork));
+  if (!isSameType(typeOfStream(info), settings.contentType))
+    compare("the content type", typeOfStream(info), settings.contentType);
+  compare("Stream-TTL", secondsText(ttlMs), secondsText(settings.ttlMs));
+  compare("Stream-Expires-At", timeText(expiresAtMs), timeText(settings.expiresAtMs));
+  if (info.closed !== closed && !(isNew && closed))
+    differences.push(info.closed ? "it is closed" : "it is open");
+  return differences;
 }
+
+function forkDifference({ fork }: LogInfo, asked: FoundFork | undefined): string {
+  if (fork === undefined) return "it is no fork";
+  return asked === undefined ? "it is a fork" : "it is a fork of another stream, or of another place in it";
+}
+
+const secondsText = (ms: number | undefined): string => (ms === undefined ? "absent" : `${ms / 1000}`);
+const timeText = (ms: number | undefined): string =>
+  ms === undefined ? "absent" : new Date(ms).toISOString();
 
 /** Returns whether the request has `If-None-Match: *`. @throws Fault "bad-request" for another condition, and for log_id */
 function requiresNew({ exchange, params }: OneLogRequest): boolean {
@@ -189,8 +210,8 @@ const existing = ({ name }: LogInfo): Fault =>
     facts: { name, reason: logExists },
   });
 
-const otherStream = (info: LogInfo): Fault =>
+const otherStream = ({ name }: LogInfo, differences: readonly string[]): Fault =>
   new Fault("already-exists", {
-    message: `there is a stream "${info.name}" with another content type, lifetime, closure or place of a fork`,
-    facts: { name: info.name },
+    message: `there is a stream "${name}" with another configuration: ${differences.join("; ")}`,
+    facts: { name },
   });
