@@ -3,10 +3,10 @@ import type { SettingsDraft, SettingsField } from "../core/log-form.ts";
 import { Wrong } from "./wrong.tsx";
 
 const fields: readonly (readonly [SettingsField, label: string, placeholder: string])[] = [
-  ["retentionBytes", "Keep the newest (size)", "the cluster's, or 10 GiB"],
-  ["retentionAgeMs", "Keep the last (age)", "the cluster's, or 7d"],
-  ["maxBytes", "Largest size of the log", "the cluster's"],
-  ["recordBytesMax", "Largest record", "the cluster's"],
+  ["retentionBytes", "Keep the newest (size)", "as the cluster, or a size such as 10 GiB"],
+  ["retentionAgeMs", "Keep the last (age)", "as the cluster, or a time such as 7d"],
+  ["maxBytes", "Largest size of the log", "no limit, or a size such as 10 GiB"],
+  ["recordBytesMax", "Largest record", "as the cluster, or a size such as 64 KiB"],
   ["contentType", "Media type of the records", "not stated"],
 ];
 
