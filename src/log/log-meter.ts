@@ -59,7 +59,7 @@ export class LogMeter {
     this.#clock = clock;
     this.#tracer = tracer;
     this.#syncs = metrics.histogram("tailrace.log.sync.duration", {
-      description: "Duration of fdatasync on the log",
+      description: "Duration of fdatasync on the log; in the thread pool, of the write with it",
       unit: "s",
       boundaries: secondsBoundaries,
     });

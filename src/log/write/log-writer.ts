@@ -196,9 +196,10 @@ export class LogWriter implements WrittenExtent {
     this.#meter?.synced(beganMs);
   }
 
-  /** Syncs the index file of the active segment. */
+  /** Syncs the index file of the active segment, with the receipts of all synced frames. */
   syncIndex(): void {
     if (this.#unsyncedIndexBytes === 0 || !this.#health.usable) return;
+    this.#putReceipts();
     try {
       this.#set.active?.syncIndex();
     } catch (reason) {
@@ -323,9 +324,13 @@ export class LogWriter implements WrittenExtent {
   };
 
   #writeReceipts(): void {
+    this.#putReceipts();
+    if (this.#unsyncedIndexBytes >= indexSyncBytes) this.syncIndex();
+  }
+
+  #putReceipts(): void {
     try {
       this.#set.active?.writeReceipts(this.#syncedIndex);
-      if (this.#unsyncedIndexBytes >= indexSyncBytes) this.syncIndex();
     } catch (reason) {
       // The frames are durable without receipts. Receipts that the disk refused are written with the next ones.
       if (troubleOf(reason) === "lost") throw this.#health.failed(reason);

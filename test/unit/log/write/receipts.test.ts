@@ -50,6 +50,16 @@ test("a log that is closed at once has all receipts", () => {
   assert.equal(receipts(), 1);
 });
 
+test("a sync of the index file includes the receipts that are due", () => {
+  const { machine, log, receipts } = opened();
+  stage(log, machine);
+  log.flushNow();
+  log.syncIndex();
+  machine.disk.odds = { keep: 0, tear: 0 };
+  machine.disk.crash();
+  assert.equal(receipts(), 1);
+});
+
 test("no frame has a receipt before it is synced", async () => {
   const { machine, log, receipts } = opened();
   stage(log, machine);
