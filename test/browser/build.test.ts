@@ -9,7 +9,7 @@ import { gunzipSync } from "node:zlib";
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const dist = join(root, "web/dist");
 /** The descriptor of the contract is a part of it, and grows with every RPC. */
-const scriptBytesMax = 74_000;
+const scriptBytesMax = 82_000;
 
 test("the dashboard builds within its size limit, and every script has its compressed files", () => {
   execFileSync(process.execPath, [join(root, "web/build.mjs")], { stdio: "pipe", timeout: 60_000 });

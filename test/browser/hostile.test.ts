@@ -75,6 +75,7 @@ test("hostile records are shown as data: no markup runs, no text leaves its row,
   assert.equal(await page.page.locator("img, .line script, .line a").count(), 0);
   const line = await page.row(3).locator(".line").textContent();
   assert.doesNotMatch(line ?? "", /[\u202a-\u202e\u2066-\u2069]/);
+  assert.match(line ?? "", /user\[U\+202E\]gnp/);
   const box = await page.row(10).boundingBox();
   assert.equal(box?.height, 27, "a row keeps its height");
   await page.row(1).click();

@@ -7,6 +7,7 @@ import {
   changes,
   membershipSentence,
   storyMax,
+  toleranceOf,
   withEvents,
 } from "../../../web/src/core/cluster-events.ts";
 import {
@@ -258,4 +259,34 @@ test("the story tells elections, lost quorum and silent nodes, newest first and 
     text: "",
   }));
   assert.deepEqual([withEvents([], many).length, withEvents([], many)[0]?.id], [storyMax, storyMax + 4]);
+});
+
+test("the cluster says how many failures it tolerates, without the learners", () => {
+  const shape = (nodes: readonly (readonly [role: string, healthy: boolean])[]): ClusterShape => ({
+    ...{ nodeId: "n0", leaderId: "n0", term: 1, hasQuorum: true },
+    nodes: nodes.map(([role, healthy], at) => ({
+      ...{ id: `n${at}`, rpcAddr: "", version: "", commitIndex: 0, appliedIndex: 0, lastOffset: 0 },
+      ...{ lag: 0, lastContactMs: 0, role, healthy },
+    })),
+  });
+  const up = ["follower", true] as const;
+  const down = ["follower", false] as const;
+  assert.equal(toleranceOf(shape([up])), "1 node votes: the cluster tolerates no failure.");
+  assert.equal(toleranceOf(shape([up, up, up])), "3 nodes vote: the cluster tolerates 1 failure.");
+  assert.equal(
+    toleranceOf(shape([up, up, up, ["learner", true]])),
+    "3 nodes vote: the cluster tolerates 1 failure.",
+  );
+  assert.equal(
+    toleranceOf(shape([up, up, up, up, down])),
+    "5 nodes vote, 4 answer: the cluster tolerates 1 failure more.",
+  );
+  assert.equal(
+    toleranceOf(shape([up, up, down])),
+    "3 nodes vote, 2 answer: the cluster tolerates no failure more.",
+  );
+  assert.equal(
+    toleranceOf(shape([up, down, down])),
+    "3 nodes vote, 1 answer, and a majority is 2: nothing can be appended.",
+  );
 });

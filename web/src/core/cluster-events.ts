@@ -21,6 +21,21 @@ export interface ClusterShape {
   readonly nodes: readonly NodeRow[];
 }
 
+/** How many nodes may fail, now and when all answer. Learners do not vote, so they do not count. */
+export function toleranceOf({ nodes }: ClusterShape): string {
+  const voters = nodes.filter(({ role }) => role !== "learner");
+  const healthy = voters.filter((node) => node.healthy).length;
+  const majority = Math.floor(voters.length / 2) + 1;
+  const left = healthy - majority;
+  const most = voters.length - majority;
+  const group = `${voters.length} ${voters.length === 1 ? "node votes" : "nodes vote"}`;
+  if (left < 0) return `${group}, ${healthy} answer, and a majority is ${majority}: nothing can be appended.`;
+  const failures = (count: number): string =>
+    count === 0 ? "no failure" : `${count} ${count === 1 ? "failure" : "failures"}`;
+  if (left === most) return `${group}: the cluster tolerates ${failures(most)}.`;
+  return `${group}, ${healthy} answer: the cluster tolerates ${failures(left)} more.`;
+}
+
 export type Tone = "good" | "bad" | "plain";
 
 export interface StoryEvent {

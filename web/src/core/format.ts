@@ -64,6 +64,11 @@ export function timeOfDay(atMs: number, zoneMinutes: number): string {
   return iso(atMs, zoneMinutes)?.slice(11, 23) ?? unknown;
 }
 
+/** The date, e.g. "2026-11-21". */
+export function dateOf(atMs: number, zoneMinutes: number): string {
+  return iso(atMs, zoneMinutes)?.slice(0, 10) ?? unknown;
+}
+
 /** Date and time, e.g. "2026-11-21 03:04:05.678 UTC" or "… +01:00". */
 export function fullTime(atMs: number, zoneMinutes: number): string {
   const sign = zoneMinutes < 0 ? "−" : "+";

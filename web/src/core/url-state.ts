@@ -77,13 +77,17 @@ function formatFrom(from: From): string {
   }
 }
 
+/** Where a page begins that shows this record: a little before it. */
+export const fromBefore = (offset: number): From => ({ kind: "offset", offset: Math.max(0, offset - 20) });
+
 /** Reads the query part of an address. */
 export function parseUrl(search: string): UrlState {
   const params = new URLSearchParams(search);
   const by = params.get("by");
   const open = Number(params.get("open") ?? Number.NaN);
   const log = params.get("log") ?? "";
-  const from = parseFrom(params.get("from") ?? "") ?? defaultFrom;
+  const isOpen = Number.isSafeInteger(open) && open >= 0;
+  const from = parseFrom(params.get("from") ?? "") ?? (isOpen ? fromBefore(open) : defaultFrom);
   return {
     log: log === "default" ? "" : log.slice(0, nameLengthMax),
     from,
@@ -92,7 +96,7 @@ export function parseUrl(search: string): UrlState {
     mode: by === "regex" || by === "path" ? by : "text",
     format: oneOf(formatChoices, params.get("as"), "auto"),
     time: oneOf(timeStyles, params.get("time"), "local"),
-    open: Number.isSafeInteger(open) && open >= 0 ? open : undefined,
+    open: isOpen ? open : undefined,
     view: oneOf(views, params.get("view"), "tail"),
   };
 }

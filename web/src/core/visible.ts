@@ -1,7 +1,7 @@
 /**
- * Makes text safe to show: every control character, bidirectional override and invisible mark becomes one visible
- * character, so that a record cannot reorder, hide or break the text around it. The length in UTF-16 units stays the
- * same, so indices stay valid.
+ * Makes text safe to show: every control character, bidirectional override and invisible mark becomes visible, so that a
+ * record cannot reorder, hide or break the text around it. Control characters become their pictures (Unicode block 2400),
+ * all others their code points: `[U+202E]`.
  */
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are what is replaced.
@@ -23,5 +23,5 @@ function sign(found: string): string {
   if (code === 0x09) return "⇥";
   if (code < 0x20) return String.fromCharCode(0x2400 + code);
   if (code === 0x7f) return "␡";
-  return "\ufffd";
+  return `[U+${code.toString(16).toUpperCase().padStart(4, "0")}]`;
 }

@@ -1,4 +1,4 @@
-/** The rest of the browser: clipboard, address bar, stored choices, visibility. */
+/** The rest of the browser: clipboard, files, address bar, stored choices, visibility. */
 
 /** Copies text; false where the browser refuses. */
 export async function copyText(text: string): Promise<boolean> {
@@ -20,6 +20,15 @@ function copyBySelection(text: string): boolean {
   const done = document.execCommand("copy");
   area.remove();
   return done;
+}
+
+/** Offers the text as a file to save. */
+export function saveFile(name: string, type: string, parts: readonly string[]): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([...parts], { type }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
 /** Puts the state into the address and the history entry, without a new entry. */

@@ -6,6 +6,7 @@ import {
   defaultFrom,
   type From,
   formatUrl,
+  fromBefore,
   type Place,
   parseUrl,
   reloadFrom,
@@ -91,6 +92,8 @@ const refreshMs = 2_000;
 let writtenLog = initial.log;
 /** Records shown again when a live tail moves to another node. */
 const handedOver = 200;
+/** Rows above the record that the address opens. */
+const recordsAbove = 3;
 let addressDue = false;
 
 /** Begins: reads the address, opens the streams. */
@@ -121,7 +124,10 @@ export function begin(): void {
   if (place !== undefined) {
     tail.openLog(initial.log, reloadFrom(place), place.following);
     if (!place.following) tail.show(place.top);
-  } else tail.openLog(initial.log, initial.from, initial.live ? true : undefined);
+  } else {
+    tail.openLog(initial.log, initial.from, initial.live ? true : undefined);
+    if (initial.open !== undefined) tail.show(Math.max(0, initial.open - recordsAbove));
+  }
   tailedLog.follow(initial.log);
   cluster.start();
   void askIdentity();
@@ -220,9 +226,7 @@ function stateNow(): UrlState {
 export function linkTo(offset: number | undefined): string {
   const state = stateNow();
   const at: UrlState =
-    offset === undefined
-      ? state
-      : { ...state, from: { kind: "offset", offset: Math.max(0, offset - 20) }, open: offset, view: "tail" };
+    offset === undefined ? state : { ...state, from: fromBefore(offset), open: offset, view: "tail" };
   return `${ownBase()}${location.pathname}${formatUrl(at)}`;
 }
 

@@ -41,8 +41,13 @@ export function Banners() {
 /** A tail that was stopped before it showed anything shows the reason in its whole view. */
 export function troubleFillsView(): boolean {
   tail.version.value;
-  return view.value === "tail" && tail.link.cursor.value.phase === "stopped" && tail.ring.count === 0;
+  const { phase, failure } = tail.link.cursor.value;
+  return view.value === "tail" && tail.ring.count === 0 && (phase === "stopped" || isBeyond(failure));
 }
+
+/** A page that has read nothing asked for a place after the end. It keeps asking, since a node can be behind. */
+const isBeyond = (failure: StreamFailure | undefined): boolean =>
+  failure?.kind === "beyond" && !tail.anchored;
 
 /** Returns the server's message as a sentence. */
 const sentence = (text: string): string =>
@@ -51,7 +56,7 @@ const sentence = (text: string): string =>
 export function Trouble() {
   const { phase, attempt, failure, nodes } = tail.link.cursor.value;
   if (failure === undefined) return null;
-  if (phase === "stopped") return <Stopped failure={failure} />;
+  if (phase === "stopped" || isBeyond(failure)) return <Stopped failure={failure} />;
   if (attempt <= quietTries) return null;
   const others = nodes.filter((node) => node !== nodes[0]);
   return (

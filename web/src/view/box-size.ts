@@ -1,14 +1,21 @@
 /** The size of a windowed list's box. */
-import { useSignal } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 
 const narrowQuery = "(max-width: 640px)";
 
-/** The height of the box in pixels, and whether the page is narrow. */
-export function useBoxSize(box: RefObject<HTMLDivElement | null>) {
-  const height = useSignal(0);
+/**
+ * Whether the page is narrow, and how many pixels of the box are for rows. The names of the columns stay at the top of the
+ * box with this height; a narrow page does not show them.
+ */
+export function useBoxSize(box: RefObject<HTMLDivElement | null>, columnsHeight: number) {
+  const boxHeight = useSignal(0);
   const narrow = useSignal(matchMedia(narrowQuery).matches);
+  const height = useComputed(() => Math.max(0, boxHeight.value - (narrow.value ? 0 : columnsHeight)));
+  useLayoutEffect(() => {
+    boxHeight.value = (box.current as HTMLDivElement).clientHeight;
+  }, [box, boxHeight]);
   useEffect(() => {
     const media = matchMedia(narrowQuery);
     const changed = (): void => {
@@ -16,13 +23,13 @@ export function useBoxSize(box: RefObject<HTMLDivElement | null>) {
     };
     media.addEventListener("change", changed);
     const observer = new ResizeObserver(([entry]) => {
-      height.value = Math.round(entry?.contentRect.height ?? 0);
+      boxHeight.value = Math.round(entry?.contentRect.height ?? 0);
     });
     observer.observe(box.current as HTMLDivElement);
     return () => {
       media.removeEventListener("change", changed);
       observer.disconnect();
     };
-  }, [box, height, narrow]);
+  }, [box, boxHeight, narrow]);
   return { height, narrow };
 }

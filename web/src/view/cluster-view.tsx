@@ -1,5 +1,5 @@
 /** The nodes as this node sees them, and the history of changes. */
-import { type NodeRow, storyMax } from "../core/cluster-events.ts";
+import { type NodeRow, storyMax, toleranceOf } from "../core/cluster-events.ts";
 import { grouped, milliseconds, timeOfDay } from "../core/format.ts";
 import { zoneMinutesAt } from "../io/timing.ts";
 import { cluster, second, timeStyle } from "../state/app.ts";
@@ -16,6 +16,9 @@ export function ClusterView() {
         <h2 id="nodes-title">
           Nodes <span class="quiet">term {grouped(shape.term)}</span>
         </h2>
+        <p class="quiet" data-testid="tolerance">
+          {toleranceOf(shape)}
+        </p>
         <ScrollBox labelledBy="nodes-title">
           <table class="table">
             <thead>
@@ -26,10 +29,10 @@ export function ClusterView() {
                   Last offset
                 </th>
                 <th scope="col" class="num">
-                  Commit
+                  Commit index
                 </th>
                 <th scope="col" class="num">
-                  Applied
+                  Applied index
                 </th>
                 <th scope="col" class="num">
                   Lag

@@ -9,8 +9,8 @@ import { filterField } from "./keys.ts";
 import { ModeButtons } from "./mode-buttons.tsx";
 import { Wrong } from "./wrong.tsx";
 
-const modes: readonly (readonly [FilterMode, string, string])[] = [
-  ["text", "Aa", "Substring"],
+const modes: readonly (readonly [mode: FilterMode, label: string, title?: string])[] = [
+  ["text", "Text"],
   ["regex", ".*", "Regular expression"],
   ["path", "$.", "JSON path"],
 ];

@@ -15,7 +15,7 @@ const keys: readonly (readonly [string, string])[] = [
   ["p", "produce"],
   ["n", "in Logs: create a log"],
   ["d", "in Logs: describe the log"],
-  ["Esc", "close, leave a field"],
+  ["Esc", "close, leave a field, resume"],
   ["?", "this page"],
 ];
 

@@ -130,7 +130,8 @@ function leave(event: KeyboardEvent): void {
     else describeLog(undefined);
   } else if (open.peek() !== undefined) open.value = undefined;
   else if (configuring.peek()) configuring.value = false;
-  else producing.value = false;
+  else if (producing.peek()) producing.value = false;
+  else if (view.peek() === "tail" && !tail.following.peek()) tail.follow();
 }
 
 function isField(target: EventTarget | null): boolean {

@@ -37,12 +37,11 @@ function items() {
 
 export function LogGrid() {
   const box = useRef<HTMLDivElement>(null);
-  const { height, narrow } = useBoxSize(box);
+  const { height, narrow } = useBoxSize(box, columnsHeight);
   const scrolled = useSignal(logList.scrollTop);
   const list = items();
   const rowHeight = narrow.value ? rowHeights.narrow : rowHeights.wide;
-  const viewHeight = Math.max(0, height.value - (narrow.value ? 0 : columnsHeight));
-  const shown = visibleWindow(list.count, scrolled.value, viewHeight, rowHeight, margin);
+  const shown = visibleWindow(list.count, scrolled.value, height.value, rowHeight, margin);
   const selected = selectedLog.value === undefined ? -1 : list.indexOf(selectedLog.value);
   const isSelectedShown = selected >= shown.start && selected < shown.end;
   useEffect(() => {
@@ -58,7 +57,7 @@ export function LogGrid() {
     const index = Math.min(list.count - 1, Math.max(0, selected < 0 ? shown.start : selected + step));
     selectedLog.value = list.at(index)?.name;
     const element = box.current as HTMLDivElement;
-    element.scrollTop = revealScroll(index, element.scrollTop, viewHeight, rowHeight);
+    element.scrollTop = revealScroll(index, element.scrollTop, height.peek(), rowHeight);
   };
   return (
     <section class={`list log-list ${narrow.value ? "is-narrow" : ""}`} aria-label="Logs">

@@ -7,11 +7,11 @@ import { copyText } from "../io/page.ts";
 import { after } from "../io/timing.ts";
 import { tail } from "../state/app.ts";
 
-/** What was last copied, for two seconds. */
+/** What was last copied or saved, for two seconds. */
 export const said = signal("");
 let cancel = (): void => {};
 
-function say(text: string): void {
+export function say(text: string): void {
   said.value = text;
   cancel();
   cancel = after(2000, () => {

@@ -4,10 +4,10 @@
  * whatever leaves the ring above them. It is a grid by role, since a table cannot be windowed; the grid has the focus
  * and the keys (j, k, Enter), its selected row is the active descendant.
  */
-import { type Signal, useSignal } from "@preact/signals";
+import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { Component, type ComponentChild, type RefObject } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { ago, fullTime, grouped, size, type TimeStyle, timeOfDay } from "../core/format.ts";
+import { ago, dateOf, fullTime, grouped, size, type TimeStyle, timeOfDay } from "../core/format.ts";
 import { anchoredScroll, atEnd, endScroll, revealScroll, visibleWindow } from "../core/window.ts";
 import { zoneMinutesAt } from "../io/timing.ts";
 import { appended, format, open, second, selected, tail, timeStyle } from "../state/app.ts";
@@ -16,6 +16,9 @@ import { mover } from "./keys.ts";
 import { type RowModel, RowModels } from "./row-model.ts";
 
 const margin = 4;
+const rowHeights = { wide: 27, narrow: 46 };
+/** The height of the column names, which stay at the top of the box. A narrow page does not show them. */
+const columnsHeight = 25;
 const models = new RowModels();
 /** The record under the pointer when it went down: by the time it is up, a live row may show another. */
 let pressed: number | undefined;
@@ -55,14 +58,16 @@ function items(): Items {
 
 export function RecordList() {
   const box = useRef<HTMLDivElement>(null);
-  const { height, narrow } = useBoxSize(box);
+  const { height, narrow } = useBoxSize(box, columnsHeight);
   tail.version.value;
   const list = items();
-  const rowHeight = narrow.value ? 46 : 27;
+  const rowHeight = narrow.value ? rowHeights.narrow : rowHeights.wide;
   const { top, onScroll } = useScroll(box, list, height, rowHeight);
   const shown = visibleWindow(list.count, top, height.value, rowHeight, margin);
+  const rows = rowsOf(list, shown, narrow.value);
+  const kind = `${narrow.value ? "is-narrow" : ""} ${models.hasKeys ? "has-keys" : ""} ${models.hasHeaders ? "has-headers" : ""}`;
   return (
-    <section class={`list ${narrow.value ? "is-narrow" : ""}`} aria-label="Records">
+    <section class={`list ${kind}`} aria-label="Records">
       <div
         ref={box}
         class="list-box"
@@ -70,21 +75,42 @@ export function RecordList() {
         tabIndex={0}
         aria-label="Records, newest last"
         aria-live="off"
-        aria-rowcount={list.count}
+        aria-rowcount={list.count + 1}
         aria-activedescendant={selected.value === undefined ? undefined : `r${selected.value}`}
         onScroll={onScroll}
       >
+        <Columns date={dateAt(list, Math.floor(top / rowHeight))} />
         <div class="list-space" role="presentation" style={{ height: `${list.count * rowHeight}px` }}>
           <div
             class="list-rows"
             role="rowgroup"
             style={{ transform: `translateY(${shown.start * rowHeight}px)` }}
           >
-            {rowsOf(list, shown, narrow.value)}
+            {rows}
           </div>
         </div>
       </div>
     </section>
+  );
+}
+
+/** The names of the columns, with the date of the first row in sight. */
+function Columns({ date }: { date: string }) {
+  return (
+    <div class="row-columns" role="rowgroup">
+      <div class="row" role="row" aria-rowindex={1}>
+        <span role="columnheader">Offset</span>
+        <span class="cell-time" role="columnheader" data-testid="time-column">
+          {date} Time
+        </span>
+        {models.hasKeys && <span role="columnheader">Key</span>}
+        {models.hasHeaders && <span role="columnheader">Headers</span>}
+        <span role="columnheader">Value</span>
+        <span class="cell-size" role="columnheader">
+          Size
+        </span>
+      </div>
+    </div>
   );
 }
 
@@ -116,7 +142,7 @@ function placeIn(list: Items, was: Place, height: number, rowHeight: number): Pl
 function useScroll(
   box: RefObject<HTMLDivElement | null>,
   list: Items,
-  height: Signal<number>,
+  height: ReadonlySignal<number>,
   rowHeight: number,
 ): { top: number; onScroll: () => void } {
   const scrolled = useSignal(0);
@@ -129,7 +155,6 @@ function useScroll(
 
   useLayoutEffect(() => {
     const element = box.current as HTMLDivElement;
-    if (height.peek() === 0) height.value = element.clientHeight;
     // Touching the scroll makes the browser lay out at once, so it is touched only when it moves.
     if (Math.abs(scrolledTo.current - top) >= 1) element.scrollTop = top;
     scrolledTo.current = top;
@@ -150,7 +175,7 @@ function useScroll(
     if (Math.abs(now - before) < 1) return;
     place.current.top = now;
     scrolledTo.current = now;
-    const bottom = atEnd(list.count, now, element.clientHeight, rowHeight);
+    const bottom = atEnd(list.count, now, height.peek(), rowHeight);
     if (now < before && !bottom && tail.following.peek()) tail.pause();
     else if (now > before && bottom && tail.ring.next >= (tail.end.peek() ?? 0)) tail.follow();
     scrolled.value++;
@@ -172,31 +197,55 @@ function moveSelection(list: Items, step: number, top: number, height: number, r
 
 function rowsOf(list: Items, { start, end }: { start: number; end: number }, narrow: boolean) {
   models.begin(tail.generation);
-  const rows = [];
+  const found: { readonly index: number; readonly model: RowModel; readonly date: string }[] = [];
+  let before = dateAt(list, start - 1);
   for (let index = start; index < end; index++) {
-    const offset = list.at(index);
-    const record = tail.ring.at(offset);
-    if (record === undefined) continue;
-    const model = models.of(offset, record, format.value, tail.search.marksOf(offset));
-    rows.push(
-      <Row
-        key={index - start}
-        model={model}
-        index={index}
-        style={timeStyle.value}
-        now={timeStyle.value === "relative" ? second.value : 0}
-        selected={selected.value === offset}
-        lead={narrow ? 12 : 40}
-        fresh={appended.value.has(offset)}
-      />,
-    );
+    const model = modelAt(list, index);
+    if (model === undefined) continue;
+    const date = dateAt(list, index);
+    found.push({ index, model, date: date === before ? "" : date });
+    before = date;
   }
-  return rows;
+  const { hasKeys, hasHeaders } = models;
+  return found.map(({ index, model, date }) => (
+    <Row
+      key={index - start}
+      model={model}
+      index={index}
+      date={date}
+      hasKeys={hasKeys}
+      hasHeaders={hasHeaders}
+      style={timeStyle.value}
+      now={timeStyle.value === "relative" ? second.value : 0}
+      selected={selected.value === model.offset}
+      lead={narrow ? 12 : 40}
+      fresh={appended.value.has(model.offset)}
+    />
+  ));
+}
+
+/** Undefined outside the list, and for a record that has left the ring. */
+function modelAt(list: Items, index: number): RowModel | undefined {
+  if (index < 0 || index >= list.count) return undefined;
+  const offset = list.at(index);
+  const record = tail.ring.at(offset);
+  return record && models.of(offset, record, format.value, tail.search.marksOf(offset));
+}
+
+/** The date of a row, in the style of the times. Empty for relative times. */
+function dateAt(list: Items, index: number): string {
+  const model = timeStyle.value === "relative" ? undefined : modelAt(list, index);
+  if (model === undefined) return "";
+  return dateOf(model.timestampMs, timeStyle.value === "utc" ? 0 : zoneMinutesAt(model.timestampMs));
 }
 
 interface RowProps {
   readonly model: RowModel;
   readonly index: number;
+  /** Where the date is another one than in the row above. Otherwise empty. */
+  readonly date: string;
+  readonly hasKeys: boolean;
+  readonly hasHeaders: boolean;
   readonly style: TimeStyle;
   readonly now: number;
   readonly selected: boolean;
@@ -216,14 +265,15 @@ class Row extends Component<RowProps> {
   }
 }
 
-function drawRow({ model, index, style, now, selected: isSelected, lead, fresh }: RowProps) {
+function drawRow(props: RowProps) {
+  const { model, index, date, style, now, selected: isSelected, lead, fresh } = props;
   const { offset, timestampMs, key, headers, line, marks, valueBytes } = model;
   return (
     <div
       id={`r${offset}`}
       class={`row ${isSelected ? "is-selected" : ""} ${fresh ? "is-fresh" : ""}`}
       role="row"
-      aria-rowindex={index + 1}
+      aria-rowindex={index + 2}
       aria-selected={isSelected}
       data-offset={offset}
       onPointerDown={() => {
@@ -240,14 +290,29 @@ function drawRow({ model, index, style, now, selected: isSelected, lead, fresh }
         {grouped(offset)}
       </span>
       <span class="cell-time" role="gridcell" title={fullTime(timestampMs, 0)}>
+        {date !== "" && <b>{date} </b>}
         {style === "relative"
           ? ago(timestampMs, now)
           : timeOfDay(timestampMs, style === "utc" ? 0 : zoneMinutesAt(timestampMs))}
       </span>
+      {props.hasKeys && (
+        <span class="cell-key" role="gridcell">
+          <bdi>{key}</bdi>
+        </span>
+      )}
+      {props.hasHeaders && (
+        <span class="cell-headers" role="gridcell">
+          {headers > 0 && headers}
+        </span>
+      )}
       <span class="cell-value" role="gridcell">
-        {key !== "" && <span class="key">{key}</span>}
-        {headers > 0 && <span class="headers">{headers} hdr</span>}
-        <bdi class="line">{marks === undefined || marks.length === 0 ? line : marked(line, marks, lead)}</bdi>
+        {valueBytes === 0 ? (
+          <i>empty</i>
+        ) : (
+          <bdi class="line">
+            {marks === undefined || marks.length === 0 ? line : marked(line, marks, lead)}
+          </bdi>
+        )}
       </span>
       <span class="cell-size" role="gridcell">
         {size(valueBytes)}

@@ -20,6 +20,9 @@ const cachedRowsMax = 600;
 export class RowModels {
   #format: FormatChoice | undefined;
   #generation = -1;
+  /** A record with a key was seen, or one with headers: the list shows the column from then on. */
+  hasKeys = false;
+  hasHeaders = false;
   readonly #known = new Map<number, RowModel>();
 
   /** The row of a record. The same object as before while nothing about it has changed. */
@@ -29,6 +32,8 @@ export class RowModels {
     const known = this.#known.get(offset);
     if (known !== undefined && known.marks === marks) return known;
     const model = makeRow(offset, record, format, marks);
+    this.hasKeys ||= model.key !== "";
+    this.hasHeaders ||= model.headers > 0;
     if (this.#known.size >= cachedRowsMax) this.#known.clear();
     this.#known.set(offset, model);
     return model;
@@ -36,8 +41,11 @@ export class RowModels {
 
   /** Drops the rows of an earlier generation: another log, or another start of it, has replaced them. */
   begin(generation: number): void {
-    if (generation !== this.#generation) this.#known.clear();
+    if (generation === this.#generation) return;
     this.#generation = generation;
+    this.#known.clear();
+    this.hasKeys = false;
+    this.hasHeaders = false;
   }
 }
 

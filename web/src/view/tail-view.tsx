@@ -1,6 +1,6 @@
 /** The tail: its tools, the list, and a panel for the open record or the produce box. */
 import { useSignal } from "@preact/signals";
-import { grouped } from "../core/format.ts";
+import { counted, grouped } from "../core/format.ts";
 import { curlProduce } from "../core/snippets.ts";
 import {
   cluster,
@@ -16,6 +16,7 @@ import {
 } from "../state/app.ts";
 import { Trouble, troubleFillsView } from "./banners.tsx";
 import { Copyable } from "./copyable.tsx";
+import { ExportButtons } from "./export-buttons.tsx";
 import { FilterBar } from "./filter-bar.tsx";
 import { togglePause } from "./keys.ts";
 import { LogHead } from "./log-head.tsx";
@@ -102,7 +103,6 @@ function List() {
         </p>
       )}
       <NoMatch />
-      <ResumePill />
     </div>
   );
 }
@@ -187,7 +187,7 @@ function Foot() {
   const lowest = tail.log.value === "" ? cluster.extent.value?.lowest : tailedLog.info.value?.lowest;
   const parts: string[] = [];
   if (ring.count > 0)
-    parts.push(`${grouped(ring.count)} records held, ${grouped(ring.first)}–${grouped(ring.next - 1)}`);
+    parts.push(`${counted(ring.count, "record")} held, ${grouped(ring.first)}–${grouped(ring.next - 1)}`);
   if (ring.evicted > 0) parts.push(`buffer keeps the newest; ${grouped(ring.evicted)} have left it`);
   if (search.state.value.on)
     parts.push(
@@ -200,6 +200,8 @@ function Foot() {
       <span class="said" role="status">
         {said.value}
       </span>
+      <ResumePill />
+      {ring.count > 0 && <ExportButtons />}
       {ring.count > 0 && lowest !== undefined && ring.first > lowest && (
         <button
           type="button"
