@@ -25,6 +25,7 @@ const imports: Readonly<Record<string, readonly string[]>> = {
   store: [],
   memory: [],
   access: [],
+  tokens: ["access"],
   raft: [],
   membership: [],
   telemetry: [],
@@ -36,11 +37,11 @@ const imports: Readonly<Record<string, readonly string[]>> = {
   objects: [],
   backup: ["objects", "replication", "log", "rows", "store"],
   peer: ["replication", "log", "raft", "access"],
-  api: ["http2", "memory", "log", "membership", "access"],
+  api: ["http2", "memory", "log", "membership", "access", "tokens"],
   server: ["api", "http2", "memory", "access"],
   agent: [
     ...["server", "api", "http2", "memory", "peer", "backup", "objects", "replication", "log", "raft"],
-    ...["membership", "access", "rows", "store", "telemetry", "client"],
+    ...["membership", "access", "tokens", "rows", "store", "telemetry", "client"],
   ],
   cli: [
     "agent",
@@ -57,6 +58,7 @@ const imports: Readonly<Record<string, readonly string[]>> = {
     "rows",
     "store",
     "access",
+    "tokens",
   ],
 };
 
@@ -126,6 +128,8 @@ test("imports go to lower modules and use their mod.ts", () => {
 /** Wall-clock times that are stored, shown or compared with a certificate, and the readings for clock-trust.ts. */
 const wallClockReaders = [
   "src/agent/cluster/open-cluster.ts",
+  "src/agent/tokens/token-admin.ts",
+  "src/tokens/token-verifier.ts",
   "src/backup/bucket/write-backup.ts",
   "src/objects/directory/directory-store.ts",
   "src/objects/s3/s3-connection.ts",
@@ -134,6 +138,7 @@ const wallClockReaders = [
   "src/cli/commands/storage/recover.ts",
   "src/cli/doctor/certificate-checks.ts",
   "src/cli/doctor/read-ops.ts",
+  "src/cli/commands/cluster/token.ts",
   "src/cli/records/read-records.ts",
   "src/cli/tls-flags.ts",
   "src/replication/time/log-time.ts",

@@ -9,10 +9,14 @@
  *   a node's certificate          the same, and peer             the policy, and peer unless the policy mentions peer
  *   anonymous                     nothing (as a node's           the policy
  *                                 if plaintext is trusted)
+ *   a token                       as a certificate with its subject, but never peer; and only what its scopes allow
+ *
+ * Names that begin with "_" are logs of the cluster itself: no caller has a right to them.
  *
  * A change of the policy raises `generation` and calls the listeners, so that running streams are checked again.
  */
 import { Fault } from "../fault.ts";
+import { isReservedName } from "../lib/names/log-name.ts";
 import { DecisionCache } from "./decision-cache.ts";
 import {
   type Action,
@@ -21,11 +25,12 @@ import {
   type Identity,
   localSubject,
   logObject,
+  type TokenRights,
 } from "./identity.ts";
 import { compileRules, type PolicySource, type Rules } from "./rules.ts";
 
 /** The part of an identity that a decision needs. */
-export type Principal = Pick<Identity, "subject" | "isPeer">;
+export type Principal = Pick<Identity, "subject" | "isPeer" | "token">;
 
 export interface Decision {
   readonly allowed: boolean;
@@ -39,6 +44,8 @@ export interface AccessOptions {
    * a policy they may do all but admin, delete and configure. Default false.
    */
   readonly trustPlaintext?: boolean;
+  /** A caller needs a certificate or a token: `anonymous` has no rights, whatever the policy says. Default false. */
+  readonly refuseAnonymous?: boolean;
   /** Default 16,384 pairs of subject and object. */
   readonly cachedPairsMax?: number;
 }
@@ -50,6 +57,7 @@ interface BuiltIn {
 
 export class AccessControl {
   readonly #trustPlaintext: boolean;
+  readonly #refuseAnonymous: boolean;
   readonly #cache: DecisionCache;
   readonly #listeners = new Set<() => void>();
   #rules: Rules | undefined;
@@ -61,6 +69,7 @@ export class AccessControl {
   /** Starts with the built-in rules only. */
   constructor(options: AccessOptions = {}) {
     this.#trustPlaintext = options.trustPlaintext ?? false;
+    this.#refuseAnonymous = options.refuseAnonymous ?? false;
     this.#cache = new DecisionCache(options.cachedPairsMax);
   }
 
@@ -98,12 +107,17 @@ export class AccessControl {
     this.#rules = source === undefined ? undefined : await compileRules(source);
     this.#source = source;
     this.#cache.clear();
-    this.#generation++;
-    for (const listener of [...this.#listeners]) listener();
+    this.recheck();
     return true;
   }
 
-  /** Calls `listener` after every change of the policy. Returns a function that ends that. */
+  /** Raises the generation, so that running calls are checked again: the rules changed, or tokens are not valid any more. */
+  recheck(): void {
+    this.#generation++;
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Calls `listener` after every change of the policy, and after recheck(). Returns a function that ends that. */
   onReload(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -111,6 +125,9 @@ export class AccessControl {
 
   /** Returns whether the caller may do the action. A cached decision takes about 50 ns. */
   check(caller: Principal, object: string, action: Action): boolean {
+    if (isReservedName(object)) return false;
+    const { token } = caller;
+    if (token !== undefined && !isWithin(token, object, action)) return false;
     const byDefault = this.#builtIn(caller, action);
     if (byDefault !== undefined) return byDefault.allowed;
     const cached = this.#cache.get(caller.subject, object, action);
@@ -125,6 +142,9 @@ export class AccessControl {
    * is known.
    */
   mayOnSome(caller: Principal, action: Action): boolean {
+    const { token } = caller;
+    if (token !== undefined && (!isUsable(token, action) || token.scopes?.allowsSome(action) === false))
+      return false;
     return this.#builtIn(caller, action)?.allowed ?? this.#rules?.mayOnSome(caller.subject, action) ?? false;
   }
 
@@ -133,6 +153,15 @@ export class AccessControl {
    * check() can say so, for one log.
    */
   patternsOf(caller: Principal, action: Action): readonly string[] | undefined {
+    const { token } = caller;
+    if (token !== undefined && !isUsable(token, action)) return [];
+    const patterns = this.#patternsOf(caller, action);
+    return patterns === undefined || token?.scopes === undefined
+      ? patterns
+      : token.scopes.narrow(patterns, action);
+  }
+
+  #patternsOf(caller: Principal, action: Action): readonly string[] | undefined {
     const byDefault = this.#builtIn(caller, action);
     if (byDefault !== undefined) return byDefault.allowed ? [logObject] : [];
     return this.#rules?.patternsOf(caller.subject, action);
@@ -152,8 +181,15 @@ export class AccessControl {
   }
 
   #deny(caller: Principal, object: string, action: Action, which: string): never {
-    if (!this.isAuthenticated(caller)) throw new Fault("unauthenticated");
-    const reason = this.#rules?.roleLine(caller.subject) === undefined ? "" : ", it is the name of a role";
+    this.authenticate(caller);
+    const { token } = caller;
+    const isNarrowed = token !== undefined && !isWithin(token, object, action);
+    const reason =
+      this.#rules?.roleLine(caller.subject) !== undefined
+        ? ", it is the name of a role"
+        : isNarrowed
+          ? " with this token, whose scopes do not allow it"
+          : "";
     throw new Fault("permission-denied", {
       message: `"${caller.subject}" may not ${phrases[action]} ${which}${reason}`,
       facts: { subject: caller.subject, object, action },
@@ -162,7 +198,23 @@ export class AccessControl {
 
   /** Returns whether the caller has an identity. Some calls require no more. */
   isAuthenticated(caller: Principal): boolean {
-    return caller.subject !== anonymousSubject || this.#trustPlaintext;
+    return this.#unauthenticated(caller) === undefined;
+  }
+
+  /** @throws Fault "unauthenticated" unless the caller has an identity */
+  authenticate(caller: Principal): void {
+    const fault = this.#unauthenticated(caller);
+    if (fault !== undefined) throw fault;
+  }
+
+  #unauthenticated({ subject, token }: Principal): Fault | undefined {
+    if (token !== undefined) return token.invalid();
+    if (subject !== anonymousSubject) return undefined;
+    if (this.#refuseAnonymous)
+      return new Fault("unauthenticated", {
+        message: "a client certificate is required, or a token in the header Authorization: Bearer TOKEN",
+      });
+    return this.#trustPlaintext ? undefined : new Fault("unauthenticated");
   }
 
   /** Returns the decision and the rule behind it. It is not cached. */
@@ -192,6 +244,7 @@ export class AccessControl {
   /** Returns the decision of the built-in rules, if they make one. It returns constants, to allocate nothing. */
   #builtIn(caller: Principal, action: Action): BuiltIn | undefined {
     if (caller.subject === localSubject) return builtIn.local;
+    if (this.#refuseAnonymous && caller.subject === anonymousSubject) return builtIn.noCredential;
     if (action === "peer" && caller.isPeer && this.#rules?.mentionsPeer !== true) return builtIn.node;
     if (this.#rules !== undefined) return undefined;
     if (caller.subject === anonymousSubject) {
@@ -202,6 +255,14 @@ export class AccessControl {
     return isForOperators(action) ? builtIn.operator : builtIn.certificate;
   }
 }
+
+/** Returns whether the token lets its holder do that, as far as its subject may. */
+const isWithin = (token: TokenRights, object: string, action: Action): boolean =>
+  isUsable(token, action) && (token.scopes === undefined || token.scopes.allows(object, action));
+
+/** Returns whether the token is valid. No token makes a peer. */
+const isUsable = (token: TokenRights, action: Action): boolean =>
+  action !== "peer" && token.invalid() === undefined;
 
 /** Actions that remote callers may do only if a policy says so. */
 const isForOperators = (action: Action): boolean =>
@@ -220,6 +281,10 @@ const builtIn = {
     because: "built in: without a policy every certificate may do all but peer, admin, delete and configure",
   },
   anonymous: { allowed: false, because: "built in: without a certificate only a policy can allow anything" },
+  noCredential: {
+    allowed: false,
+    because: "built in: --client-auth token requires a certificate or a token",
+  },
   plaintext: { allowed: true, because: "built in: plaintext is allowed here and there is no policy" },
   plaintextOperator: {
     allowed: false,

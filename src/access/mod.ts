@@ -7,11 +7,14 @@ export {
   anonymousSubject,
   type Identity,
   isAction,
+  isSubjectName,
   localIdentity,
-  localSubject,
   logObject,
   mayBeNode,
   namedIdentity,
   nodeNamesOf,
+  type TokenRights,
+  type TokenScopes,
 } from "./identity.ts";
 export type { PolicySource } from "./rules.ts";
+export { Scopes } from "./scopes/scopes.ts";

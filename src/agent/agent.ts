@@ -208,8 +208,11 @@ async function openParts(
   const tls = openTls(config, telemetry, clock);
   if (tls !== undefined) opening.use(tls);
   const trustPlaintext = tls === undefined && config.allowPlaintext && !isLoopback(config.addr.host);
+  const refuseAnonymous = config.clientAuth === "token";
   const files = { modelFile: config.aclModelFile, policyFile: config.aclPolicyFile };
-  const access = opening.use(await openAccess(files, { log: telemetry.log, trustPlaintext }));
+  const access = opening.use(
+    await openAccess(files, { log: telemetry.log, trustPlaintext, refuseAnonymous }),
+  );
   const ports = opening.use(await openPorts({ config, tls, memory: memory.budget, telemetry, clock }));
   const readiness = new NodeReadiness();
   readiness.set("node", "the node is starting");

@@ -14,6 +14,7 @@ import { systemDisk } from "../lib/disk/system-disk.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import type { MemoryBudget } from "../memory/mod.ts";
 import type { NodeTelemetry } from "../telemetry/mod.ts";
+import { TokenVerifier } from "../tokens/mod.ts";
 import type { OpenAccess } from "./access-files.ts";
 import type { OpenedCluster } from "./cluster/open-cluster.ts";
 import type { Config } from "./config/settings.ts";
@@ -37,7 +38,7 @@ export interface OpenServiceOptions {
 
 export function openService(options: OpenServiceOptions): ReturnType<typeof createService> {
   const { config, access, readiness, memory, telemetry, clock, scheme } = options;
-  const { replica, gossip, node, view } = options.cluster;
+  const { replica, gossip, node, view, tokens, tokenAdmin } = options.cluster;
   /** The dashboard of one node continues with another node when its own is unreachable, so their origins are allowed. */
   const peerOrigins = (): string[] =>
     view
@@ -50,6 +51,14 @@ export function openService(options: OpenServiceOptions): ReturnType<typeof crea
     cluster: view,
     operations: { ...membershipOperations(gossip.membership), ...adminOperations(node.admin) },
     access: access.access,
+    tokens: new TokenVerifier({
+      source: tokens,
+      clusterId: () => replica.state.clusterId,
+      isConfirmed: () => tokens.isConfirmed,
+      refresh: () => tokens.refresh(),
+      clock,
+    }),
+    tokenAdmin,
     readiness,
     clock,
     telemetry,

@@ -14,7 +14,7 @@ import {
   file_grpc_reflection_v1alpha_reflection,
   ServerReflection as ServerReflectionAlpha,
 } from "../gen/grpc/reflection/v1alpha/reflection_pb.js";
-import { Cluster, file_log_v1_log, Log, Logs } from "../gen/log/v1/log_pb.js";
+import { Cluster, file_log_v1_log, Log, Logs, Tokens } from "../gen/log/v1/log_pb.js";
 import type { Telemetry } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { batchRecordsMax, recordHeadersMax } from "../log/mod.ts";
@@ -30,6 +30,7 @@ import { rpcHandler, rpcService } from "./connect/rpc-routes.ts";
 import type { FastPath } from "./fast-path/fast-path.ts";
 import type { FastPathOptions } from "./fast-path/fast-path-context.ts";
 import { healthService } from "./health.ts";
+import type { TokenReader } from "./http/bearer.ts";
 import { StreamEventCache } from "./http/durable-streams/event-text.ts";
 import type { OriginRules } from "./http/origin-rules.ts";
 import { createRouter, type Pages, type Router } from "./http/router.ts";
@@ -38,6 +39,7 @@ import { type ClusterOperations, clusterService } from "./methods/cluster-servic
 import { LogDirectory } from "./methods/logs/log-directory.ts";
 import { logsService } from "./methods/logs/logs-service.ts";
 import { defaultStreamBudget, StreamBudget } from "./methods/stream-budget.ts";
+import { type TokenAdmin, tokensService } from "./methods/tokens/tokens-service.ts";
 import type { Readiness } from "./readiness.ts";
 import { reflection } from "./reflection.ts";
 import { sentBytesMax } from "./request-limits/message-limits.ts";
@@ -49,8 +51,12 @@ export interface ServiceOptions {
   readonly cluster: ClusterView;
   readonly access: Pick<
     AccessControl,
-    "check" | "authorize" | "isAuthenticated" | "onReload" | "allowedActions" | "authorizeSome" | "patternsOf"
+    "check" | "authorize" | "authenticate" | "onReload" | "allowedActions" | "authorizeSome" | "patternsOf"
   >;
+  /** Reads the tokens of requests. Default: the header Authorization is ignored. */
+  readonly tokens?: TokenReader | undefined;
+  /** Default: the service Tokens is not served. */
+  readonly tokenAdmin?: TokenAdmin | undefined;
   readonly readiness: Readiness;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -111,6 +117,7 @@ export function createService(options: ServiceOptions): Service {
     origins: options.origins,
     clock,
     telemetry,
+    tokens: options.tokens,
     fastPath: options.fastPath?.(shared),
     pages: options.pages,
     opsAddress: options.opsAddress,
@@ -151,8 +158,11 @@ function sharedOptions(
 }
 
 /** All gRPC services. Health and reflection list their names, reflection describes their files. */
-function rpcServices({ cluster, access, readiness, operations = {} }: ServiceOptions, shared: SharedOptions) {
-  const names = [Log, Logs, Cluster, Health, ServerReflection, ServerReflectionAlpha].map(
+function rpcServices(
+  { cluster, access, readiness, tokenAdmin, operations = {} }: ServiceOptions,
+  shared: SharedOptions,
+) {
+  const names = [Log, Logs, Cluster, Tokens, Health, ServerReflection, ServerReflectionAlpha].map(
     ({ typeName }) => typeName,
   );
   const files = [
@@ -167,6 +177,7 @@ function rpcServices({ cluster, access, readiness, operations = {} }: ServiceOpt
     rpcService(Log, logService(shared)),
     rpcService(Logs, logsService(shared)),
     rpcService(Cluster, clusterService({ cluster, access, readiness, operations })),
+    rpcService(Tokens, tokenAdmin === undefined ? {} : tokensService(tokenAdmin)),
     rpcService(Health, healthService(readiness, names)),
     rpcService(ServerReflection, { serverReflectionInfo }),
     rpcService(ServerReflectionAlpha, { serverReflectionInfo }),

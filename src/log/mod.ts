@@ -39,6 +39,7 @@ export {
   logNameBytesMax,
   namedLogsLevel,
   settledLevel,
+  tokensLevel,
 } from "./frame/log-command.ts";
 export { checkPayload } from "./frame/payload.ts";
 export * from "./frame/record.ts";

@@ -20,6 +20,8 @@ import { Gossip } from "../gossip/gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 import { openReplica } from "../open-replica.ts";
 import { peerDial } from "../peer-dial.ts";
+import { TokenAdmin, tokensVerb } from "../tokens/token-admin.ts";
+import { TokenRegistry } from "../tokens/token-registry.ts";
 import { version } from "../version.ts";
 import { clusterViewOf, type PeerContact } from "./cluster-view.ts";
 import { forwardedCalls } from "./forwarded-calls.ts";
@@ -47,6 +49,9 @@ export interface OpenedCluster extends AsyncDisposable {
   readonly replica: Replica;
   readonly gossip: Gossip;
   readonly node: NodeCluster;
+  /** The keys and the revocations of tokens on this node. */
+  readonly tokens: TokenRegistry;
+  readonly tokenAdmin: TokenAdmin;
   /** Reports changes of gossip too. */
   readonly view: ClusterView;
 }
@@ -100,11 +105,39 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
       clusterIdOf,
     }),
   );
-  answer = (verb, body, from) => node.ask(verb, body, from);
+  const tokens = openTokens(options, replica, network);
+  opening.use(tokens.tokens);
+  answer = (verb, body, from) =>
+    verb === tokensVerb ? tokens.tokenAdmin.answer(body) : node.ask(verb, body, from);
   disowned = (fault, by) => node.disowned(fault, by);
   const view = gossip.withGossip(viewOf(replica, node, network, rpcAddr));
   const owned = opening.move();
-  return { network, replica, gossip, node, view, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  const parts = { network, replica, gossip, node, ...tokens, view };
+  return { ...parts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** What this node knows of tokens, and how it is changed. */
+function openTokens(
+  { access, telemetry, clock }: Pick<OpenClusterOptions, "access" | "telemetry" | "clock">,
+  replica: Replica,
+  network: PeerNetwork,
+): Pick<OpenedCluster, "tokens" | "tokenAdmin"> {
+  const tokens = new TokenRegistry({
+    logs: replica.log.named,
+    commitIndex: () => replica.storedLog.commitIndex,
+    onChange: () => access.recheck(),
+    clock,
+    logger: telemetry.log,
+  });
+  const tokenAdmin = new TokenAdmin({
+    replica,
+    registry: tokens,
+    audience: () => replica.state.clusterId,
+    ask: (at, verb, body, deadlineMs) => network.ask(at, verb, body, { deadlineMs }),
+    authorize: (...asked) => access.authorize(...asked),
+    clock,
+  });
+  return { tokens, tokenAdmin };
 }
 
 function openNetwork(

@@ -44,8 +44,12 @@ function checkTls(config: Config): void {
     "--server-tls-ca-file and the peer certificate need --server-tls-cert-file and --server-tls-key-file",
   );
   need(
-    !secure || config.clientAuth === "optional" || config.serverTlsCaFile !== undefined,
+    !secure || config.clientAuth !== "require" || config.serverTlsCaFile !== undefined,
     "TLS needs --server-tls-ca-file to authenticate clients, or --client-auth optional",
+  );
+  need(
+    secure || config.clientAuth !== "token",
+    "--client-auth token needs --server-tls-cert-file: others can read a token that is sent in plaintext, and on loopback every client may do everything",
   );
   need(
     secure || isLoopback(config.addr.host) || config.allowPlaintext,

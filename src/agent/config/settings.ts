@@ -116,9 +116,9 @@ export const settings = {
   ),
   clientAuth: set(
     "Security",
-    oneOf("require", "optional"),
+    oneOf("require", "optional", "token"),
     "require",
-    "with optional, clients without a certificate are served as anonymous",
+    "with optional, clients without a certificate are served as anonymous; with token, they need a token",
   ),
   allowExpiredCertificates: set(
     "Security",

@@ -12,7 +12,7 @@ import { type AccessControl, type Identity, logObject } from "../../access/mod.t
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import type { CallTelemetry, Protocol, Telemetry } from "../../lib/telemetry.ts";
-import type { Clock } from "../../lib/time/clock.ts";
+import type { Clock, Timer } from "../../lib/time/clock.ts";
 import { workTurns } from "../../lib/time/work-turns.ts";
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { AppendOrder, LogId } from "../../types.ts";
@@ -71,6 +71,8 @@ export class Call implements Linked<Call> {
   checkFirst: ((call: Call) => void) | undefined;
   /** The call may last without bound, so a server that stops ends it. Initially as its method says. */
   long: boolean;
+  /** Ends the call when its token expires. */
+  expiry: Timer | undefined;
   ended = false;
   previous: Call | undefined;
   next: Call | undefined;
@@ -110,7 +112,7 @@ export class Call implements Linked<Call> {
 export interface CallTrackerOptions {
   readonly access: Pick<
     AccessControl,
-    "check" | "authorize" | "isAuthenticated" | "onReload" | "authorizeSome" | "patternsOf"
+    "check" | "authorize" | "authenticate" | "onReload" | "authorizeSome" | "patternsOf"
   >;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
@@ -171,6 +173,7 @@ export class CallTracker {
       throw reason;
     }
     this.#open.add(call);
+    this.#awaitExpiry(call);
     return call;
   }
 
@@ -190,6 +193,7 @@ export class CallTracker {
     call.ended = true;
     if (call.order !== undefined) call.order.ended = true;
     call.onRevoked = undefined;
+    call.expiry?.cancel();
     this.#open.delete(call);
     if (call.counted > 0) this.#uncount(call);
     call.telemetry.end(code, call.bytesIn, call.bytesOut, reason);
@@ -253,7 +257,7 @@ export class CallTracker {
   deny(call: Call, object: string): never {
     const { identity } = call.client;
     const { action = "" } = call.permission;
-    if (!this.#options.access.isAuthenticated(identity)) throw new Fault("unauthenticated");
+    this.#options.access.authenticate(identity);
     throw new Fault("permission-denied", {
       message: `"${identity.subject}" may not ${action} any log of "${object}"`,
       facts: { subject: identity.subject, object, action },
@@ -276,11 +280,29 @@ export class CallTracker {
     const { identity } = call.client;
     const { action } = call.permission;
     if (action === undefined) {
-      if (!access.isAuthenticated(identity)) throw new Fault("unauthenticated");
+      access.authenticate(identity);
     } else if (call.object !== undefined) access.authorize(identity, call.object, action);
     else if (access.check(identity, logObject, action)) call.object = logObject;
     // Before the log is known, only callers are refused that may use no log.
     else access.authorizeSome(identity, action);
+  }
+
+  /** Checks the call again when its token expires. Thousands of calls can have the same token. */
+  #awaitExpiry(call: Call): void {
+    const { token } = call.client.identity;
+    if (token === undefined) return;
+    const { clock } = this.#options;
+    const check = (): void => {
+      if (call.ended) return;
+      this.#checkOne(call);
+      // The wall clock was set back.
+      if (token.invalid() === undefined) this.#awaitExpiry(call);
+    };
+    call.expiry = clock.after(Math.max(1, token.leftMs()), () => {
+      const turns = workTurns(clock);
+      if (turns.mayBegin()) check();
+      else turns.wait(check);
+    });
   }
 
   /** Returns the milliseconds until the deadline, undefined without a deadline. */

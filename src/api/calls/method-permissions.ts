@@ -3,7 +3,7 @@
  * without an entry does not compile. AccessControl decides who has a permission; this file only says which one is needed.
  */
 import type { Action } from "../../access/mod.ts";
-import type { Cluster, Log, Logs } from "../../gen/log/v1/log_pb.js";
+import type { Cluster, Log, Logs, Tokens } from "../../gen/log/v1/log_pb.js";
 
 /** What a method is called and what it requires. There is one object per method. */
 export interface MethodPermission {
@@ -79,6 +79,15 @@ export const clusterPermissions = permissionsOf<MethodName<typeof Cluster>>("log
   whoAmI: "authenticated",
 });
 
+/** Who can add a key can issue a token for any subject. */
+const tokensPermissions = permissionsOf<MethodName<typeof Tokens>>("log.v1.Tokens", {
+  addTokenKey: "admin",
+  removeTokenKey: "admin",
+  listTokenKeys: "admin",
+  revokeToken: "admin",
+  listRevokedTokens: "admin",
+});
+
 const healthPermissions = permissionsOf("grpc.health.v1.Health", {
   check: "authenticated",
   list: "authenticated",
@@ -132,6 +141,7 @@ const rpcPermissions: readonly MethodPermission[] = [
   ...Object.values(logPermissions),
   ...Object.values(logsPermissions),
   ...Object.values(clusterPermissions),
+  ...Object.values(tokensPermissions),
   ...Object.values(healthPermissions),
   reflectionPermission,
   reflectionAlphaPermission,

@@ -16,6 +16,7 @@ export interface OriginRules {
 
 const allowHeaders = [
   ...cors.allowedHeaders,
+  "authorization",
   "traceparent",
   "tracestate",
   "x-request-id",

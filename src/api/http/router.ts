@@ -13,10 +13,12 @@ import type { H2Stream } from "../../http2/mod.ts";
 import type { Telemetry } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { ClientConnection } from "../calls/call-tracker.ts";
+import { codeName, codeOf, httpErrorOf } from "../calls/error-mapping.ts";
 import { permissionOfPath } from "../calls/method-permissions.ts";
 import type { RpcHandler } from "../connect/rpc-routes.ts";
 import type { FastPath } from "../fast-path/fast-path.ts";
 import type { FastStream } from "../fast-path/fast-stream.ts";
+import { TokenClients, type TokenReader } from "./bearer.ts";
 import { isStreamPath } from "./durable-streams/stream-path.ts";
 import { answerStreamPreflight, serveStream } from "./durable-streams/stream-routes.ts";
 import { type Exchange, headerOf, pathOf, quoted } from "./exchange/exchange.ts";
@@ -50,6 +52,8 @@ export interface RouterOptions {
   readonly origins: OriginRules;
   readonly clock: Clock;
   readonly telemetry: Pick<Telemetry, "begin" | "log">;
+  /** Default: the header Authorization is ignored. */
+  readonly tokens?: TokenReader | undefined;
   readonly fastPath?: FastPath | undefined;
   readonly pages?: Pages | undefined;
   /** `host:port` of probes and metrics. The refusal of such a path names it. */
@@ -77,12 +81,14 @@ export function createRouter(options: RouterOptions): Router {
 class HttpRouter implements Router {
   readonly #options: RouterOptions;
   readonly #date: () => string;
+  readonly #tokenClients: TokenClients | undefined;
   /** The last authority that was checked. Nearly all clients use the same one. */
   #checked: { readonly authority: string; readonly known: boolean } | undefined;
 
   constructor(options: RouterOptions) {
     this.#options = options;
     this.#date = httpDate(options.clock);
+    this.#tokenClients = options.tokens === undefined ? undefined : new TokenClients(options.tokens);
   }
 
   request(exchange: Exchange, client: ClientConnection): void {
@@ -96,7 +102,12 @@ class HttpRouter implements Router {
   direct(stream: FastStream, headers: IncomingHttpHeaders, client: ClientConnection): boolean {
     const { fastPath } = this.#options;
     if (fastPath === undefined || !this.#isKnown(headers[":authority"] ?? headers.host, client)) return false;
-    return fastPath(stream, headers, client);
+    const { authorization } = headers;
+    if (authorization === undefined || this.#tokenClients === undefined)
+      return fastPath(stream, headers, client);
+    // request() waits for a token that is not known yet, and refuses one that is not valid.
+    const holder = this.#tokenClients.known(authorization, client);
+    return holder !== undefined && fastPath(stream, headers, holder);
   }
 
   stream(stream: H2Stream, headers: IncomingHttpHeaders, client: ClientConnection): void {
@@ -125,7 +136,38 @@ class HttpRouter implements Router {
       refuse(exchange, { fault: new Fault("bad-request", { message }), status: 417 });
       return undefined;
     }
-    return this.#passesOriginRules(exchange, client) ? this.#route(exchange, client) : undefined;
+    if (!this.#passesOriginRules(exchange, client)) return undefined;
+    const { authorization } = exchange.headers;
+    if (authorization === undefined || this.#tokenClients === undefined) return this.#route(exchange, client);
+    return this.#routeWithToken(this.#tokenClients, authorization, exchange, client);
+  }
+
+  /** Routes the request of the holder of a token, or refuses it. */
+  async #routeWithToken(
+    tokenClients: TokenClients,
+    authorization: string | readonly string[],
+    exchange: Exchange,
+    client: ClientConnection,
+  ): Promise<void> {
+    let holder: ClientConnection;
+    try {
+      holder = await tokenClients.of(authorization, client);
+    } catch (reason) {
+      const fault = Fault.from(reason);
+      const { status, headers } = httpErrorOf(fault);
+      recordUnroutedRequest(this.#options.telemetry.begin, exchange, client, codeName(codeOf(fault)));
+      const { "retry-after": later } = headers;
+      refuse(exchange, {
+        fault,
+        status,
+        headers: {
+          ...(later === undefined ? {} : { "retry-after": later }),
+          ...(status === 401 ? { "www-authenticate": 'Bearer error="invalid_token"' } : {}),
+        },
+      });
+      return;
+    }
+    await this.#route(exchange, holder);
   }
 
   /** Applies the rules for pages of other origins. Returns false if it has sent the response. */

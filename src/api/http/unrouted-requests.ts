@@ -23,7 +23,7 @@ export function recordUnroutedRequest(
   begin: Telemetry["begin"],
   exchange: Exchange,
   client: ClientConnection,
-  code: "not_found" | "permission_denied" | "unimplemented",
+  code: string,
 ): void {
   const call = begin({
     ...callMetaOf(exchange),

@@ -62,7 +62,16 @@ export function clusterService(options: ClusterServiceOptions): Partial<ServiceI
     whoAmI(_request, context) {
       const { identity } = callOf(context).client;
       const logs = logActions.flatMap((action) => allowedLogs(action, access.patternsOf(identity, action)));
-      return { subject: identity.subject, actions: access.allowedActions(identity), logs };
+      const { token } = identity;
+      const credential = token !== undefined ? "token" : identity.fingerprint !== "" ? "certificate" : "none";
+      return {
+        subject: identity.subject,
+        actions: access.allowedActions(identity),
+        logs,
+        credential,
+        tokenId: token?.id ?? "",
+        tokenExpiresMs: BigInt(token?.expiresMs ?? 0),
+      };
     },
   };
 }

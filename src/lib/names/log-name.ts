@@ -25,6 +25,12 @@ export function namedLogOf(name: string, field = "log"): string | undefined {
   throw new Fault("bad-request", { message: `the name of a log ${flaw}`, facts: { field } });
 }
 
+/** The log that holds the keys and the revocations of tokens (src/tokens). */
+export const tokensLog = "_tokens";
+
+/** Returns whether this is a name of the cluster's own logs, which no client can use. */
+export const isReservedName = (name: string): boolean => name.startsWith("_");
+
 /** Returns what is wrong with a name that is not empty. */
 export function nameFlawOf(name: string, bytesMax = nameBytesMax): string | undefined {
   if (!name.isWellFormed()) return "is not valid UTF-8";
@@ -39,7 +45,7 @@ export function nameFlawOf(name: string, bytesMax = nameBytesMax): string | unde
     if (element === "") return 'has no empty element between "/"';
     if (element === "." || element === "..") return `has no element "${element}"`;
   }
-  if (name.startsWith("_")) return 'does not begin with "_", that is reserved';
+  if (isReservedName(name)) return 'does not begin with "_", that is reserved';
   const normal = name.normalize("NFC");
   return normal === name ? undefined : `is in the normal form C, this one would be "${normal}"`;
 }

@@ -47,11 +47,13 @@ export const settledLevel = 3;
 export const forksLevel = 4;
 /** The level at which a cluster has cursors. */
 export const cursorsLevel = 5;
+/** The level at which the cluster keeps a log of its own for the keys and the revocations of tokens. */
+export const tokensLevel = 5;
 /** The highest level that this version has. */
-export const highestLevel = Math.max(settledLevel, forksLevel, cursorsLevel);
+export const highestLevel = Math.max(settledLevel, forksLevel, cursorsLevel, tokensLevel);
 
 export interface LevelCommand {
-  /** The features that all members have. 1: named logs. 2: streams. 3: settled frames. 4: forks, and reads that extend a life. 5: cursors. */
+  /** The features that all members have. 1: named logs. 2: streams. 3: settled frames. 4: forks, and reads that extend a life. 5: cursors and tokens. */
   readonly level: number;
   /** Drawn again whenever ids may be given a second time: see replication/logs/cluster-life.ts. */
   readonly life: number;

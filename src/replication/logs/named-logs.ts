@@ -4,6 +4,7 @@
 
 import type { Fault } from "../../fault.ts";
 import type { CursorInfo, CursorPage } from "../../lib/names/cursor-info.ts";
+import { isReservedName } from "../../lib/names/log-name.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import {
   type LogRow,
@@ -76,6 +77,8 @@ export interface NamedLogsPorts
 
 /** How long a touch may take. A read waits for it: then it counts, unless the leader is not there. */
 const touchMs = 3_000;
+/** Names that the tail of a log of the cluster itself compares in one turn. */
+const ownAsksMax = 1_024;
 /** Touches that are under way at the same time. */
 const touchesMax = 4_096;
 
@@ -150,7 +153,7 @@ export class NamedLogs implements LogCatalog {
     const page = table.namesFrom(prefix, after, limit + 1);
     const names = page.names.slice(0, limit);
     const logs = names.flatMap((name) => {
-      const row = shown(table.named(name));
+      const row = isReservedName(name) ? undefined : shown(table.named(name));
       return row === undefined ? [] : [this.#infoOf(row)];
     });
     return { logs, next: page.names.length > limit ? names[limit - 1] : page.next };
@@ -167,7 +170,15 @@ export class NamedLogs implements LogCatalog {
   }
 
   follow(logs: TailedLogs, start: MultiStart, freshness: Freshness = {}): Promise<MultiTail> {
-    return followLogs(this.#ports, logs, start, freshness);
+    if (!("prefix" in logs)) return followLogs(this.#ports, logs, start, freshness);
+    const may = (name: string): boolean => !isReservedName(name) && logs.may(name);
+    return followLogs(this.#ports, { ...logs, may }, start, freshness);
+  }
+
+  /** Follows a log of the cluster itself from its first record on, also before it is created. */
+  followOwn(name: string): Promise<MultiTail> {
+    const logs = { prefix: name, may: (found: string) => found === name, asksMax: ownAsksMax };
+    return followLogs(this.#ports, logs, "start", { mode: "any" });
   }
 
   seenIndex(id: LogId, next: Offset): RaftIndex | undefined {

@@ -6,6 +6,7 @@
  * Clients have a common limit and one for each address and each name in a certificate. A client without a request is
  * ended for a new one once it has stalled. Peers do not compete with clients: their places and places to arrive stay free.
  */
+import { clientOf } from "../../lib/names/client-network.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 
 /** A connection in the table. */
@@ -176,19 +177,4 @@ export class ConnectionTable {
     this.leave(connection);
     connection.end(reason);
   }
-}
-
-/** Returns what counts as one client: an IPv4 address, or a network of 2^64 IPv6 addresses. */
-export function clientOf(address: string): string {
-  if (!address.includes(":")) return address;
-  const v4 = address.slice(address.lastIndexOf(":") + 1);
-  if (v4.includes(".")) return v4;
-  const [head = "", tail] = address.split("::");
-  const groups = head === "" ? [] : head.split(":");
-  if (tail !== undefined) {
-    const tailLength = tail === "" ? 0 : tail.split(":").length;
-    while (groups.length + tailLength < 8) groups.push("0");
-    groups.push(...(tail === "" ? [] : tail.split(":")));
-  }
-  return `${groups.slice(0, 4).join(":")}::/64`;
 }

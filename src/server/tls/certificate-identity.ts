@@ -1,11 +1,9 @@
 /**
  * Turns a verified certificate into an identity, or says why not. TLS has verified validity and purpose in the handshake.
- *
- * The subject is the common name: exactly one, with visible characters only, so that a log line and a policy show it as
- * it is; and not a name that stands for a client without a certificate.
+ * The subject is the common name: exactly one, which isSubjectName() allows.
  */
 import type { X509Certificate } from "node:crypto";
-import { anonymousSubject, type Identity, localSubject, nodeNamesOf } from "../../access/mod.ts";
+import { type Identity, isSubjectName, nodeNamesOf } from "../../access/mod.ts";
 
 /** Why a certificate was refused. It is `reason` in the log and in the metric. */
 export const certificateRefusals = [
@@ -19,13 +17,6 @@ export const certificateRefusals = [
 ] as const;
 export type CertificateRefusal = (typeof certificateRefusals)[number];
 
-export const subjectCharsMax = 256;
-/**
- * Control characters, format characters (zero width, text direction), surrogates, private use, line and paragraph
- * separators, and what Unicode displays as nothing (fillers, variation selectors).
- */
-const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
-
 /** Returns the identity of `leaf`. A node name in it makes a peer only if it comes from `peerAuthorities`. */
 export function identityFrom(
   leaf: X509Certificate,
@@ -34,9 +25,7 @@ export function identityFrom(
   const legacy = leaf.toLegacyObject();
   // Node types it as a string, but it is an array if there are several common names.
   const subject: unknown = legacy.subject?.CN;
-  if (typeof subject !== "string" || subject === "" || subject.length > subjectCharsMax) return "bad name";
-  if (subject === localSubject || subject === anonymousSubject) return "bad name";
-  if (invisible.test(subject) || subject.trim() !== subject) return "bad name";
+  if (!isSubjectName(subject)) return "bad name";
   const issuer: unknown = legacy.issuer?.CN;
   const sans = alternativeNames(leaf.subjectAltName ?? "");
   return {

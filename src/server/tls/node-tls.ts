@@ -29,8 +29,8 @@ export interface NodeTlsOptions {
   readonly server: TlsFiles;
   /** For links between nodes. Default: the files for clients. */
   readonly peer?: TlsFiles;
-  /** What happens to clients without a certificate: refused in the handshake, or `anonymous`. Peers always need one. */
-  readonly clientAuth: "require" | "optional";
+  /** What happens to clients without a certificate: refused in the handshake, or `anonymous` until they state a token. Peers always need one. */
+  readonly clientAuth: "require" | "optional" | "token";
   readonly log?: Logger;
   readonly metrics?: Metrics;
   readonly clock?: Clock;
@@ -113,7 +113,7 @@ export class NodeTls implements Disposable {
   #identify(socket: TLSSocket, isPeerLink: boolean): Identity | CertificateRefusal {
     const leaf = socket.getPeerX509Certificate();
     if (leaf === undefined) {
-      return this.#options.clientAuth === "optional" && !isPeerLink ? anonymousIdentity : "missing";
+      return this.#options.clientAuth !== "require" && !isPeerLink ? anonymousIdentity : "missing";
     }
     if (!socket.authorized) return refusalOfCode(String(socket.authorizationError));
     const trusted = isPeerLink ? this.#peer.authorities : this.#server.authorities;

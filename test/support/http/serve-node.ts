@@ -40,7 +40,7 @@ export async function accessAs(policy: string, as: () => string): Promise<Servic
   return {
     check: (_, object, action) => rules.check(caller(), object, action),
     authorize: (_, object, action) => rules.authorize(caller(), object, action),
-    isAuthenticated: () => true,
+    authenticate: () => undefined,
     onReload: (listener) => rules.onReload(listener),
     authorizeSome: (_, action) => rules.authorizeSome(caller(), action),
     patternsOf: (_, action) => rules.patternsOf(caller(), action),

@@ -17,7 +17,15 @@ export interface ServeOptions
   extends Partial<
     Pick<
       ServiceOptions,
-      "opsAddress" | "log" | "named" | "origins" | "fastPath" | "pages" | "heartbeatMs" | "responseMs"
+      | "opsAddress"
+      | "log"
+      | "named"
+      | "origins"
+      | "fastPath"
+      | "pages"
+      | "heartbeatMs"
+      | "responseMs"
+      | "tokens"
     >
   > {
   /** The memory budget's limit, bytes. */
@@ -98,6 +106,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     ...(options.fastPath === undefined ? {} : { fastPath: options.fastPath }),
     ...(options.pages === undefined ? {} : { pages: options.pages }),
     opsAddress: options.opsAddress,
+    tokens: options.tokens,
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     memory,
     ...(options.responseMs === undefined ? {} : { responseMs: options.responseMs }),

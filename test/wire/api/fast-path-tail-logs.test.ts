@@ -272,7 +272,7 @@ test("the permission for each log decides what a prefix shows", async () => {
     authorize(_caller, object) {
       if (!may(object)) throw new Fault("permission-denied", { facts: { object } });
     },
-    isAuthenticated: () => true,
+    authenticate: () => undefined,
     onReload: () => () => undefined,
     allowedActions: () => [],
     authorizeSome: () => undefined,

@@ -235,7 +235,7 @@ test("a change of the policy ends the tail of a named log, and takes logs out of
     access: {
       check: (_, object, action) => access.check(caller, object, action),
       authorize: (_, object, action) => access.authorize(caller, object, action),
-      isAuthenticated: () => true,
+      authenticate: () => undefined,
       onReload: (listener) => access.onReload(listener),
       authorizeSome: (_, action) => access.authorizeSome(caller, action),
       patternsOf: (_, action) => access.patternsOf(caller, action),

@@ -26,10 +26,12 @@ import { OpsServer } from "../../../src/server/ops/ops-server.ts";
 import { NodeTls } from "../../../src/server/tls/node-tls.ts";
 import { peerProtocol } from "../../../src/server/tls/peer-protocol.ts";
 import { Instruments } from "../../../src/telemetry/instruments.ts";
+import { makeSigningKey } from "../../../src/tokens/issue-token.ts";
 import { type Served, serve } from "../../support/http/serve.ts";
 import { testAuthority, writeTlsFiles } from "../../support/process/certificates.ts";
 import { root } from "../../support/process/process.ts";
 import { scratch } from "../../support/scratch.ts";
+import { TestTokens, testAudience } from "../../support/tokens/test-tokens.ts";
 
 /** What a method requires: a permission, or only an authenticated client. */
 type Required = Action | "authenticated";
@@ -62,6 +64,11 @@ const rpcs: Readonly<Record<string, Required>> = {
   "log.v1.Cluster/RemoveNode": "admin",
   "log.v1.Cluster/TransferLeadership": "admin",
   "log.v1.Cluster/Backup": "admin",
+  "log.v1.Tokens/AddTokenKey": "admin",
+  "log.v1.Tokens/RemoveTokenKey": "admin",
+  "log.v1.Tokens/ListTokenKeys": "admin",
+  "log.v1.Tokens/RevokeToken": "admin",
+  "log.v1.Tokens/ListRevokedTokens": "admin",
   "grpc.health.v1.Health/Check": "authenticated",
   "grpc.health.v1.Health/List": "authenticated",
   "grpc.health.v1.Health/Watch": "authenticated",
@@ -88,6 +95,10 @@ type Outcome = "allowed" | "denied" | "unauthenticated" | "refused";
 
 let strict: Served;
 let lenient: Served;
+/** Requires a certificate or a token. */
+let tokened: Served;
+/** Client → its token. */
+const tokens = new Map<string, string>();
 const certificates = new Map<string, Issued>();
 let ca: Issued;
 let peerCa: Issued;
@@ -107,12 +118,14 @@ before(async () => {
     metrics: instruments,
   };
   const access = await AccessControl.open({
-    policy: actions.map((action) => `p, ${action}, *, ${action}\n`).join(""),
+    policy: `${actions.map((action) => `p, ${action}, *, ${action}\n`).join("")}p, everything, *, *\n`,
   });
-  const open = (clientAuth: "require" | "optional"): Promise<Served> =>
+  const issued = await TestTokens.make();
+  const open = (clientAuth: "require" | "optional" | "token", rules = access): Promise<Served> =>
     serve({
       tls: closing.use(new NodeTls({ ...options, clientAuth })),
-      access,
+      access: rules,
+      ...(clientAuth === "token" ? { tokens: issued.verifier } : {}),
       fastPath: createFastPath,
       handlers: {
         raft: (socket, identity) =>
@@ -125,7 +138,33 @@ before(async () => {
     });
   strict = closing.use(await open("require"));
   lenient = closing.use(await open("optional"));
-  for (const served of [strict, lenient]) await served.log.append(encodeRun([{ value: Buffer.from("x") }]));
+  // The policy gives `anonymous` everything, and still nothing without a credential is served.
+  const generous = await AccessControl.open(
+    {
+      policy: `${actions.map((action) => `p, ${action}, *, ${action}\n`).join("")}p, everything, *, *\np, anonymous, *, *\n`,
+    },
+    { refuseAnonymous: true },
+  );
+  issued.onChange = () => generous.recheck();
+  tokened = closing.use(await open("token", generous));
+  for (const name of known) {
+    tokens.set(`the token of ${name}`, await issued.issue(name));
+    const scope = name === "peer" || name === "no permission" ? "" : `logs=*:${name}`;
+    tokens.set(`a token with the scope ${name}`, await issued.issue("everything", { scope }));
+  }
+  const stranger = { ...(await makeSigningKey()), audience: testAudience };
+  tokens.set("a token of another key", await issued.issue("everything", { key: stranger }));
+  tokens.set(
+    "a token of another cluster",
+    await issued.issue("everything", { key: { ...issued.key, audience: "another" } }),
+  );
+  tokens.set("a revoked token", await issued.issue("everything", { id: "revoked" }));
+  issued.change({ kind: "revoke", id: "revoked", untilMs: Number.MAX_SAFE_INTEGER });
+  issued.nowMs = () => Date.now() - 7_200_000;
+  tokens.set("an expired token", await issued.issue("everything", { lifeMs: 3_600_000 }));
+  issued.nowMs = () => Date.now();
+  for (const served of [strict, lenient, tokened])
+    await served.log.append(encodeRun([{ value: Buffer.from("x") }]));
   for (const name of known) certificates.set(name, await clients.client(name));
   certificates.set("wrong CA", await strangers.client("produce"));
   certificates.set("a peer", await peers.node("node-2"));
@@ -166,6 +205,11 @@ const tlsOf = (client: string) => {
   };
 };
 
+const headersOf = (client: string): Record<string, string> => {
+  const token = tokens.get(client);
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+};
+
 const isUnary = ({ methodKind }: DescMethod): boolean => methodKind === "unary";
 
 /** A request with an empty message and a timeout of one second, in each protocol. */
@@ -186,7 +230,12 @@ const protocols: Readonly<
 };
 
 /** Calls a method and returns the outcome, read from headers, body and trailers. */
-async function call(session: ClientHttp2Session, method: DescMethod, protocol: string): Promise<Outcome> {
+async function call(
+  session: ClientHttp2Session,
+  method: DescMethod,
+  protocol: string,
+  headers: Record<string, string>,
+): Promise<Outcome> {
   const ask = protocols[protocol]!(method);
   const stream = session.request({
     ":method": "POST",
@@ -194,6 +243,7 @@ async function call(session: ClientHttp2Session, method: DescMethod, protocol: s
     "content-type": ask.type,
     te: "trailers",
     ...ask.timeout,
+    ...headers,
   });
   let text = "";
   const note = (headers: object): void => {
@@ -241,7 +291,8 @@ async function callRpcs(served: Served, client: string): Promise<Record<string, 
   const session = await sessionOf(served, client);
   const outcomes = await Promise.all(
     asked.map(async ({ method, protocol }) => {
-      const outcome = session === undefined ? "refused" : await call(session, method, protocol);
+      const outcome =
+        session === undefined ? "refused" : await call(session, method, protocol, headersOf(client));
       return [`${method.parent.typeName}/${method.name} ${protocol}`, outcome] as const;
     }),
   );
@@ -262,7 +313,7 @@ function callRoute(served: Served, client: string, route: string): Promise<Outco
   return new Promise((resolve) => {
     const request = httpsRequest(
       `${served.url}${path}`,
-      { ...tlsOf(client), method, agent: false },
+      { ...tlsOf(client), method, agent: false, headers: headersOf(client) },
       (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (chunk: string) => {
@@ -374,6 +425,53 @@ test("where certificates are optional, a client without one is unauthenticated f
     );
   }
 });
+
+test("where a certificate or a token is required, a client without either is unauthenticated, whatever the policy says", {
+  timeout: 300_000,
+}, async () => {
+  assert.deepEqual(
+    await callRpcs(tokened, "nothing"),
+    expectedOfRpcs(() => "unauthenticated"),
+  );
+  assert.deepEqual(
+    await callRoutes(tokened, "nothing"),
+    expectedOfRoutes((required) => (required === "authenticated" ? "allowed" : "unauthenticated")),
+  );
+  assert.deepEqual(
+    await callRpcs(tokened, "consume"),
+    expectedOfRpcs((required) => (["authenticated", "consume"].includes(required) ? "allowed" : "denied")),
+  );
+});
+
+for (const name of known)
+  for (const client of [`the token of ${name}`, `a token with the scope ${name}`])
+    test(`${client} opens exactly the methods that require no other permission`, {
+      timeout: 300_000,
+    }, async () => {
+      const outcome = (required: Required): Outcome =>
+        required === "authenticated" || (required === name && name !== "peer") ? "allowed" : "denied";
+      // The first time, Connect's handlers serve the requests; then the token is known, and the fast path does.
+      for (let round = 0; round < 2; round++) {
+        assert.deepEqual(await callRpcs(tokened, client), expectedOfRpcs(outcome));
+        assert.deepEqual(await callRoutes(tokened, client), expectedOfRoutes(outcome));
+      }
+    });
+
+for (const client of [
+  "a token of another key",
+  "a token of another cluster",
+  "a revoked token",
+  "an expired token",
+])
+  test(`${client} opens nothing, also for a holder of a certificate`, { timeout: 300_000 }, async () => {
+    const holder = `${client}, and a certificate`;
+    tokens.set(holder, tokens.get(client)!);
+    certificates.set(holder, certificates.get("consume")!);
+    for (const one of [client, holder]) {
+      const refused = new Set(Object.values(await callRpcs(tokened, one)));
+      assert.deepEqual([...refused], ["unauthenticated"]);
+    }
+  });
 
 test("the peer protocol accepts only certificates of the peer CA", async () => {
   const connectAs = async (served: Served, client: string, servername: string): Promise<string> => {

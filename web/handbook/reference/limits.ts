@@ -1,6 +1,7 @@
 /** The limits that users notice, from the constants that enforce them. */
 
 import { casbinLinesMax } from "../../../src/access/casbin-rules.ts";
+import { subjectCharsMax } from "../../../src/access/identity.ts";
 import { settings } from "../../../src/agent/config/settings.ts";
 import { specBytesMax } from "../../../src/agent/init/log-spec.ts";
 import { memoryBytesAdvised, memoryBytesLeast } from "../../../src/agent/memory/machine-memory.ts";
@@ -25,7 +26,6 @@ import { batchesPerProducerMax } from "../../../src/log/state/produced-batch.ts"
 import { logsMost } from "../../../src/replication/logs/log-quotas.ts";
 import { peersMost } from "../../../src/server/connections/connection-limits.ts";
 import { headerBytesMax } from "../../../src/server/http/http1-refusals.ts";
-import { subjectCharsMax } from "../../../src/server/tls/certificate-identity.ts";
 import { bytes, grouped, table } from "./table.ts";
 
 type Row = readonly [limit: string, value: string, setting: string];

@@ -7,7 +7,8 @@ import { Fault } from "../../../fault.ts";
 import type { Clock } from "../../../lib/time/clock.ts";
 import type { PeerHello } from "../../../peer/mod.ts";
 import type { Member } from "../../../raft/mod.ts";
-import { noLeaderMessage, type Replica } from "../../../replication/mod.ts";
+import type { Replica } from "../../../replication/mod.ts";
+import { askLeader } from "../ask-leader.ts";
 import { type LeadershipTransfer, transferMs } from "./leadership-transfer.ts";
 import { whyNotRemove } from "./reconcile.ts";
 import type { Reconciler } from "./reconciler.ts";
@@ -29,11 +30,8 @@ type AdminRequest =
   | { readonly verb: "remove"; readonly id: string }
   | { readonly verb: "transfer"; readonly id: string };
 
-/** How long a request may take, leader changes included. */
-const requestMs = 10_000;
 /** How long to wait for members to answer before they count as unreachable: two election timeouts. */
 const answerMs = 2_000;
-const retryMs = 100;
 
 export class MembersAdmin {
   readonly #options: MembersAdminOptions;
@@ -89,22 +87,8 @@ export class MembersAdmin {
     return this.#askLeader(request.verb, { ...request, subject, isPeer });
   }
 
-  /** Forwards to the leader. Retries while leadership changes and the request was not executed. */
-  async #askLeader(verb: string, body: object): Promise<unknown> {
-    const { replica, ask, clock } = this.#options;
-    const deadlineMs = clock.monotonicMs() + requestMs;
-    let last: Fault = new Fault("unavailable", { message: noLeaderMessage });
-    for (;;) {
-      const leader = replica.started && !replica.node.isLeader ? replica.node.leader : undefined;
-      try {
-        if (leader !== undefined) return (await ask(leader.address, verb, body, deadlineMs)) ?? null;
-      } catch (reason) {
-        last = Fault.from(reason);
-        if (leader === undefined || !isLeaderChange(last, leader.address)) throw last;
-      }
-      await replica.watch.changed(Math.min(deadlineMs, clock.monotonicMs() + retryMs));
-      if (clock.monotonicMs() >= deadlineMs) throw last;
-    }
+  #askLeader(verb: string, body: object): Promise<unknown> {
+    return askLeader(this.#options, verb, body);
   }
 
   #here(request: AdminRequest): Promise<unknown> {
@@ -168,12 +152,6 @@ export class MembersAdmin {
     const members = this.#options.replica.node.configuration.roster?.members ?? [];
     return members.some((member) => member.directory === directory);
   }
-}
-
-/** A failure because leadership changes. A leader that cannot reach a third node is a final answer. */
-function isLeaderChange({ retry, kind, facts: { address } }: Fault, leader: string): boolean {
-  if (!retry) return false;
-  return kind === "not-leader" || (kind === "unavailable" && (address === undefined || address === leader));
 }
 
 const refusal = (message: string): Fault => new Fault("failed-precondition", { message });

@@ -1744,6 +1744,25 @@ export declare type WhoAmIResponse = Message<"log.v1.WhoAmIResponse"> & {
    * @generated from field: repeated log.v1.AllowedLogs logs = 3;
    */
   logs: AllowedLogs[];
+
+  /**
+   * What the caller has shown: certificate, token or none.
+   *
+   * @generated from field: string credential = 4;
+   */
+  credential: string;
+
+  /**
+   * Of a token: its id, and when it expires, in milliseconds since 1970.
+   *
+   * @generated from field: string token_id = 5;
+   */
+  tokenId: string;
+
+  /**
+   * @generated from field: uint64 token_expires_ms = 6;
+   */
+  tokenExpiresMs: bigint;
 };
 
 /**
@@ -1790,6 +1809,300 @@ export declare type AllowedLogs = Message<"log.v1.AllowedLogs"> & {
  * Use `create(AllowedLogsSchema)` to create a new message.
  */
 export declare const AllowedLogsSchema: GenMessage<AllowedLogs>;
+
+/**
+ * @generated from message log.v1.TokenKey
+ */
+export declare type TokenKey = Message<"log.v1.TokenKey"> & {
+  /**
+   * The thumbprint of the key (RFC 7638): the header kid of its tokens.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Ed25519, 32 bytes.
+   *
+   * @generated from field: bytes public_key = 2;
+   */
+  publicKey: Uint8Array;
+
+  /**
+   * In milliseconds since 1970.
+   *
+   * @generated from field: uint64 added_ms = 3;
+   */
+  addedMs: bigint;
+
+  /**
+   * From then on its tokens are not valid. 0: not known yet.
+   *
+   * @generated from field: uint64 retires_ms = 4;
+   */
+  retiresMs: bigint;
+
+  /**
+   * The subject that added it.
+   *
+   * @generated from field: string added_by = 5;
+   */
+  addedBy: string;
+};
+
+/**
+ * Describes the message log.v1.TokenKey.
+ * Use `create(TokenKeySchema)` to create a new message.
+ */
+export declare const TokenKeySchema: GenMessage<TokenKey>;
+
+/**
+ * @generated from message log.v1.AddTokenKeyRequest
+ */
+export declare type AddTokenKeyRequest = Message<"log.v1.AddTokenKeyRequest"> & {
+  /**
+   * Ed25519, 32 bytes. The private key stays with the operator.
+   *
+   * @generated from field: bytes public_key = 1;
+   */
+  publicKey: Uint8Array;
+
+  /**
+   * The id of the key that this one replaces. Empty: of none.
+   *
+   * @generated from field: string replaces = 2;
+   */
+  replaces: string;
+
+  /**
+   * How long the tokens of the replaced key stay valid. Default: until the last one has expired.
+   *
+   * @generated from field: optional uint64 retire_after_ms = 3;
+   */
+  retireAfterMs?: bigint | undefined;
+};
+
+/**
+ * Describes the message log.v1.AddTokenKeyRequest.
+ * Use `create(AddTokenKeyRequestSchema)` to create a new message.
+ */
+export declare const AddTokenKeyRequestSchema: GenMessage<AddTokenKeyRequest>;
+
+/**
+ * @generated from message log.v1.AddTokenKeyResponse
+ */
+export declare type AddTokenKeyResponse = Message<"log.v1.AddTokenKeyResponse"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The claim aud of the tokens of this cluster.
+   *
+   * @generated from field: string audience = 2;
+   */
+  audience: string;
+};
+
+/**
+ * Describes the message log.v1.AddTokenKeyResponse.
+ * Use `create(AddTokenKeyResponseSchema)` to create a new message.
+ */
+export declare const AddTokenKeyResponseSchema: GenMessage<AddTokenKeyResponse>;
+
+/**
+ * @generated from message log.v1.RemoveTokenKeyRequest
+ */
+export declare type RemoveTokenKeyRequest = Message<"log.v1.RemoveTokenKeyRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message log.v1.RemoveTokenKeyRequest.
+ * Use `create(RemoveTokenKeyRequestSchema)` to create a new message.
+ */
+export declare const RemoveTokenKeyRequestSchema: GenMessage<RemoveTokenKeyRequest>;
+
+/**
+ * @generated from message log.v1.RemoveTokenKeyResponse
+ */
+export declare type RemoveTokenKeyResponse = Message<"log.v1.RemoveTokenKeyResponse"> & {
+};
+
+/**
+ * Describes the message log.v1.RemoveTokenKeyResponse.
+ * Use `create(RemoveTokenKeyResponseSchema)` to create a new message.
+ */
+export declare const RemoveTokenKeyResponseSchema: GenMessage<RemoveTokenKeyResponse>;
+
+/**
+ * @generated from message log.v1.ListTokenKeysRequest
+ */
+export declare type ListTokenKeysRequest = Message<"log.v1.ListTokenKeysRequest"> & {
+};
+
+/**
+ * Describes the message log.v1.ListTokenKeysRequest.
+ * Use `create(ListTokenKeysRequestSchema)` to create a new message.
+ */
+export declare const ListTokenKeysRequestSchema: GenMessage<ListTokenKeysRequest>;
+
+/**
+ * @generated from message log.v1.ListTokenKeysResponse
+ */
+export declare type ListTokenKeysResponse = Message<"log.v1.ListTokenKeysResponse"> & {
+  /**
+   * @generated from field: repeated log.v1.TokenKey keys = 1;
+   */
+  keys: TokenKey[];
+
+  /**
+   * The claim aud of the tokens of this cluster.
+   *
+   * @generated from field: string audience = 2;
+   */
+  audience: string;
+};
+
+/**
+ * Describes the message log.v1.ListTokenKeysResponse.
+ * Use `create(ListTokenKeysResponseSchema)` to create a new message.
+ */
+export declare const ListTokenKeysResponseSchema: GenMessage<ListTokenKeysResponse>;
+
+/**
+ * @generated from message log.v1.RevokeTokenRequest
+ */
+export declare type RevokeTokenRequest = Message<"log.v1.RevokeTokenRequest"> & {
+  /**
+   * @generated from oneof log.v1.RevokeTokenRequest.what
+   */
+  what: {
+    /**
+     * The id (jti) of one token.
+     *
+     * @generated from field: string id = 1;
+     */
+    value: string;
+    case: "id";
+  } | {
+    /**
+     * All tokens of this subject that were issued up to now.
+     *
+     * @generated from field: string subject = 2;
+     */
+    value: string;
+    case: "subject";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * When the token expires, in milliseconds since 1970, if that is known. 0: not known.
+   *
+   * @generated from field: uint64 expires_ms = 3;
+   */
+  expiresMs: bigint;
+};
+
+/**
+ * Describes the message log.v1.RevokeTokenRequest.
+ * Use `create(RevokeTokenRequestSchema)` to create a new message.
+ */
+export declare const RevokeTokenRequestSchema: GenMessage<RevokeTokenRequest>;
+
+/**
+ * @generated from message log.v1.RevokeTokenResponse
+ */
+export declare type RevokeTokenResponse = Message<"log.v1.RevokeTokenResponse"> & {
+};
+
+/**
+ * Describes the message log.v1.RevokeTokenResponse.
+ * Use `create(RevokeTokenResponseSchema)` to create a new message.
+ */
+export declare const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse>;
+
+/**
+ * @generated from message log.v1.ListRevokedTokensRequest
+ */
+export declare type ListRevokedTokensRequest = Message<"log.v1.ListRevokedTokensRequest"> & {
+};
+
+/**
+ * Describes the message log.v1.ListRevokedTokensRequest.
+ * Use `create(ListRevokedTokensRequestSchema)` to create a new message.
+ */
+export declare const ListRevokedTokensRequestSchema: GenMessage<ListRevokedTokensRequest>;
+
+/**
+ * @generated from message log.v1.ListRevokedTokensResponse
+ */
+export declare type ListRevokedTokensResponse = Message<"log.v1.ListRevokedTokensResponse"> & {
+  /**
+   * @generated from field: repeated log.v1.RevokedToken tokens = 1;
+   */
+  tokens: RevokedToken[];
+
+  /**
+   * @generated from field: repeated log.v1.RevokedSubject subjects = 2;
+   */
+  subjects: RevokedSubject[];
+};
+
+/**
+ * Describes the message log.v1.ListRevokedTokensResponse.
+ * Use `create(ListRevokedTokensResponseSchema)` to create a new message.
+ */
+export declare const ListRevokedTokensResponseSchema: GenMessage<ListRevokedTokensResponse>;
+
+/**
+ * @generated from message log.v1.RevokedToken
+ */
+export declare type RevokedToken = Message<"log.v1.RevokedToken"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The revocation is kept until then, in milliseconds since 1970.
+   *
+   * @generated from field: uint64 until_ms = 2;
+   */
+  untilMs: bigint;
+};
+
+/**
+ * Describes the message log.v1.RevokedToken.
+ * Use `create(RevokedTokenSchema)` to create a new message.
+ */
+export declare const RevokedTokenSchema: GenMessage<RevokedToken>;
+
+/**
+ * @generated from message log.v1.RevokedSubject
+ */
+export declare type RevokedSubject = Message<"log.v1.RevokedSubject"> & {
+  /**
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * Its tokens that were issued up to then are revoked, in milliseconds since 1970.
+   *
+   * @generated from field: uint64 issued_until_ms = 2;
+   */
+  issuedUntilMs: bigint;
+};
+
+/**
+ * Describes the message log.v1.RevokedSubject.
+ * Use `create(RevokedSubjectSchema)` to create a new message.
+ */
+export declare const RevokedSubjectSchema: GenMessage<RevokedSubject>;
 
 /**
  * Settings of one log. One that is not set is that of the cluster, or no limit.
@@ -2804,6 +3117,64 @@ export declare const Cluster: GenService<{
     methodKind: "unary";
     input: typeof WhoAmIRequestSchema;
     output: typeof WhoAmIResponseSchema;
+  },
+}>;
+
+/**
+ * The keys of tokens, and revoked tokens. Operators make keys and issue tokens; the cluster knows the public keys only.
+ *
+ * @generated from service log.v1.Tokens
+ */
+export declare const Tokens: GenService<{
+  /**
+   * Adds a public key, and retires the one that it replaces.
+   *
+   * @generated from rpc log.v1.Tokens.AddTokenKey
+   */
+  addTokenKey: {
+    methodKind: "unary";
+    input: typeof AddTokenKeyRequestSchema;
+    output: typeof AddTokenKeyResponseSchema;
+  },
+  /**
+   * Removes a key. All of its tokens are invalid at once.
+   *
+   * @generated from rpc log.v1.Tokens.RemoveTokenKey
+   */
+  removeTokenKey: {
+    methodKind: "unary";
+    input: typeof RemoveTokenKeyRequestSchema;
+    output: typeof RemoveTokenKeyResponseSchema;
+  },
+  /**
+   * Lists the keys.
+   *
+   * @generated from rpc log.v1.Tokens.ListTokenKeys
+   */
+  listTokenKeys: {
+    methodKind: "unary";
+    input: typeof ListTokenKeysRequestSchema;
+    output: typeof ListTokenKeysResponseSchema;
+  },
+  /**
+   * Revokes one token, or all tokens of a subject. Their streams end.
+   *
+   * @generated from rpc log.v1.Tokens.RevokeToken
+   */
+  revokeToken: {
+    methodKind: "unary";
+    input: typeof RevokeTokenRequestSchema;
+    output: typeof RevokeTokenResponseSchema;
+  },
+  /**
+   * Lists what is revoked.
+   *
+   * @generated from rpc log.v1.Tokens.ListRevokedTokens
+   */
+  listRevokedTokens: {
+    methodKind: "unary";
+    input: typeof ListRevokedTokensRequestSchema;
+    output: typeof ListRevokedTokensResponseSchema;
   },
 }>;
 

@@ -115,7 +115,7 @@ test("the permissions for many logs are checked a few in a turn, if only Casbin 
       most = Math.max(most, inTurn);
     },
     authorizeSome: (): void => undefined,
-    isAuthenticated: () => true,
+    authenticate: () => undefined,
     onReload: () => () => undefined,
     patternsOf: () => undefined,
   };
@@ -149,7 +149,7 @@ function slowRules() {
       if (denied.has(object)) throw new Fault("permission-denied", { message: object });
     },
     authorizeSome: (): void => undefined,
-    isAuthenticated: () => true,
+    authenticate: () => undefined,
     onReload: (listener: () => void) => {
       reload = listener;
       return () => undefined;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { clientOf } from "../../../../src/lib/names/client-network.ts";
 import {
   ConnectionTable,
-  clientOf,
   type TableConnection,
 } from "../../../../src/server/connections/connection-table.ts";
 

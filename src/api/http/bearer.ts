@@ -1,0 +1,106 @@
+/**
+ * The token of a request: `Authorization: Bearer TOKEN` (RFC 6750 §2.1). A request that states one is a request of the token's
+ * subject, whatever the connection is; other schemes are ignored.
+ */
+import type { Identity } from "../../access/mod.ts";
+import { Fault } from "../../fault.ts";
+import type { ClientConnection } from "../calls/call-tracker.ts";
+
+/** Knows what tokens are worth. */
+export interface TokenReader {
+  /** The identity of the holder, if it is known at once that the token is valid. */
+  known(token: string): Identity | undefined;
+  /**
+   * Resolves to the identity of the holder. `peer` is the address and port of the client.
+   * @throws Fault "unauthenticated", "overloaded", "unavailable"
+   */
+  identify(token: string, peer: string): Promise<Identity>;
+}
+
+/**
+ * Returns the token of the header; undefined if it has none.
+ * @throws Fault "unauthenticated" for a header that names the scheme and has no token
+ */
+function bearerTokenOf(authorization: string | readonly string[] | undefined): string | undefined {
+  if (authorization === undefined) return undefined;
+  if (typeof authorization !== "string") throw malformed("there is more than one header Authorization");
+  if (!/^bearer(?:[ ,]|$)/i.test(authorization)) return undefined;
+  const token = authorization.slice("bearer ".length).trim();
+  if (!/^[A-Za-z0-9._~+/-]+=*$/.test(token))
+    throw malformed("the header Authorization has no token after Bearer");
+  return token;
+}
+
+const malformed = (message: string): Fault =>
+  new Fault("unauthenticated", { message, facts: { reason: "TOKEN_INVALID" } });
+
+/** The clients of requests with a token, one for each connection and token in use. */
+export class TokenClients {
+  readonly #reader: TokenReader;
+  readonly #last = new WeakMap<ClientConnection, TokenClient>();
+
+  constructor(reader: TokenReader) {
+    this.#reader = reader;
+  }
+
+  /** Returns the client of a request, if that is known at once: the holder of its token, or the connection's. */
+  known(authorization: string, connection: ClientConnection): ClientConnection | undefined {
+    let token: string | undefined;
+    try {
+      token = bearerTokenOf(authorization);
+    } catch {
+      return undefined;
+    }
+    if (token === undefined) return connection;
+    const identity = this.#reader.known(token);
+    return identity === undefined ? undefined : this.#clientOf(connection, identity);
+  }
+
+  /**
+   * Resolves to the client of a request: the holder of its token, or the connection's.
+   * @throws as bearerTokenOf() and TokenReader.identify()
+   */
+  async of(
+    authorization: string | readonly string[],
+    connection: ClientConnection,
+  ): Promise<ClientConnection> {
+    const token = bearerTokenOf(authorization);
+    if (token === undefined) return connection;
+    return this.#clientOf(connection, await this.#reader.identify(token, connection.peer));
+  }
+
+  #clientOf(connection: ClientConnection, identity: Identity): TokenClient {
+    const last = this.#last.get(connection);
+    if (last?.identity === identity) return last;
+    const client = new TokenClient(connection, identity);
+    this.#last.set(connection, client);
+    return client;
+  }
+}
+
+/** A connection as the holder of a token uses it. What is counted for the connection is counted there. */
+class TokenClient implements ClientConnection {
+  readonly identity: Identity;
+  readonly #connection: ClientConnection;
+
+  constructor(connection: ClientConnection, identity: Identity) {
+    this.#connection = connection;
+    this.identity = identity;
+  }
+
+  get peer(): string {
+    return this.#connection.peer;
+  }
+
+  get secure(): boolean {
+    return this.#connection.secure;
+  }
+
+  get callBytes(): number {
+    return this.#connection.callBytes ?? 0;
+  }
+
+  set callBytes(bytes: number) {
+    this.#connection.callBytes = bytes;
+  }
+}

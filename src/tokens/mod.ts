@@ -1,0 +1,5 @@
+/** Tokens: what the cluster knows of them, and what they are worth. See README.md. */
+export { changesFor, keyIdOf, requestFrom, type TokenRequest } from "./token-requests.ts";
+export { decodeChange, encodeChange, type TokenChange, TokenState } from "./token-state.ts";
+export { TokenVerifier } from "./token-verifier.ts";
+export type { TokenSource } from "./verified-token.ts";

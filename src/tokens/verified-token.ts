@@ -1,0 +1,83 @@
+/** A token whose signature and claims were checked. It ends by time, and by what changes about keys and revocations. */
+import type { TokenRights, TokenScopes } from "../access/mod.ts";
+import { Fault } from "../fault.ts";
+import type { TokenState } from "./token-state.ts";
+
+/** The state of tokens on this node, and a number that grows with each change of it. */
+export interface TokenSource {
+  readonly state: TokenState;
+  readonly version: number;
+}
+
+export interface VerifiedClaims {
+  readonly subject: string;
+  /** Empty if the token has none. */
+  readonly id: string;
+  readonly issuedMs: number;
+  readonly expiresMs: number;
+  readonly scopes: TokenScopes | undefined;
+  /** The id of the key of the cluster with which it was signed. */
+  readonly keyId: string;
+}
+
+export class VerifiedToken implements TokenRights {
+  readonly id: string;
+  readonly expiresMs: number;
+  readonly scopes: TokenScopes | undefined;
+  readonly #claims: VerifiedClaims;
+  readonly #source: TokenSource;
+  readonly #wallMs: () => number;
+  #checkedVersion = 0;
+  #revoked: Fault | undefined;
+  #endMs = 0;
+
+  constructor(claims: VerifiedClaims, source: TokenSource, wallMs: () => number) {
+    this.id = claims.id;
+    this.expiresMs = claims.expiresMs;
+    this.scopes = claims.scopes;
+    this.#claims = claims;
+    this.#source = source;
+    this.#wallMs = wallMs;
+  }
+
+  /** See TokenRights. */
+  readonly invalid = (): Fault | undefined => {
+    this.#look();
+    if (this.#revoked !== undefined) return this.#revoked;
+    const nowMs = this.#wallMs();
+    if (nowMs < this.#endMs) return undefined;
+    return nowMs >= this.expiresMs
+      ? refused("TOKEN_EXPIRED", `the token expired at ${timeText(this.expiresMs)}`)
+      : refused("TOKEN_KEY_RETIRED", `the key of the token retired at ${timeText(this.#endMs)}`);
+  };
+
+  /** See TokenRights. */
+  readonly leftMs = (): number => {
+    this.#look();
+    return this.#endMs - this.#wallMs();
+  };
+
+  /** Looks at keys and revocations again, if they have changed. */
+  #look(): void {
+    const { state, version } = this.#source;
+    if (version === this.#checkedVersion) return;
+    this.#checkedVersion = version;
+    const { keyId, subject, id, issuedMs } = this.#claims;
+    const key = state.keys.get(keyId);
+    this.#endMs = Math.min(this.expiresMs, key?.retiresMs ?? Number.POSITIVE_INFINITY);
+    this.#revoked =
+      key === undefined
+        ? refused("TOKEN_KEY_UNKNOWN", `the key ${keyId} of the token was removed`)
+        : state.revokedIds.has(id)
+          ? refused("TOKEN_REVOKED", `the token ${id} is revoked`)
+          : issuedMs <= (state.revokedSubjects.get(subject) ?? -1)
+            ? refused("TOKEN_REVOKED", `the tokens of "${subject}" that were issued at that time are revoked`)
+            : undefined;
+  }
+}
+
+const timeText = (ms: number): string => new Date(ms).toISOString();
+
+/** The refusal of a token. `reason` is a fixed word for programs. */
+export const refused = (reason: string, message: string, cause?: unknown): Fault =>
+  new Fault("unauthenticated", { message, facts: { reason }, cause });
