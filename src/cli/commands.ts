@@ -19,6 +19,7 @@ export const commandFiles: CommandFiles = {
   event: () => import("./commands/cluster/event.ts"),
   query: () => import("./commands/cluster/query.ts"),
   keygen: () => import("./commands/node/keygen.ts"),
+  token: () => import("./commands/cluster/token.ts"),
   whoami: () => import("./commands/cluster/whoami.ts"),
   bench: () => import("./commands/log/bench.ts"),
   dev: () => import("./commands/node/dev.ts"),

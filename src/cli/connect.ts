@@ -2,8 +2,10 @@
  * The flags of all client commands, and the client that they open. In this order: the flag, the profile of --profile, the
  * variable, the profile that is used without --profile.
  */
+import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { ClientProtocol, TailraceClient } from "../client/mod.ts";
+import { errorText } from "../lib/disk/disk.ts";
 import { isHostPort } from "../lib/host-port.ts";
 import { argumentFault, usageFault } from "./exit-status.ts";
 import { jsonHelp } from "./output/output-rule.ts";
@@ -15,11 +17,13 @@ export interface ConnectFlags extends TlsFlags {
   readonly addr?: string;
   readonly profile?: string;
   readonly json?: boolean;
+  readonly token?: string;
+  readonly tokenFile?: string;
   /** Only some commands have this flag. */
   readonly protocol?: ClientProtocol;
 }
 
-/** Adds --addr, the certificates, --profile and --json. */
+/** Adds --addr, the certificates, the token, --profile and --json. */
 export function connectOptions(command: Command): Command {
   return command
     .option(
@@ -32,6 +36,11 @@ export function connectOptions(command: Command): Command {
       "--tls-key-file <file>",
       "the private key of the client's certificate, PEM (variable TAILRACE_TLS_KEY_FILE)",
     )
+    .option(
+      "--token <token>",
+      "a token; others on this machine can see it, so prefer --token-file (variable TAILRACE_TOKEN)",
+    )
+    .option("--token-file <file>", "a file that holds a token (variable TAILRACE_TOKEN_FILE)")
     .option(
       "--profile <name>",
       "the profile of ~/.config/tailrace/config.yaml with address and certificates, the path of another such file, or none (variable TAILRACE_PROFILE)",
@@ -48,7 +57,12 @@ export interface Target extends TlsFlags {
   readonly source: "flag" | "environment" | "profile" | "default";
   /** Undefined also if the address is another one than the profile's own. */
   readonly profile: SelectedProfile | undefined;
+  /** A token, or the file that holds one. */
+  readonly token: TokenPlace | undefined;
 }
+
+/** Where the token is from. */
+export type TokenPlace = { readonly token: string } | { readonly file: string };
 
 /**
  * Returns the target of these flags. A profile gives a certificate and its key together, and only for its own address.
@@ -60,10 +74,47 @@ export async function targetOf(flags: ConnectFlags, environment: Environment = p
   const isOther = selected?.addr !== undefined && selected.addr !== addr;
   if (isOther && flags.profile !== undefined && hasCertificates(selected))
     throw usageFault(
-      `--addr ${addr} is not the address of the profile "${selected.name}" (${selected.addr}), whose certificates are only for that: leave out --addr or --profile`,
+      `--addr ${addr} is not the address of the profile "${selected.name}" (${selected.addr}), whose certificates and token are only for that: leave out --addr or --profile`,
     );
   const profile = isOther ? undefined : selected;
-  return { addr, source, profile, ...certificatesOf(flags, profile, environment) };
+  const token = tokenOf(flags, profile, environment);
+  return { addr, source, profile, token, ...certificatesOf(flags, profile, environment) };
+}
+
+/** A profile's token is not used beside a certificate that is stated: the token would count, and not the certificate. */
+function tokenOf(
+  flags: ConnectFlags,
+  profile: SelectedProfile | undefined,
+  environment: Environment,
+): TokenPlace | undefined {
+  if (flags.token !== undefined && flags.tokenFile !== undefined)
+    throw usageFault("--token and --token-file exclude each other");
+  const stated = placeOf(flags.token, flags.tokenFile);
+  const variable = placeOf(
+    environment["TAILRACE_TOKEN"] || undefined,
+    environment["TAILRACE_TOKEN_FILE"] || undefined,
+  );
+  const own = hasPair(flags) ? undefined : placeOf(undefined, profile?.tokenFile);
+  return stated ?? (flags.profile === undefined ? (variable ?? own) : (own ?? variable));
+}
+
+const placeOf = (token: string | undefined, file: string | undefined): TokenPlace | undefined =>
+  token !== undefined ? { token } : file !== undefined ? { file } : undefined;
+
+/** Reads the token of the target. @throws Fault "config" for a file that cannot be read, or that holds no token */
+function readToken({ token }: Target): string | undefined {
+  if (token === undefined) return undefined;
+  const isFile = "file" in token;
+  let text: string;
+  try {
+    text = (isFile ? readFileSync(token.file, "utf8") : token.token).trim();
+  } catch (cause) {
+    throw usageFault(`the token cannot be read: ${errorText(cause)}`);
+  }
+  if (/^[A-Za-z0-9._~+/-]+=*$/.test(text)) return text;
+  throw usageFault(
+    isFile ? `${token.file} does not hold a token` : "--token (TAILRACE_TOKEN) is not a token",
+  );
 }
 
 function addressOf(
@@ -85,7 +136,8 @@ function addressOf(
 
 type FilesOf = { readonly [Field in keyof TlsFlags]: string | undefined };
 const tlsFields = ["tlsCaFile", "tlsCertFile", "tlsKeyFile"] as const;
-const hasCertificates = (profile: Profile): boolean => tlsFields.some((field) => field in profile);
+const hasCertificates = (profile: Profile): boolean =>
+  "tokenFile" in profile || tlsFields.some((field) => field in profile);
 const hasPair = ({ tlsCertFile, tlsKeyFile }: FilesOf): boolean => (tlsCertFile ?? tlsKeyFile) !== undefined;
 
 function certificatesOf(
@@ -127,7 +179,8 @@ export function tlsOf(target: Target): TlsTexts | undefined {
 export async function openTarget(target: Target, protocol: ClientProtocol = "grpc"): Promise<TailraceClient> {
   const { addr } = target;
   const tls = tlsOf(target);
+  const token = readToken(target);
   const { openClient } = await import("../client/mod.ts");
   // Only this node, without retries: a call fails at once. A tail still continues after a lost connection.
-  return openClient({ addr, tls, protocol, discover: false, limits: { attemptsMax: 1 } });
+  return openClient({ addr, tls, token, protocol, discover: false, limits: { attemptsMax: 1 } });
 }

@@ -41,6 +41,19 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   event: ["tailrace event deploy v42"],
   query: ["tailrace query tailrace-status --timeout 2s", "tailrace query tailrace-status --node node-b"],
   keygen: ["tailrace keygen"],
+  token: ["tailrace token keys rotate", "tailrace token issue --subject alice --expires 8h"],
+  "token issue": [
+    "tailrace token issue --subject alice --scope 'logs=orders/*:produce,consume' --expires 1h",
+    "tailrace token issue --subject dashboard --scope 'logs=*:consume,describe' --expires 30d --json",
+  ],
+  "token revoke": ["tailrace token revoke kq3bT0eJ5mZl2m3T1b7Q0A", "tailrace token revoke --subject alice"],
+  "token list": ["tailrace token list"],
+  "token keys": ["tailrace token keys rotate", "tailrace token keys list"],
+  "token keys rotate": ["tailrace token keys rotate", "tailrace token keys rotate --retire-after 1h"],
+  "token keys list": ["tailrace token keys list"],
+  "token keys remove": [
+    "tailrace token keys remove 0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86z",
+  ],
   whoami: [
     "tailrace whoami --tls-ca-file certs/ca.pem --tls-cert-file certs/root-client.pem --tls-key-file certs/root-client-key.pem",
   ],

@@ -10,6 +10,7 @@ import { crc32ByTable } from "../lib/crc-table.ts";
 import { systemSeed } from "../lib/prng.ts";
 import type { Connection } from "./calls/connections.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
+import { tokenInterceptors } from "./token-interceptor.ts";
 
 export interface BrowserClientOptions extends CommonOptions {
   /** The nodes, as `https://host:port`. At least one. */
@@ -38,12 +39,12 @@ export function openClient(options: BrowserClientOptions): TailraceClient {
 
 /** Nodes list each other as `host:port`. Their scheme is that of the first origin. */
 function dial(addr: string, options: BrowserClientOptions): Connection {
-  const { protocol = "connect", interceptors = [], origins, fetch } = options;
+  const { protocol = "connect", interceptors = [], origins, fetch, token } = options;
   const scheme = origins[0]!.startsWith("https:") ? "https" : "http";
   const transportOptions = {
     baseUrl: addr.includes("://") ? addr : `${scheme}://${addr}`,
     useBinaryFormat: true,
-    interceptors: [...interceptors],
+    interceptors: [...tokenInterceptors(token), ...interceptors],
     ...(fetch === undefined ? {} : { fetch }),
   };
   const make = protocol === "connect" ? createConnectTransport : createGrpcWebTransport;

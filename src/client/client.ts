@@ -4,7 +4,7 @@
  */
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { Fault } from "../fault.ts";
-import { Cluster, Log, Logs } from "../gen/log/v1/log_pb.js";
+import { Cluster, Log, Logs, Tokens } from "../gen/log/v1/log_pb.js";
 import { prng } from "../lib/prng.ts";
 import { type Clock, systemClock } from "../lib/time/clock.ts";
 import type { Appended, Freshness } from "../types.ts";
@@ -24,9 +24,15 @@ import type { BytesLike, NewRecord } from "./produce/new-record.ts";
 import type { ProduceStreamOptions } from "./produce/produce-stream.ts";
 import type { Producer } from "./produce/producer.ts";
 import type { ProducerSettings } from "./produce/producer-settings.ts";
+import type { TokenOption } from "./token-interceptor.ts";
 
 /** The options of openClient() on every platform. */
 export interface CommonOptions {
+  /**
+   * A token, or a function that returns the one to use now; sent with each call. With TLS, or to this machine: in plaintext others
+   * could read it. Default: none.
+   */
+  readonly token?: TokenOption | undefined;
   /**
    * Freshness of reads, in what a call does not state, and of all tails. What was seen counts until the client knows more of the log.
    * Default: mode "session".
@@ -57,6 +63,7 @@ export interface Rpcs {
   readonly log: Client<typeof Log>;
   readonly logs: Client<typeof Logs>;
   readonly cluster: Client<typeof Cluster>;
+  readonly tokens: Client<typeof Tokens>;
 }
 
 export interface OpenLogOptions {
@@ -111,6 +118,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
       log: createClient(Log, this.transport),
       logs: createClient(Logs, this.transport),
       cluster: createClient(Cluster, this.transport),
+      tokens: createClient(Tokens, this.transport),
     };
   }
 

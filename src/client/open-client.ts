@@ -10,11 +10,13 @@ import { Fault } from "../fault.ts";
 import { crc32 } from "../lib/checksum.ts";
 import { isHostPort } from "../lib/host-port.ts";
 import { systemSeed } from "../lib/prng.ts";
+import { isLoopback } from "../lib/value-kind.ts";
 import type { Connection } from "./calls/connections.ts";
 import { Http2Sessions } from "./calls/http2-sessions.ts";
 import { type CommonOptions, TailraceClient } from "./client.ts";
 import { defaultSessionSettings, type SessionSettings } from "./http2-settings.ts";
 import { messageBytesMax } from "./limits.ts";
+import { tokenInterceptors } from "./token-interceptor.ts";
 
 /** TLS settings, as PEM texts. An empty object means TLS with the CAs of Node.js and without a client certificate. */
 export interface ClientTls {
@@ -68,17 +70,25 @@ export function openClient(options: ClientOptions): TailraceClient {
       message: `an address must be HOST:PORT, such as 127.0.0.1:8080, not "${invalid}"`,
     });
   }
+  const tokens = tokenInterceptors(options.token);
   const platform = {
     seeds: addrs,
-    dial: (to: string) => dial(to, options),
+    dial: (to: string) => dial(to, options, tokens),
     crc32,
     seed: systemSeed(),
   };
   return new TailraceClient(platform, options);
 }
 
-function dial(addr: string, options: ClientOptions): Connection {
+/** `[::1]:80` → `::1` */
+const hostOf = (addr: string): string => addr.slice(0, addr.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+
+function dial(addr: string, options: ClientOptions, tokens: readonly Interceptor[]): Connection {
   const { tls, protocol = "grpc", interceptors = [], sessions } = options;
+  if (tokens.length > 0 && tls === undefined && !isLoopback(hostOf(addr)))
+    throw new Fault("config", {
+      message: `the token is not sent to ${addr} in plaintext, where others could read it: set the option tls (--tls-ca-file)`,
+    });
   const { ca, cert, key } = tls ?? {};
   const baseUrl = `${tls === undefined ? "http" : "https"}://${addr}`;
   const sessionManager = new Http2Sessions(
@@ -95,7 +105,7 @@ function dial(addr: string, options: ClientOptions): Connection {
       baseUrl,
       sessionManager,
       readMaxBytes: messageBytesMax,
-      interceptors: [...interceptors],
+      interceptors: [...tokens, ...interceptors],
     }),
     close: () => sessionManager.abort(),
     isConnecting: () => sessionManager.state() === "connecting",

@@ -47,3 +47,4 @@ export type { ProduceStreamOptions } from "./produce/produce-stream.ts";
 export type { Producer, SendOptions } from "./produce/producer.ts";
 export type { ProducerSettings } from "./produce/producer-settings.ts";
 export { encodeRun, traceparentOf } from "./record-codec.ts";
+export type { TokenOption } from "./token-interceptor.ts";

@@ -8,8 +8,9 @@
  *       tls-ca-file: staging/ca.pem          # relative to the folder of this file; ~/ is the home directory
  *       tls-cert-file: staging/client.pem
  *       tls-key-file: staging/client-key.pem
+ *       token-file: staging/token
  *
- * Keys are named by their files. A message never quotes a text that could be a key itself.
+ * Keys and tokens are named by their files. A message never quotes a text that could be a key itself.
  */
 
 import { hint } from "../../agent/config/suggest.ts";
@@ -23,6 +24,8 @@ export interface Profile {
   readonly tlsCaFile?: string;
   readonly tlsCertFile?: string;
   readonly tlsKeyFile?: string;
+  /** The file that holds a token. */
+  readonly tokenFile?: string;
 }
 
 export interface Profiles {
@@ -36,6 +39,7 @@ const fields = {
   "tls-ca-file": "tlsCaFile",
   "tls-cert-file": "tlsCertFile",
   "tls-key-file": "tlsKeyFile",
+  "token-file": "tokenFile",
 } as const;
 type Key = keyof typeof fields;
 const isKey = (key: string): key is Key => Object.hasOwn(fields, key);

@@ -82,7 +82,7 @@ function read(file: string, mayMiss: boolean): string | undefined {
 function withPaths(profile: Profile, folder: string): Profile {
   const full = (path: string): string =>
     path.startsWith("~/") ? join(home(), path.slice(2)) : resolve(folder, path);
-  const paths = (["tlsCaFile", "tlsCertFile", "tlsKeyFile"] as const).flatMap((field) => {
+  const paths = (["tlsCaFile", "tlsCertFile", "tlsKeyFile", "tokenFile"] as const).flatMap((field) => {
     const path = profile[field];
     return path === undefined ? [] : [[field, full(path)] as const];
   });

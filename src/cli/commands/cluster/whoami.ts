@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { type AllowedLogs, type WhoAmIResponse, WhoAmIResponseSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { print } from "../../output/standard-output.ts";
+import { timeText } from "../../output/table.ts";
 import { jsonLine, printable } from "../../output/terminal.ts";
 import { toPlainJson } from "../../output/to-plain-json.ts";
 import { runCommand } from "../../run-command.ts";
@@ -20,10 +21,14 @@ async function whoami(flags: ConnectFlags): Promise<undefined> {
 }
 
 /** The actions on every log, and a line for each action on some: `  consume on orders/*, news`. */
-function textOf({ subject, actions, logs }: WhoAmIResponse): string {
+function textOf({ subject, actions, logs, tokenId, tokenExpiresMs }: WhoAmIResponse): string {
   const some = logsText(logs);
   const none = some === "" ? "nothing" : "only";
-  return printable(`${subject}: ${actions.join(", ") || none}\n`) + some;
+  const token =
+    tokenId === ""
+      ? ""
+      : `  by the token ${tokenId}, which is valid until ${timeText(Number(tokenExpiresMs))}\n`;
+  return printable(`${subject}: ${actions.join(", ") || none}\n`) + some + printable(token);
 }
 
 function logsText(allowed: readonly AllowedLogs[]): string {
