@@ -58,7 +58,7 @@ export interface Target extends TlsFlags {
   /** Undefined also if the address is another one than the profile's own. */
   readonly profile: SelectedProfile | undefined;
   /** A token, or the file that holds one. */
-  readonly token: TokenPlace | undefined;
+  readonly token?: TokenPlace;
 }
 
 /** Where the token is from. */
@@ -78,7 +78,8 @@ export async function targetOf(flags: ConnectFlags, environment: Environment = p
     );
   const profile = isOther ? undefined : selected;
   const token = tokenOf(flags, profile, environment);
-  return { addr, source, profile, token, ...certificatesOf(flags, profile, environment) };
+  const credentials = certificatesOf(flags, profile, environment);
+  return { addr, source, profile, ...(token === undefined ? {} : { token }), ...credentials };
 }
 
 /** A profile's token is not used beside a certificate that is stated: the token would count, and not the certificate. */
@@ -102,7 +103,7 @@ const placeOf = (token: string | undefined, file: string | undefined): TokenPlac
   token !== undefined ? { token } : file !== undefined ? { file } : undefined;
 
 /** Reads the token of the target. @throws Fault "config" for a file that cannot be read, or that holds no token */
-function readToken({ token }: Target): string | undefined {
+export function readToken({ token }: Target): string | undefined {
   if (token === undefined) return undefined;
   const isFile = "file" in token;
   let text: string;

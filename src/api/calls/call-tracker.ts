@@ -164,6 +164,8 @@ export class CallTracker {
       tracestate: meta.tracestate,
       requestId: meta.requestId,
     });
+    const tokenId = client.identity.token?.id;
+    if (tokenId !== undefined) telemetry.tag("token", tokenId);
     const call = new Call(permission, client, meta, telemetry);
     try {
       this.#requireAccess(call);

@@ -31,6 +31,8 @@ export interface RawTarget {
   readonly host: string;
   readonly port: number;
   readonly tls: TlsTexts | undefined;
+  /** Sent with each call. Default: none. */
+  readonly token?: string | undefined;
 }
 
 /** A call in progress. */
@@ -58,7 +60,7 @@ const seenBlocksMax = 256;
 const socketBytesMax = 1 << 20;
 
 /** Encodes the request headers of a call of the service Log. */
-export const callHeaders = (method: string, { host, port, tls }: RawTarget): Buffer =>
+export const callHeaders = (method: string, { host, port, tls, token }: RawTarget): Buffer =>
   encodeBlock([
     [":method", "POST"],
     [":scheme", tls === undefined ? "http" : "https"],
@@ -66,6 +68,7 @@ export const callHeaders = (method: string, { host, port, tls }: RawTarget): Buf
     [":authority", `${host}:${port}`],
     ["content-type", "application/grpc+proto"],
     ["te", "trailers"],
+    ...(token === undefined ? [] : ([["authorization", `Bearer ${token}`]] as [string, string][])),
   ]);
 
 export class RawConnection {

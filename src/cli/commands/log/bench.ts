@@ -15,6 +15,7 @@ import {
   type ConnectFlags,
   connectOptions,
   openTarget,
+  readToken,
   type Target,
   targetOf,
   tlsOf,
@@ -113,7 +114,12 @@ async function bench(asked: readonly WorkloadName[], flags: Flags): Promise<numb
 
 function rawTargetOf(target: Target): RawTarget {
   const { hostname, port } = new URL(`tcp://${target.addr}`);
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port), tls: tlsOf(target) };
+  return {
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: Number(port),
+    tls: tlsOf(target),
+    token: readToken(target),
+  };
 }
 
 function resultJson(name: WorkloadName, measured: Measured, load: LoadSettings): Record<string, unknown> {

@@ -101,10 +101,24 @@ test("the certificates of a profile are not used for another address than its ow
   assert.deepEqual(byVariable, { addr: "v:3", source: "environment", profile: undefined });
   assert.equal((await targetOf({ addr: "usual:1" }, env)).tlsKeyFile, "/abs/k.pem");
   const message =
-    '--addr f:4 is not the address of the profile "usual" (usual:1), whose certificates are only for that: leave out --addr or --profile';
+    '--addr f:4 is not the address of the profile "usual" (usual:1), whose certificates and token are only for that: leave out --addr or --profile';
   await assert.rejects(targetOf({ addr: "f:4", profile: "usual" }, env), { message });
   const any = home(t, "profile: a\nprofiles: {a: {tls-ca-file: /ca.pem}}");
   assert.equal((await targetOf({ addr: "f:4" }, any)).tlsCaFile, "/ca.pem");
+});
+
+test("a token is from a flag, a variable or the profile, and not that of a profile beside a stated certificate", async (t) => {
+  const env = home(t, 'profile: a\nprofiles: {a: {addr: "a:1", token-file: t}}');
+  const own = { file: join(env.XDG_CONFIG_HOME, "tailrace/t") };
+  const variable = { ...env, TAILRACE_TOKEN: "v" };
+  assert.deepEqual((await targetOf({}, env)).token, own);
+  assert.deepEqual((await targetOf({}, variable)).token, { token: "v" });
+  assert.deepEqual((await targetOf({ profile: "a" }, variable)).token, own);
+  assert.deepEqual((await targetOf({ token: "f" }, variable)).token, { token: "f" });
+  assert.deepEqual((await targetOf({ tokenFile: "f" }, variable)).token, { file: "f" });
+  assert.equal((await targetOf({ addr: "b:2" }, env)).token, undefined);
+  assert.equal((await targetOf({ tlsCertFile: "c", tlsKeyFile: "k" }, env)).token, undefined);
+  await assert.rejects(targetOf({ token: "f", tokenFile: "f" }, env), { kind: "config" });
 });
 
 test("an address that is not HOST:PORT is refused with the name of its source", async () => {
