@@ -80,7 +80,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const service = openService({ ...parts, config, clock, memory: memory.budget, opsAddress: ops.address });
   openHealthChecks(opening, parts, config, clock);
   startInitLogs(opening, parts, specs, clock);
-  const backups = startBackups({ config, environment, cluster, ops, telemetry, clock });
+  const backups = startBackups(options, cluster, ops, { telemetry, clock, memory: memory.budget });
   if (backups !== undefined) opening.use(backups);
   const manager = opening.use(openServiceManager({ environment, cluster, readiness, clock, logger }));
   const rights = opening.use(new PeerRights(access.access, logger));

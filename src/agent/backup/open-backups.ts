@@ -12,6 +12,7 @@ import { Fault } from "../../fault.ts";
 import { prng, systemSeed } from "../../lib/prng.ts";
 import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
+import type { MemoryBudget } from "../../memory/mod.ts";
 import { type ObjectStore, openStore, type RetryNotice } from "../../objects/mod.ts";
 import type { NodeTelemetry } from "../../telemetry/mod.ts";
 import type { OpenedCluster } from "../cluster/open-cluster.ts";
@@ -21,24 +22,34 @@ import { noteRetry, ScheduledBackup } from "./scheduled-backup.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface StartBackupsOptions {
-  readonly config: Config;
-  readonly environment: Environment;
-  readonly cluster: Pick<OpenedCluster, "node" | "view">;
-  readonly ops: Pick<OpenedPorts["ops"], "addCheck">;
+interface BackupTools {
   readonly telemetry: Pick<NodeTelemetry, "log" | "metrics">;
   readonly clock: Clock;
+  /** What uploads hold is part of it. */
+  readonly memory: MemoryBudget;
 }
 
+const MiB = 2 ** 20;
+
+/** What uploads may hold: two parts with little memory, five with enough. */
+const uploadBytesMax = (budgetBytes: number): number =>
+  Math.max(16 * MiB, Math.min(40 * MiB, Math.floor(budgetBytes / 8)));
+
 /** Makes backups while this node leads; undefined without --backup-to. */
-export function startBackups(options: StartBackupsOptions): ScheduledBackup | undefined {
-  const { config, environment, cluster, ops, telemetry, clock } = options;
+export function startBackups(
+  { config, environment }: { readonly config: Config; readonly environment: Environment },
+  cluster: Pick<OpenedCluster, "node" | "view">,
+  ops: Pick<OpenedPorts["ops"], "addCheck">,
+  { telemetry, clock, memory }: BackupTools,
+): ScheduledBackup | undefined {
   const { backupTo: url } = config;
   if (url === undefined) return undefined;
   const { node, view } = cluster;
+  const share = memory.share("out");
+  const uploads = { bytesMax: uploadBytesMax(memory.limit), onHeld: (bytes: number) => share.count(bytes) };
   const backups = new ScheduledBackup({
     url,
-    open: (signal, onRetry) => openConfigured(url, config, { environment, clock, signal, onRetry }),
+    open: (signal, onRetry) => openConfigured(url, config, { environment, clock, signal, onRetry, uploads }),
     everyMs: config.backupEvery,
     keep: config.backupKeep,
     backup: (have, after) => node.admin.backup(have, after),
@@ -104,7 +115,7 @@ async function restoreNewest(
 function openConfigured(
   url: string,
   { s3Endpoint: endpoint, s3Encryption: encryption, s3EncryptionKey: encryptionKey }: Config,
-  options: Pick<Parameters<typeof openStore>[1], "environment" | "clock" | "signal" | "onRetry">,
+  options: Pick<Parameters<typeof openStore>[1], "environment" | "clock" | "signal" | "onRetry" | "uploads">,
 ): Promise<ObjectStore> {
   const flags = { endpoint, encryption, encryptionKey };
   return openStore(url, { flags, random: prng(systemSeed()), ...options });

@@ -8,6 +8,7 @@ import { CredentialSource } from "./s3-credentials.ts";
 import { type Environment, type S3Flags, settingsOf } from "./s3-settings.ts";
 import { S3Store } from "./s3-store.ts";
 import { parseBucketUrl } from "./s3-url.ts";
+import { UploadMemory, type UploadMemoryOptions } from "./upload-memory.ts";
 
 export interface OpenS3Options {
   readonly flags: S3Flags;
@@ -20,6 +21,8 @@ export interface OpenS3Options {
   readonly onRetry?: ((notice: RetryNotice) => void) | undefined;
   /** Objects of one page of a list. Default 1000, which is also the most. */
   readonly pageMax?: number;
+  /** What uploads may hold. */
+  readonly uploads?: UploadMemoryOptions | undefined;
 }
 
 /** @throws Fault "config" for a URL or a setting that is not valid */
@@ -35,7 +38,8 @@ export function openS3Store(url: string, options: OpenS3Options): S3Store {
     ...{ sign, http, clock, random, signal, onRetry },
     ...(limits === undefined ? {} : { limits }),
   });
-  return new S3Store(url.replace(/\/$/, ""), connection, place.prefix, options.pageMax);
+  const memory = new UploadMemory(options.uploads);
+  return new S3Store(url.replace(/\/$/, ""), connection, place.prefix, options.pageMax, memory);
 }
 
 const sign: Sign = async ({ method, url, headers, datetime, credentials, region }) => {

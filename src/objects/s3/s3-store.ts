@@ -9,8 +9,9 @@ import {
   type WriteCondition,
 } from "../object-store.ts";
 import type { S3Connection, S3Result } from "./s3-connection.ts";
-import { bodyOf, S3Upload, SendSlots, sizeOf } from "./s3-upload.ts";
+import { bodyOf, S3Upload, sizeOf } from "./s3-upload.ts";
 import { readObjects, readUploads } from "./s3-xml.ts";
+import { UploadMemory } from "./upload-memory.ts";
 
 /** Of a request with a condition that does not hold. */
 const conditionFailed = 412;
@@ -24,11 +25,18 @@ export class S3Store implements ObjectStore {
   readonly #connection: S3Connection;
   readonly #prefix: string;
   readonly #pageMax: number;
-  readonly #slots = new SendSlots();
+  readonly #memory: UploadMemory;
 
   /** `pageMax`: objects of one page of a list, at most 1000. */
-  constructor(url: string, connection: S3Connection, prefix: string, pageMax = 1000) {
+  constructor(
+    url: string,
+    connection: S3Connection,
+    prefix: string,
+    pageMax = 1000,
+    memory: UploadMemory = new UploadMemory(),
+  ) {
     [this.url, this.#connection, this.#prefix, this.#pageMax] = [url, connection, prefix, pageMax];
+    this.#memory = memory;
   }
 
   async put(key: string, data: Uint8Array, condition?: WriteCondition): Promise<string | undefined> {
@@ -44,7 +52,7 @@ export class S3Store implements ObjectStore {
   }
 
   create(key: string, bytes: number): ObjectWriter {
-    return new S3Upload(this.#connection, this.#slots, this.#nameOf(key), bytes);
+    return new S3Upload(this.#connection, this.#memory, this.#nameOf(key), bytes);
   }
 
   async size(key: string): Promise<number | undefined> {

@@ -9,11 +9,11 @@ import { Fault } from "../../fault.ts";
 import type { ObjectWriter } from "../object-store.ts";
 import type { S3Body, S3Connection } from "./s3-connection.ts";
 import { completion, elementOf } from "./s3-xml.ts";
+import type { UploadMemory } from "./upload-memory.ts";
 
 /** S3 wants at least 5 MiB, and at most 10 000 parts. */
 const smallestPartBytes = 8 * 1024 * 1024;
 const partsMax = 10_000;
-const sendsMax = 3;
 /** Of a request with a condition that does not hold: the object is there already. */
 const conditionFailed = 412;
 
@@ -42,23 +42,6 @@ export const bodyOf = (data: Uint8Array): S3Body => {
   return builder.take();
 };
 
-/** Lets a number of requests with bodies run at the same time, for all writers of a store: it bounds their memory. */
-export class SendSlots {
-  readonly #waiting: (() => void)[] = [];
-  #free = sendsMax;
-
-  async take(): Promise<void> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  give(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
-  }
-}
-
 /**
  * Resolves to the size of an object; undefined without one. It asks for one byte, because the answer to HEAD has no body that
  * says why it is refused.
@@ -75,25 +58,28 @@ export async function sizeOf(connection: S3Connection, name: string): Promise<nu
 
 export class S3Upload implements ObjectWriter {
   readonly #connection: S3Connection;
-  readonly #slots: SendSlots;
+  readonly #memory: UploadMemory;
   readonly #name: string;
   readonly #bytes: number;
   readonly #partBytes: number;
   readonly #body = new BodyBuilder();
   readonly #tags: string[] = [];
   readonly #sends: Promise<void>[] = [];
+  /** What is held for the body that is collected. */
+  #heldBytes = 0;
   #id: string | undefined;
   #failure: unknown;
   #parts = 0;
   #written = 0;
 
-  constructor(connection: S3Connection, slots: SendSlots, name: string, bytes: number) {
-    [this.#connection, this.#slots, this.#name, this.#bytes] = [connection, slots, name, bytes];
+  constructor(connection: S3Connection, memory: UploadMemory, name: string, bytes: number) {
+    [this.#connection, this.#memory, this.#name, this.#bytes] = [connection, memory, name, bytes];
     this.#partBytes = Math.max(smallestPartBytes, Math.ceil(bytes / partsMax));
   }
 
   async write(data: Uint8Array): Promise<void> {
     for (let from = 0; from < data.length; ) {
+      if (this.#body.bytes === 0) await this.#hold();
       const piece = data.subarray(from, from + this.#partBytes - this.#body.bytes);
       this.#body.add(piece);
       from += piece.length;
@@ -115,6 +101,7 @@ export class S3Upload implements ObjectWriter {
 
   async abandon(): Promise<void> {
     this.#failure ??= new Fault("canceled", { message: `the upload of ${this.#name} was given up` });
+    this.#letGo();
     await Promise.all(this.#sends);
     if (this.#id === undefined) return;
     const query = { uploadId: this.#id };
@@ -123,48 +110,57 @@ export class S3Upload implements ObjectWriter {
       .catch(() => undefined);
   }
 
+  /** Takes the memory of the next body. */
+  async #hold(): Promise<void> {
+    if (this.#heldBytes > 0) return;
+    const bytes = Math.min(this.#partBytes, Math.max(0, this.#bytes - this.#written));
+    await this.#memory.take(bytes);
+    this.#heldBytes = bytes;
+  }
+
+  #letGo(): void {
+    if (this.#heldBytes > 0) this.#memory.give(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+
   async #putWhole(): Promise<void> {
-    await this.#slots.take();
+    const body = this.#body.take();
     try {
-      await this.#connection.send({
-        method: "PUT",
-        name: this.#name,
-        headers: { ...this.#connection.settings.encryption, "if-none-match": "*" },
-        body: this.#body.take(),
-        accepted: [conditionFailed],
-      });
+      await this.#memory.send(() =>
+        this.#connection.send({
+          method: "PUT",
+          name: this.#name,
+          headers: { ...this.#connection.settings.encryption, "if-none-match": "*" },
+          body,
+          accepted: [conditionFailed],
+        }),
+      );
     } finally {
-      this.#slots.give();
+      this.#letGo();
     }
   }
 
   async #sendPart(): Promise<void> {
     this.#id ??= await this.#begin();
-    const body = this.#body.take();
-    const part = this.#parts++;
-    await this.#slots.take();
-    if (this.#failure !== undefined) {
-      this.#slots.give();
-      throw this.#failure;
-    }
-    const send = this.#connection
-      .send({
-        method: "PUT",
-        name: this.#name,
-        query: { partNumber: String(part + 1), uploadId: this.#id },
-        body,
-      })
-      .then(({ headers }) => {
-        const { etag } = headers;
-        if (typeof etag !== "string")
-          throw new Fault("corrupt", { message: "the S3 server sends no ETag of a part" });
-        this.#tags[part] = etag;
-      })
+    const [body, heldBytes, part] = [this.#body.take(), this.#heldBytes, this.#parts++];
+    this.#heldBytes = 0;
+    const send = this.#memory
+      .send(() => this.#putPart(part, body))
       .catch((reason: unknown) => {
         this.#failure ??= reason;
       })
-      .finally(() => this.#slots.give());
+      .finally(() => this.#memory.give(heldBytes));
     this.#sends.push(send);
+  }
+
+  async #putPart(part: number, body: S3Body): Promise<void> {
+    if (this.#failure !== undefined) return;
+    const query = { partNumber: String(part + 1), uploadId: this.#id! };
+    const { headers } = await this.#connection.send({ method: "PUT", name: this.#name, query, body });
+    const { etag } = headers;
+    if (typeof etag !== "string")
+      throw new Fault("corrupt", { message: "the S3 server sends no ETag of a part" });
+    this.#tags[part] = etag;
   }
 
   async #begin(): Promise<string> {
