@@ -11,7 +11,7 @@ import { prng, systemSeed } from "../lib/prng.ts";
 import type { Telemetry } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { parseDuration } from "../lib/value-kind.ts";
-import { defaultSettings, type LogSettings, type SyncMode } from "../log/mod.ts";
+import { defaultSettings, type LogSettings, type SyncMode, settlePaceOf } from "../log/mod.ts";
 import { checkRestored, observeLogs, Replica, type ReplicaOptions, StableState } from "../replication/mod.ts";
 import { openRowStore, removeUnfinished } from "../rows/mod.ts";
 import type { Config } from "./config/settings.ts";
@@ -64,6 +64,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       reserveBytes: config.reserveBytes,
       scrubBytesPerSecond: config.scrubBytesPerSecond,
       settleBytesPerSecond: config.settleBytesPerSecond,
+      ...(config.settleBytesPerSecond > 0 ? { settlePace: settlePaceOf(config.settleInterval) } : {}),
       countSpace: true,
       ...(options.time === undefined ? {} : { time: options.time }),
       ...(options.membersWithout === undefined ? {} : { membersWithout: options.membersWithout }),

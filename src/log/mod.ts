@@ -78,6 +78,7 @@ export { defaultBytesOf, nextExpiryMs, retentionOffset } from "./segment/retenti
 export { SegmentedLog } from "./segmented-log.ts";
 export { SettledCheck } from "./settle/check-settled.ts";
 export type { SettleReserve } from "./settle/settler.ts";
+export { settlePaceOf } from "./settle/start-settler.ts";
 export { createCommand, updateCommand } from "./state/command-texts.ts";
 export {
   cursorNameIn,

@@ -12,6 +12,7 @@ interface Suite {
 
 const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   access: () => import("./access.ts"),
+  buckets: () => import("./buckets.ts"),
   log: () => import("./log.ts"),
   logs: () => import("./logs.ts"),
   "many-logs": () => import("./many-logs.ts"),

@@ -8,17 +8,19 @@ import { join } from "node:path";
 import type { LogInfo } from "../../src/gen/log/v1/log_pb.js";
 import { type Prng, prng } from "../../src/lib/prng.ts";
 import { SmallDisk } from "../support/disk/small-disk.ts";
+import { BackupPlace } from "./backup-place.ts";
 import { check, type Violation } from "./checker.ts";
 import { type Client, pause, type TailPlace } from "./clients/client-context.ts";
 import { NodeConnections } from "./clients/node-connections.ts";
 import * as readers from "./clients/readers.ts";
 import * as tails from "./clients/tails.ts";
 import * as writers from "./clients/writers.ts";
-import { makeCertificates } from "./credentials.ts";
+import { type Credentials, makeCertificates } from "./credentials.ts";
 import { FaultInjector } from "./faults/fault-injector.ts";
 import { problemsIn, recordsOn } from "./final-state.ts";
 import { Fleet } from "./fleet.ts";
 import { History } from "./history.ts";
+import { KeptStores } from "./kept-stores.ts";
 import * as namedAppends from "./named/appends.ts";
 import * as namedChanges from "./named/changes.ts";
 import { committedLogs } from "./named/committed-logs.ts";
@@ -60,6 +62,10 @@ export interface ChaosReport {
   readonly named: History["named"] & { readonly logs: number; readonly deleted: number };
   /** Records in the log at the end. */
   readonly records: number;
+  /** What nodes settled: segments, and of the batches of one node those whose records no file has any more. */
+  readonly settled: { readonly segments: number; readonly batches: number; readonly unknown: number };
+  /** Backups that leaders made. */
+  readonly backups: number;
   /** From the last fault to a cluster in which every node has everything, milliseconds. */
   readonly healedMs: number;
   /** Connections through the proxies. */
@@ -70,11 +76,17 @@ export interface ChaosReport {
   readonly directory: string;
 }
 
+const lowestOf = ({ logId, lowestOffset }: LogInfo): string => `${logId} ${lowestOffset}`;
+
 const limitMs = 120_000;
 /** Longer than any run, and shorter than a jump of a clock. */
 const retentionHours = 1;
 /** A timestamp may be 10 s ahead of the other clocks; the rest allows for a slow machine. */
 const stampAheadMsMax = 20_000;
+/** What a node logs. */
+const settledLine = "a segment was settled";
+/** Small, so that nodes seal and settle many. */
+const segmentBytes = "128KiB";
 const smallDiskBytes = 192 * 1024 * 1024;
 
 /** The parts of a run. */
@@ -87,6 +99,9 @@ interface Run {
   readonly fleet: Fleet;
   readonly connections: NodeConnections;
   readonly operator: Operator;
+  readonly place: BackupPlace;
+  readonly kept: KeptStores;
+  readonly credentials: Credentials | undefined;
   readonly chance: Prng;
   readonly positions: Map<string, TailPlace>;
   readonly known: KnownLogs;
@@ -108,7 +123,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const followers = startClients(run, { ...tails, ...namedTails });
   const { injector, seconds } = await injectFaults(run);
   const healedMs = await heal(run, clients.end, followers.end);
-  const { records, logs, deleted } = await checkLog(run);
+  const { records, logs, deleted, settled } = await checkLog(run);
   isKept = violations.length > 0 || options.directory !== undefined;
   // The small disks are in memory and end with the run.
   if (isKept)
@@ -123,6 +138,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     counts: history.counts,
     named: { ...history.named, logs, deleted },
     records,
+    settled,
+    backups: fleet.countLogged("backup completed"),
     healedMs: Math.round(healedMs),
     connections: fleet.links.passed.connections,
     resets: fleet.links.passed.resets,
@@ -137,6 +154,7 @@ async function openRun(stack: AsyncDisposableStack, options: ChaosOptions, direc
   const names = Array.from({ length: nodes }, (_, n) => `n${n + 1}`);
   const disks = smallDisks(names.slice(0, 1), directory, stack, report);
   const credentials = options.tls === true ? await makeCertificates(join(directory, "certs")) : undefined;
+  const place = stack.use(await BackupPlace.open());
   const history = new History(join(directory, "history.jsonl"));
   stack.defer(() => history.close());
   const fleet = stack.use(
@@ -146,13 +164,16 @@ async function openRun(stack: AsyncDisposableStack, options: ChaosOptions, direc
       movesClocks: true,
       places: new Map([...disks].map(([name, disk]) => [name, join(disk.path, "data")])),
       flags: [
-        ...["--segment-store-bytes-max", "1MiB", "--shutdown-timeout", "2s"],
+        ...["--segment-store-bytes-max", segmentBytes, "--shutdown-timeout", "2s"],
+        ...["--settle-bytes-per-second", "64MiB", "--settle-interval", "500ms", ...place.flags],
         // With a retention age, a wrong clock could trim records.
         ...["--retention-age", `${retentionHours}h`],
         ...(credentials === undefined ? [] : [...credentials.server, ...credentials.policy]),
       ],
     }),
   );
+  const onDisk = () => fleet.nodes.filter(({ name }) => !disks.has(name)).map((node) => node.directory);
+  const kept = stack.use(new KeptStores(join(directory, "kept"), onDisk));
   const connections = stack.use(new NodeConnections(credentials?.client));
   const operator = new Operator(fleet, connections);
   if (!(await within(limitMs, () => operator.isWhole()))) throw new Error("the cluster did not start");
@@ -167,6 +188,9 @@ async function openRun(stack: AsyncDisposableStack, options: ChaosOptions, direc
     fleet,
     connections,
     operator,
+    place,
+    kept,
+    credentials,
     ...state,
     violations: [],
   };
@@ -195,11 +219,19 @@ function startClients(run: Run, clients: Readonly<Record<string, Client>>): { en
 async function injectFaults(
   run: Run,
 ): Promise<{ readonly injector: FaultInjector; readonly seconds: number }> {
-  const { fleet, operator, chance, disks, history, violations, options, report } = run;
+  const { fleet, operator, chance, disks, place, history, violations, options, report } = run;
   const { ms, tempo = 1, only } = options;
   const controller = new AbortController();
   const { signal } = controller;
-  const scene = { fleet, operator, chance: chance.stream("faults"), signal, disks, tempo };
+  const scene = {
+    fleet,
+    operator,
+    chance: chance.stream("faults"),
+    signal,
+    disks,
+    bucket: place.proxy,
+    tempo,
+  };
   const injector = new FaultInjector(scene, history, report, only);
   const done = injector.run();
   const began = performance.now();
@@ -231,13 +263,18 @@ async function heal(
   for (const node of fleet.nodes) if (node.child === undefined) await fleet.start(node);
   const { acked } = history.counts;
   await mustHold("writes are acknowledged again", async () => history.counts.acked > acked + 100);
+  await mustHold("a segment is settled", async () => fleet.countLogged(settledLine) > 0);
   await endClients();
   await mustHold("every node has all records", () => operator.isWhole());
   let logs: readonly LogInfo[] = [];
   await mustHold("all nodes have the same named logs", async () => {
+    const before = logs.map(lowestOf).join();
     const equal = await equalLogs(connections, fleet);
     logs = equal ?? [];
-    return equal !== undefined;
+    // Retention goes on for a moment.
+    if (equal !== undefined && logs.map(lowestOf).join() !== before)
+      await pause(2_500, new AbortController().signal);
+    return equal !== undefined && logs.map(lowestOf).join() === before;
   });
   const healedMs = performance.now() - began;
   const end = (await operator.endOf(fleet.nodes[0]!)) ?? 0;
@@ -259,7 +296,14 @@ async function checkLog({
   chance,
   history,
   violations,
-}: Run): Promise<{ readonly records: number; readonly logs: number; readonly deleted: number }> {
+  directory,
+  place,
+  kept,
+  credentials,
+}: Run): Promise<Pick<ChaosReport, "records" | "settled"> & Pick<ChaosReport["named"], "logs" | "deleted">> {
+  const last = ["--addr", fleet.nodes[0]!.addr, ...(credentials?.flags ?? [])];
+  const refusal = await place.backup(last);
+  if (refusal !== undefined) violations.push({ rule: "backup", text: refusal });
   const final = await recordsOn(connections.transport(chance.pick(fleet.nodes).addr, "grpc"));
   const lastMs = final.reduce((last, { timestampMs }) => Math.max(last, timestampMs), 0);
   if (lastMs > Date.now() + stampAheadMsMax)
@@ -271,13 +315,18 @@ async function checkLog({
   const directories = fleet.nodes.map((node) => node.directory);
   for (const text of await problemsIn(directories, final.length))
     violations.push({ rule: "identical", text });
+  if (refusal === undefined)
+    for (const text of await place.problems(directory, directories[0]!))
+      violations.push({ rule: "backup", text });
   const ofDefault = history.operations.filter(({ log }) => log === undefined);
   violations.push(...check(ofDefault, final));
-  const committed = committedLogs(directories[0]!);
+  const committed = committedLogs(directories[0]!, (index, crc) => kept.find(index, crc));
   violations.push(...differences(shown, served, committed), ...checkNamed(history.operations, committed));
   const { size: logs } = committed.logs;
   const deleted = [...committed.logs.values()].filter((log) => log.deleted).length;
-  return { records: final.length, logs, deleted };
+  const settled = { segments: fleet.countLogged(settledLine), ...committed.settled };
+  if (settled.segments === 0) violations.push({ rule: "settling", text: "no segment was settled" });
+  return { records: final.length, settled, logs, deleted };
 }
 
 /** Mounts small disks for these nodes, if that is allowed. */

@@ -174,12 +174,13 @@ export const ruleNames = Object.keys(rules);
 /** The largest number of reported violations per rule. */
 const violationsMax = 5;
 
-/** Returns all violations. */
+/** Returns all violations. Nothing is known of records below `lowest`; default: the first one of `final`. */
 export function check(
   operations: readonly Operation[],
   final: readonly StoredRecord[],
+  lowest: number = final[0]?.offset ?? 0,
 ): readonly Violation[] {
-  const facts = factsOf(operations, final);
+  const facts = factsOf(operations, final, lowest);
   const found: Violation[] = [];
   for (const [rule, violations] of Object.entries(rules)) {
     let count = 0;
@@ -191,7 +192,7 @@ export function check(
   return found;
 }
 
-function factsOf(operations: readonly Operation[], final: readonly StoredRecord[]): Facts {
+function factsOf(operations: readonly Operation[], final: readonly StoredRecord[], lowest: number): Facts {
   const offsets = new Map<string, number[]>();
   const values = new Map<number, string>();
   for (const { offset, value } of final) {
@@ -205,7 +206,7 @@ function factsOf(operations: readonly Operation[], final: readonly StoredRecord[
     appends: operations.filter((operation) => operation.op === "append"),
     final,
     offsets,
-    lowest: final[0]?.offset ?? 0,
+    lowest,
     at: (offset) => values.get(offset),
     floor: floorOf(operations),
   };

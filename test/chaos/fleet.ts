@@ -3,7 +3,16 @@
  * of a node goes to a file next to its directory.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../support/process/free-port.ts";
 import { MovedClock } from "../support/process/moved-clock.ts";
@@ -175,6 +184,15 @@ export class Fleet implements Addresses, AsyncDisposable {
     if (exitCode !== null || signalCode !== null) return String(exitCode ?? signalCode);
     await endProcess(child, "SIGKILL");
     return undefined;
+  }
+
+  /** How often a text is in the logs of all nodes that ever were. */
+  countLogged(text: string): number {
+    const files = readdirSync(this.#options.directory).filter((name) =>
+      /^(n|guest)\d+(-copy)?\.log$/.test(name),
+    );
+    const texts = files.map((name) => readFileSync(join(this.#options.directory, name), "utf8"));
+    return texts.reduce((sum, logged) => sum + logged.split(text).length - 1, 0);
   }
 
   /** The size of the log of a node, or of `NAME-copy`, in bytes. */

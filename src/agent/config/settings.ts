@@ -201,6 +201,12 @@ export const settings = {
     0,
     "bytes per second at which space of removed records is given back; 0 waits until whole files can go",
   ),
+  settleInterval: set(
+    "Log",
+    duration(100, day),
+    30_000,
+    "time between two looks for space of removed records; used with --settle-bytes-per-second",
+  ),
   indexMmap: set(
     "Log",
     oneOf("on", "off"),

@@ -12,6 +12,16 @@ const paceDefault: SettlePace = {
   nextPassMs: 30_000,
   retryMs: 10_000,
 };
+/** The pace of settling with so much time between two passes, in milliseconds. What is not in it keeps its default. */
+export function settlePaceOf(intervalMs: number): Pick<SettlePace, "firstPassMs" | "nextPassMs" | "retryMs"> {
+  const { firstPassMs, retryMs } = paceDefault;
+  return {
+    firstPassMs: Math.min(firstPassMs, intervalMs),
+    nextPassMs: intervalMs,
+    retryMs: Math.min(retryMs, intervalMs),
+  };
+}
+
 /** If nothing is settled, the numbers are for operators only. */
 const paceOfCounts: Partial<SettlePace> = { restMs: 100, nextPassMs: 60_000 };
 

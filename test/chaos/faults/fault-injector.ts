@@ -1,11 +1,12 @@
 /**
- * Injects faults until its signal is aborted, in two sequences at the same time, so that the network can be cut while a
- * node is down. Each fault happens once in random order, then they are drawn by weight. The seed decides which faults
+ * Injects faults until its signal is aborted, in three sequences at the same time, so that the network can be cut while a
+ * node is down, and the bucket of backups fails. Each fault happens once in random order, then they are drawn by weight. The seed decides which faults
  * happen; the machine decides when. At the end every fault is undone.
  */
 import type { Prng } from "../../../src/lib/prng.ts";
 import { pause } from "../clients/client-context.ts";
 import type { History } from "../history.ts";
+import { bucketFaults } from "./bucket-faults.ts";
 import { diskFaults } from "./disk-faults.ts";
 import type { FaultTable, Scene } from "./fault.ts";
 import { memberFaults } from "./member-faults.ts";
@@ -29,7 +30,8 @@ export class FaultInjector {
     this.#history = history;
     this.#report = report;
     this.#only = only;
-    for (const fault of [...this.#names(nodeFaults), ...this.#names(networkFaults)]) this.#due.add(fault);
+    for (const table of [nodeFaults, networkFaults, bucketFaults])
+      for (const fault of this.#names(table)) this.#due.add(fault);
   }
 
   /** Has every possible fault happened? */
@@ -43,7 +45,11 @@ export class FaultInjector {
 
   /** Resolves when the signal is aborted and every fault has ended. */
   async run(): Promise<void> {
-    await Promise.all([this.#inject("process", nodeFaults), this.#inject("network", networkFaults)]);
+    await Promise.all([
+      this.#inject("process", nodeFaults),
+      this.#inject("network", networkFaults),
+      this.#inject("bucket", bucketFaults),
+    ]);
     this.#scene.fleet.links.heal();
   }
 

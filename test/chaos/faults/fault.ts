@@ -6,6 +6,7 @@
  */
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { SmallDisk } from "../../support/disk/small-disk.ts";
+import type { FaultyProxy } from "../../support/objects/faulty-proxy.ts";
 import { pause } from "../clients/client-context.ts";
 import type { Fleet, FleetNode } from "../fleet.ts";
 import type { Operator } from "../operator.ts";
@@ -18,6 +19,8 @@ export interface Scene {
   readonly signal: AbortSignal;
   /** The small disks of nodes, by node. */
   readonly disks: ReadonlyMap<string, SmallDisk>;
+  /** The proxy before the place of backups. */
+  readonly bucket: Pick<FaultyProxy, "trouble" | "seen"> | undefined;
   /** Multiplies every duration. */
   readonly tempo: number;
 }

@@ -15,7 +15,7 @@ import {
   pause,
 } from "../clients/client-context.ts";
 import { recorded, resultOf } from "../clients/recorded.ts";
-import { bodyOf } from "../clients/values.ts";
+import { bodyOf, largePrefix } from "../clients/values.ts";
 import type { MeantLog } from "./known-logs.ts";
 
 /** Single records in every protocol, some at a guessed offset near the end. */
@@ -36,6 +36,20 @@ export const namedUnary: Client = copies(3, async (self) => {
       const request = { record, ...conditions, ...logFields(meant) };
       const { offset, logId = "" } = await log.produce(request, { timeoutMs: callMs });
       ends.set(logId, Number(offset) + 1);
+      return resultOf(meant, offset, logId);
+    });
+  });
+});
+
+/** Larger records to logs that keep only the newest ones: most of what they write can be settled. */
+export const namedLarge: Client = copies(3, async (self) => {
+  const next = namer({ ...self, name: `${largePrefix}-${self.name}` });
+  await atPace(self, 3_000 / self.rate, async () => {
+    const meant = self.known.pickRetained(self.chance);
+    const name = next();
+    await recorded(self, { values: [name], ...meant }, async () => {
+      const request = { record: { value: bytesOf(name) }, ...logFields(meant) };
+      const { offset, logId = "" } = await anyLog(self).produce(request, { timeoutMs: callMs });
       return resultOf(meant, offset, logId);
     });
   });

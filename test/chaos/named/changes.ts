@@ -12,7 +12,7 @@ import {
   logFields,
 } from "../clients/client-context.ts";
 import type { Change, ChangeKind } from "../history.ts";
-import type { MeantLog } from "./known-logs.ts";
+import { isRetained, type MeantLog, retainedBytes } from "./known-logs.ts";
 
 const limit = { timeoutMs: callMs };
 /** Longer than any run, and shorter than a jump of a clock: no clock may expire a log or its records. */
@@ -49,9 +49,10 @@ const named = ({ log, statedId }: MeantLog) => ({
 
 function create(self: ClientContext, name: string): Promise<void> {
   // Limits that nothing reaches, so that a wrong clock or count would be seen.
-  const settings = self.chance.chance(0.5)
+  const far = self.chance.chance(0.5)
     ? { ttlMs: hourMs, retentionAgeMs: hourMs, expiresAtMs: BigInt(Date.now()) + 4n * hourMs }
     : {};
+  const settings = { ...far, ...(isRetained(name) ? { retentionBytes: BigInt(retainedBytes) } : {}) };
   const request = { name, settings, ifNotExists: self.chance.chance(0.3) };
   return changed(self, "create", { log: name }, async () => {
     const { log, created } = await anyLogs(self).createLog(request, limit);
@@ -101,7 +102,8 @@ async function change(self: ClientContext): Promise<void> {
   const meant = known.pick(chance);
   const draw = chance.float();
   if (draw < 0.15) return trim(self, meant);
-  if (draw < 0.25) return configure(self, meant);
+  // Another value for the settings would end the retention.
+  if (draw < 0.25 && !isRetained(meant.log)) return configure(self, meant);
   if (draw < 0.4 || known.isKept(meant.log)) return create(self, meant.log);
   if (draw < 0.45) return close(self, meant);
   return draw < 0.6 ? remove(self, meant) : replace(self, meant);

@@ -1,18 +1,24 @@
 /**
  * The named logs that the frames of a stopped node make, deleted ones included. It is a model of its own: it reads the store
  * files and not the state of the node. The node must still have its first frame.
+ *
+ * In place of a batch that the node has settled, the same batch is taken from the files that were kept before (kept-stores.ts).
  */
-import { globSync, readFileSync } from "node:fs";
+import { globSync } from "node:fs";
 import { join } from "node:path";
+import { readWhole } from "../../../src/lib/disk/disk.ts";
+import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
 import {
   batchKind,
   decodeRecord,
   frameBaseOffset,
   frameBytes,
   frameCommand,
+  frameCrc,
   frameIndex,
   frameKind,
   frameLogId,
+  frameRecordCount,
   RecordCursor,
 } from "../../../src/log/mod.ts";
 import type { StoredRecord } from "../checker.ts";
@@ -24,6 +30,10 @@ export interface CommittedLog {
   readonly name: string;
   /** Also those that were trimmed. */
   readonly records: StoredRecord[];
+  /** The values of records below this offset are not known: no file has them any more. */
+  unknownBelow: number;
+  /** The node has settled batches up to this offset. */
+  settledBelow: number;
   lowest: number;
   closed: boolean;
   deleted: boolean;
@@ -33,34 +43,48 @@ export interface CommittedLogs {
   readonly logs: ReadonlyMap<number, CommittedLog>;
   /** What is wrong with the frames. */
   readonly flaws: readonly string[];
+  /** Batches that were settled, and those of them that no file has any more. */
+  readonly settled: { readonly batches: number; readonly unknown: number };
 }
 
-export function committedLogs(directory: string): CommittedLogs {
-  const model = new Model();
-  for (const file of globSync("log/*.store", { cwd: directory }).sort()) {
-    const bytes = readFileSync(join(directory, file));
-    // The rest of the active file can be preallocated space.
-    for (let at = 0; at + 5 <= bytes.length && bytes.readUInt32BE(at + 1) > 0; at += frameBytes(bytes, at))
-      model.add(bytes, at);
-  }
+/** `kept` returns the batch with a Raft index and a checksum, if a file was kept that has it. */
+export function committedLogs(
+  directory: string,
+  kept: (index: number, crc: number) => Buffer | undefined = () => undefined,
+): CommittedLogs {
+  const model = new Model(kept);
+  for (const file of globSync("log/*.store", { cwd: directory }).sort())
+    for (const frame of framesIn(join(directory, file))) model.add(frame);
   return model;
+}
+
+/** The frames of a store file. The rest of an active file can be preallocated space. */
+export function* framesIn(path: string): Generator<Buffer> {
+  const bytes = Buffer.from(readWhole(systemDisk, path));
+  for (let at = 0; at + 5 <= bytes.length && bytes.readUInt32BE(at + 1) > 0; at += frameBytes(bytes, at))
+    yield bytes.subarray(at, at + frameBytes(bytes, at));
 }
 
 class Model implements CommittedLogs {
   readonly logs = new Map<number, CommittedLog>();
   readonly flaws: string[] = [];
+  readonly settled = { batches: 0, unknown: 0 };
+  readonly #kept: (index: number, crc: number) => Buffer | undefined;
   readonly #names = new Map<string, CommittedLog>();
   #last = 0;
 
-  add(bytes: Buffer, at: number): void {
-    const index = frameIndex(bytes, at);
+  constructor(kept: (index: number, crc: number) => Buffer | undefined) {
+    this.#kept = kept;
+  }
+
+  add(frame: Buffer): void {
+    const index = frameIndex(frame, 0);
     if (index !== this.#last + 1) this.flaws.push(`index ${index} follows ${this.#last}`);
     this.#last = index;
-    const id = frameLogId(bytes, at);
+    const id = frameLogId(frame, 0);
     if (id === 0) return;
-    const kind = frameKind(bytes, at);
-    if (kind === batchKind.createLog) this.#created(id, frameCommand(bytes, at));
-    else this.#changed(id, bytes, at);
+    if (frameKind(frame, 0) === batchKind.createLog) this.#created(id, frameCommand(frame, 0));
+    else this.#changed(id, frame);
   }
 
   #created(id: number, command: Uint8Array): void {
@@ -68,32 +92,58 @@ class Model implements CommittedLogs {
     const other = this.#names.get(name);
     if (this.logs.has(id)) this.flaws.push(`the id ${id} is given twice, now to ${name}`);
     if (other !== undefined) this.flaws.push(`the name ${name} means ${other.id} and ${id}`);
-    const log: CommittedLog = { id, name, records: [], lowest: 0, closed: false, deleted: false };
+    const log: CommittedLog = {
+      id,
+      name,
+      records: [],
+      unknownBelow: 0,
+      settledBelow: 0,
+      lowest: 0,
+      closed: false,
+      deleted: false,
+    };
     this.logs.set(id, log);
     this.#names.set(name, log);
   }
 
-  #changed(id: number, bytes: Buffer, at: number): void {
-    const kind = frameKind(bytes, at);
+  #changed(id: number, frame: Buffer): void {
+    const kind = frameKind(frame, 0);
     const log = this.logs.get(id);
     if (log === undefined || log.deleted) {
       this.flaws.push(`a batch of kind ${kind} is for the log ${id}, which is not there`);
       return;
     }
     const { length: next } = log.records;
-    const base = frameBaseOffset(bytes, at);
+    const base = frameBaseOffset(frame, 0);
     if (base !== next) this.flaws.push(`log ${id} continues at ${base}, not at ${next}`);
-    if (kind === batchKind.data) {
+    if (kind === batchKind.data || kind === batchKind.settled) {
       if (log.closed) this.flaws.push(`log ${id} is closed and gets records at ${base}`);
-      log.records.push(...recordsOf(bytes.subarray(at, at + frameBytes(bytes, at))));
+      log.records.push(...(kind === batchKind.data ? recordsOf(frame) : this.#settledRecords(log, frame)));
     } else if (kind === batchKind.closeLog) log.closed = true;
     else if (kind === batchKind.trimLog) {
-      const { from, to } = jsonOf(frameCommand(bytes, at)) as { readonly from: number; readonly to: number };
+      const { from, to } = jsonOf(frameCommand(frame, 0)) as { readonly from: number; readonly to: number };
       if (from === log.lowest && to <= next) log.lowest = to;
     } else if (kind === batchKind.deleteLog) {
       log.deleted = true;
       this.#names.delete(log.name);
     }
+  }
+
+  #settledRecords(log: CommittedLog, frame: Buffer): readonly StoredRecord[] {
+    const index = frameIndex(frame, 0);
+    const [base, count] = [frameBaseOffset(frame, 0), frameRecordCount(frame, 0)];
+    log.settledBelow = base + count;
+    this.settled.batches++;
+    const whole = this.#kept(index, frameCrc(frame, 0));
+    if (whole !== undefined) {
+      const records = recordsOf(whole);
+      if (records.length !== count || records[0]?.offset !== base)
+        this.flaws.push(`log ${log.id} has another batch at ${base} than was settled`);
+      return records;
+    }
+    this.settled.unknown++;
+    log.unknownBelow = base + count;
+    return Array.from({ length: count }, (_, n) => ({ offset: base + n, value: `settled ${index} ${n}` }));
   }
 }
 

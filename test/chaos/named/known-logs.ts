@@ -3,6 +3,10 @@ import type { Prng } from "../../../src/lib/prng.ts";
 
 /** Logs that are created once and stay. */
 const kept = Array.from({ length: 8 }, (_, n) => `kept/${n}`);
+/** Logs that are created once and keep so many bytes. */
+const retained = Array.from({ length: 4 }, (_, n) => `retained/${n}`);
+export const retainedBytes = 32 * 1024;
+export const isRetained = (name: string): boolean => retained.includes(name);
 /** Logs that are deleted, closed and created again. */
 const changing = Array.from({ length: 32 }, (_, n) => `changing/${n}`);
 
@@ -16,11 +20,17 @@ export class KnownLogs {
   readonly #ids = new Map<string, string[]>();
 
   get names(): readonly string[] {
-    return [...kept, ...changing];
+    return [...kept, ...retained, ...changing];
   }
 
+  /** No client deletes or closes it, nor changes its settings. */
   isKept(name: string): boolean {
-    return kept.includes(name);
+    return kept.includes(name) || isRetained(name);
+  }
+
+  /** A random log that keeps only its newest records. */
+  pickRetained(chance: Prng): MeantLog {
+    return { log: chance.pick(retained) };
   }
 
   /** A client got this id of the log. Ids are compared by their number. */
@@ -40,7 +50,7 @@ export class KnownLogs {
 
   /** A random log: mostly with its newest id, sometimes with an older one or by its name alone. */
   pick(chance: Prng): MeantLog {
-    const log = chance.pick(chance.chance(0.4) ? kept : changing);
+    const log = chance.pick(chance.chance(0.4) ? [...kept, ...retained] : changing);
     const ids = this.#ids.get(log) ?? [];
     const draw = chance.float();
     const statedId = draw < 0.2 ? undefined : ids.at(draw < 0.3 ? -2 : -1);

@@ -5,7 +5,7 @@
 import { check, type Violation } from "../checker.ts";
 import type { Append, Change, Failure, Operation } from "../history.ts";
 import type { CommittedLog, CommittedLogs } from "./committed-logs.ts";
-import { numberOf } from "./known-logs.ts";
+import { isRetained, numberOf, retainedBytes } from "./known-logs.ts";
 
 type Named = Operation & { readonly log: string };
 type WithFailure = Named & { readonly failure?: Failure };
@@ -28,6 +28,8 @@ const idOf = (id: string | undefined): number | undefined => (id === undefined ?
 const failureIn = (operation: Operation): Failure | undefined => (operation as WithFailure).failure;
 
 const never = Number.POSITIVE_INFINITY;
+/** Retention removes by share: records of up to 8 KiB, half of that on average, fill what is kept. */
+const retainedRecordsMin = retainedBytes / 4096 / 2;
 const sequenceKinds = ["out-of-sequence", "unknown-producer", "producer-fenced", "sequence-too-old"];
 
 const rules: Readonly<Record<string, Rule>> = {
@@ -119,6 +121,25 @@ const rules: Readonly<Record<string, Rule>> = {
         yield `${client}: ${values[0]} was refused, ${failure.kind}: ${failure.message}`;
   },
 
+  /** Retention by size keeps the newest records. */
+  *retained({ changes, logs }) {
+    for (const log of logs.values()) {
+      if (!isRetained(log.name)) continue;
+      const trims = changes.filter(({ log: name }) => name === log.name);
+      const most = Math.max(0, ...trims.map(({ before = 0 }) => before));
+      const left = log.records.length - log.lowest;
+      if (log.lowest > most && left < retainedRecordsMin)
+        yield `${textOf(log)} has ${left} records, and begins at ${log.lowest}`;
+    }
+  },
+
+  /** What is settled could not be read any more. */
+  *settled({ logs }) {
+    for (const log of logs.values())
+      if (!log.deleted && log.settledBelow > log.lowest)
+        yield `${textOf(log)} is settled below ${log.settledBelow}, and begins at ${log.lowest}`;
+  },
+
   /** Only a delete of a client deletes a log, and only a trim removes records: no clock does. */
   *unasked({ changes, logs }) {
     for (const log of logs.values()) {
@@ -131,7 +152,8 @@ const rules: Readonly<Record<string, Rule>> = {
       if (log.closed && !about.some(({ change }) => change === "close"))
         yield `no client closed ${textOf(log)}`;
       const most = Math.max(0, ...about.map(({ before = 0 }) => before));
-      if (log.lowest > most) yield `${textOf(log)} begins at ${log.lowest}, no client trimmed beyond ${most}`;
+      if (log.lowest > most && !isRetained(log.name))
+        yield `${textOf(log)} begins at ${log.lowest}, no client trimmed beyond ${most}`;
     }
   },
 
@@ -191,7 +213,8 @@ export function checkNamed(operations: readonly Operation[], committed: Committe
     if (count > violationsMax) found.push({ rule, text: `… ${count - violationsMax} more` });
   }
   for (const [log, about] of byLog(facts)) {
-    for (const { rule, text } of check(about, log.records))
+    const known = log.records.slice(log.unknownBelow);
+    for (const { rule, text } of check(about, known, log.unknownBelow))
       found.push({ rule, text: `${textOf(log)}: ${text}` });
   }
   return found;

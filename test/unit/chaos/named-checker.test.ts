@@ -9,6 +9,8 @@ const logOf = (id: number, name: string, values: readonly string[], more: Partia
   id,
   name,
   records: values.map((value, offset) => ({ offset, value })),
+  unknownBelow: 0,
+  settledBelow: 0,
   lowest: 0,
   closed: false,
   deleted: false,
@@ -17,6 +19,7 @@ const logOf = (id: number, name: string, values: readonly string[], more: Partia
 const madeOf = (...logs: readonly CommittedLog[]): CommittedLogs => ({
   logs: new Map(logs.map((log) => [log.id, log])),
   flaws: [],
+  settled: { batches: 0, unknown: 0 },
 });
 const about = { client: "a", log: "x", start: 0, end: 1 } as const;
 const acked = (value: string, offset: number, more: Partial<Append> = {}): Append => ({
@@ -66,6 +69,11 @@ const wrong: Readonly<Record<string, readonly [readonly Operation[], CommittedLo
     [failed("v", { kind: "out-of-sequence", written: "no", message: "" }, { producer: "p" })],
     madeOf(logOf(1, "x", [])),
   ],
+  retained: [[{ ...acked("v", 0), log: "retained/0" }], madeOf(logOf(1, "retained/0", ["v"], { lowest: 1 }))],
+  settled: [
+    [acked("v", 0), acked("w", 1), change("trim", { logId: "9-1", before: 1, lowest: 1 })],
+    madeOf(logOf(1, "x", ["v", "w"], { lowest: 1, settledBelow: 2 })),
+  ],
   unasked: [[acked("v", 0)], madeOf(logOf(1, "x", ["v"], { deleted: true }))],
   trimmed: [[change("trim", { logId: "9-1", before: 3, lowest: 3 })], madeOf(logOf(1, "x", []))],
   denied: [
@@ -112,4 +120,17 @@ test("a correct history of a log that is created, closed, trimmed and deleted, a
   ];
   const first = logOf(1, "x", ["v", "w"], { lowest: 1, closed: true, deleted: true });
   assert.deepEqual(checkNamed(operations, madeOf(first, logOf(2, "x", ["t"]))), []);
+});
+
+test("records that no file has any more break no rule, and those after them are checked", () => {
+  const settled = [{ offset: 0, value: "settled 5 0" }];
+  const trims = [change("trim", { logId: "9-1", before: 1, lowest: 1 })];
+  const about = { unknownBelow: 1, settledBelow: 1, lowest: 1 };
+  const emptied = logOf(1, "x", [], { ...about, records: settled });
+  assert.deepEqual(checkNamed([acked("v", 0), ...trims], madeOf(emptied)), []);
+  const followed = { ...emptied, records: [...settled, { offset: 1, value: "w" }] };
+  const rules = checkNamed([acked("v", 0), acked("u", 1), ...trims], madeOf(followed)).map(
+    ({ rule }) => rule,
+  );
+  assert.deepEqual(rules, ["acked", "invented"]);
 });
