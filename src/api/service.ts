@@ -14,7 +14,7 @@ import {
   file_grpc_reflection_v1alpha_reflection,
   ServerReflection as ServerReflectionAlpha,
 } from "../gen/grpc/reflection/v1alpha/reflection_pb.js";
-import { Cluster, file_log_v1_log, Log, Logs, Tokens } from "../gen/log/v1/log_pb.js";
+import { Cluster, Cursors, file_log_v1_log, Log, Logs, Tokens } from "../gen/log/v1/log_pb.js";
 import type { Telemetry } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { batchRecordsMax, recordHeadersMax } from "../log/mod.ts";
@@ -36,6 +36,7 @@ import type { OriginRules } from "./http/origin-rules.ts";
 import { createRouter, type Pages, type Router } from "./http/router.ts";
 import { TailTextCache } from "./http/tails/tail-text.ts";
 import { type ClusterOperations, clusterService } from "./methods/cluster-service.ts";
+import { cursorsService } from "./methods/cursors/cursors-service.ts";
 import { LogDirectory } from "./methods/logs/log-directory.ts";
 import { logsService } from "./methods/logs/logs-service.ts";
 import { defaultStreamBudget, StreamBudget } from "./methods/stream-budget.ts";
@@ -162,7 +163,7 @@ function rpcServices(
   { cluster, access, readiness, tokenAdmin, operations = {} }: ServiceOptions,
   shared: SharedOptions,
 ) {
-  const names = [Log, Logs, Cluster, Tokens, Health, ServerReflection, ServerReflectionAlpha].map(
+  const names = [Log, Logs, Cursors, Cluster, Tokens, Health, ServerReflection, ServerReflectionAlpha].map(
     ({ typeName }) => typeName,
   );
   const files = [
@@ -176,6 +177,7 @@ function rpcServices(
   return [
     rpcService(Log, logService(shared)),
     rpcService(Logs, logsService(shared)),
+    rpcService(Cursors, cursorsService(shared)),
     rpcService(Cluster, clusterService({ cluster, access, readiness, operations })),
     rpcService(Tokens, tokenAdmin === undefined ? {} : tokensService(tokenAdmin)),
     rpcService(Health, healthService(readiness, names)),

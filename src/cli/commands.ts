@@ -9,6 +9,7 @@ export const commandFiles: CommandFiles = {
   describe: () => import("./commands/log/describe.ts"),
   trim: () => import("./commands/log/trim.ts"),
   logs: () => import("./commands/log/logs.ts"),
+  cursors: () => import("./commands/log/cursors.ts"),
   servers: () => import("./commands/cluster/servers.ts"),
   status: () => import("./commands/cluster/status.ts"),
   transfer: () => import("./commands/cluster/transfer.ts"),

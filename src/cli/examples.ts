@@ -12,6 +12,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "tailrace consume --from start --count 10",
     "tailrace consume --from 2026-01-31T12:00:00Z --format '%o %v\\n'",
     "tailrace consume --ago 1h --until 30m --log orders",
+    "tailrace consume --log orders --cursor billing --follow",
   ],
   tail: [
     "tailrace tail --format raw",
@@ -31,6 +32,13 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   "logs close": ["tailrace logs close orders"],
   "logs delete": ["tailrace logs delete orders", "tailrace logs delete orders --yes"],
   "logs apply": ["tailrace logs apply -f logs.yaml --dry-run", "tailrace logs apply -f logs.yaml"],
+  cursors: ["tailrace cursors list --log orders"],
+  "cursors list": ["tailrace cursors list", "tailrace cursors list --log orders"],
+  "cursors move": [
+    "tailrace cursors move billing --log orders --to 1000",
+    "tailrace cursors move billing --log orders --to start",
+  ],
+  "cursors delete": ["tailrace cursors delete billing --log orders"],
   servers: ["tailrace servers", "tailrace servers --json"],
   status: ["tailrace status --addr 127.0.0.1:8081", "tailrace status --json"],
   transfer: ["tailrace transfer node-b"],

@@ -1,6 +1,7 @@
-/** The names of logs on the command line: the flag --log, and the argument of `tailrace logs`. */
+/** The names of logs and cursors on the command line: the flag --log, and the argument of `tailrace logs`. */
 import { type Command, InvalidArgumentError } from "commander";
 import { Fault } from "../fault.ts";
+import { cursorNameOf } from "../lib/names/cursor-name.ts";
 import { defaultLog, namedLogOf } from "../lib/names/log-name.ts";
 import { usageFault } from "./exit-status.ts";
 
@@ -60,6 +61,15 @@ export const logOf = ({ log }: LogFlag): string => checkedName("--log", log ?? d
 export function namedLog(name: string): string {
   if (checkedName("NAME", name) !== defaultLog) return name;
   throw usageFault(`the log "${defaultLog}" cannot be created, changed, closed or deleted`);
+}
+
+/** Returns the name of a cursor. @throws Fault "config" for a text that cannot be one */
+export function checkedCursor(name: string): string {
+  try {
+    return cursorNameOf(name);
+  } catch (reason) {
+    throw usageFault(Fault.from(reason).message);
+  }
 }
 
 function checkedName(what: string, name: string): string {

@@ -19,12 +19,18 @@ const others: Readonly<Record<string, readonly (readonly [typed: readonly string
     [["apply"], "tailrace logs apply -f FILE"],
     [["truncate", "purge"], "tailrace trim --before OFFSET"],
     [["info", "show", "stats", "space"], "tailrace describe"],
+    [["cursor", "offsets", "positions", "consumers", "groups", "lag"], "tailrace cursors"],
     [["health", "ready", "ping"], "tailrace status"],
     [["nodes", "peers", "cluster"], "tailrace servers"],
     [["join"], "tailrace add"],
     [["check", "fsck"], "tailrace verify, or tailrace doctor"],
     [["dump", "export", "snapshot"], "tailrace backup"],
     [["cert", "tls"], "tailrace certs"],
+  ],
+  "tailrace cursors": [
+    [["ls", "all", "lag", "show"], "tailrace cursors list"],
+    [["set", "commit", "seek", "reset", "create"], "tailrace cursors move NAME --to OFFSET"],
+    [["rm", "remove", "drop", "del"], "tailrace cursors delete NAME"],
   ],
   "tailrace logs": [
     [

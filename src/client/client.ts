@@ -4,7 +4,7 @@
  */
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { Fault } from "../fault.ts";
-import { Cluster, Log, Logs, Tokens } from "../gen/log/v1/log_pb.js";
+import { Cluster, Cursors, Log, Logs, Tokens } from "../gen/log/v1/log_pb.js";
 import { prng } from "../lib/prng.ts";
 import { type Clock, systemClock } from "../lib/time/clock.ts";
 import type { Appended, Freshness } from "../types.ts";
@@ -12,8 +12,8 @@ import { type BackoffSettings, defaultBackoff } from "./calls/backoff.ts";
 import type { Dial } from "./calls/connections.ts";
 import type { KnownServer } from "./calls/node-picker.ts";
 import { RetryingCaller } from "./calls/retrying-caller.ts";
-import type { ConsumeOptions } from "./consume/consume.ts";
 import type { Crc32, LogRecord } from "./consume/record-batch.ts";
+import type { CursorConsumeOptions } from "./cursors/consume-cursor.ts";
 import { type ClientLimits, defaultLimits } from "./limits.ts";
 import { LogClient, type LogClientOptions } from "./log-client.ts";
 import { defaultName, LogIdentity } from "./logs/log-identity.ts";
@@ -62,6 +62,7 @@ export interface Platform {
 export interface Rpcs {
   readonly log: Client<typeof Log>;
   readonly logs: Client<typeof Logs>;
+  readonly cursors: Client<typeof Cursors>;
   readonly cluster: Client<typeof Cluster>;
   readonly tokens: Client<typeof Tokens>;
 }
@@ -117,6 +118,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
     this.rpc = {
       log: createClient(Log, this.transport),
       logs: createClient(Logs, this.transport),
+      cursors: createClient(Cursors, this.transport),
       cluster: createClient(Cluster, this.transport),
       tokens: createClient(Tokens, this.transport),
     };
@@ -148,7 +150,7 @@ export class TailraceClient implements AsyncDisposable, Disposable {
   }
 
   /** Reads the records of `default` one by one, see LogClient.consume(). */
-  consume(options?: ConsumeOptions): AsyncGenerator<LogRecord, void, undefined> {
+  consume(options?: CursorConsumeOptions): AsyncGenerator<LogRecord, void, undefined> {
     return this.commitLog.consume(options);
   }
 

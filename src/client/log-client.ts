@@ -28,11 +28,13 @@ import type { BackoffSettings } from "./calls/backoff.ts";
 import { checkDeadline } from "./calls/check-deadline.ts";
 import type { Attempt, CallOptions, RetryingCaller } from "./calls/retrying-caller.ts";
 import { rpcOptions } from "./calls/rpc-options.ts";
-import { type ConsumeOptions, consume } from "./consume/consume.ts";
+import { consume } from "./consume/consume.ts";
 import { boundsOf, describeLog, endOffset, firstOffsetFrom, readBatch } from "./consume/read-calls.ts";
 import { readStartOf } from "./consume/read-from.ts";
 import { type Crc32, indexOf, type LogRecord } from "./consume/record-batch.ts";
 import { RemoteTail } from "./consume/tail.ts";
+import { type CursorConsumeOptions, consumeCursor } from "./cursors/consume-cursor.ts";
+import { LogCursor } from "./cursors/log-cursor.ts";
 import type { ClientLimits } from "./limits.ts";
 import type { LogIdentity, StatedLog } from "./logs/log-identity.ts";
 import { type ConsumeInit, freshnessInit, numberOf, uint64Of } from "./messages.ts";
@@ -132,12 +134,23 @@ export class LogClient implements CommitLog, AsyncDisposable {
   }
 
   /**
-   * Reads records one by one. Default: from the end of the log, without a limit.
+   * Returns a cursor of the log. Nothing is sent.
+   * @throws Fault "bad-request" for a name that is not a text, or is empty
+   */
+  cursor(name: string): LogCursor {
+    return new LogCursor(name, this.#options);
+  }
+
+  /**
+   * Reads records one by one. Default: from the end of the log, without a limit. With `cursor`, it begins at that cursor and commits
+   * it as the reader goes on.
    * @throws Fault "bad-request" for invalid options, "out-of-range" if the start is not in the log or has been trimmed,
    *   "not-found" if the log is not there, and the reason of the signal
    */
-  consume(options?: ConsumeOptions): AsyncGenerator<LogRecord, void, undefined> {
-    return consume(this, optionsOf(options));
+  consume(options?: CursorConsumeOptions): AsyncGenerator<LogRecord, void, undefined> {
+    const { cursor, ...rest } = optionsOf<CursorConsumeOptions>(options);
+    if (cursor === undefined) return consume(this, rest);
+    return consumeCursor(this, this.cursor(cursor), this.#options.clock, rest);
   }
 
   /**

@@ -31,6 +31,14 @@ export {
 export { type ConsumeOptions, consume } from "./consume/consume.ts";
 export type { ReadFrom } from "./consume/read-from.ts";
 export { type Crc32, type LogRecord, recordsOf } from "./consume/record-batch.ts";
+export type { CursorConsumeOptions } from "./cursors/consume-cursor.ts";
+export type {
+  CommitOptions,
+  CursorCallOptions,
+  CursorDescription,
+  DeleteCursorOptions,
+  LogCursor,
+} from "./cursors/log-cursor.ts";
 export type { ClientLimits } from "./limits.ts";
 export type { LogClient } from "./log-client.ts";
 export type { LogOptions, LogOptionsChange, NamedLogInfo } from "./logs/log-options.ts";

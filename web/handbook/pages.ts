@@ -27,6 +27,7 @@ export const chapters: readonly Chapter[] = [
       page("quick-start", "Quick start"),
       page("concepts", "Concepts"),
       page("named-logs", "Named logs"),
+      page("cursors", "Cursors"),
       page("durable-streams", "Durable Streams"),
       page("clients", "Clients"),
     ],

@@ -3,7 +3,7 @@
  * without an entry does not compile. AccessControl decides who has a permission; this file only says which one is needed.
  */
 import type { Action } from "../../access/mod.ts";
-import type { Cluster, Log, Logs, Tokens } from "../../gen/log/v1/log_pb.js";
+import type { Cluster, Cursors, Log, Logs, Tokens } from "../../gen/log/v1/log_pb.js";
 
 /** What a method is called and what it requires. There is one object per method. */
 export interface MethodPermission {
@@ -67,6 +67,13 @@ export const logsPermissions = permissionsOf<MethodName<typeof Logs>>("log.v1.Lo
   tailLogs: "consume of log long",
 });
 
+export const cursorsPermissions = permissionsOf<MethodName<typeof Cursors>>("log.v1.Cursors", {
+  get: "cursor of log",
+  commit: "cursor of log",
+  list: "describe of log",
+  delete: "cursor of log",
+});
+
 export const clusterPermissions = permissionsOf<MethodName<typeof Cluster>>("log.v1.Cluster", {
   members: "describe",
   event: "admin",
@@ -125,6 +132,14 @@ export const logRoutePermissions = {
   tailLogs: { name: "GET /tail?prefix", action: "consume", ofLog: true, long: true },
 } as const satisfies Record<string, MethodPermission>;
 
+/** The routes of cursors. NAME stands for any name of a cursor. */
+export const cursorRoutePermissions = {
+  list: { name: "GET /cursors", action: "describe", long: false },
+  get: { name: "GET /cursors/NAME", action: "cursor", long: false },
+  commit: { name: "PUT /cursors/NAME", action: "cursor", long: false },
+  delete: { name: "DELETE /cursors/NAME", action: "cursor", long: false },
+} as const satisfies Record<string, MethodPermission>;
+
 /** The routes of the Durable Streams protocol. NAME stands for any name of a log. */
 export const streamRoutePermissions = {
   misnamed: { name: "/v1/stream/NAME", action: undefined, long: false },
@@ -140,6 +155,7 @@ export const streamRoutePermissions = {
 const rpcPermissions: readonly MethodPermission[] = [
   ...Object.values(logPermissions),
   ...Object.values(logsPermissions),
+  ...Object.values(cursorsPermissions),
   ...Object.values(clusterPermissions),
   ...Object.values(tokensPermissions),
   ...Object.values(healthPermissions),

@@ -7,6 +7,7 @@
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Call, ClientConnection } from "../calls/call-tracker.ts";
 import {
+  cursorsPermissions,
   logPermissions,
   logsPermissions,
   type MethodPermission,
@@ -17,11 +18,11 @@ import { httpDate } from "../http/http-date.ts";
 import { pacerOf } from "../methods/tails/pacer.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { consume } from "./consume.ts";
-import { serveCreateLog } from "./create-log.ts";
 import { FastCall } from "./fast-call.ts";
 import type { FastPathContext, FastPathOptions, ServeMethod } from "./fast-path-context.ts";
 import type { FastStream } from "./fast-stream.ts";
 import { httpProduce, recognizeHttpProduce } from "./http-produce.ts";
+import { serveCommitCursor, serveCreateLog } from "./log-changes.ts";
 import { produce, produceBatch } from "./produce.ts";
 import { produceBulk } from "./produce-bulk.ts";
 import { produceStream } from "./produce-stream.ts";
@@ -54,6 +55,7 @@ const methods: readonly FastMethod[] = [
   { permission: logPermissions.consumeStream, shape: serverStream, serve: consumeStream },
   { permission: logPermissions.consumeBatches, shape: serverStream, serve: consumeBatches },
   { permission: logsPermissions.createLog, shape: unary, serve: serveCreateLog },
+  { permission: cursorsPermissions.commit, shape: unary, serve: serveCommitCursor },
   { permission: logsPermissions.tailLogs, shape: serverStream, serve: serveTailLogs },
 ];
 const methodByPath = new Map(methods.map((method) => [`/${method.permission.name}`, method]));

@@ -2,7 +2,7 @@
  * Routes every request of either version of HTTP. Streams of HTTP/2 are offered to the fast path first.
  *
  *   /log.v1.… /grpc.…   RPCs        /   produce and consume        /tail   live tail
- *   /logs, /logs/NAME   named logs        /v1/stream/NAME   Durable Streams
+ *   /logs, /logs/NAME   named logs        /v1/stream/NAME   Durable Streams        /cursors, /cursors/NAME   cursors
  *   /ui/   the dashboard        /docs/   the handbook
  *
  * The router is also the error boundary of a request: what a route throws ends its exchange, with one log line.
@@ -19,6 +19,7 @@ import type { RpcHandler } from "../connect/rpc-routes.ts";
 import type { FastPath } from "../fast-path/fast-path.ts";
 import type { FastStream } from "../fast-path/fast-stream.ts";
 import { TokenClients, type TokenReader } from "./bearer.ts";
+import { cursorMethodsOf, isCursorsPath, serveCursors } from "./cursors/cursor-routes.ts";
 import { isStreamPath } from "./durable-streams/stream-path.ts";
 import { answerStreamPreflight, serveStream } from "./durable-streams/stream-routes.ts";
 import { type Exchange, headerOf, pathOf, quoted } from "./exchange/exchange.ts";
@@ -201,6 +202,7 @@ class HttpRouter implements Router {
     if (path === "/tail") {
       return namesLog(exchange) ? serveTailOfLog(exchange, client, logs) : serveTail(exchange, client, tail);
     }
+    if (isCursorsPath(path)) return serveCursors(exchange, client, logs);
     if (isLogsPath(path)) return serveLogs(exchange, client, logs);
     if (isStreamPath(path)) return serveStream(exchange, client, logs);
     if (isSitePath(path) && pages?.(exchange)) return undefined;
@@ -240,7 +242,12 @@ function answerPreflight(exchange: Exchange, origin: string | undefined, isListe
   const path = pathOf(exchange);
   if (isListed) exchange.send(204, preflightHeaders, "");
   else if (isStreamPath(path)) answerStreamPreflight(exchange, origin);
-  else exchange.send(204, { allow: isLogsPath(path) ? methodsOf(path) : "GET, POST" }, "");
+  else exchange.send(204, { allow: allowedFor(path) }, "");
+}
+
+function allowedFor(path: string): string {
+  if (isCursorsPath(path)) return cursorMethodsOf(path);
+  return isLogsPath(path) ? methodsOf(path) : "GET, POST";
 }
 
 function provenanceOf(exchange: Exchange, client: ClientConnection, origin: string | undefined) {

@@ -4,8 +4,10 @@
  *   from   := N | start | end | -N | @unix-ms | RFC 3339 (rfc3339.ts)      default end
  *   limit  := N (1 …)      format := base64 | text | json
  *   batch  := N (1 … 1000)                                             default: one record for each event, no positions
+ *   cursor := NAME      begin at this cursor of the log; at `from`, by default the start, if there is none
  */
 import { Fault } from "../../fault.ts";
+import { cursorNameOf } from "../../lib/names/cursor-name.ts";
 import type { Offset, ReadStart } from "../../types.ts";
 import { quoted } from "./exchange/exchange.ts";
 import { parseOffset } from "./produce-consume-json.ts";
@@ -21,10 +23,12 @@ export interface TailRequest {
   readonly batch: number | undefined;
   /** The id of the log that the reader has seen, from `Last-Event-ID`. Undefined if that states none. */
   readonly seenLogId?: string | undefined;
+  /** The cursor at which it begins. If there is none, it begins at `start`. */
+  readonly cursor?: string | undefined;
 }
 
 /** The parameters of a tail. */
-export const tailParams = ["from", "limit", "format", "batch"] as const;
+export const tailParams = ["from", "limit", "format", "batch", "cursor"] as const;
 /** Those of `/tail` that say which logs. With `log` or `prefix`, another module reads the query. */
 export const tailLogParams = ["log", "log_id", "prefix"] as const;
 export const batchMax = 1_000;
@@ -37,7 +41,7 @@ const reject = (message: string, field: string): never => {
 };
 
 /**
- * Parses a query. `lastEventId` wins over `from`: the read continues after that record.
+ * Parses a query. `lastEventId` wins over `from` and `cursor`: the read continues after that record.
  * @throws Fault "bad-request"
  */
 export function parseTail(query: string, lastEventId: string | undefined): TailRequest {
@@ -53,7 +57,10 @@ export function parseTail(query: string, lastEventId: string | undefined): TailR
   const rest = parseRest(params);
   if (lastEventId === undefined || lastEventId === "") {
     // URLSearchParams decodes a plus sign as a space. In +02:00 a plus sign is meant.
-    return { start: parseFrom((params.get("from") ?? "end").replace(/ (?=\d\d:\d\d$)/, "+")), ...rest };
+    const cursor = params.get("cursor");
+    const from = params.get("from") ?? (cursor === null ? "end" : "start");
+    const start = parseFrom(from.replace(/ (?=\d\d:\d\d$)/, "+"));
+    return { start, ...rest, ...(cursor === null ? {} : { cursor: cursorNameOf(cursor) }) };
   }
   const { offset, logId } = parseEventId(lastEventId);
   return { start: { offset: offset + 1 }, seenLogId: logId, ...rest };

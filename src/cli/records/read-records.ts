@@ -5,12 +5,14 @@
 import type { Command } from "commander";
 import { consumeSlices } from "../../client/consume/consume.ts";
 import { recordsOf } from "../../client/consume/record-batch.ts";
+import { commitEveryMsDefault } from "../../client/cursors/consume-cursor.ts";
+import { CursorCommits } from "../../client/cursors/cursor-commits.ts";
 import type { LogClient } from "../../client/mod.ts";
 import { systemClock } from "../../lib/time/clock.ts";
 import type { Offset } from "../../types.ts";
 import { type ConnectFlags, connect } from "../connect.ts";
 import { argumentFault, exitStatus, usageFault } from "../exit-status.ts";
-import { type LogFlag, logOf } from "../log-names.ts";
+import { checkedCursor, type LogFlag, logOf } from "../log-names.ts";
 import { PrintBuffer } from "../output/print-buffer.ts";
 import { print } from "../output/standard-output.ts";
 import { printable } from "../output/terminal.ts";
@@ -21,6 +23,7 @@ export interface ReadFlags extends ConnectFlags, LogFlag, RangeFlags {
   readonly count?: string;
   readonly format?: string;
   readonly unsafeRaw?: true;
+  readonly cursor?: string;
 }
 
 /** Adds --count and --format. */
@@ -42,25 +45,48 @@ export async function readRecords(flags: ReadFlags, byDefault: "start" | "end"):
   const range = rangeOf(flags, byDefault, systemClock.wallMs());
   using client = await connect(flags);
   const log = client.log(name);
-  const from = await log.seek(range.start); // fails if the node is unreachable, unlike the tail, which waits
+  const resumed = await cursorOf(log, flags);
+  const from = await log.seek(resumed.start ?? range.start); // fails if the node is unreachable, unlike the tail, which waits
   const until = flags.follow === true ? {} : { until: await endOf(log, range, from) };
   let left = count;
   // The oldest record can be trimmed before it is read: then consume() looks up the start again. The end is the one of the first lookup.
-  const start = "end" in range.start ? { offset: from } : range.start;
+  const start = "end" in range.start || resumed.start !== undefined ? { offset: from } : range.start;
+  const commits = resumed.commits?.(from);
   const out = new PrintBuffer();
   for await (const { slice, from, until: end } of consumeSlices(log, { from: start, ...until })) {
+    let printed = from;
     for (const record of recordsOf(slice, from)) {
       if (end !== undefined && record.offset >= end) break;
       printRecord(record, out);
+      printed = record.offset + 1;
       if (--left === 0) break;
       if (out.isFull) await print(out.take());
     }
     await print(out.take()); // a record of a live tail does not wait for more
-    if (left === 0) return exitStatus.done;
+    if (printed > from) commits?.done(printed);
+    if (left === 0) break;
   }
+  await commits?.close();
+  if (left === 0) return exitStatus.done;
   if (flags.follow === true)
     process.stderr.write(`the log "${printable(name)}" is closed, there are no more records\n`);
   return exitStatus.done;
+}
+
+interface Resumed {
+  /** Undefined: at --from. */
+  readonly start?: { readonly offset: Offset };
+  /** Commits what was printed. Undefined without --cursor. */
+  readonly commits?: (from: Offset) => CursorCommits;
+}
+
+async function cursorOf(log: LogClient, { cursor: name }: ReadFlags): Promise<Resumed> {
+  if (name === undefined) return {};
+  const cursor = log.cursor(checkedCursor(name));
+  const found = await cursor.get();
+  const commits = (from: Offset): CursorCommits =>
+    new CursorCommits(from, { cursor, clock: systemClock, everyMs: commitEveryMsDefault, found });
+  return found === undefined ? { commits } : { commits, start: { offset: found.offset } };
 }
 
 /**

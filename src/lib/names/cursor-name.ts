@@ -24,6 +24,13 @@ export function cursorNameOf(name: string): string {
   throw new Fault("bad-request", { message: `the name of a cursor ${flaw}`, facts: { field: "cursor" } });
 }
 
+/** The refusal of a request about a cursor that is not there. `log` is the name of its log. */
+export const noSuchCursor = (log: string, cursor: string): Fault =>
+  new Fault("not-found", {
+    message: `log "${log}" has no cursor "${cursor}". The first commit creates it`,
+    facts: { name: cursor, reason: "NO_SUCH_CURSOR" },
+  });
+
 /** @throws Fault "bad-request" for metadata that is too long, or no text */
 export function checkCursorMetadata(metadata: string): void {
   const size = Buffer.byteLength(metadata);

@@ -12,7 +12,7 @@ import {
 import { createFastPath } from "../../../src/api/mod.ts";
 import { faultOf } from "../../../src/client/mod.ts";
 import type { Fault } from "../../../src/fault.ts";
-import { type ConsumeResponse, Log, Logs } from "../../../src/gen/log/v1/log_pb.js";
+import { type ConsumeResponse, Cursors, Log, Logs } from "../../../src/gen/log/v1/log_pb.js";
 import { type Served, type ServeOptions, serve } from "../../support/http/serve.ts";
 import { until } from "../../support/until.ts";
 
@@ -31,6 +31,7 @@ const paths: Readonly<Record<string, ServeOptions>> = {
 interface RpcClients {
   readonly client: Client<typeof Log>;
   readonly logs: Client<typeof Logs>;
+  readonly cursors: Client<typeof Cursors>;
 }
 
 /** A server with the options of a test, and clients of it. */
@@ -46,6 +47,7 @@ export function inEachProtocol(subject: string, define: (open: OpenRpc, protocol
         return Object.assign(served, {
           client: createClient(Log, transport),
           logs: createClient(Logs, transport),
+          cursors: createClient(Cursors, transport),
         });
       };
       suite(`${subject}: ${protocol}, ${path}`, { concurrency: 4 }, () => define(open, protocol));

@@ -45,6 +45,11 @@ export const reasons: Readonly<Record<string, string>> = {
   TOO_MANY_CREATES: "the quota `--subject-creates-per-minute` is used up for this minute",
   TOO_MANY_FORKS_OF_FORKS:
     "the log would be a fork of a fork, of a fork, and so on, more often than is allowed",
+  NO_SUCH_CURSOR: "the log has no cursor of this name: the first commit creates it",
+  CURSOR_VERSION_MISMATCH:
+    "the cursor does not have the stated version; `found` has the present one, 0 for none, and `offset` its offset",
+  TOO_MANY_CURSORS: "the cluster has as many cursors as it takes",
+  TOO_MANY_CURSORS_OF_LOG: "the log has `--log-cursors-max` cursors",
   TOO_MANY_LOGS: "the cluster has `--logs-max` logs",
   TOO_MANY_LOGS_OF_SUBJECT: "the quota `--subject-logs-max` is used up",
   LOG_EXISTS: "`If-None-Match: *` was stated, and the log exists",

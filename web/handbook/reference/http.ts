@@ -3,6 +3,7 @@
  * require a text for each of them.
  */
 import {
+  cursorRoutePermissions,
   getPermission,
   logRoutePermissions,
   type MethodPermission,
@@ -36,6 +37,8 @@ const tail = {
   format: "how values are shown: `base64` (default), `text` or `json`",
   batch:
     "up to this many records in one event, 1 to 1,000, and events with the position. Default: one record for each event",
+  cursor:
+    "begin at this [cursor](cursors.md) of the log; at `from`, by default `start`, if there is none. Needs the action `cursor`, too",
 } as const satisfies Record<(typeof tailParams)[number], string>;
 const lastEventId = { "Last-Event-ID": "go on after this event; wins over `from`" };
 const ifMatch = { "If-Match": "an ETag of the log: 412 if the log has changed since" };
@@ -123,6 +126,7 @@ const named: Descriptions = {
     params: {
       ...tail,
       from: "a token, `start` or `end`. Default `end`",
+      cursor: "only with one `log`: begin at this cursor",
       log: "the name of a log; repeated, up to 256",
       log_id: "the ids of the logs, in the order of the names; none, or one for each name",
       prefix: "all named logs whose names begin with it, also those that are created later; empty for all",
@@ -161,6 +165,42 @@ const plain: readonly (readonly [MethodPermission, Description<string>])[] = [
     },
   ],
 ];
+
+const cursorLog = "the log of the cursor. Default `default`";
+const cursorMatch = { "If-Match": "the ETag of the cursor: 412 if it was committed since" };
+
+const cursors: Readonly<Record<keyof typeof cursorRoutePermissions, Description<string>>> = {
+  list: {
+    does: "Lists the cursors of a log in the order of their names, see [cursors](cursors.md).",
+    params: {
+      log: cursorLog,
+      log_id: logId,
+      after: "only names after it: `next` of the page before",
+      limit: "cursors in the page, 1 to 256. Default 256",
+    },
+    response:
+      '200, `{"log":…,"lowest":…,"next_offset":…,"cursors":[…],"next":…}`; each cursor has `lag`, the records from it to the end',
+  },
+  get: {
+    does: "Returns a cursor, as the last acknowledged commit left it.",
+    params: { log: cursorLog, log_id: logId },
+    response: "200; the ETag is the version; 404 (`NO_SUCH_CURSOR`) if there is none",
+  },
+  commit: {
+    does: "Sets a cursor, and creates it if there is none.",
+    params: { log: cursorLog, log_id: logId },
+    headers: { ...cursorMatch, "If-None-Match: *": "412 if the cursor exists" },
+    body: '`{"offset":N,"metadata":TEXT}`; metadata can be absent, and is at most 1,024 bytes',
+    response:
+      "200, or 201 for a new cursor, with the new ETag; 404 for an offset beyond the end; 412 with the present version as `found` and its `offset`",
+  },
+  delete: {
+    does: "Deletes a cursor.",
+    params: { log: cursorLog, log_id: logId },
+    headers: cursorMatch,
+    response: "204; 404 if there is none",
+  },
+};
 
 const streamOffset = "an offset of `Stream-Next-Offset`, `-1` for the start, `now` for the end";
 const liveParams = {
@@ -244,11 +284,14 @@ export function routes(): string {
   const ofLogs = (Object.keys(named) as Named[]).map((route) =>
     section(logRoutePermissions[route], named[route]),
   );
+  const ofCursors = (Object.keys(cursors) as (keyof typeof cursors)[]).map((route) =>
+    section(cursorRoutePermissions[route], cursors[route]),
+  );
   const ofStreams = (Object.keys(streams) as StreamRoute[]).map((route) =>
     section(streamRoutePermissions[route], streams[route]),
   );
   const all = plain.map(([permission, description]) => section(permission, description));
-  return [...all, ...ofLogs, ...ofStreams].join("\n\n");
+  return [...all, ...ofLogs, ...ofCursors, ...ofStreams].join("\n\n");
 }
 
 const settingMeanings: Readonly<Record<keyof typeof settingFields, string>> = {

@@ -17,6 +17,7 @@ import { elementValuesMax } from "../../../src/api/request-limits/append-split.t
 import { jsonLimits } from "../../../src/api/request-limits/json-scan.ts";
 import { messageFieldsMax } from "../../../src/api/request-limits/message-limits.ts";
 import { defaultH2Limits } from "../../../src/http2/limits/h2-limits.ts";
+import { cursorMetadataBytesMax, cursorNameBytesMax } from "../../../src/lib/names/cursor-name.ts";
 import { defaultSettings } from "../../../src/log/frame/command.ts";
 import { batchRecordsMax, frameBytesMax } from "../../../src/log/frame/frame.ts";
 import { logNameBytesMax } from "../../../src/log/frame/log-command.ts";
@@ -69,6 +70,13 @@ const groups: Readonly<Record<string, readonly Row[]>> = {
   Logs: [
     ["named logs of a cluster", grouped(logsMost), "`--logs-max`, and for one subject `--subject-logs-max`"],
     ["bytes of a log's name", grouped(logNameBytesMax), ""],
+    ["cursors of one log", grouped(settings.logCursorsMax.value), "`--log-cursors-max`"],
+    [
+      "bytes of a cursor's name; of its metadata",
+      `${cursorNameBytesMax}; ${grouped(cursorMetadataBytesMax)}`,
+      "",
+    ],
+    ["time until an idle cursor is deleted", "30 days", ""],
     ["characters of a content type", grouped(mediaTypeCharsMax), ""],
     ["body with settings", bytes(settingsBytesMax), ""],
     ["logs in a page of the list", grouped(limitMax), ""],

@@ -70,7 +70,7 @@ export const freshnessOf = ({ call, signal }: BegunCall): Freshness => ({
 
 /** The reasons of a refusal of If-None-Match: *, and of If-Match. */
 export const logExists = "LOG_EXISTS";
-const conditionReasons: readonly unknown[] = ["VERSION_MISMATCH", logExists];
+const conditionReasons: readonly unknown[] = ["VERSION_MISMATCH", "CURSOR_VERSION_MISMATCH", logExists];
 /** So is this one if the request has If-Match, which states the id of a log. */
 const identityReasons: readonly unknown[] = ["ANOTHER_LOG", "ANOTHER_LIFE"];
 

@@ -13,8 +13,8 @@ export const logsPath = "/logs";
 /** Every byte of a name takes at most three characters. */
 const encodedCharsMax = 3 * logNameBytesMax;
 
-const reject = (message: string): never => {
-  throw new Fault("bad-request", { message, facts: { field: "log" } });
+const reject = (message: string, field = "log"): never => {
+  throw new Fault("bad-request", { message, facts: { field } });
 };
 
 /** Returns whether a path is that of the list of logs or of a log. */
@@ -38,18 +38,28 @@ export function logNameOf(path: string): string {
 export function decodedName(encoded: string): string | undefined {
   if (encoded.length > encodedCharsMax)
     return reject(`the name of a log has at most ${logNameBytesMax} bytes of UTF-8`);
-  if (encoded.endsWith("/")) return reject("the path of a log has no slash at its end");
-  return namedLogOf(encoded.split("/").map(decoded).join("/"));
+  return namedLogOf(decodedPath(encoded));
 }
 
-function decoded(element: string): string {
+/**
+ * Returns the text that the elements of a path encode. `what` has the name.
+ * @throws Fault "bad-request"
+ */
+export function decodedPath(encoded: string, what: "log" | "cursor" = "log"): string {
+  if (encoded.endsWith("/")) return reject(`the path of a ${what} has no slash at its end`, what);
+  const elements = encoded.split("/");
+  return elements.map((element) => decoded(element, what)).join("/");
+}
+
+function decoded(element: string, what: "log" | "cursor"): string {
   for (let at = 0; at < element.length; at++) {
     const code = element.charCodeAt(at);
-    if (code <= 0x20 || code >= 0x7f) return reject("the name of a log in a path is percent-encoded UTF-8");
+    if (code <= 0x20 || code >= 0x7f)
+      return reject(`the name of a ${what} in a path is percent-encoded UTF-8`, what);
   }
   try {
     return decodeURIComponent(element);
   } catch {
-    return reject("the name of the log in the path is not valid percent-encoded UTF-8");
+    return reject(`the name of the ${what} in the path is not valid percent-encoded UTF-8`, what);
   }
 }

@@ -48,7 +48,7 @@ export function getLog(request: OneLogRequest): Promise<void> {
   const { exchange, params } = request;
   const accept = headerOf(exchange, "accept");
   if (params.has("offset")) return getRecord(request);
-  const isRead = ["from", "limit", "follow"].some((name) => params.has(name));
+  const isRead = ["from", "limit", "follow", "cursor"].some((name) => params.has(name));
   if (isRead) return tailLog(request, preferredType(accept, [lines, json, events]) === events);
   const isTail = preferredType(accept, [json, events]) === events;
   return isTail ? tailLog(request, true) : describeLog(request);

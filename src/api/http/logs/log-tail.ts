@@ -5,6 +5,7 @@
  *
  *   ?from=, ?limit=, ?format=, ?batch=      as for /tail; lines that stop begin at the start of the log
  *   ?follow                                 go on at the end of the log
+ *   ?cursor=                                begin at this cursor of the log, which needs the action `cursor`, too
  */
 
 import { Fault } from "../../../fault.ts";
@@ -13,6 +14,7 @@ import { signalOf } from "../../calls/abort.ts";
 import type { ClientConnection } from "../../calls/call-tracker.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
 import type { LogInRequest } from "../../methods/logs/log-directory.ts";
+import { parseLogId } from "../../methods/logs/log-id.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { type Exchange, headerOf, queryOf } from "../exchange/exchange.ts";
 import { type OpenTail, runTail, tailFormOf, tailForms } from "../http-tail.ts";
@@ -43,11 +45,11 @@ export function tailLog(request: OneLogRequest, asEvents: boolean): Promise<void
   });
 }
 
-/** Returns whether a request of `/tail` names a log, or a prefix. */
+/** Returns whether a request of `/tail` names a log, a prefix, or a cursor. */
 export const namesLog = (exchange: Exchange): boolean => {
   if (exchange.method !== "GET") return false;
   const params = new URLSearchParams(queryOf(exchange));
-  return params.has("log") || params.has("prefix");
+  return params.has("log") || params.has("prefix") || params.has("cursor");
 };
 
 /** Serves `GET /tail?log=NAME`, and with several names or a prefix the tail of several logs. */
@@ -62,7 +64,7 @@ export async function serveTailOfLog(
   let name: string;
   try {
     checkParams(params, routeParams.tailLogs);
-    const given = params.get("log") ?? "";
+    const given = params.get("log") ?? (params.has("cursor") ? defaultLog : "");
     if (given === "")
       throw new Fault("bad-request", { message: "log names no log", facts: { field: "log" } });
     name = namedLogOf(given) ?? defaultLog;
@@ -95,10 +97,30 @@ function run(
     async open(call) {
       const parsed = parse();
       const signal = signalOf(call, exchange.signal);
-      const { log, logId } = await options.logs.openFor(call, seenLog(request, parsed.asked), { signal });
-      return { ...parsed, log, logId, headers: { ...headers, ...idHeader(logId) } };
+      const { cursor } = parsed.asked;
+      if (cursor !== undefined) options.access.authorize(client.identity, objectOf(name), "cursor");
+      const freshness = cursor === undefined ? { signal } : { signal, mode: "linearizable" as const };
+      const { log, logId } = await options.logs.openFor(call, seenLog(request, parsed.asked), freshness);
+      const asked =
+        cursor === undefined
+          ? parsed.asked
+          : await fromCursor(request, parsed.asked, cursor, { log, logId, signal });
+      return { ...parsed, asked, log, logId, headers: { ...headers, ...idHeader(logId) } };
     },
   });
+}
+
+/** Begins at the cursor, as the last acknowledged commit left it, if there is one. */
+async function fromCursor(
+  { options }: OneLogRequest,
+  asked: TailRequest,
+  cursor: string,
+  { log, logId, signal }: Pick<OpenTail, "log" | "logId"> & { readonly signal: AbortSignal },
+): Promise<TailRequest> {
+  if (logId === undefined) await log.bounds({ signal, mode: "linearizable" });
+  const id = logId === undefined ? 0 : parseLogId(logId).id;
+  const found = options.logs.named.cursor(id, cursor);
+  return found === undefined ? asked : { ...asked, start: { offset: found.offset } };
 }
 
 /**

@@ -80,6 +80,7 @@ function parse(params: URLSearchParams, lastEventId: string): Asked {
     if (!repeatable.includes(name) && params.getAll(name).length > 1)
       return reject(`${name} is given more than once`, name);
   }
+  if (params.has("cursor")) return reject("a cursor belongs to one log: name one log", "cursor");
   const from = lastEventId === "" ? (params.get("from") ?? "end") : lastEventId;
   const resume = from === "start" || from === "end" ? "" : from;
   if (resume !== "" && lastEventId === "") parseResumeToken(resume, "from", "start, end or ");

@@ -13,6 +13,7 @@ import { logObject } from "../../../access/mod.ts";
 import { Fault } from "../../../fault.ts";
 import { defaultLog, namedLogOf } from "../../../lib/names/log-name.ts";
 import type {
+  Bounds,
   CommitLog,
   Freshness,
   LogCatalog,
@@ -44,6 +45,15 @@ export interface OpenedLog {
   readonly contentType?: string | undefined;
   /** Returns what this node shows of a named log now, as the token of a session. */
   token(): string | undefined;
+}
+
+/** A log and its extent. */
+export interface LogExtent extends Bounds {
+  readonly name: string;
+  /** 0 for `default`. */
+  readonly id: LogId;
+  /** The id as clients see it. Undefined for `default`. */
+  readonly logId: string | undefined;
 }
 
 /** Names that one stream may use without the id. Each keeps its id until the stream ends. */
@@ -109,6 +119,15 @@ export class LogDirectory {
       return undefined;
     }
     return (await this.#resolve(name, request.logId, freshness)).info;
+  }
+
+  /** Returns the extent of a log, after the same checks. */
+  async extentFor(call: Call, request: LogInRequest, freshness: Freshness): Promise<LogExtent> {
+    const info = await this.infoFor(call, request, freshness);
+    if (info === undefined)
+      return { name: defaultLog, id: 0, logId: undefined, ...(await this.#default.log.bounds(freshness)) };
+    const { name, id, life, lowest, next } = info;
+    return { name, id, logId: logIdText(life, id), lowest, next };
   }
 
   /** Returns a page of the logs to which the caller may do what the method does. */

@@ -13,6 +13,10 @@ export function register(program: Command): void {
     .option("--from <start>", `${fromHelp} (default: "start")`)
     .option("--ago <duration>", "begin with the records of this long ago, such as 1h, in place of --from")
     .option("--until <time>", "stop before the records of this time, or of this long ago, such as 30m")
+    .option(
+      "--cursor <name>",
+      "begin at this cursor of the log, and commit it after the output; --from counts while there is none",
+    )
     .option("--follow", "wait for new records at the end, until Ctrl-C");
   readOptions(connectOptions(logOption(command))).action((flags: ReadFlags) =>
     runCommand("consume", () => readRecords(flags, "start")),

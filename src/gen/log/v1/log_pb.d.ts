@@ -2707,6 +2707,343 @@ export declare type LogEnd = Message<"log.v1.LogEnd"> & {
 export declare const LogEndSchema: GenMessage<LogEnd>;
 
 /**
+ * @generated from message log.v1.Cursor
+ */
+export declare type Cursor = Message<"log.v1.Cursor"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The next offset that its consumer wants.
+   *
+   * @generated from field: uint64 offset = 2;
+   */
+  offset: bigint;
+
+  /**
+   * What its consumer stored with it, at most 1,024 bytes.
+   *
+   * @generated from field: string metadata = 3;
+   */
+  metadata: string;
+
+  /**
+   * Rises with each commit.
+   *
+   * @generated from field: uint64 version = 4;
+   */
+  version: bigint;
+
+  /**
+   * Milliseconds since 1970.
+   *
+   * @generated from field: uint64 created_ms = 5;
+   */
+  createdMs: bigint;
+
+  /**
+   * @generated from field: uint64 committed_ms = 6;
+   */
+  committedMs: bigint;
+
+  /**
+   * The subject that created it. Empty if no caller did.
+   *
+   * @generated from field: string owner = 7;
+   */
+  owner: string;
+
+  /**
+   * Records from it to the end of the log. Not in the response of Commit.
+   *
+   * @generated from field: uint64 lag = 8;
+   */
+  lag: bigint;
+};
+
+/**
+ * Describes the message log.v1.Cursor.
+ * Use `create(CursorSchema)` to create a new message.
+ */
+export declare const CursorSchema: GenMessage<Cursor>;
+
+/**
+ * @generated from message log.v1.GetCursorRequest
+ */
+export declare type GetCursorRequest = Message<"log.v1.GetCursorRequest"> & {
+  /**
+   * Empty: default.
+   *
+   * @generated from field: string log = 1;
+   */
+  log: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message log.v1.GetCursorRequest.
+ * Use `create(GetCursorRequestSchema)` to create a new message.
+ */
+export declare const GetCursorRequestSchema: GenMessage<GetCursorRequest>;
+
+/**
+ * @generated from message log.v1.GetCursorResponse
+ */
+export declare type GetCursorResponse = Message<"log.v1.GetCursorResponse"> & {
+  /**
+   * @generated from field: log.v1.Cursor cursor = 1;
+   */
+  cursor?: Cursor | undefined;
+
+  /**
+   * Not set for the log default.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+
+  /**
+   * The extent of the log.
+   *
+   * @generated from field: uint64 lowest_offset = 3;
+   */
+  lowestOffset: bigint;
+
+  /**
+   * @generated from field: uint64 next_offset = 4;
+   */
+  nextOffset: bigint;
+};
+
+/**
+ * Describes the message log.v1.GetCursorResponse.
+ * Use `create(GetCursorResponseSchema)` to create a new message.
+ */
+export declare const GetCursorResponseSchema: GenMessage<GetCursorResponse>;
+
+/**
+ * @generated from message log.v1.CommitCursorRequest
+ */
+export declare type CommitCursorRequest = Message<"log.v1.CommitCursorRequest"> & {
+  /**
+   * Empty: default.
+   *
+   * @generated from field: string log = 1;
+   */
+  log: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint64 offset = 4;
+   */
+  offset: bigint;
+
+  /**
+   * Commit only if the cursor has this version. 0: only if there is no cursor.
+   *
+   * @generated from field: optional uint64 expected_version = 5;
+   */
+  expectedVersion?: bigint | undefined;
+
+  /**
+   * Replaces what was stored before. At most 1,024 bytes.
+   *
+   * @generated from field: string metadata = 6;
+   */
+  metadata: string;
+};
+
+/**
+ * Describes the message log.v1.CommitCursorRequest.
+ * Use `create(CommitCursorRequestSchema)` to create a new message.
+ */
+export declare const CommitCursorRequestSchema: GenMessage<CommitCursorRequest>;
+
+/**
+ * @generated from message log.v1.CommitCursorResponse
+ */
+export declare type CommitCursorResponse = Message<"log.v1.CommitCursorResponse"> & {
+  /**
+   * @generated from field: log.v1.Cursor cursor = 1;
+   */
+  cursor?: Cursor | undefined;
+
+  /**
+   * Not set for the log default.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+
+  /**
+   * True if there was no cursor before.
+   *
+   * @generated from field: bool created = 3;
+   */
+  created: boolean;
+};
+
+/**
+ * Describes the message log.v1.CommitCursorResponse.
+ * Use `create(CommitCursorResponseSchema)` to create a new message.
+ */
+export declare const CommitCursorResponseSchema: GenMessage<CommitCursorResponse>;
+
+/**
+ * @generated from message log.v1.ListCursorsRequest
+ */
+export declare type ListCursorsRequest = Message<"log.v1.ListCursorsRequest"> & {
+  /**
+   * Empty: default.
+   *
+   * @generated from field: string log = 1;
+   */
+  log: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+
+  /**
+   * Names after this one. Empty: from the first one on.
+   *
+   * @generated from field: string after = 3;
+   */
+  after: string;
+
+  /**
+   * At most 256. 0 is 256.
+   *
+   * @generated from field: uint32 limit = 4;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message log.v1.ListCursorsRequest.
+ * Use `create(ListCursorsRequestSchema)` to create a new message.
+ */
+export declare const ListCursorsRequestSchema: GenMessage<ListCursorsRequest>;
+
+/**
+ * @generated from message log.v1.ListCursorsResponse
+ */
+export declare type ListCursorsResponse = Message<"log.v1.ListCursorsResponse"> & {
+  /**
+   * @generated from field: repeated log.v1.Cursor cursors = 1;
+   */
+  cursors: Cursor[];
+
+  /**
+   * Where the next page begins: pass it as after. Empty at the end.
+   *
+   * @generated from field: string next = 2;
+   */
+  next: string;
+
+  /**
+   * Not set for the log default.
+   *
+   * @generated from field: optional string log_id = 3;
+   */
+  logId?: string | undefined;
+
+  /**
+   * The extent of the log.
+   *
+   * @generated from field: uint64 lowest_offset = 4;
+   */
+  lowestOffset: bigint;
+
+  /**
+   * @generated from field: uint64 next_offset = 5;
+   */
+  nextOffset: bigint;
+};
+
+/**
+ * Describes the message log.v1.ListCursorsResponse.
+ * Use `create(ListCursorsResponseSchema)` to create a new message.
+ */
+export declare const ListCursorsResponseSchema: GenMessage<ListCursorsResponse>;
+
+/**
+ * @generated from message log.v1.DeleteCursorRequest
+ */
+export declare type DeleteCursorRequest = Message<"log.v1.DeleteCursorRequest"> & {
+  /**
+   * Empty: default.
+   *
+   * @generated from field: string log = 1;
+   */
+  log: string;
+
+  /**
+   * The log that the name must mean.
+   *
+   * @generated from field: optional string log_id = 2;
+   */
+  logId?: string | undefined;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * Delete only this version.
+   *
+   * @generated from field: optional uint64 expected_version = 4;
+   */
+  expectedVersion?: bigint | undefined;
+};
+
+/**
+ * Describes the message log.v1.DeleteCursorRequest.
+ * Use `create(DeleteCursorRequestSchema)` to create a new message.
+ */
+export declare const DeleteCursorRequestSchema: GenMessage<DeleteCursorRequest>;
+
+/**
+ * @generated from message log.v1.DeleteCursorResponse
+ */
+export declare type DeleteCursorResponse = Message<"log.v1.DeleteCursorResponse"> & {
+};
+
+/**
+ * Describes the message log.v1.DeleteCursorResponse.
+ * Use `create(DeleteCursorResponseSchema)` to create a new message.
+ */
+export declare const DeleteCursorResponseSchema: GenMessage<DeleteCursorResponse>;
+
+/**
  * How fresh a read must be.
  *
  * @generated from enum log.v1.ReadMode
@@ -3019,6 +3356,65 @@ export declare const Logs: GenService<{
     methodKind: "server_streaming";
     input: typeof TailLogsRequestSchema;
     output: typeof TailLogsResponseSchema;
+  },
+}>;
+
+/**
+ * How far the consumers of a log have got, by name. A cursor is the next offset that
+ * its consumer wants, and belongs to one log. It does not move by itself: its
+ * consumer commits it, after it has done what is to be done with the records before
+ * (at least once). It is deleted when nothing was committed for 30 days.
+ *
+ * A name is as that of a log, with at most 200 bytes. When a log is deleted and its
+ * name is given again, the new log has no cursors. A fork has none of its source.
+ * A trim does not move a cursor: a read from it is then refused with the lowest
+ * offset.
+ *
+ * @generated from service log.v1.Cursors
+ */
+export declare const Cursors: GenService<{
+  /**
+   * Returns a cursor, as the last acknowledged commit left it.
+   *
+   * @generated from rpc log.v1.Cursors.Get
+   */
+  get: {
+    methodKind: "unary";
+    input: typeof GetCursorRequestSchema;
+    output: typeof GetCursorResponseSchema;
+  },
+  /**
+   * Sets a cursor, and creates it if there is none. It can go back, but not beyond
+   * the end of the log. With expected_version it is a compare-and-set: another
+   * version is refused (failed_precondition), and the metadata of the error has the
+   * present one as "found" and its offset as "offset".
+   *
+   * @generated from rpc log.v1.Cursors.Commit
+   */
+  commit: {
+    methodKind: "unary";
+    input: typeof CommitCursorRequestSchema;
+    output: typeof CommitCursorResponseSchema;
+  },
+  /**
+   * Lists the cursors of a log in the order of their names' bytes.
+   *
+   * @generated from rpc log.v1.Cursors.List
+   */
+  list: {
+    methodKind: "unary";
+    input: typeof ListCursorsRequestSchema;
+    output: typeof ListCursorsResponseSchema;
+  },
+  /**
+   * Deletes a cursor.
+   *
+   * @generated from rpc log.v1.Cursors.Delete
+   */
+  delete: {
+    methodKind: "unary";
+    input: typeof DeleteCursorRequestSchema;
+    output: typeof DeleteCursorResponseSchema;
   },
 }>;
 

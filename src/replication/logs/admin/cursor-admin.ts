@@ -11,6 +11,7 @@
  */
 import type { Fault } from "../../../fault.ts";
 import type { CursorCommit } from "../../../lib/names/cursor-info.ts";
+import { noSuchCursor } from "../../../lib/names/cursor-name.ts";
 import { defaultLog } from "../../../lib/names/log-name.ts";
 import {
   batchKind,
@@ -28,7 +29,7 @@ import type { Bounds, LogId, LogRef, RaftIndex } from "../../../types.ts";
 import type { Appender } from "../../append/appender.ts";
 import { anotherLife, isOtherLife, noIdsLeft } from "../log-refusals.ts";
 import type { ClusterLevel } from "./cluster-level.ts";
-import { cursorChanged, noSuchCursor, tooManyCursors, tooManyOfCluster } from "./cursor-refusals.ts";
+import { cursorChanged, tooManyCursors, tooManyOfCluster } from "./cursor-refusals.ts";
 import type { RowIds } from "./row-ids.ts";
 import { checkOwner } from "./settings-change.ts";
 

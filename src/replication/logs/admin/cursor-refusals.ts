@@ -3,12 +3,6 @@ import { Fault } from "../../../fault.ts";
 import type { CursorRow } from "../../../log/mod.ts";
 import type { RaftIndex } from "../../../types.ts";
 
-export const noSuchCursor = (log: string, cursor: string): Fault =>
-  new Fault("not-found", {
-    message: `log "${log}" has no cursor "${cursor}". The first commit creates it`,
-    facts: { name: cursor, reason: "NO_SUCH_CURSOR" },
-  });
-
 /** A commit or a delete stated another version. The facts have the present one; 0 if there is no cursor. */
 export function cursorChanged(name: string, expected: RaftIndex, found: CursorRow | undefined): Fault {
   const present =

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { keyOf, settingNames } from "../../../../src/agent/config/settings.ts";
 import {
+  cursorRoutePermissions,
   getPermission,
   logRoutePermissions,
   postPermission,
@@ -56,7 +57,7 @@ test("a generated part takes the place of the whole line, which readers of the M
 test("every HTTP route has its part", () => {
   const { misnamed: _, ...named } = logRoutePermissions;
   const { misnamed: __, ...streams } = streamRoutePermissions;
-  const ofNames = [...Object.values(named), ...Object.values(streams)];
+  const ofNames = [named, cursorRoutePermissions, streams].flatMap((routes) => Object.values(routes));
   const routes = [postPermission, getPermission, tailPermission, ...ofNames];
   assert.deepEqual(
     missing(
