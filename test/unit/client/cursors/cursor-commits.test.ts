@@ -27,7 +27,8 @@ class FakeCursor {
     this.failure = undefined;
     if (failure !== undefined && failure.isDone !== true) throw failure.fault;
     const found = this.stored?.version ?? 0;
-    if (version !== undefined && version !== found) throw new Fault("failed-precondition", { facts: { found } });
+    if (version !== undefined && version !== found)
+      throw new Fault("failed-precondition", { facts: { found } });
     this.stored = described(offset, found + 5);
     if (failure !== undefined) throw failure.fault;
     return this.stored;
