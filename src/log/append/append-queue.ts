@@ -17,6 +17,7 @@ import type { ProducedBatch } from "../state/produced-batch.ts";
 import { producerFenced } from "../state/producer-faults.ts";
 import { type ProducerTable, producerKey } from "../state/producer-table.ts";
 import { DeficitRoundRobin, type WaitingFlow } from "./deficit-round-robin.ts";
+import { FailedGroups } from "./failed-groups.ts";
 import { FairShares, type ShareOwner } from "./fair-shares.ts";
 import { GroupBufferPool } from "./group-buffer-pool.ts";
 import { type DraftTarget, GroupBuilder } from "./group-builder.ts";
@@ -107,8 +108,13 @@ export class AppendQueue {
   /** The expected size of the next group of `default`: a moving average. */
   #expectedBytes = expectedBytesMin;
 
-  constructor({ bytesMax, appendsMax }: QueueLimits) {
+  /** Groups that failed keep their room until their appends are told. */
+  readonly #failed: FailedGroups;
+
+  /** `soon` runs work in the next turn of the event loop. Without it, all appends that fail are told at once. */
+  constructor({ bytesMax, appendsMax }: QueueLimits, soon?: (work: () => void) => void) {
     this.#shares = new FairShares({ bytesMax, countMax: appendsMax });
+    this.#failed = new FailedGroups((group) => this.#release(group), soon);
   }
 
   get empty(): boolean {
@@ -154,12 +160,15 @@ export class AppendQueue {
 
   /**
    * Queues a run. `place` is as in QueuedAppend.
-   * @throws Fault "overloaded" if the owner has no room
+   * @throws Fault "overloaded" if the owner has no room; the fault of earlier appends that failed, while they are being told: their
+   *   client must not see a later one succeed first
    */
   add({ run, producer, alone = false, traceparent, target, owner, stream }: NewAppend): {
     group: QueuedGroup;
     place: number;
   } {
+    const { fault } = this.#failed;
+    if (fault !== undefined) throw fault;
     const bytes = run.bytes.length + commandBytes(stream?.encoded);
     const { flow, group } = this.#groupFor(target?.logId ?? 0, bytes, owner);
     const keyed = producer === undefined ? undefined : { key: producerKey(producer), stamp: producer };
@@ -192,13 +201,12 @@ export class AppendQueue {
     return new WriteGroup(parts, this.#sidePool);
   }
 
-  /** Fails all queued groups. */
+  /** Fails all queued groups. Their appends are told in turns of the event loop, if there are many. */
   fail(fault: Fault): void {
     const groups = [...this.groups()];
     this.#turns.clear();
     this.#flows.clear();
-    for (const group of groups) this.#release(group);
-    for (const group of groups) group.fail(fault);
+    this.#failed.add(groups, fault);
   }
 
   /**

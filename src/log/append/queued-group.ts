@@ -23,6 +23,8 @@ export interface QueuedAppend {
   readonly sequence?: number | undefined;
   /** In milliseconds of the monotonic clock. Undefined: the append has no deadline. */
   readonly deadlineMs: number | undefined;
+  /** It was rejected because its deadline has passed. */
+  isLate?: true;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (fault: Fault) => void;
 }

@@ -83,6 +83,7 @@ export class Appender {
   readonly #unstaged: UnstagedAppends;
   readonly #deadlines: AppendDeadlines;
   #node: AppenderNode | undefined;
+  #closed = false;
   /** Raises the level of the cluster to that of streams. */
   prepareStreams = (_deadlineMs?: number): Promise<void> => Promise.reject(new Fault("unimplemented"));
 
@@ -90,7 +91,7 @@ export class Appender {
     this.#log = options.log;
     this.#time = options.time;
     this.disk = new DiskAdmission(options.reserve, options.log);
-    this.#queue = new AppendQueue(options.limits ?? defaultLimits);
+    this.#queue = new AppendQueue(options.limits ?? defaultLimits, (work) => options.clock.soon(work));
     this.#unstaged = new UnstagedAppends({
       queue: this.#queue,
       log: options.log,
@@ -116,7 +117,7 @@ export class Appender {
   /** True if this node can take appends now. */
   get ready(): boolean {
     const node = this.#node;
-    if (node?.isLeader !== true || node.isHandingOver) return false;
+    if (this.#closed || node?.isLeader !== true || node.isHandingOver) return false;
     return this.#log.term(this.#log.commitIndex) === node.term;
   }
 
@@ -207,8 +208,9 @@ export class Appender {
     return repeatedResult(this.#log.state.logs.row(id), name, found);
   }
 
-  /** Appends a command of the log. Resolves once it is applied. */
+  /** Appends a command of the log. Resolves once it is applied. @throws Fault "unavailable" if this node does not lead any more */
   command(kind: BatchKind, command: Uint8Array): Promise<void> {
+    this.#checkReady();
     const group = this.#queue.addCommand(kind, command, ownCommand);
     this.#node!.wake();
     return this.#settled(group);
@@ -283,11 +285,7 @@ export class Appender {
   #canStore(next: WriteGroup): boolean {
     // A group of commands is always tried: a trim can free disk space.
     if (!next.hasRecords) return true;
-    let [bytes, batches] = [0, 0];
-    for (const group of [...this.#unstaged.groups, next]) {
-      bytes += group.usedBytes;
-      batches += group.batches;
-    }
+    const { bytes, batches } = this.#unstaged.sizeWith(next);
     const fault = this.#log.prepare(bytes, batches, this.#time.stampMs());
     if (fault === undefined) return true;
     if (fault.kind === "disk-full") this.disk.filled();
@@ -312,6 +310,7 @@ export class Appender {
   };
 
   close(): void {
+    this.#closed = true;
     this.#deadlines.close();
     this.#queue.fail(new Fault("unavailable", { message: "the log is closed" }));
   }

@@ -66,6 +66,16 @@ export class UnstagedAppends {
     return records;
   }
 
+  /** Bytes and frames of all logs, with another group behind them. */
+  sizeWith(next: WriteGroup): { readonly bytes: number; readonly batches: number } {
+    let [bytes, batches] = [next.usedBytes, next.batches];
+    for (const group of this.groups) {
+      bytes += group.usedBytes;
+      batches += group.batches;
+    }
+    return { bytes, batches };
+  }
+
   /** Bytes of a named log's frames. */
   bytesOf(id: LogId): number {
     let bytes = this.#ports.queue.bytesOf(id);

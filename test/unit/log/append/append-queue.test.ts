@@ -225,3 +225,52 @@ test("a write group has a limited number of appends, of one log or of several", 
     assert.ok(sizes.length <= 5, "and is not much smaller");
   }
 });
+
+test("appends that fail are told in turns: in order, and no later append comes before them", () => {
+  const turns: (() => void)[] = [];
+  const queue = new AppendQueue({ bytesMax: 1e9, appendsMax: 4_000 }, (work) => turns.push(work));
+  const count = 3_000;
+  const told: number[] = [];
+  const expected: number[] = [];
+  for (let at = 0; at < count; at++) {
+    const logId = 1 + Math.floor(at / 1_000);
+    const { group } = queue.add({ ...named(logId, at, "a"), owner: { log: `log ${at}`, subject: `${at}` } });
+    const reject = (fault: Fault): number => told.push(fault.kind === "unavailable" ? at : -1);
+    group.wait({
+      ...{ place: at, count: 1, duplicate: false, deadlineMs: undefined, logId, resolve: () => {}, reject },
+    });
+    expected.push(at);
+  }
+  queue.fail(new Fault("unavailable"));
+  assert.deepEqual([queue.empty, queue.recordsOf(1)], [true, 0]);
+  for (let before = 0; told.length > before; turns.shift()?.()) {
+    assert.ok(told.length - before <= 512, `${told.length - before} were told in a turn`);
+    before = told.length;
+    if (before < count) assert.throws(() => queue.add(named(4, 0, "later")), isFault("unavailable"));
+  }
+  assert.deepEqual(told, expected);
+  assert.equal(turns.length, 0);
+  queue.add(named(4, 0, "later"));
+});
+
+test("appends that fail keep their room until they are told", () => {
+  const turns: (() => void)[] = [];
+  const queue = new AppendQueue({ bytesMax: 1e9, appendsMax: 10_000 }, (work) => turns.push(work));
+  const reserved = (): number => {
+    for (let count = 0; ; count++) {
+      try {
+        queue.reserve(owner, 1);
+      } catch {
+        return count;
+      }
+    }
+  };
+  for (let at = 0; at < 2_000; at++) {
+    const { group } = queue.add({ ...named(1, at, "a"), owner });
+    group.onSettled(() => {});
+  }
+  queue.fail(new Fault("unavailable"));
+  assert.equal(reserved(), 500);
+  for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) turn();
+  assert.equal(reserved(), 2_000);
+});
