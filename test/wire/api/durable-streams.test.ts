@@ -6,6 +6,7 @@ import { curl } from "../../support/http/curl.ts";
 import { serve } from "../../support/http/serve.ts";
 import { accessAs, serveNode } from "../../support/http/serve-node.ts";
 import { SocketCluster } from "../../support/peer/socket-cluster.ts";
+import { until } from "../../support/until.ts";
 
 const text = { "content-type": "text/plain" };
 const producer = (sequence: number, epoch = 0, id = "p") => ({
@@ -54,6 +55,28 @@ test("requests of a producer that arrive together are appended once and in order
   const fenced = await append(4, 0);
   assert.deepEqual([fenced.status, fenced.headers["producer-epoch"]], [403, "1"]);
   assert.equal(fenced.json["code"], "failed_precondition");
+});
+
+test("a stream that is followed is read long before a short time to live is over", async () => {
+  await using node = await serveNode();
+  await Promise.all(
+    ["sse", "long-poll"].map(async (live) => {
+      await node.ask("PUT", `/v1/stream/${live}`, undefined, { ...text, "stream-ttl": "4" });
+      const version = async () => (await node.ask("GET", `/logs/${live}`)).json["version"];
+      const created = await version();
+      const follower = new AbortController();
+      const { signal } = follower;
+      const followed = fetch(`${node.url}/v1/stream/${live}?offset=-1&live=${live}`, { signal });
+      const ended = followed.then((response) => response.text()).catch(() => signal.aborted);
+      await until(`a read of ${live} is replicated`, async () => {
+        const found = await version();
+        assert.ok(found !== undefined, "the stream was deleted");
+        return found !== created;
+      });
+      follower.abort();
+      await ended;
+    }),
+  );
 });
 
 test("a stream is closed with its last append, and every later one is refused by every door", async () => {

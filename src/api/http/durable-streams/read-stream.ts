@@ -27,6 +27,7 @@ import {
   etagMismatch,
   identityHeaders,
   noteRead,
+  noteReads,
   type OpenStream,
   openStream,
 } from "./stream-call.ts";
@@ -77,12 +78,14 @@ const followFrom = ({ log }: OpenStream, from: Offset): Tail => log.follow(from)
 
 /** Resolves to true when there is a record, false when there is none in time or there will be no more. */
 async function waitAtEnd(
-  { options }: OneLogRequest,
-  { signal }: BegunCall,
-  { log }: OpenStream,
+  request: OneLogRequest,
+  { call, signal }: BegunCall,
+  { log, info }: OpenStream,
   tail: Tail,
 ): Promise<boolean> {
   if ((tail.end ?? 0) > tail.position) return true;
+  const { options } = request;
+  using _ = noteReads(request, call, info);
   const stop = (): void => tail[Symbol.dispose]();
   const timer = options.clock.after(options.tail.pingMs, stop);
   signal.addEventListener("abort", stop, { once: true });

@@ -1,5 +1,6 @@
 /** A request for one stream: its log, its position, and the responses to its faults. */
 import { Fault } from "../../../fault.ts";
+import type { Timer } from "../../../lib/time/clock.ts";
 import type { Freshness, LogInfo, LogRef, NamedCommitLog } from "../../../types.ts";
 import type { Call } from "../../calls/call-tracker.ts";
 import { type HttpError, httpErrorOf } from "../../calls/error-mapping.ts";
@@ -10,6 +11,9 @@ import type { Exchange, ResponseHeaders } from "../exchange/exchange.ts";
 import type { BegunCall, OneLogRequest } from "../logs/log-call.ts";
 import { freshnessOf, idHeader } from "../logs/log-call.ts";
 import { guardHeaders, positionHeaders } from "./stream-headers.ts";
+
+/** The shortest time between two looks at whether a stream that is followed needs a read. */
+const noteMsMin = 250;
 
 /** The reason of a refusal of If-Match. */
 export const etagMismatch = "ETAG_MISMATCH";
@@ -49,6 +53,24 @@ export async function noteRead(
   } catch {
     // Rows that are damaged, or cannot be read now, are noted where they are read. The next read tries again.
   }
+}
+
+/**
+ * A stream lives while it is followed, also if nothing is appended: notes a read again and again, until it is disposed. A read is
+ * replicated once a quarter of the time to live is over, so looking at every quarter is soon enough.
+ */
+export function noteReads(request: Pick<OneLogRequest, "options">, call: Call, info: LogInfo): Disposable {
+  const { clock } = request.options;
+  const { ttlMs } = info.settings;
+  if (ttlMs === undefined) return { [Symbol.dispose]: () => undefined };
+  const everyMs = Math.max(noteMsMin, ttlMs / 4);
+  const next = (): Timer =>
+    clock.after(everyMs, () => {
+      void noteRead(request, call, info);
+      timer = next();
+    });
+  let timer = next();
+  return { [Symbol.dispose]: () => timer.cancel() };
 }
 
 /** The log with this name, and with the id that the request states. @throws Fault "bad-request" */

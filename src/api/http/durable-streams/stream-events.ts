@@ -21,7 +21,15 @@ import type { OneLogRequest } from "../logs/log-call.ts";
 import { type SentText, TextSender } from "../tails/text-sender.ts";
 import { controlEvent, dataEvent, isShared, joinedWith, nothingHeld } from "./event-text.ts";
 import { startOf } from "./read-stream.ts";
-import { asStream, identityHeaders, noteRead, refOf, rejectHeaders, statedLog } from "./stream-call.ts";
+import {
+  asStream,
+  identityHeaders,
+  noteRead,
+  noteReads,
+  refOf,
+  rejectHeaders,
+  statedLog,
+} from "./stream-call.ts";
 import { nextCursor } from "./stream-cursor.ts";
 import { guardHeaders, offsetText } from "./stream-headers.ts";
 import { formOf, type StreamForm, typeOfStream } from "./stream-type.ts";
@@ -127,6 +135,7 @@ class EventSender {
       ...{ exchange, call: this.#call, traffic: options.traffic, clock },
       hold: this.#hold,
     });
+    using _ = noteReads(this.#request, this.#call, this.#info);
     const timer = clock.after(responseMs, () => read.tail[Symbol.dispose]());
     const following = {
       ...{ clock, signal, heartbeatMs: options.tail.pingMs, sliceBytes, sink: exchange, memory },
@@ -135,8 +144,6 @@ class EventSender {
     };
     try {
       await followSlices(read, following, (event) => {
-        // A stream lives while it is followed.
-        void noteRead(this.#request, this.#call, this.#info);
         if (event === "heartbeat") return exchange.write(Buffer.from(form.ping));
         return event === "caught-up" ? this.#caughtUp() : sender.send(this.#pieces(event));
       });
