@@ -61,9 +61,15 @@ const writeBytesMax = 1024 * 1024;
  * so many bytes, and a write group has at most 2,048 appends.
  */
 const appendBytesMin = 512;
+/** A command about a named log makes or changes a row and takes about 40 µs: a write group has at most 128. */
+const commandBytesMin = 8 * 1024;
 const expectedBytesMin = 4096;
 /** What the first buffer of a group of a named log has beside its first run: the head of a frame. */
 const namedHeadBytes = 64;
+
+/** The bytes that a group counts as, however small it is. */
+const leastBytes = ({ appends, commands }: QueuedGroup): number =>
+  (appends - commands) * appendBytesMin + commands * commandBytesMin;
 
 /** What is queued for one log. */
 class Flow implements WaitingFlow<QueuedGroup> {
@@ -86,7 +92,7 @@ class Flow implements WaitingFlow<QueuedGroup> {
 
   firstBytes(): number | undefined {
     const [first] = this.groups;
-    return first && Math.max(first.builder.usedBytes, first.appends * appendBytesMin);
+    return first && Math.max(first.builder.usedBytes, leastBytes(first));
   }
 
   takeFirst(): QueuedGroup {
@@ -280,9 +286,10 @@ export class AppendQueue {
   }
 
   /** Groups are kept small while several logs wait. */
-  #fits({ builder, appends }: QueuedGroup, runBytes: number): boolean {
+  #fits(group: QueuedGroup, runBytes: number): boolean {
+    const { builder } = group;
     const isShared = this.#turns.size > 1;
-    if (appends * appendBytesMin >= (isShared ? quantumBytes : writeBytesMax)) return false;
+    if (leastBytes(group) >= (isShared ? quantumBytes : writeBytesMax)) return false;
     return builder.fits(runBytes, isShared ? quantumBytes : groupBytesMax);
   }
 

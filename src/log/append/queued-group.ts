@@ -62,6 +62,8 @@ export class QueuedGroup {
   /** A group with records is refused while the disk is full. A group of commands may use the reserve. */
   hasRecords = false;
   appends = 0;
+  /** How many of these are commands about a named log. */
+  commands = 0;
   #charges: Charge[] | undefined;
 
   constructor(logId: LogId, builder: GroupBuilder) {
@@ -87,6 +89,7 @@ export class QueuedGroup {
 
   addCommand(kind: BatchKind, command: Uint8Array, target: DraftTarget | undefined): void {
     this.builder.addCommand(kind, command, target);
+    if (target !== undefined) this.commands++;
   }
 
   /** Its appends of a stream, in order. */

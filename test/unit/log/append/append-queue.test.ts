@@ -274,3 +274,21 @@ test("appends that fail keep their room until they are told", () => {
   for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) turn();
   assert.equal(reserved(), 2_000);
 });
+
+test("a write group has a limited number of commands, of one log or of several", () => {
+  for (const logs of [1, 1_000]) {
+    const queue = new AppendQueue({ bytesMax: 1e9, appendsMax: 1e6 });
+    for (let n = 0; n < 1_000; n++) {
+      const target = { logId: 1 + (n % logs), baseOffset: 0 };
+      queue.addCommand(batchKind.createLog, new Uint8Array(60), { log: "a", subject: undefined }, target);
+    }
+    const sizes: number[] = [];
+    for (let group = queue.take(); group !== undefined; group = queue.take())
+      sizes.push(group.parts.reduce((sum, { commands }) => sum + commands, 0));
+    assert.equal(
+      sizes.reduce((sum, size) => sum + size, 0),
+      1_000,
+    );
+    assert.ok(sizes.length <= 9 && sizes.every((size) => size <= 128), `${logs} logs: ${sizes.join()}`);
+  }
+});
