@@ -29,6 +29,8 @@ const marks = [
   "leader-connection-lost",
   "log-created",
   "log-delete",
+  "log-forked",
+  "log-touched",
   "named-acked",
   "named-duplicate",
   "named-tail",

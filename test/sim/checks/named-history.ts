@@ -3,7 +3,7 @@
  * were told. Values are unique over all logs.
  */
 import { type BatchKind, batchKind } from "../../../src/log/mod.ts";
-import type { LogId, LogInfo, Offset, RaftIndex } from "../../../src/types.ts";
+import type { LogFork, LogId, LogInfo, NamedLogSettings, Offset, RaftIndex } from "../../../src/types.ts";
 import { Violation } from "./violation.ts";
 
 /** A committed frame about a named log. */
@@ -14,6 +14,13 @@ export interface NamedFrame {
   /** Of a create. */
   readonly name: string | undefined;
   readonly owner: string | undefined;
+  /** Of a create, or of a change of them. */
+  readonly settings: NamedLogSettings | undefined;
+  /** Of a create of a fork. */
+  readonly fork: (LogFork & { readonly lowest: Offset }) | undefined;
+  readonly timestampMs: number;
+  /** Of a delete, or of one that hides: it is passed over if the log has a later version. */
+  readonly deletes: { readonly upTo: RaftIndex | undefined } | undefined;
   /** Of a trim: the lowest offset before and after it, and the bytes that it removes. */
   readonly trim: { readonly from: Offset; readonly to: Offset; readonly bytes: number } | undefined;
   readonly bytes: number;
@@ -43,11 +50,20 @@ interface ModelLog {
   readonly id: LogId;
   readonly name: string;
   readonly owner: string | undefined;
+  /** With those of the log that it was forked from. */
   readonly values: string[];
+  readonly fork: LogFork | undefined;
+  settings: NamedLogSettings;
   lowest: Offset;
   bytes: number;
   closed: boolean;
+  /** For its clients. */
   deleted: boolean;
+  /** Also for its forks. */
+  gone: boolean;
+  version: RaftIndex;
+  /** The last create, append or touch: the time to live begins there. */
+  livedMs: number;
 }
 
 /** What clients know of a log. Times are those of the history. */
@@ -65,6 +81,8 @@ interface Told {
 
 /** The quotas of the simulated clusters. */
 export const simQuotas = { logsMax: 3, subjectLogsMax: 2, subjectLogBytesMax: 3_000 } as const;
+/** The name of logs that expire. */
+export const livedName = "lived";
 /** The headers of the frames of appends at the same time come on top of the bytes that are checked. */
 const headerBytesMax = 1_000;
 
@@ -81,55 +99,104 @@ export class NamedHistory {
   /** Names of which a delete without an id was invoked, and when. */
   readonly #deletesByName = new Map<string, number>();
   #clock = 0;
-  readonly counts = { acked: 0, created: 0, deleted: 0, reads: 0 };
+  readonly counts = { acked: 0, created: 0, deleted: 0, expired: 0, reads: 0 };
 
   get now(): number {
     return ++this.#clock;
   }
 
   /** A frame was committed. Each one is given once, in the order of the common log. */
-  committed(
-    { id, kind, base, name, owner, trim, bytes, values, closes }: NamedFrame,
-    index: RaftIndex,
-  ): void {
+  committed(frame: NamedFrame, index: RaftIndex): void {
+    const { id, kind, base, trim, bytes, values, closes, deletes, settings, timestampMs } = frame;
     const log = this.logs.get(id);
     if (kind === batchKind.createLog) {
-      if (log !== undefined) fail("id-reused", `${id} for ${name}, it was ${log.name}`);
-      const other = this.#names.get(name!);
-      if (other !== undefined) fail("name-in-use", `${name} is ${other.id}, and now ${id}`);
-      const created = {
-        id,
-        name: name!,
-        owner,
-        values: [],
-        lowest: 0,
-        bytes: 0,
-        closed: false,
-        deleted: false,
-      };
-      this.logs.set(id, created);
-      this.#names.set(name!, created);
-      this.#checkQuotas(owner);
+      this.#created(frame, index);
       return;
     }
-    if (log === undefined || log.deleted) fail("frame-without-log", `${kind} of ${id}`);
+    if (log === undefined || log.gone) fail("frame-without-log", `${kind} of ${id}`);
     if (base !== log.values.length)
       fail("offsets-not-dense", `${id} ends at ${log.values.length}, not ${base}`);
     if (kind === batchKind.data && log.closed) fail("append-to-closed", `${id} gets ${values.join()}`);
+    if (kind === batchKind.data && log.deleted) fail("append-to-deleted", `${id} gets ${values.join()}`);
+    if (deletes !== undefined) {
+      this.#deleted(log, frame, deletes.upTo, index);
+      return;
+    }
+    if (kind === batchKind.trimLog && trim!.from !== log.lowest) return;
+    log.version = index;
     if (kind === batchKind.data) {
       this.#batches.push({ index, id, base, count: values.length });
       log.values.push(...values);
       log.bytes += bytes;
       this.#checkQuotas(log.owner);
     }
+    if (kind === batchKind.data || kind === batchKind.touchLog) log.livedMs = timestampMs;
+    if (kind === batchKind.configureLog) log.settings = settings!;
     if (kind === batchKind.closeLog || closes) log.closed = true;
-    if (kind === batchKind.trimLog && trim!.from === log.lowest) {
-      log.lowest = trim!.to;
-      log.bytes = Math.max(0, log.bytes - trim!.bytes);
+    if (kind !== batchKind.trimLog) return;
+    if (this.#forksOf(id) > 0) fail("source-trimmed", `${log.name} ${id} to ${trim!.to}`);
+    log.lowest = trim!.to;
+    log.bytes = Math.max(0, log.bytes - trim!.bytes);
+  }
+
+  #created({ id, name, owner, fork, settings, timestampMs }: NamedFrame, index: RaftIndex): void {
+    const known = this.logs.get(id);
+    if (known !== undefined) fail("id-reused", `${id} for ${name}, it was ${known.name}`);
+    const other = this.#names.get(name!);
+    if (other !== undefined) fail("name-in-use", `${name} is ${other.id}, and now ${id}`);
+    const created: ModelLog = {
+      ...{ id, name: name!, owner, fork, settings: settings!, bytes: 0, version: index },
+      values: fork === undefined ? [] : this.#inherited(id, fork),
+      lowest: fork?.lowest ?? 0,
+      closed: false,
+      deleted: false,
+      gone: false,
+      livedMs: timestampMs,
+    };
+    this.logs.set(id, created);
+    this.#names.set(name!, created);
+    this.#checkQuotas(owner);
+  }
+
+  /** The values that a fork begins with. */
+  #inherited(id: LogId, { source, lowest, next, cut }: NonNullable<NamedFrame["fork"]>): string[] {
+    const from = this.logs.get(source);
+    if (from === undefined || from.deleted) fail("fork-of-deleted", `${id} of ${source}`);
+    if (next > from.values.length) fail("fork-beyond-end", `${id} of ${source} at ${next}`);
+    if (lowest !== from.lowest)
+      fail("fork-of-trimmed", `${id} of ${source} from ${lowest}, not ${from.lowest}`);
+    const values = from.values.slice(0, next);
+    if (cut !== undefined) values.push(values.pop()!.slice(0, cut));
+    return values;
+  }
+
+  /** The log is deleted, for its clients or also for its forks. One that was decided for an earlier version is passed over. */
+  #deleted(
+    log: ModelLog,
+    { kind, timestampMs }: NamedFrame,
+    upTo: RaftIndex | undefined,
+    index: RaftIndex,
+  ): void {
+    if (upTo !== undefined && log.version > upTo) return;
+    const { ttlMs, contentType } = log.settings;
+    if (upTo !== undefined && !log.deleted) {
+      const livesMs = (ttlMs ?? never) * (contentType === undefined ? 1 : 1.25);
+      if (timestampMs < log.livedMs + livesMs)
+        fail("deleted-alive", `${log.name} ${log.id} at ${timestampMs}, lived at ${log.livedMs}`);
+      this.counts.expired++;
     }
-    if (kind !== batchKind.deleteLog) return;
+    log.version = index;
     log.deleted = true;
+    if (kind === batchKind.hideLog) return;
+    if (this.#forksOf(log.id) > 0) fail("source-deleted", `${log.name} ${log.id}`);
+    log.gone = true;
     this.#names.delete(log.name);
+  }
+
+  #forksOf(id: LogId): number {
+    let forks = 0;
+    for (const { fork } of this.#names.values()) if (fork?.source === id) forks++;
+    return forks;
   }
 
   /** The committed batches with records from an index on, in order. */
@@ -243,6 +310,7 @@ export class NamedHistory {
 
   /** A fresh answer says that there is no log of this name, or that the log is another one. */
   missing(name: string, id: LogId | undefined, invoked: number): void {
+    if (name === livedName) return;
     for (const [known, told] of this.#told) {
       if (told.name !== name || (id !== undefined && known !== id) || told.created >= invoked) continue;
       const byName = this.#deletesByName.get(name) ?? never;
@@ -274,8 +342,11 @@ export class NamedHistory {
   /** Checks the whole history against the committed frames. */
   check(): void {
     const at = new Map<string, { readonly id: LogId; readonly offset: Offset }>();
-    for (const { id, name, values } of this.logs.values()) {
-      for (const [offset, value] of values.entries()) {
+    for (const { id, name, values: all, fork } of this.logs.values()) {
+      const first = fork?.next ?? 0;
+      const values = all.slice(first);
+      for (const [place, value] of values.entries()) {
+        const offset = first + place;
         if (at.has(value)) fail("duplicate", `${value} is in ${id} and ${at.get(value)?.id}`);
         at.set(value, { id, offset });
         const write = this.#writes.get(value);

@@ -123,7 +123,8 @@ class MultiFollower {
 
   /** Checks what is shown, and stops at random after some records of a batch. */
   #show({ log, slice, index, from }: TailedBatches, server: SimServer): boolean {
-    if (server.replica.log?.log.state.logs.row(log.id)?.name !== log.name)
+    const row = server.replica.log?.log.state.logs.row(log.id);
+    if (row?.name !== log.name || row.deleted === true)
       throw new Violation("multi-tail-deleted", `${log.name} ${log.id} is shown after its deletion`);
     const { frames } = slice;
     for (let at = 0, k = 0; at < frames.length; at += frameBytes(frames, at), k++) {

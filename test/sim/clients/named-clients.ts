@@ -4,17 +4,21 @@
  */
 import { Fault } from "../../../src/fault.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
+import { shown } from "../../../src/log/mod.ts";
 import type { ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import type { AppendOptions, LogId, LogRef, Tail } from "../../../src/types.ts";
 import { isDead } from "../../support/time/process-clock.ts";
 import { writtenOf } from "../checks/history.ts";
+import { livedName } from "../checks/named-history.ts";
 import { Violation } from "../checks/violation.ts";
 import type { SimCluster } from "../cluster/sim-cluster.ts";
 import type { SimServer } from "../cluster/sim-server.ts";
 import { repeatAtRandom } from "../faults/repeat-at-random.ts";
 import { runOf, valuesOf } from "../replicas/real-replica.ts";
 
-const names = ["one", "two", "three", "four"];
+const names = ["one", "two", "three", "four", livedName];
+/** Streams of this time to live expire in a run, unless they are used. */
+const livedMs = 2_000;
 const subjects = ["ann", "ann", "bob"];
 
 export function startNamedClients(cluster: SimCluster, random: Prng): void {
@@ -56,12 +60,14 @@ class Call {
     const draw = this.#random.float();
     const name = this.#name;
     const invoked = named.now;
+    if (draw < 0.15) {
+      this.#fork(invoked);
+      return;
+    }
     if (draw < 0.55) {
+      const settings = name === livedName ? { ttlMs: livedMs, contentType: "text/plain" } : {};
       this.#then(
-        this.#log.named.change(
-          { kind: "create", name, settings: {} },
-          { subject: this.#random.pick(subjects) },
-        ),
+        this.#log.named.change({ kind: "create", name, settings }, { subject: this.#random.pick(subjects) }),
         ({ log, created }) => {
           named.exists(log!, invoked);
           if (created) named.counts.created++;
@@ -92,6 +98,38 @@ class Call {
         if (log !== undefined) named.exists(log, invoked);
       },
       (fault) => this.#refused(fault, ref, invoked),
+    );
+  }
+
+  /** Forks a log at any place that it may have. */
+  #fork(invoked: number): void {
+    const { named, trace } = this.#cluster;
+    const name = this.#name;
+    const live = [...named.logs.values()].filter((log) => !log.deleted);
+    if (live.length === 0) return;
+    const source = this.#random.pick(live);
+    const next = this.#random.between(source.lowest, source.values.length);
+    const cut = next > source.lowest && this.#random.chance(0.2) ? { cut: this.#random.between(0, 4) } : {};
+    const ref = { name: source.name, id: source.id };
+    this.#then(
+      this.#log!.named.change(
+        { kind: "fork", name, settings: {}, source: ref, at: { next, ...cut } },
+        { subject: this.#random.pick(subjects) },
+      ),
+      ({ log, created }) => {
+        named.exists(log!, invoked);
+        if (log!.fork?.source !== source.id || log!.next < next)
+          throw new Violation("another-fork", `${name} ${log!.id} of ${source.id} at ${next}`);
+        trace.mark(created ? "log-forked" : "fork-known");
+        trace.hash(`fork ${name} ${log!.id}`);
+      },
+      (fault) => {
+        this.#expect(fault, [
+          ...["already-exists", "quota-exceeded"],
+          ...["not-found", "failed-precondition", "out-of-range"],
+        ]);
+        if (fault instanceof Fault && fault.kind === "not-found") named.missing(ref.name, ref.id, invoked);
+      },
     );
   }
 
@@ -152,6 +190,7 @@ class Call {
     if (this.#log === undefined || this.#server === undefined) return;
     const ref = this.#ref();
     const opened = this.#log.named.open(ref);
+    if (ref.name === livedName) this.#touch(ref);
     const mode = this.#random.pick(["linearizable", "session", "any"] as const);
     const invoked = named.now;
     const floors = new Map([...named.logs.keys()].map((id) => [id, named.floor(id)]));
@@ -179,6 +218,17 @@ class Call {
         this.#cluster.trace.mark(`named-read-${mode}`);
       },
       (fault) => this.#expect(fault, ["out-of-range", "not-found", "failed-precondition"]),
+    );
+  }
+
+  /** A read of a stream extends its time to live. */
+  #touch(ref: LogRef): void {
+    const touched = this.#log!.named.touch(ref);
+    if (touched === undefined) return;
+    this.#then(
+      touched,
+      () => this.#cluster.trace.mark("log-touched"),
+      (fault) => this.#expect(fault, []),
     );
   }
 
@@ -344,7 +394,7 @@ class NamedFollower {
     this.#tail = undefined;
     const server = this.#cluster.pickRunning(this.#random);
     const { log } = server?.replica ?? {};
-    const row = log?.log.state.logs.named(this.#name);
+    const row = shown(log?.log.state.logs.named(this.#name));
     if (server === undefined || log === undefined || row === undefined) return;
     if (row.id !== this.#id) [this.#id, this.#position] = [row.id, row.lowest];
     if (this.#position < row.lowest) this.#position = row.lowest;

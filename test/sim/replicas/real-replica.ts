@@ -6,7 +6,12 @@
 import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { Clock } from "../../../src/lib/time/clock.ts";
-import { decodeCreate, decodeLogTrim } from "../../../src/log/frame/log-command.ts";
+import {
+  decodeConfigure,
+  decodeCreate,
+  decodeDelete,
+  decodeLogTrim,
+} from "../../../src/log/frame/log-command.ts";
 import {
   batchKind,
   defaultSettings,
@@ -18,6 +23,7 @@ import {
   frameKind,
   frameLogId,
   frameTerm,
+  frameTimestampMs,
   RecordCursor,
   SyncPolicy,
 } from "../../../src/log/mod.ts";
@@ -252,14 +258,19 @@ export class RealReplica implements SimReplica {
       }
     }
     const { logs } = storedLog.state;
-    const rows = [...logs.rows()].sort((one, other) => one.id - other.id);
+    // The order of the properties depends on which frames a node has applied since it read the row.
+    const rows = [...logs.rows()]
+      .sort((one, other) => one.id - other.id)
+      .map((row) => Object.entries(row).sort(([one], [other]) => (one < other ? -1 : 1)));
     this.#context.rows(commitIndex, JSON.stringify([logs.level, logs.life, rows]));
   }
 
   namedValues(): ReturnType<NonNullable<SimReplica["namedValues"]>> {
     const { storedLog } = this.#replica;
     const found = new Map<LogId, { readonly lowest: number; readonly values: readonly string[] }>();
-    for (const { id, lowest, next } of storedLog.state.logs.rows()) {
+    for (const { id, lowest, next, deleted } of storedLog.state.logs.rows()) {
+      // What its forks show of it is found in them.
+      if (deleted === true) continue;
       const values: string[] = [];
       const view = storedLog.view(id);
       while (lowest + values.length < next) {
@@ -340,6 +351,13 @@ function namedFrameOf(frame: Uint8Array): NamedFrame {
     base: frameBaseOffset(frame, 0),
     name: created?.name,
     owner: created?.owner,
+    settings: created?.settings ?? (kind === batchKind.configureLog ? decodeConfigure(command) : undefined),
+    fork: created?.fork,
+    timestampMs: frameTimestampMs(frame, 0),
+    deletes:
+      kind === batchKind.deleteLog || kind === batchKind.hideLog
+        ? { upTo: decodeDelete(command) }
+        : undefined,
     trim: kind === batchKind.trimLog ? decodeLogTrim(command) : undefined,
     bytes: frame.length,
     values: kind === batchKind.data ? valuesOf(frame)[0] : [],

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import fc from "fast-check";
 import { worlds } from "./model/log-arbitrary.ts";
-import { namedSteps, settlingSteps } from "./model/named-arbitrary.ts";
+import { forkingSteps, namedSteps, settlingSteps } from "./model/named-arbitrary.ts";
 import { runNamedModel } from "./model/named-model.ts";
 
 const pace = { gainMin: 0, gainMinFull: 0, firstPassMs: 0, restMs: 0, nextPassMs: 400, retryMs: 400 };
@@ -25,5 +25,16 @@ test("named logs on a failing disk agree with their model, whatever happens", as
       await runNamedModel({ ...world, settings }, list);
     }),
     { numRuns: 100, seed: 20261129 },
+  );
+});
+
+test("forks on a failing disk show what their sources had, whatever happens to these", async () => {
+  await fc.assert(
+    fc.asyncProperty(worlds, fc.boolean(), forkingSteps, async (world, settles, list) => {
+      const settings = { ...world.settings, retentionAgeMs: 0 };
+      const settling = { settleBytesPerSecond: Number.POSITIVE_INFINITY, settlePace: pace };
+      await runNamedModel({ ...world, settings }, list, settles ? settling : {});
+    }),
+    { numRuns: 40, seed: 20261201 },
   );
 });

@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { Fault } from "../../../../src/fault.ts";
 import type { Prng } from "../../../../src/lib/prng.ts";
-import { LogState } from "../../../../src/log/mod.ts";
+import {
+  batchKind,
+  frameBaseOffset,
+  frameKind,
+  frameLogId,
+  LogState,
+  type SegmentedLog,
+} from "../../../../src/log/mod.ts";
 import { rowsOfStart } from "../../../../src/log/rows/base-files.ts";
 import type { CommitLog, LogId, LogInfo, Offset } from "../../../../src/types.ts";
 import { startOf } from "../../../support/log/log-start.ts";
@@ -31,11 +38,16 @@ export interface Known {
   /** The values that must be there, by offset. */
   values: string[];
   lowest: Offset;
+  /** Of a fork: the records before it are those of another log. */
+  readonly inheritedBelow: Offset;
   /** The highest trim that may have happened. */
   trimTried: Offset;
   deletes: "none" | "tried" | "done";
   closes: "none" | "tried" | "done";
 }
+
+/** The name of logs with a time to live: they may be deleted at any time. */
+export const livedName = "c";
 
 /** An id of a model that stands for `default`. */
 export const defaultId = 0;
@@ -51,7 +63,7 @@ export class NamedExpectations {
 
   constructor(chance: Prng) {
     this.#chance = chance;
-    this.logs.set(defaultId, newLog(defaultId, undefined, 0));
+    this.logs.set(defaultId, newLog({ id: defaultId, name: undefined }, 0));
   }
 
   /** Compares all logs with what must be and what may be there, and then updates the model. */
@@ -87,32 +99,41 @@ export class NamedExpectations {
   #checkLogs({ storedLog, replica }: OneNodeLog): void {
     const { logs: table } = storedLog.state;
     const listed = replica.log.named.list("", "", 100).logs;
-    assert.equal(listed.length, table.size, "each row has a name of its own");
+    const hidden = [...table.rows()].filter(({ deleted }) => deleted === true);
+    assert.equal(listed.length + hidden.length, table.size, "each row has a name of its own");
+    for (const { id } of hidden) {
+      const forks = [...table.rows()].filter(({ fork }) => fork?.source === id);
+      assert.equal(table.forksOf(id), forks.length, `forks of ${id}`);
+    }
     assert.deepEqual(
       listed.map(({ name }) => name),
       listed.map(({ name }) => name).sort(),
     );
     const usedIds = this.#highestId;
-    for (const info of listed) this.#checkInfo(info, usedIds);
+    for (const info of listed) this.#checkInfo(info, usedIds, storedLog);
     for (const known of [...this.logs.values()]) {
       if (known.id === defaultId || listed.some(({ id }) => id === known.id)) continue;
-      assert.notEqual(known.deletes, "none", `log ${known.name} ${known.id} is gone`);
-      assert.ok(table.wasDeleted(known.id));
+      if (known.name !== livedName)
+        assert.notEqual(known.deletes, "none", `log ${known.name} ${known.id} is gone`);
+      assert.ok(table.wasDeleted(known.id) || table.row(known.id)?.deleted === true);
       this.logs.delete(known.id);
     }
     for (const attempt of this.attempts) {
       const { at } = attempt;
-      if (at !== undefined) assert.ok(this.logs.has(at.id) || table.wasDeleted(at.id));
+      if (at === undefined || this.logs.has(at.id)) continue;
+      assert.ok(table.wasDeleted(at.id) || table.row(at.id)?.deleted === true);
     }
   }
 
-  #checkInfo({ id, name, closed }: LogInfo, usedIds: LogId): void {
+  #checkInfo(info: LogInfo, usedIds: LogId, storedLog: SegmentedLog): void {
+    const { id, name, closed, lowest, fork } = info;
     let known = this.logs.get(id);
     if (known === undefined) {
       const serial = this.creates.get(name);
       assert.ok(serial !== undefined, `log ${name} was never created`);
       assert.ok(id > usedIds, `id ${id} was used before`);
-      known = newLog(id, name, serial);
+      known = newLog({ id, name, lowest, inheritedBelow: fork?.next ?? 0 }, serial);
+      known.values = inheritedValues(storedLog, info);
       this.logs.set(id, known);
       // A close or delete of this round may be of the new log.
       known.closes = closed ? "done" : "none";
@@ -156,13 +177,14 @@ export class NamedExpectations {
       }
       known.values[offset] = value;
     }
-    const order = found.map((value) => Number.parseInt(value, 10));
+    const own = found.slice(Math.max(0, known.inheritedBelow - lowest));
+    const order = own.map((value) => Number.parseInt(value, 10));
     assert.deepEqual(
       order,
       order.toSorted((one, other) => one - other),
       `${what}: order`,
     );
-    assert.equal(new Set(found).size, found.length, `${what}: a record is there twice`);
+    assert.equal(new Set(own).size, own.length, `${what}: a record is there twice`);
     await this.#checkReads(read, known, { lowest, next });
     known.lowest = lowest;
     known.trimTried = lowest;
@@ -192,16 +214,59 @@ export class NamedExpectations {
   }
 }
 
-const newLog = (id: LogId, name: Name, createdSerial: number): Known => ({
-  id,
-  name,
-  createdSerial,
-  values: [],
-  lowest: 0,
-  trimTried: 0,
-  deletes: "none",
-  closes: "none",
-});
+const newLog = (
+  log: {
+    readonly id: LogId;
+    readonly name: Name;
+    readonly lowest?: Offset;
+    readonly inheritedBelow?: Offset;
+  },
+  createdSerial: number,
+): Known => {
+  const { id, name, lowest = 0, inheritedBelow = 0 } = log;
+  return {
+    ...{ id, name, createdSerial, values: [], lowest, inheritedBelow, trimTried: lowest },
+    ...{ deletes: "none", closes: "none" },
+  };
+};
+
+/**
+ * What a fork must show of its sources, as their frames say, also if they were deleted since. The records of a source are compared
+ * with the model themselves.
+ */
+function inheritedValues(storedLog: SegmentedLog, { id, lowest, fork }: LogInfo): string[] {
+  const { logs } = storedLog.state;
+  const stored = storedValues(storedLog);
+  const valueAt = (log: LogId, offset: Offset): string => {
+    const from = log === id ? fork : logs.row(log)?.fork;
+    if (from === undefined || offset >= from.next) return stored.get(`${log}/${offset}`)!;
+    const value = valueAt(from.source, offset);
+    return from.cut !== undefined && offset === from.next - 1 ? value.slice(0, from.cut) : value;
+  };
+  const values: string[] = [];
+  for (let offset = lowest; offset < (fork?.next ?? 0); offset++) values[offset] = valueAt(id, offset);
+  return values;
+}
+
+/** By log and offset. */
+function storedValues(storedLog: SegmentedLog): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  const { commitIndex } = storedLog;
+  for (let at = storedLog.firstIndex; at <= commitIndex; ) {
+    const frames = storedLog.entries(at, 1 << 20, commitIndex);
+    for (const frame of frames) {
+      if (frameKind(frame, 0) !== batchKind.data) continue;
+      const [id, base] = [frameLogId(frame, 0), frameBaseOffset(frame, 0)];
+      for (const [n, value] of valuesOf(
+        { frames: frame, firstOffset: base, nextOffset: base },
+        base,
+      ).entries())
+        values.set(`${id}/${base + n}`, value);
+    }
+    at += frames.length;
+  }
+  return values;
+}
 
 const byId = <T extends { readonly id: LogId }>(rows: Iterable<T>): T[] =>
   [...rows].sort((one, other) => one.id - other.id);

@@ -6,13 +6,20 @@
  */
 import assert from "node:assert/strict";
 import { Fault } from "../../../../src/fault.ts";
-import type { AppendOptions, Offset } from "../../../../src/types.ts";
+import type { AppendOptions, LogChange, Offset } from "../../../../src/types.ts";
 import { run } from "../../../support/log/logs.ts";
 import type { OneNodeLog, OneNodeOptions } from "../../../support/log/one-node-log.ts";
 import { MachineRun, type MachineStep, settle, type World } from "./machine-run.ts";
-import { type Attempt, defaultId, type Known, type Name, NamedExpectations } from "./named-expectations.ts";
+import {
+  type Attempt,
+  defaultId,
+  type Known,
+  livedName,
+  type Name,
+  NamedExpectations,
+} from "./named-expectations.ts";
 
-type ChangeKind = "create" | "delete" | "close" | "update";
+type ChangeKind = "create" | "delete" | "close" | "update" | "fork" | "touch";
 
 type OwnStep =
   /** Concurrent appends. */
@@ -22,15 +29,21 @@ type OwnStep =
     }
   | { readonly kind: "expected"; readonly log: Name; readonly isRight: boolean }
   | { readonly kind: "produce"; readonly log: Name; readonly producer: number; readonly records: number }
-  /** Concurrent changes, each followed by an append to the log. */
+  /** Concurrent changes, each followed by an append to the log. A fork is one of `source`, in `part` of it. */
   | {
       readonly kind: "changes";
-      readonly list: readonly { readonly change: ChangeKind; readonly log: string }[];
+      readonly list: readonly {
+        readonly change: ChangeKind;
+        readonly log: string;
+        readonly source?: string;
+        readonly part?: number;
+      }[];
     }
   | { readonly kind: "trim"; readonly log: Name; readonly part: number }
   | { readonly kind: "read" };
 
 export type NamedStep = OwnStep | MachineStep;
+type ChangeStep = Extract<OwnStep, { kind: "changes" }>["list"][number];
 
 class NamedRun extends MachineRun<OwnStep> {
   readonly #model: NamedExpectations;
@@ -53,7 +66,7 @@ class NamedRun extends MachineRun<OwnStep> {
         await this.produce(step.log, step.producer, step.records);
         break;
       case "changes":
-        await Promise.all(step.list.map(({ change, log }) => this.change(change, log)));
+        await Promise.all(step.list.map((one) => this.change(one)));
         if (this.isRunning) await this.check(this.log!);
         break;
       case "trim":
@@ -87,7 +100,8 @@ class NamedRun extends MachineRun<OwnStep> {
     } catch (fault) {
       assert.ok(fault instanceof Fault, String(fault));
       if (counts === this.log && fault.written === "no") attempt.refused = true;
-      if (fault.kind === "not-found") assert.ok(known?.deletes !== "none", fault.message);
+      if (fault.kind === "not-found" && log !== livedName)
+        assert.ok(known?.deletes !== "none", fault.message);
       return false;
     }
   }
@@ -127,25 +141,21 @@ class NamedRun extends MachineRun<OwnStep> {
     }
   }
 
-  async change(change: ChangeKind, name: string): Promise<void> {
+  async change({ change, log: name, source = name, part = 1 }: ChangeStep): Promise<void> {
     const known = this.#named(name);
-    const log = { name };
-    if (change === "create") this.#model.creates.set(name, this.#model.creates.get(name) ?? ++this.serial);
+    const isCreate = change === "create" || change === "fork";
+    if (isCreate) this.#model.creates.set(name, this.#model.creates.get(name) ?? ++this.serial);
     if (change === "delete" && known !== undefined) known.deletes = "tried";
     if (change === "close" && known !== undefined) known.closes = "tried";
+    const given = this.#changeOf(change, name, source, part);
     const appending = this.append(name, [14]);
     appending.catch(() => undefined);
     try {
-      const settings = change === "update" ? { maxBytes: 100_000 + this.serial } : {};
-      const given =
-        change === "create"
-          ? ({ kind: change, name, settings } as const)
-          : change === "update"
-            ? ({ kind: change, log, settings } as const)
-            : ({ kind: change, log } as const);
-      const done = await this.answer(this.log!.change(given));
-      if (change !== "delete") assert.equal(done.log?.name, name);
-      else if (known !== undefined) known.deletes = "done";
+      if (given !== undefined) {
+        const done = await this.answer(this.log!.change(given));
+        if (change !== "delete" && change !== "touch") assert.equal(done.log?.name, name);
+        if (change === "delete" && known !== undefined) known.deletes = "done";
+      }
     } catch (fault) {
       assert.ok(fault instanceof Fault, String(fault));
       const expected = [
@@ -155,10 +165,27 @@ class NamedRun extends MachineRun<OwnStep> {
         "unavailable",
         "unknown",
         "interrupted",
+        ...(change === "fork" ? ["failed-precondition", "out-of-range"] : []),
       ];
       assert.ok(expected.includes(fault.kind), `${change} ${name}: ${fault.kind} ${fault.message}`);
     }
     await appending;
+  }
+
+  /** Undefined: there is no log to fork. */
+  #changeOf(change: ChangeKind, name: string, source: string, part: number): LogChange | undefined {
+    const log = { name };
+    const lived = name === livedName ? { ttlMs: 6_000, contentType: "text/plain" } : {};
+    if (change === "create") return { kind: change, name, settings: lived };
+    const settings = change === "update" ? { maxBytes: 100_000 + this.serial } : {};
+    if (change === "update") return { kind: change, log, settings };
+    if (change !== "fork") return { kind: change, log };
+    const from = this.#named(source);
+    const row = from === undefined ? undefined : this.#rowOf(from);
+    if (from === undefined || row === undefined) return undefined;
+    const next = row.lowest + Math.floor((row.next - row.lowest) * part);
+    const cut = part < 0.5 && next > row.lowest ? { cut: 3 } : {};
+    return { kind: change, name, settings, source: { name: source, id: from.id }, at: { next, ...cut } };
   }
 
   async trim(log: Name, part: number): Promise<void> {
