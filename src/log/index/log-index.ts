@@ -121,6 +121,11 @@ export class ActiveLogIndex {
     return this.#logs.keys();
   }
 
+  /** The ids after this one, in order: all of them, because they are in memory. */
+  idsAfter(id: LogId): readonly LogId[] {
+    return [...Uint32Array.from(this.#logs.keys()).sort()].filter((one) => one > id);
+  }
+
   /** Adds a batch with records. `previous` returns the index of the log's last batch; it is asked once for each log. */
   append(id: LogId, ordinal: number, offset: Offset, previous: () => RaftIndex): void {
     this.#entries++;
@@ -218,6 +223,15 @@ export class SealedLogIndex {
     for (let k = 0; k < this.#logs; k++) yield this.#file.u32(headerBytes + logBytes * k);
   }
 
+  /** At most `max` ids after this one, in order. */
+  idsAfter(id: LogId, max: number): LogId[] {
+    const ids: LogId[] = [];
+    const first = this.#firstAfter(id);
+    const last = Math.min(this.#logs, first + max);
+    for (let k = first; k < last; k++) ids.push(this.#file.u32(headerBytes + logBytes * k));
+    return ids;
+  }
+
   find(id: LogId): LogBatches | undefined {
     const k = this.#indexOf(id);
     if (k < 0) return undefined;
@@ -240,15 +254,19 @@ export class SealedLogIndex {
   }
 
   #indexOf(id: LogId): number {
+    const k = this.#firstAfter(id) - 1;
+    return k >= 0 && this.#file.u32(headerBytes + logBytes * k) === id ? k : -1;
+  }
+
+  /** The first of the logs with a higher id, or their number. */
+  #firstAfter(id: LogId): number {
     let [low, high] = [0, this.#logs];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const found = this.#file.u32(headerBytes + logBytes * middle);
-      if (found === id) return middle;
-      if (found < id) low = middle + 1;
+      if (this.#file.u32(headerBytes + logBytes * middle) <= id) low = middle + 1;
       else high = middle;
     }
-    return -1;
+    return low;
   }
 }
 

@@ -30,6 +30,16 @@ const namesPart = 1 / 16;
 
 export const membersOf = (ids: readonly LogId[]): Members => ({ ids, from: new Uint32Array(ids.length) });
 
+/** Ids that are listed in one turn: a segment can have hundreds of thousands. */
+const idsAtOnce = 16_384;
+
+/** The logs of a segment, listed in turns. */
+function* idsOf(segment: Pick<Segment, "logIds">): Generator<void, readonly LogId[], void> {
+  const ids: LogId[] = [];
+  for (const id of segment.logIds()) if (ids.push(id) % idsAtOnce === 0) yield;
+  return ids;
+}
+
 /** Yields after each turn of work. A log that is created meanwhile has no batch in what is committed when it begins. */
 export function* findMembers(
   rows: MemberRows,
@@ -47,7 +57,7 @@ export function* findMembers(
     if (next === undefined) return membersOf(byName);
     after = next;
     if (ids === undefined) yield;
-    ids ??= [...segment.logIds()];
+    ids ??= yield* idsOf(segment);
     if (ids.length <= fewLogs || byName.length > ids.length * namesPart) break;
   }
   if (prefix === "") return membersOf(ids);

@@ -30,6 +30,9 @@ export interface StoreToScan extends Pick<DiskFile, "read" | "willRead" | "close
   readonly seal: SealFacts;
 }
 
+/** Ids that logIds() reads at once. */
+const idsAtOnce = 1_024;
+
 /** An index of another store of the segment, before or after it was settled, has other positions. */
 const describesStore = (index: SealFacts, store: SealFacts): boolean =>
   index.entries === store.entries && index.lastCrc === store.lastCrc && index.storeBytes === store.storeBytes;
@@ -132,8 +135,14 @@ export class SealedSegment implements Segment {
     return { length, previous, ordinal: (i) => current().ordinal(i), offset: (i) => current().offset(i) };
   }
 
-  logIds(): Iterable<LogId> {
-    return [...(this.#logs()?.ids() ?? [])];
+  /** The file can be closed between two ids, because few are open. */
+  *logIds(): Generator<LogId> {
+    for (let after = -1; ; ) {
+      const page = this.#logs()?.idsAfter(after, idsAtOnce) ?? [];
+      yield* page;
+      if (page.length < idsAtOnce) return;
+      after = page[page.length - 1]!;
+    }
   }
 
   /** A copy of the log index that can grow. */

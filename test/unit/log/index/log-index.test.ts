@@ -51,6 +51,17 @@ test("a sealed log index holds what the active one held", () => {
   assert.ok(sameLogs(sealed, active, 1));
 });
 
+test("the logs after an id come in pages from a file, and all at once from memory", () => {
+  const active = filled();
+  const sealed = open(active.encode(directoryId, 7), 4)!;
+  assert.deepEqual(
+    [-1, 0, 5, 6, 300, 0xffff_ffff].map((id) => sealed.idsAfter(id, 2)),
+    [[5, 300], [5, 300], [300, 0xffff_ffff], [300, 0xffff_ffff], [0xffff_ffff], []],
+  );
+  assert.deepEqual(active.idsAfter(-1), [5, 300, 0xffff_ffff]);
+  assert.deepEqual(active.idsAfter(5), [300, 0xffff_ffff]);
+});
+
 test("a file of another segment or directory, or with another number of batches, is not taken", () => {
   const bytes = filled().encode(directoryId, 7);
   assert.equal(open(bytes, 4, 8), undefined);

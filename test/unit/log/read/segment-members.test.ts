@@ -8,8 +8,9 @@ function logsOf(names: readonly string[]) {
   const rows = names.map((name, k) => ({ id: k + 1, name }) as LogRow);
   const byName = new Map(rows.map((row) => [row.name, row]));
   const sorted = [...names].sort();
-  const counts = { turns: 0, looked: 0, mostInTurn: 0, segment: 0 };
+  const counts = { turns: 0, looked: 0, mostInTurn: 0, mostListed: 0, segment: 0 };
   let inTurn = 0;
+  let listed = 0;
   const look = <T>(found: T): T => {
     counts.looked++;
     counts.mostInTurn = Math.max(counts.mostInTurn, ++inTurn);
@@ -24,9 +25,12 @@ function logsOf(names: readonly string[]) {
     },
   };
   const segment = {
-    logIds: () => {
+    *logIds() {
       counts.segment++;
-      return rows.map(({ id }) => id);
+      for (const { id } of rows) {
+        counts.mostListed = Math.max(counts.mostListed, ++listed);
+        yield id;
+      }
     },
   };
   const members = (prefix: string): readonly number[] => {
@@ -35,6 +39,7 @@ function logsOf(names: readonly string[]) {
       const { done, value } = steps.next();
       counts.turns++;
       inTurn = 0;
+      listed = 0;
       if (done === true) return [...value.ids].sort((one, other) => one - other);
     }
   };
@@ -46,7 +51,7 @@ test("one log of many: it is found by its name, and the logs of the segment are 
   names[70_000] = "only";
   const { members, counts } = logsOf(names);
   assert.deepEqual(members("only"), [70_001]);
-  assert.deepEqual(counts, { turns: 1, looked: 1, mostInTurn: 1, segment: 0 });
+  assert.deepEqual(counts, { turns: 1, looked: 1, mostInTurn: 1, mostListed: 0, segment: 0 });
   assert.deepEqual(members("none"), []);
   assert.deepEqual(members("log 9999"), [10_000, ...Array.from({ length: 10 }, (_, k) => 99_991 + k)]);
 });
@@ -62,4 +67,11 @@ test("many logs of a prefix are found among those of the segment, some in each t
   counts.looked = 0;
   assert.equal(members("").length, 20_000);
   assert.ok(counts.looked <= 2_000, "all names begin with the empty prefix");
+});
+
+test("the logs of a segment are listed in turns: so many in each of them", () => {
+  const names = Array.from({ length: 100_000 }, (_, k) => `log ${k}`);
+  const { members, counts } = logsOf(names);
+  assert.equal(members("").length, 100_000);
+  assert.ok(counts.mostListed <= 16_384, `${counts.mostListed} in a turn`);
 });
