@@ -12,7 +12,9 @@ const narrowQuery = "(max-width: 640px)";
 export function useBoxSize(box: RefObject<HTMLDivElement | null>, columnsHeight: number) {
   const boxHeight = useSignal(0);
   const narrow = useSignal(matchMedia(narrowQuery).matches);
-  const height = useComputed(() => Math.max(0, boxHeight.value - (narrow.value ? 0 : columnsHeight)));
+  const rowsOf = (pixels: number, isNarrow: boolean): number =>
+    Math.max(0, pixels - (isNarrow ? 0 : columnsHeight));
+  const height = useComputed(() => rowsOf(boxHeight.value, narrow.value));
   useLayoutEffect(() => {
     boxHeight.value = (box.current as HTMLDivElement).clientHeight;
   }, [box, boxHeight]);
@@ -31,5 +33,7 @@ export function useBoxSize(box: RefObject<HTMLDivElement | null>, columnsHeight:
       observer.disconnect();
     };
   }, [box, boxHeight, narrow]);
-  return { height, narrow };
+  /** The height now: `height` follows a change of the box a little later. */
+  const measure = (): number => rowsOf((box.current as HTMLDivElement).clientHeight, narrow.peek());
+  return { height, narrow, measure };
 }

@@ -58,11 +58,11 @@ function items(): Items {
 
 export function RecordList() {
   const box = useRef<HTMLDivElement>(null);
-  const { height, narrow } = useBoxSize(box, columnsHeight);
+  const { height, narrow, measure } = useBoxSize(box, columnsHeight);
   tail.version.value;
   const list = items();
   const rowHeight = narrow.value ? rowHeights.narrow : rowHeights.wide;
-  const { top, onScroll } = useScroll(box, list, height, rowHeight);
+  const { top, onScroll } = useScroll({ box, list, height, rowHeight, measure });
   const shown = visibleWindow(list.count, top, height.value, rowHeight, margin);
   const rows = rowsOf(list, shown, narrow.value);
   const kind = `${narrow.value ? "is-narrow" : ""} ${models.hasKeys ? "has-keys" : ""} ${models.hasHeaders ? "has-headers" : ""}`;
@@ -138,13 +138,20 @@ function placeIn(list: Items, was: Place, height: number, rowHeight: number): Pl
   return { top, dropped, kind, rowHeight };
 }
 
+interface Scrolled {
+  readonly box: RefObject<HTMLDivElement | null>;
+  readonly list: Items;
+  readonly height: ReadonlySignal<number>;
+  readonly rowHeight: number;
+  /** The height now. A banner changes it before `height`, and the browser moves the scroll with it. */
+  readonly measure: () => number;
+}
+
 /** Keeps the scroll at its place, and follows the pointer and the keys. Returns the place and the handler of the event. */
-function useScroll(
-  box: RefObject<HTMLDivElement | null>,
-  list: Items,
-  height: ReadonlySignal<number>,
-  rowHeight: number,
-): { top: number; onScroll: () => void } {
+function useScroll({ box, list, height, rowHeight, measure }: Scrolled): {
+  top: number;
+  onScroll: () => void;
+} {
   const scrolled = useSignal(0);
   const place = useRef<Place>({ top: 0, dropped: 0, kind: undefined, rowHeight: 0 });
   /** Where the element's scroll is, as set here or reported by an event. */
@@ -175,7 +182,7 @@ function useScroll(
     if (Math.abs(now - before) < 1) return;
     place.current.top = now;
     scrolledTo.current = now;
-    const bottom = atEnd(list.count, now, height.peek(), rowHeight);
+    const bottom = atEnd(list.count, now, measure(), rowHeight);
     if (now < before && !bottom && tail.following.peek()) tail.pause();
     else if (now > before && bottom && tail.ring.next >= (tail.end.peek() ?? 0)) tail.follow();
     scrolled.value++;
