@@ -111,7 +111,7 @@ test("a fork is made and read at a node that follows, also after its source is h
     headers: Record<string, string>,
     body = "",
   ): Promise<{ status: number }> => curl(`${url}/v1/stream/${path}`, { method: "PUT", headers, body });
-  assert.equal((await put(first.url, "a", { ...text, "stream-ttl": "2" }, "one")).status, 201);
+  assert.equal((await put(first.url, "a", { ...text, "stream-ttl": "12" }, "one")).status, 201);
   assert.equal((await put(second.url, "b", from("a", 0, "2"))).status, 201);
   assert.equal((await put(first.url, "b", from("a", 0, "2"))).status, 200);
   assert.equal((await curl(`${first.url}/v1/stream/a`, { method: "DELETE" })).status, 204);
@@ -120,7 +120,7 @@ test("a fork is made and read at a node that follows, also after its source is h
     assert.equal((await curl(`${url}/v1/stream/a?log_id=`, { method: "HEAD" })).status, 400);
     assert.equal((await curl(`${url}/v1/stream/a`, { method: "HEAD" })).status, 410);
   }
-  // Half of a second is the quarter of its time after which a read counts.
+  // Three seconds are the quarter of its time after which a read counts.
   const touched = async (): Promise<number> => {
     await curl(`${second.url}/v1/stream/b`);
     return (await cluster.leader()).up!.replica.storedLog.state.logs.named("b")?.touchedMs ?? 0;

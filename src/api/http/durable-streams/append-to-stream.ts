@@ -12,7 +12,7 @@ import { Fault } from "../../../fault.ts";
 import type { StreamHead } from "../../../lib/stream-head.ts";
 import { workTurns } from "../../../lib/time/work-turns.ts";
 import { encodeRun, walkRecords } from "../../../log/mod.ts";
-import type { Appended, LogInfo, RecordRun } from "../../../types.ts";
+import type { Appended, Freshness, LogInfo, Offset, RecordRun } from "../../../types.ts";
 import { unlessAborted } from "../../calls/abort.ts";
 import { streamRoutePermissions } from "../../calls/method-permissions.ts";
 import { forwardHeader } from "../../calls/request-headers.ts";
@@ -22,7 +22,14 @@ import { readBody } from "../exchange/read-body.ts";
 import { rejectEncoding } from "../http-produce-consume.ts";
 import { expectedOffsetOf } from "../logs/append-headers.ts";
 import { answer, type BegunCall, type LogResponse, type OneLogRequest } from "../logs/log-call.ts";
-import { asStream, identityHeaders, openStream, refOf, rejectHeaders } from "./stream-call.ts";
+import {
+  asStream,
+  identityHeaders,
+  type OpenStream,
+  openStream,
+  refOf,
+  rejectHeaders,
+} from "./stream-call.ts";
 import { guardHeaders, isTrue, positionHeaders } from "./stream-headers.ts";
 import { messagesIn } from "./stream-json.ts";
 import { orderOf, producerOf } from "./stream-producer.ts";
@@ -54,22 +61,56 @@ export function postToStream(plain: OneLogRequest): Promise<void> {
       return readStreamBody(request);
     },
     async (begun, body) => {
-      const head = headOf(request);
-      const expectedOffset = expectedOffsetOf(exchange);
-      const { log, info } = await openStream(request, begun);
-      const run = body.length === 0 ? noRecords : await runOf(request, info, body);
-      if (body.length === 0 && head.closes !== true) throw emptyBody();
-      const appended = await appendToStream(request, begun, {
-        run,
-        log: refOf(info),
-        expectedOffset,
-        stream: head,
-      });
-      // The next read on this node shows that the stream is closed.
-      if (head.closes === true) await log.info({ mode: "linearizable", signal: begun.signal });
-      return answerOf(info, head, appended);
+      const asked = { body, head: headOf(request), expectedOffset: expectedOffsetOf(exchange) };
+      try {
+        return await append(request, begun, asked);
+      } catch (reason) {
+        if (!isOfLaggingNode(reason)) throw reason;
+        return append(request, begun, asked, "linearizable");
+      }
     },
   );
+}
+
+/** What an append asks for. */
+interface AskedAppend {
+  readonly body: Buffer;
+  readonly head: StreamHead;
+  readonly expectedOffset: Offset | undefined;
+}
+
+/** Appends to the log that this node knows by the name. @throws Fault also for what only a node that lags refuses */
+async function append(
+  request: OneLogRequest,
+  begun: BegunCall,
+  { body, head, expectedOffset }: AskedAppend,
+  mode?: Freshness["mode"],
+): Promise<LogResponse> {
+  const stream = await openStream(request, begun, mode);
+  const { info } = stream;
+  const run = body.length === 0 ? noRecords : await runOf(request, info, body);
+  if (body.length === 0 && head.closes !== true) throw emptyBody();
+  const wanted = { run, log: refOf(info), expectedOffset, stream: head };
+  const appended = await appendToStream(request, begun, wanted);
+  if (head.closes === true) await showClosed(stream);
+  return answerOf(info, head, appended);
+}
+
+/**
+ * A node that lags can know an earlier log of the name, or an earlier content type. So nothing was written, and the append is
+ * tried again with everything that is acknowledged.
+ */
+const isOfLaggingNode = (reason: unknown): boolean =>
+  reason instanceof Fault && reason.written === "no" && laggingReasons.includes(reason.facts.reason);
+
+const laggingReasons: readonly unknown[] = ["ANOTHER_LOG", "ANOTHER_LIFE", "CONTENT_TYPE"];
+
+/**
+ * The next read on this node shows that the stream is closed. Never rejects: the stream is closed, also if the log is deleted
+ * now, or if no leader answers.
+ */
+export async function showClosed({ log, freshness }: OpenStream): Promise<void> {
+  await log.info({ ...freshness, mode: "linearizable" }).catch(() => undefined);
 }
 
 export async function readStreamBody({ exchange, options }: OneLogRequest): Promise<Buffer> {

@@ -103,29 +103,36 @@ export const asStream = <R extends OneLogRequest>(request: R): R & Required<Pick
 });
 
 /** Returns the response to a fault: its status, and the headers with which a client recovers. */
-async function refusalOf(
-  { options, name }: OneLogRequest,
-  fault: Fault,
-  error: HttpError,
-): Promise<HttpError> {
+async function refusalOf(request: OneLogRequest, fault: Fault, error: HttpError): Promise<HttpError> {
   const { facts } = fault;
   const headers: Record<string, string> = { ...error.headers, ...guardHeaders };
-  if (facts.reason === "LOG_CLOSED") {
-    const info = await options.logs.named
-      .open({ name })
-      .info({ mode: "any" })
-      .catch(() => undefined);
-    return {
-      ...error,
-      headers: { ...headers, ...(info === undefined ? {} : positionHeaders(info.next, true)) },
-    };
-  }
+  if (facts.reason === "LOG_CLOSED")
+    return { ...error, headers: { ...headers, ...(await endOfClosed(request)) } };
   const { body } = facts.reason === "NO_SUCH_LOG" ? httpErrorOf(noSuchStream(fault)) : error;
   return {
     status: statusOf(fault, error.status),
     headers: { ...headers, ...producerHeaders(fault) },
     body,
   };
+}
+
+/** How long a refusal waits until it is certain where the closed stream ends. */
+const closedEndMs = 1_000;
+
+/**
+ * Where a closed stream ends. Nothing if that is not certain in time, or if another log has the name now: a reader takes the
+ * position for the last one.
+ */
+async function endOfClosed(request: OneLogRequest): Promise<ResponseHeaders> {
+  const { exchange, options } = request;
+  const deadlineMs = options.clock.monotonicMs() + closedEndMs;
+  try {
+    const log = options.logs.named.open(statedLog(request));
+    const { next, closed } = await log.info({ mode: "linearizable", signal: exchange.signal, deadlineMs });
+    return closed ? positionHeaders(next, true) : {};
+  } catch {
+    return {};
+  }
 }
 
 const noSuchStream = ({ kind, facts }: Fault): Fault =>

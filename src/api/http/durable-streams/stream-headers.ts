@@ -75,14 +75,20 @@ export function lifetimeOf(exchange: Pick<Exchange, "headers">): StreamLifetime 
 }
 
 /** What the responses to HEAD and PUT say about a stream. */
-export function infoHeaders({ settings, next, closed }: LogInfo): ResponseHeaders {
+export const infoHeaders = (info: LogInfo): ResponseHeaders => ({
+  ...positionHeaders(info.next, info.closed),
+  ...lifetimeHeaders(info),
+});
+
+/** A time of expiry, also one that RFC 3339 cannot state. */
+export const expiryText = (ms: number): string => new Date(Math.min(ms, lastMs)).toISOString();
+
+/** When a stream is deleted, as its settings say. */
+export function lifetimeHeaders({ settings }: Pick<LogInfo, "settings">): ResponseHeaders {
   const { ttlMs, expiresAtMs } = settings;
   return {
-    ...positionHeaders(next, closed),
     ...(ttlMs === undefined ? {} : { "stream-ttl": String(Math.ceil(ttlMs / 1000)) }),
-    ...(expiresAtMs === undefined
-      ? {}
-      : { "stream-expires-at": new Date(Math.min(expiresAtMs, lastMs)).toISOString() }),
+    ...(expiresAtMs === undefined ? {} : { "stream-expires-at": expiryText(expiresAtMs) }),
   };
 }
 

@@ -9,7 +9,7 @@ import { unlessAborted } from "../../calls/abort.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
 import { forwardHeader } from "../../calls/request-headers.ts";
 import { appendOptionsOf } from "../../methods/append.ts";
-import { isThere } from "../../methods/logs/create-log.ts";
+import { createdOrFound } from "../../methods/logs/create-log.ts";
 import { headerOf, listOf } from "../exchange/exchange.ts";
 import { readBody } from "../exchange/read-body.ts";
 import { rejectEncoding } from "../http-produce-consume.ts";
@@ -49,15 +49,17 @@ export function putLog(request: OneLogRequest): Promise<void> {
       const settings = settingsOf(body);
       if (name === defaultLog)
         throw existing(name, mustBeNew, ": every cluster has it, and it is not created");
-      try {
-        const { log, created } = await change(request, begun, { kind: "create", name, settings });
-        if (!created && mustBeNew) throw existing(name, mustBeNew);
-        return identity(log!, created ? 201 : 200);
-      } catch (reason) {
-        if (!isThere(reason)) throw reason;
-        if (mustBeNew) throw existing(name, mustBeNew);
-        return identity(await sameLog(request, begun, settings, reason), 200);
-      }
+      return createdOrFound(
+        async () => {
+          const { log, created } = await change(request, begun, { kind: "create", name, settings });
+          if (!created && mustBeNew) throw existing(name, mustBeNew);
+          return identity(log!, created ? 201 : 200);
+        },
+        async (refusal) => {
+          if (mustBeNew) throw existing(name, mustBeNew);
+          return identity(await sameLog(request, begun, settings, refusal), 200);
+        },
+      );
     },
   );
 }

@@ -32,8 +32,35 @@ export const freshnessOfCall = ({ deadlineMs }: Call, signal: AbortSignal): Fres
 export const keptForForks = "KEPT_FOR_FORKS";
 
 /** Returns whether a create was refused because there is a log of the name, which can be looked at. */
-export const isThere = (reason: unknown): reason is Fault =>
+const isThere = (reason: unknown): reason is Fault =>
   reason instanceof Fault && reason.kind === "already-exists" && reason.facts.reason !== keptForForks;
+
+/** Creates that are tried while the log is deleted each time before it is looked at. */
+const createsMax = 4;
+
+/**
+ * Creates a log, or finds the one because of which the create was refused. One that is deleted before it is found is created
+ * after all: a create never ends with "not-found".
+ * @throws what `create` and `find` throw; Fault "unavailable" if others create and delete the log all the time
+ */
+export async function createdOrFound<Result>(
+  create: () => Promise<Result>,
+  find: (refusal: Fault) => Promise<Result>,
+): Promise<Result> {
+  for (let left = createsMax; left > 0; left--) {
+    try {
+      return await create();
+    } catch (refusal) {
+      if (!isThere(refusal)) throw refusal;
+      try {
+        return await find(refusal);
+      } catch (reason) {
+        if (!(reason instanceof Fault) || reason.facts.reason !== "NO_SUCH_LOG") throw reason;
+      }
+    }
+  }
+  throw new Fault("unavailable", { message: "others create and delete the log at the same time" });
+}
 
 /** @throws Fault "bad-request", "permission-denied", "already-exists", and as LogCatalog.change() */
 export async function createLog(
@@ -46,16 +73,19 @@ export async function createLog(
   const wanted = settingsOf(settings);
   const only = validateOnly ? ({ validateOnly } as const) : {};
   const wish: LogChange = { kind: "create", name: checked, settings: wanted, ...only };
-  try {
-    const { log, created } = await change(logs.named.change(wish, appendOptionsOf(call, {}, forward)));
-    if (!created && !ifNotExists) throw alreadyExists(checked);
-    if (validateOnly && log === undefined) return { created };
-    return { log: shownTo(logs, call, requiredLog(log)), created };
-  } catch (reason) {
-    if (!ifNotExists || !isThere(reason)) throw reason;
-    const known = await sameAsStated(logs, checked, wanted, freshnessOfCall(call, signal()));
-    return { log: shownTo(logs, call, known), created: false };
-  }
+  return createdOrFound(
+    async () => {
+      const { log, created } = await change(logs.named.change(wish, appendOptionsOf(call, {}, forward)));
+      if (!created && !ifNotExists) throw alreadyExists(checked);
+      if (validateOnly && log === undefined) return { created };
+      return { log: shownTo(logs, call, requiredLog(log)), created };
+    },
+    async (refusal) => {
+      if (!ifNotExists) throw refusal;
+      const known = await sameAsStated(logs, checked, wanted, freshnessOfCall(call, signal()));
+      return { log: shownTo(logs, call, known), created: false };
+    },
+  );
 }
 
 /**

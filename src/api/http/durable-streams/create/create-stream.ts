@@ -13,11 +13,19 @@ import { unlessAborted } from "../../../calls/abort.ts";
 import { streamRoutePermissions } from "../../../calls/method-permissions.ts";
 import { forwardHeader } from "../../../calls/request-headers.ts";
 import { appendOptionsOf } from "../../../methods/append.ts";
-import { isThere } from "../../../methods/logs/create-log.ts";
+import { createdOrFound } from "../../../methods/logs/create-log.ts";
+import { requiredLog } from "../../../methods/logs/log-message.ts";
 import { headerOf, listOf, pathOf } from "../../exchange/exchange.ts";
-import { answer, type BegunCall, logExists, type OneLogRequest, objectOf } from "../../logs/log-call.ts";
+import {
+  answer,
+  type BegunCall,
+  freshnessOf,
+  logExists,
+  type OneLogRequest,
+  objectOf,
+} from "../../logs/log-call.ts";
 import { bytesType } from "../../logs/value-headers.ts";
-import { appendToStream, readStreamBody, recordsOf } from "../append-to-stream.ts";
+import { appendToStream, readStreamBody, recordsOf, showClosed } from "../append-to-stream.ts";
 import {
   asStream,
   badRequest,
@@ -27,7 +35,15 @@ import {
   refOf,
   rejectHeaders,
 } from "../stream-call.ts";
-import { guardHeaders, infoHeaders, isTrue, lifetimeOf, type StreamLifetime } from "../stream-headers.ts";
+import {
+  expiryText,
+  guardHeaders,
+  infoHeaders,
+  isTrue,
+  lifetimeHeaders,
+  lifetimeOf,
+  type StreamLifetime,
+} from "../stream-headers.ts";
 import { checkedContentType, isSameType, typeOfStream } from "../stream-type.ts";
 import { type AskedFork, askedForkOf, type FoundFork, findFork, isThatFork } from "./fork-stream.ts";
 
@@ -88,11 +104,9 @@ export function putStream(plain: OneLogRequest): Promise<void> {
       const closes = asked.closed && !info.closed;
       const differences = created ? [] : differencesOf(info, asked, isNew);
       if (differences.length > 0) throw otherStream(info, differences);
-      let shown = info;
-      if (isNew && (first !== undefined || closes)) {
-        await fill(request, begun, info, first, closes);
-        shown = (await openStream(request, begun, closes ? "linearizable" : undefined)).info;
-      }
+      const fills = isNew && (first !== undefined || closes);
+      const shown = fills ? await fill(request, begun, info, first, closes) : info;
+      const showsEnd = created || fills || options.logs.mayDescribe(begun.call, name);
       return {
         status: created ? 201 : 200,
         headers: {
@@ -100,7 +114,7 @@ export function putStream(plain: OneLogRequest): Promise<void> {
           "cache-control": "no-store",
           ...guardHeaders,
           ...identityHeaders(info),
-          ...infoHeaders(shown),
+          ...(showsEnd ? infoHeaders(shown) : lifetimeHeaders(shown)),
           ...(created ? { location: locationOf(exchange, client.secure, pathOf(exchange)) } : {}),
         },
       };
@@ -142,27 +156,36 @@ async function createOrFind(
     fork === undefined
       ? { kind: "create", name, settings }
       : { kind: "fork", name, settings, source: fork.source, at: fork.at };
-  try {
-    const work = options.logs.named.change(wanted, appendOptionsOf(begun.call, {}, forward));
-    const { log, created } = await unlessAborted(work, begun.signal, "unknown");
-    if (created && log !== undefined) return { info: log, created };
-  } catch (reason) {
-    if (!isThere(reason)) throw reason;
-  }
-  return { info: (await openStream(request, begun, "linearizable")).info, created: false };
+  return createdOrFound(
+    async () => {
+      const work = options.logs.named.change(wanted, appendOptionsOf(begun.call, {}, forward));
+      const { log, created } = await unlessAborted(work, begun.signal, "unknown");
+      return { info: requiredLog(log), created };
+    },
+    async () => ({ info: (await openStream(request, begun, "linearizable")).info, created: false }),
+  );
 }
 
-/** Appends the first records to an empty stream. Another client may have been faster: then it has the records of that one. */
+/**
+ * Appends the first records to an empty stream, and returns the stream after that. Another client may have been faster: then it
+ * has the records of that one.
+ */
 async function fill(
   request: OneLogRequest,
   begun: BegunCall,
   info: LogInfo,
   first: Awaited<ReturnType<typeof recordsOf>> | undefined,
   closes: boolean,
-): Promise<void> {
+): Promise<LogInfo> {
   const run = first ?? { bytes: new Uint8Array(0), count: 0 };
   const stream = closes ? ({ closes: true } as const) : {};
-  await appendToStream(request, begun, { run, log: refOf(info), expectedOffset: info.next, stream });
+  const log = refOf(info);
+  const wanted = { run, log, expectedOffset: info.next, stream };
+  const { firstOffset, count } = await appendToStream(request, begun, wanted);
+  if (closes)
+    await showClosed({ log: request.options.logs.named.open(log), info, freshness: freshnessOf(begun) });
+  // The name is not looked up again: it can mean another log by now.
+  return { ...info, next: firstOffset + count, closed: closes || info.closed };
 }
 
 /** How a stream that is there differs from the one that is asked for. Empty: the request is repeated. */
@@ -192,8 +215,7 @@ function forkDifference({ fork }: LogInfo, asked: FoundFork | undefined): string
 }
 
 const secondsText = (ms: number | undefined): string => (ms === undefined ? "absent" : `${ms / 1000}`);
-const timeText = (ms: number | undefined): string =>
-  ms === undefined ? "absent" : new Date(ms).toISOString();
+const timeText = (ms: number | undefined): string => (ms === undefined ? "absent" : expiryText(ms));
 
 /** Returns whether the request has `If-None-Match: *`. @throws Fault "bad-request" for another condition, and for log_id */
 function requiresNew({ exchange, params }: OneLogRequest): boolean {

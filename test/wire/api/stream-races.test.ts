@@ -1,0 +1,172 @@
+/** The Durable Streams protocol at a node that lags, and beside a deletion: what is written is never said to be refused. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Freshness, LogCatalog, LogInfo, LogRef, NamedCommitLog } from "../../../src/types.ts";
+import { curl } from "../../support/http/curl.ts";
+import { serve } from "../../support/http/serve.ts";
+import { accessAs, serveNode } from "../../support/http/serve-node.ts";
+import { openOneNode } from "../../support/log/one-node-log.ts";
+import { scratchDirectory } from "../../support/scratch.ts";
+
+const text = { "content-type": "text/plain" };
+const path = "/v1/stream/s";
+
+/** Logs as a node shows them: `stale` answers what is asked without the leader, `before` runs before each description. */
+interface Shown {
+  stale?: LogInfo | undefined;
+  before?: ((mode: Freshness["mode"]) => Promise<void>) | undefined;
+}
+
+function shownBy(named: LogCatalog, shown: Shown): LogCatalog {
+  const open = (ref: LogRef): NamedCommitLog => {
+    const log = named.open(ref);
+    const info = async (freshness: Freshness = {}): Promise<LogInfo> => {
+      const { stale } = shown;
+      const isStale = stale !== undefined && (ref.id === undefined || ref.id === stale.id);
+      if (isStale && freshness.mode !== "linearizable") return stale;
+      await shown.before?.(freshness.mode);
+      return named.open(ref).info(freshness);
+    };
+    return Object.assign(log, { info });
+  };
+  return new Proxy(named, {
+    get(target, key) {
+      if (key === "open") return open;
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+async function servedAs(shown: Shown) {
+  const directory = scratchDirectory();
+  const node = await openOneNode(directory.path);
+  const { log } = node.replica;
+  const served = await serve({ log, named: shownBy(log.named, shown) });
+  return {
+    log,
+    info: () => log.named.open({ name: "s" }).info(),
+    ask: (method: string, asked: string, body?: string, headers: Record<string, string> = {}) =>
+      curl(`${served.url}${asked}`, { method, headers, ...(body === undefined ? {} : { body }) }),
+    async [Symbol.asyncDispose]() {
+      await served[Symbol.asyncDispose]();
+      await node[Symbol.asyncDispose]();
+      directory[Symbol.dispose]();
+    },
+  };
+}
+
+test("a node that lags refuses no append because of an earlier log of the name, or of an earlier content type", async () => {
+  const shown: Shown = {};
+  await using node = await servedAs(shown);
+  await node.ask("PUT", path, "old", text);
+  const earlier = await node.info();
+  await node.ask("DELETE", path);
+  await node.ask("PUT", path, undefined, { "content-type": "application/json" });
+  shown.stale = earlier;
+  const append = await node.ask("POST", path, "[1]", { "content-type": "application/json" });
+  assert.deepEqual([append.status, append.headers["stream-next-offset"]], [204, "0000000000000001"]);
+  // The type of the earlier log is the stated one.
+  const wrong = await node.ask("POST", path, "x", text);
+  assert.deepEqual([wrong.status, wrong.json["reason"]], [409, "CONTENT_TYPE"]);
+  const stated = await node.ask("POST", `${path}?log_id=${earlier.life}-${earlier.id}`, "x", text);
+  assert.deepEqual([stated.status, stated.json["reason"]], [409, "ANOTHER_LOG"]);
+  const closing = { "stream-closed": "true" };
+  assert.equal((await node.ask("POST", path, undefined, closing)).status, 204);
+  shown.stale = undefined;
+  assert.equal((await node.ask("GET", path)).text, "[1]");
+});
+
+test("a refusal states the end of a closed stream as it is, or none", async () => {
+  const shown: Shown = {};
+  await using node = await servedAs(shown);
+  await node.ask("PUT", path, "1", text);
+  shown.stale = await node.info();
+  const closing = { ...text, "stream-closed": "true" };
+  await node.log.append({ bytes: new Uint8Array([10, 3, 18, 1, 50]), count: 1 }, { log: { name: "s" } });
+  await node.log.append(
+    { bytes: new Uint8Array(0), count: 0 },
+    { log: { name: "s" }, stream: { closes: true } },
+  );
+  const late = await node.ask("POST", path, "3", closing);
+  assert.deepEqual([late.status, late.headers["stream-next-offset"]], [409, "0000000000000002"]);
+  // Another log gets the name between the refusal and its response.
+  shown.before = async (mode) => {
+    if (mode !== "linearizable") return;
+    shown.before = undefined;
+    await node.log.named.change({ kind: "delete", log: { name: "s" } });
+    await node.log.named.change({ kind: "create", name: "s", settings: { contentType: "text/plain" } });
+  };
+  const other = await node.ask("POST", path, "4", closing);
+  assert.equal(other.status, 409);
+  for (const name of ["stream-next-offset", "stream-closed"]) assert.equal(other.headers[name], undefined);
+});
+
+test("a stream that is deleted when its request has closed it: the request has succeeded", async () => {
+  const shown: Shown = {};
+  await using node = await servedAs(shown);
+  const deleteBefore = async (mode: Freshness["mode"]): Promise<void> => {
+    if (mode !== "linearizable") return;
+    shown.before = undefined;
+    await node.log.named.change({ kind: "delete", log: { name: "s" } });
+    await node.log.named.change({ kind: "create", name: "s", settings: { contentType: "text/plain" } });
+  };
+  const closing = { ...text, "stream-closed": "true" };
+  shown.before = deleteBefore;
+  const put = await node.ask("PUT", path, "first", closing);
+  assert.deepEqual(
+    [put.status, put.headers["stream-next-offset"], put.headers["stream-closed"]],
+    [201, "0000000000000001", "true"],
+  );
+  shown.before = deleteBefore;
+  const post = await node.ask("POST", path, "last", closing);
+  assert.deepEqual([post.status, post.headers["stream-next-offset"]], [204, "0000000000000001"]);
+});
+
+test("a log that is deleted before a create has looked at it is created, by every door", async () => {
+  const shown: Shown = {};
+  await using node = await servedAs(shown);
+  const json = { "content-type": "application/json" };
+  const rpc = { name: "s", settings: { contentType: "a/b" }, ifNotExists: true };
+  const asked: [number, string, string, string | undefined, Record<string, string>][] = [
+    [201, "PUT", path, "[1]", json],
+    [201, "PUT", "/logs/s", '{"content_type":"a/b"}', {}],
+    [200, "POST", "/log.v1.Logs/CreateLog", JSON.stringify(rpc), json],
+  ];
+  for (const [status, method, at, body, headers] of asked) {
+    await node.log.named.change({ kind: "create", name: "s", settings: { contentType: "text/plain" } });
+    shown.before = async () => {
+      shown.before = undefined;
+      await node.log.named.change({ kind: "delete", log: { name: "s" } });
+    };
+    const made = await node.ask(method, at, body, headers);
+    assert.deepEqual([made.status, shown.before], [status, undefined], `${at} ${made.text}`);
+    assert.notEqual((await node.info()).settings.contentType, "text/plain");
+    await node.log.named.change({ kind: "delete", log: { name: "s" } });
+  }
+});
+
+test("one who may create but not describe learns nothing about the records of a stream that is there", async () => {
+  let subject = "root";
+  const rules = ["p, root, *, *", "p, maker, *, create", "p, looker, *, create", "p, looker, *, describe"];
+  await using node = await serveNode({ access: await accessAs(rules.join("\n"), () => subject) });
+  const put = async (as: string, asked = path) => {
+    subject = as;
+    const { status, headers } = await node.ask("PUT", asked, undefined, { ...text, "stream-ttl": "60" });
+    return [status, headers["stream-next-offset"], headers["stream-ttl"]];
+  };
+  assert.deepEqual(await put("root"), [201, "0000000000000000", "60"]);
+  assert.equal((await node.ask("POST", path, "a", text)).status, 204);
+  assert.deepEqual(await put("looker"), [200, "0000000000000001", "60"]);
+  assert.deepEqual(await put("maker"), [200, undefined, "60"]);
+  assert.deepEqual(await put("maker", "/v1/stream/own"), [201, "0000000000000000", "60"]);
+});
+
+test("a stream that differs in a time of expiry which no date can state is refused", async () => {
+  await using node = await serveNode();
+  const settings = JSON.stringify({ content_type: "text/plain", expires_at_ms: Number.MAX_SAFE_INTEGER });
+  assert.equal((await node.ask("PUT", "/logs/s", settings)).status, 201);
+  const put = await node.ask("PUT", path, undefined, text);
+  assert.deepEqual([put.status, put.json["code"]], [409, "already_exists"]);
+  assert.match(String(put.json["message"]), /Stream-Expires-At is 9999-12-31T23:59:59\.999Z/);
+});
