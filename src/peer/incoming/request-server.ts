@@ -50,6 +50,10 @@ const actionOf = {
 /** What a fork does to its source: it shows the records, and keeps them from trims and retention. */
 const forkedActions = ["consume", "trim"] as const;
 
+const appendActions = ["produce"] as const;
+/** An append that closes its log. */
+const closingActions = ["configure", "produce"] as const;
+
 /** The subject of a forwarded append or trim. */
 export interface ForwardedCaller {
   readonly subject: string;
@@ -162,7 +166,12 @@ export class RequestServer {
 
   async #append(request: ReceivedRequest, options: AppendOptions): Promise<unknown> {
     const run = decodeRecords(request);
-    return appendedToValue(await this.#logFor(request, "produce").append(run, options));
+    const closes = request.options.stream?.closes === true;
+    const actions = closes ? closingActions : appendActions;
+    // As for a client: one that only closes the log appends nothing.
+    const required = run.count === 0 ? actions.slice(0, 1) : actions;
+    const [log] = required.map((action) => this.#logFor(request, action));
+    return appendedToValue(await log!.append(run, options));
   }
 
   async #trim(request: ReceivedRequest, options: AppendOptions): Promise<unknown> {

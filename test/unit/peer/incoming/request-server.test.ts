@@ -105,3 +105,26 @@ test("a forwarded fork needs consume and trim on its source, and create on the f
   // The log of this test has no such change.
   assert.deepEqual(kinds, ["not-found", "permission-denied", "permission-denied", "permission-denied"]);
 });
+
+test("a forwarded append that closes its log needs configure, and produce if it has records", async () => {
+  const log = { name: "s", id: 1 };
+  const kinds: unknown[] = [];
+  for (const subject of ["root", "no configure", "no produce"]) {
+    for (const count of [1, 0]) {
+      const { server, calls, asked, request, responded } = openServer(async () => 7);
+      const body = count === 0 ? new Uint8Array(0) : request.body;
+      const options = { subject, log, stream: { closes: true } } as const;
+      server.take({ ...request, count, body, options });
+      await responded;
+      kinds.push((calls as unknown[][])[0]?.[4]);
+      if (subject !== "root") continue;
+      const both = [
+        ["configure", "s"],
+        ["produce", "s"],
+      ];
+      assert.deepEqual(asked, both.slice(0, count + 1));
+    }
+  }
+  const [none, denied] = [undefined, "permission-denied"];
+  assert.deepEqual(kinds, [none, none, denied, denied, denied, none]);
+});
