@@ -17,8 +17,6 @@ import {
   AppendQueue,
   type BatchKind,
   checkOffsetsLeft,
-  commandBytes,
-  headBytes,
   type LogRow,
   type LogTable,
   type QueuedAppend,
@@ -30,7 +28,7 @@ import {
   type WriteGroup,
 } from "../../log/mod.ts";
 import { proposal } from "../../raft/mod.ts";
-import type { Appended, AppendOptions, Offset, ProducerStamp, RecordRun } from "../../types.ts";
+import type { Appended, AppendOptions, LogId, Offset, ProducerStamp, RecordRun } from "../../types.ts";
 import type { CommandTarget } from "../logs/admin/command-target.ts";
 import { LogAdmission } from "../logs/log-admission.ts";
 import { LogQuotas, type QuotaLimits } from "../logs/log-quotas.ts";
@@ -38,6 +36,7 @@ import { noSuchLog, offsetMismatch, type PresentTime } from "../logs/log-refusal
 import { LogTurns } from "../logs/log-turns.ts";
 import { QuotaRefusals } from "../logs/quota-refusals.ts";
 import {
+  bytesOf,
   checkStream,
   isPrepared,
   queuedStreamOf,
@@ -171,7 +170,7 @@ export class Appender {
         const waiting = this.#unstaged.streamsOf(id);
         const found = checkStream(row, waiting, stream?.command, run.count, this.#log.end.timestampMs);
         if (found !== undefined) return this.#repeated(row, found);
-        const needed = run.bytes.length + headBytes(stamp) + commandBytes(stream?.encoded);
+        const needed = bytesOf(run, stamp, stream);
         this.admission.checkRun(row, run, needed, () => this.#unstaged.bytesOf(id));
         quotaRefusal = this.admission.quotas.refusedAppend(row, needed);
         this.admission.quotas.checkAppend(row, needed);
@@ -194,7 +193,7 @@ export class Appender {
     const { group, place } = this.#queue.add({
       ...{ run, producer: stamp, alone, traceparent, target, owner, stream },
     });
-    if (row !== undefined) this.admission.quotas.appends(row, run.bytes.length + headBytes(stamp), group);
+    if (row !== undefined) this.admission.quotas.appends(row, bytesOf(run, stamp, stream), group);
     this.#node!.wake();
     const sequence = stream?.command.producer?.sequence;
     return this.#wait(group, {
@@ -239,10 +238,11 @@ export class Appender {
     throw new Fault("unavailable", { message: "this node does not lead any more" });
   }
 
-  /** Rejects with `refusal` once everything that is proposed is committed, and it is certain that this node was the leader. */
-  refuse(refusal: () => unknown): Promise<never> {
-    return this.#refuse(this.#unstaged.last(), refusal);
+  /** Rejects with `refusal` once what is proposed, and queued for `id`, is settled, and this node certainly was the leader. */
+  refuse(refusal: () => unknown, id?: LogId): Promise<never> {
+    return this.#refuse(this.#unstaged.last(id), refusal);
   }
+  readonly unstagedBytes = (id: LogId): number => this.#unstaged.bytesOf(id);
 
   /** Resolves under the same conditions, for an answer that changes nothing. */
   confirmed(): Promise<void> {

@@ -39,6 +39,7 @@ import { RowIds } from "./admin/row-ids.ts";
 import { changed, checkOwner, refusedChange, refusedExpiry, sameSettings } from "./admin/settings-change.ts";
 import {
   alreadyExists,
+  changedBefore,
   hasForks,
   keptForForks,
   noIdsLeft,
@@ -57,6 +58,7 @@ export interface LogAdminPorts extends Omit<ClusterLevelPorts, "appender">, Pick
     | "command"
     | "namedCommand"
     | "refuse"
+    | "unstagedBytes"
     | "quotaRefusals"
     | "confirmed"
     | "presentTime"
@@ -265,12 +267,7 @@ export class LogAdmin {
 
   /** @throws Fault "not-found", "failed-precondition" */
   async delete(ref: LogRef, version?: RaftIndex, deadlineMs?: number): Promise<void> {
-    await this.#withRow(ref, version, deadlineMs, async (row) => {
-      await this.#delete(row, version);
-      // Records that were queued before it gave the log another version.
-      const left = version === undefined ? undefined : shown(this.#ports.table().row(row.id));
-      if (left !== undefined && version !== undefined) throw versionMismatch(left, version);
-    });
+    await this.#withRow(ref, version, deadlineMs, (row) => this.#delete(row, version));
   }
 
   /** A log with forks is only deleted for its clients. No fork of it is being created now. */
@@ -374,6 +371,12 @@ export class LogAdmin {
       } catch (refusal) {
         return appender.refuse(() => refusal);
       }
+      // What was accepted before gives the log another version, unless it fails.
+      if (version !== undefined && appender.unstagedBytes(row.id) > 0)
+        return appender.refuse(
+          () => changedBefore(this.#ports.table().row(row.id), row.name, version),
+          row.id,
+        );
       return decide(row);
     });
   }

@@ -55,6 +55,17 @@ export const versionMismatch = ({ name, version }: LogRow, expected: RaftIndex):
     facts: { name, expected, found: version, reason: "VERSION_MISMATCH" },
   });
 
+/**
+ * Why a change that states a version is refused once the appends that were accepted before it are settled. `row` is that of the
+ * log then.
+ */
+export function changedBefore(row: LogRow | undefined, name: string, expected: RaftIndex): Fault {
+  if (row === undefined) return noSuchLog(name);
+  if (row.version !== expected) return versionMismatch(row, expected);
+  const message = `what was queued for log "${name}" before this change failed, or left the log at version ${expected}. Try again`;
+  return new Fault("unavailable", { message });
+}
+
 /** A closed log is never opened again. */
 export const logClosed = (name: string): Fault =>
   new Fault("failed-precondition", {

@@ -3,7 +3,9 @@ import { Fault } from "../../fault.ts";
 import {
   checkOrder,
   checkProducer,
+  commandBytes,
   encodeStreamCommand,
+  headBytes,
   type LogRow,
   type QueuedStream,
   type StreamCommand,
@@ -11,7 +13,7 @@ import {
   streamCommandOf,
   streamsLevel,
 } from "../../log/mod.ts";
-import type { Appended, AppendOptions } from "../../types.ts";
+import type { Appended, AppendOptions, ProducerStamp, RecordRun } from "../../types.ts";
 import { logClosed, noSuchLog } from "./log-refusals.ts";
 
 /** The command of an append; undefined if it is not one of a stream. @throws Fault "bad-request" without a named log */
@@ -21,6 +23,13 @@ export function queuedStreamOf({ log, stream, subject = "" }: AppendOptions): Qu
   const command = streamCommandOf(stream, subject);
   return { command, encoded: encodeStreamCommand(command) };
 }
+
+/** Bytes of the records of an append with the head of their frame: what limits and quotas count. */
+export const bytesOf = (
+  { bytes }: Pick<RecordRun, "bytes">,
+  producer: ProducerStamp | undefined,
+  stream: QueuedStream | undefined,
+): number => bytes.length + headBytes(producer) + commandBytes(stream?.encoded);
 
 /** False for an append of a stream while a member of the cluster may be unable to read it. */
 export const isPrepared = ({ stream }: AppendOptions, level: number): boolean =>

@@ -160,6 +160,34 @@ test("a delete of a version never deletes a record that was acknowledged and tha
   }
 });
 
+test("no change of a version comes after an append that was accepted before it", async (t) => {
+  await using node = await openOneNode(scratch(t));
+  const { named } = node.replica.log;
+  let refused = 0;
+  for (let round = 0; round < 20; round++) {
+    for (const kind of ["close", "update"] as const) {
+      const { log: made } = await named.change({ kind: "create", name: "a", settings: {} });
+      const log = { name: "a", id: made!.id };
+      const stated = { log, version: made!.version };
+      const change: LogChange =
+        kind === "close" ? { kind, ...stated } : { kind, ...stated, settings: { maxBytes: 999 } };
+      // On the leader, an append that states the id is queued at once.
+      const [appended, changed] = await Promise.allSettled([
+        node.replica.log.append(run("x"), { log }),
+        named.change(change),
+      ]);
+      const { version } = await named.open(log).info();
+      if (changed.status === "rejected") {
+        assert.ok(isMismatch(changed.reason), String(changed.reason));
+        assert.equal(appended.status, "fulfilled");
+        refused++;
+      } else if (appended.status === "fulfilled") assert.ok(changed.value.log!.version < version, kind);
+      await named.change({ kind: "delete", log });
+    }
+  }
+  assert.ok(refused > 0);
+});
+
 test("no log is created before every member has named logs, and the fault names those that do not", async () => {
   let without: readonly string[] = ["n2", "n3"];
   const machine = simMachine("old members");

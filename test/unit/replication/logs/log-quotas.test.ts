@@ -334,6 +334,20 @@ test("appends at the same time to several logs of a subject do not exceed its by
   assert.equal(await append("b", "x".repeat(1_200)), "appended");
 });
 
+test("what an append of a stream states beside its records counts, also while it is under way", async () => {
+  const { log, create } = await opened({ subjectLogBytesMax: 2_000 });
+  await create("a", "ann");
+  const append = (n: number) =>
+    log.append(run("x"), { log: { name: "a" }, stream: { order: String(n).padStart(255, "0") } }).then(
+      () => true,
+      () => false,
+    );
+  assert.equal(await append(0), true);
+  const all = await Promise.all([1, 2, 3, 4, 5, 6, 7].map(append));
+  assert.ok(all.includes(true) && all.includes(false), String(all));
+  assert.ok(log.storedLog.state.logs.usageOf("ann").bytes <= 2_000);
+});
+
 test("refusals are counted by quota, and shown beside the number of logs and its limit", () => {
   const { quotas } = quotasOf(
     { logsMax: 4, subjectLogsMax: 2, subjectLogBytesMax: 100, subjectCreatesPerMinute: 1 },
