@@ -79,6 +79,8 @@ export const factTypes = {
   refusedByPeer: "boolean",
   // What was wrong in a request, a setting or a command line.
   field: "string",
+  // Characters of a text before the place that is wrong.
+  character: "number",
   setting: "string",
   line: "number",
   text: "string",

@@ -20,7 +20,7 @@ const kinds = {
   "bad-request": {
     retry: false,
     sentence: "the request is malformed",
-    facts: ["field", "limit", "tag", "expression", "text", "why", "found", "nowMs"],
+    facts: ["field", "character", "limit", "tag", "expression", "text", "why", "found", "nowMs"],
   },
   "bad-record": { retry: false, sentence: "a record is malformed", facts: ["field", "record", "position"] },
   "unexpected-compression": {

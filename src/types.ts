@@ -177,6 +177,7 @@ export interface BatchSlice {
   readonly firstOffset: Offset;
   /** The offset after the last record of the last frame. */
   readonly nextOffset: Offset;
+  readonly kept?: readonly Offset[]; // Of a filtered tail: the records that are shown. Undefined: all.
 }
 
 /** A cursor on the log. It moves forward only, skips nothing and shows only committed records. It has one owner. */
@@ -187,7 +188,6 @@ export interface Tail {
   readonly end?: Offset;
   /**
    * Returns what can be read now: whole batches, at least one, about `maxBytes` at most. Returns undefined at the end.
-   *
    * `buffer` is memory of the caller for frames that are read from disk. If `frames.buffer` is its memory, it was used, and
    * the slice is valid until the caller uses the buffer again.
    *

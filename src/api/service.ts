@@ -74,6 +74,8 @@ export interface ServiceOptions {
   readonly fastPath?: ((options: FastPathOptions) => FastPath) | undefined;
   /** Interval of heartbeats and pings of idle streams, in milliseconds. Default 15 s. */
   readonly heartbeatMs?: number;
+  /** Time of the filter of one request, in milliseconds. Default 10 s. */
+  readonly filterMs?: number | undefined;
   /** Memory of the requests and responses of all clients. Default 256 MiB. */
   readonly memory?: MemoryBudget | undefined;
   /** Deadline of `POST /` and `GET /`, in milliseconds. Default 30 s. */
@@ -91,17 +93,17 @@ export interface Service {
 const memoryBytesDefault = 256 * 1024 * 1024;
 
 export function createService(options: ServiceOptions): Service {
-  const { log, access, clock, telemetry } = options;
+  const { log, access, clock, telemetry, filterMs } = options;
   const heartbeatMs = options.heartbeatMs ?? 15_000;
   const traffic = new Traffic(telemetry.metrics);
   observeCluster(telemetry.metrics, options.cluster);
   const memory = options.memory ?? new MemoryBudget({ limit: memoryBytesDefault, clock });
   observeMemory(telemetry.metrics, memory);
   const calls = new CallTracker({ access, telemetry, clock, memory });
-  const shared = sharedOptions(options, { heartbeatMs, traffic, memory, calls });
+  const shared = sharedOptions(options, { heartbeatMs, filterMs, traffic, memory, calls });
   const textCache = new TailTextCache();
   const streamEvents = new StreamEventCache(memory);
-  const tail = { log, clock, calls, traffic, memory, textCache, streamEvents, pingMs: heartbeatMs };
+  const tail = { log, clock, calls, traffic, memory, textCache, streamEvents, filterMs, pingMs: heartbeatMs };
   const router = createRouter({
     rpc: rpcHandler(rpcServices(options, shared), {
       calls,
@@ -132,7 +134,7 @@ type SharedOptions = LogServiceOptions & FastPathOptions;
 /** What the log service, the fast path and `POST /` share. */
 function sharedOptions(
   options: ServiceOptions,
-  made: Pick<SharedOptions, "heartbeatMs" | "traffic" | "memory" | "calls">,
+  made: Pick<SharedOptions, "heartbeatMs" | "filterMs" | "traffic" | "memory" | "calls">,
 ): SharedOptions {
   const { log, named, cluster, clock, telemetry, requestBytesMax } = options;
   return {

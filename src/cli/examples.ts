@@ -13,6 +13,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "tailrace consume --from 2026-01-31T12:00:00Z --format '%o %v\\n'",
     "tailrace consume --ago 1h --until 30m --log orders",
     "tailrace consume --log orders --cursor billing --follow",
+    `tailrace consume --filter 'json.level == "error"'`,
   ],
   tail: [
     "tailrace tail --format raw",

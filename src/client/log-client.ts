@@ -29,6 +29,7 @@ import { checkDeadline } from "./calls/check-deadline.ts";
 import type { Attempt, CallOptions, RetryingCaller } from "./calls/retrying-caller.ts";
 import { rpcOptions } from "./calls/rpc-options.ts";
 import { consume } from "./consume/consume.ts";
+import { FilteredTail } from "./consume/filtered-tail.ts";
 import { boundsOf, describeLog, endOffset, firstOffsetFrom, readBatch } from "./consume/read-calls.ts";
 import { readStartOf } from "./consume/read-from.ts";
 import { type Crc32, indexOf, type LogRecord } from "./consume/record-batch.ts";
@@ -74,7 +75,7 @@ export class LogClient implements CommitLog, AsyncDisposable {
   readonly #appends: Producer;
   readonly #singleAppends: SingleAppends;
   readonly #producers = new Set<Producer>();
-  readonly #tails = new Set<RemoteTail>();
+  readonly #tails = new Set<Disposable>();
 
   constructor(options: LogClientOptions) {
     const { log, caller, limits } = options;
@@ -248,6 +249,30 @@ export class LogClient implements CommitLog, AsyncDisposable {
       freshness: (arrived) => this.#freshnessInit({}, arrived),
       knownEnd: () => this.#session.next,
       onRead: (seen) => this.#session.observed(seen),
+      onClosed: (closed) => this.#tails.delete(closed),
+    });
+    this.#tails.add(tail);
+    onUse(this);
+    return tail;
+  }
+
+  /** The tail of consume() with a filter. */
+  followFiltered(from: Offset, filter: string, until: Offset | undefined): FilteredTail {
+    const { log, limits, clock, chance, backoff, onUse } = this.#options;
+    const tail = new FilteredTail(from, {
+      log,
+      caller: this.#caller,
+      clock,
+      chance,
+      backoff,
+      callMs: limits.callMs,
+      bufferBytesMax: limits.tailBytesMax,
+      resumeMs: limits.resumeMs,
+      idleMs: limits.tailIdleMs,
+      filter,
+      until,
+      freshness: () => this.#freshnessInit({}),
+      knownEnd: () => this.#session.next,
       onClosed: (closed) => this.#tails.delete(closed),
     });
     this.#tails.add(tail);

@@ -29,6 +29,7 @@ export {
   TailraceClient,
 } from "./client.ts";
 export { type ConsumeOptions, consume } from "./consume/consume.ts";
+export type { FilterPosition } from "./consume/filtered-tail.ts";
 export type { ReadFrom } from "./consume/read-from.ts";
 export { type Crc32, type LogRecord, recordsOf } from "./consume/record-batch.ts";
 export type { CursorConsumeOptions } from "./cursors/consume-cursor.ts";

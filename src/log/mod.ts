@@ -44,6 +44,7 @@ export {
 export { checkPayload } from "./frame/payload.ts";
 export * from "./frame/record.ts";
 export { withHeader } from "./frame/record-header.ts";
+export { headerKeyTag, headersTag, keyTag } from "./frame/record-strip.ts";
 export * from "./frame/record-walk.ts";
 export {
   encodeStreamCommand,

@@ -28,6 +28,7 @@ export const chapters: readonly Chapter[] = [
       page("concepts", "Concepts"),
       page("named-logs", "Named logs"),
       page("cursors", "Cursors"),
+      page("filters", "Filters"),
       page("durable-streams", "Durable Streams"),
       page("clients", "Clients"),
     ],

@@ -3,6 +3,7 @@
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { FilteredTail } from "../../filter/mod.ts";
 import type { ConsumeRequest, ConsumeResponseSchema, Log } from "../../gen/log/v1/log_pb.js";
 import { RecordCursor } from "../../log/mod.ts";
 import { signalOf } from "../calls/abort.ts";
@@ -13,6 +14,7 @@ import { openRead, type ReadOptions, readSlices } from "../methods/read.ts";
 import { memoryWaitMs, ReadHold } from "../methods/read-admission.ts";
 import { ReadLimit } from "../methods/read-limit.ts";
 import { readOne } from "../methods/read-one.ts";
+import { filteredRead, filterOf, markerMs, refuseFilter } from "../methods/tails/filtered-read.ts";
 import { decodedBatch, encodedBatch, messagesOf } from "./batch-messages.ts";
 import type { LogServiceOptions } from "./log-service-options.ts";
 
@@ -37,6 +39,7 @@ function consume(options: LogServiceOptions): LogHandlers["consume"] {
   return async (request, context) => {
     const call = callOf(context);
     const signal = signalOf(call, context.signal);
+    refuseFilter(request.filter, "Consume");
     call.long = request.waitMs > 0;
     const freshness = { ...freshnessOf(request, call.deadlineMs), signal };
     const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
@@ -60,21 +63,36 @@ function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"]
     const signal = signalOf(call, context.signal);
     const plan = planOf(request, call.deadlineMs);
     const { log, logId, token } = await logs.openFor(call, request, { ...plan.freshness, signal });
-    const read = await openRead(log, plan, signal);
+    const filter = filterOf(request.filter);
+    const read = filteredRead(await openRead(log, plan, signal), filter, options);
     const limit = new ReadLimit(read.limits);
     const id = idField(logId);
+    const markers = request.markers || filter !== undefined;
     let next = read.from;
+    /** The client knows the position at the end. */
+    let isPlaced = false;
+    const marker = (event: Marker): MessageInitShape<typeof ConsumeResponseSchema> => {
+      const { end = next } = read.tail;
+      const at = event === "caught-up" ? next : end;
+      return {
+        ...markerOf(event, at),
+        ...id,
+        ...tokenField(token()),
+        ...filteredFields(read.filtered, next),
+      };
+    };
     traffic.tails++;
     try {
+      if (filter !== undefined) yield marker("heartbeat");
       const reading = readOptionsOf(options, request, context, signal);
       for await (const event of readSlices(read, reading)) {
         if (typeof event === "string") {
-          const { end = next } = read.tail;
-          const at = event === "heartbeat" ? end : next;
-          if (request.markers) yield { ...markerOf(event, at), ...id, ...tokenField(token()) };
+          isPlaced = event !== "heartbeat";
+          if (markers) yield marker(event);
           continue;
         }
-        const cursor = new RecordCursor(event.frames, read.from);
+        isPlaced = false;
+        const cursor = new RecordCursor(event.frames, read.from, event.kept);
         while (cursor.next()) {
           if (!limit.take(event.frames, cursor.start, cursor.end, cursor.offset)) break;
           call.bytesOut += cursor.end - cursor.start;
@@ -83,8 +101,10 @@ function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"]
           yield { record: recordAt(cursor), ...id };
           reading.hold.progress(cursor.end - cursor.start);
         }
-        if (limit.isSpent) return;
+        if (limit.isSpent) break;
+        if (event.kept !== undefined) next = event.nextOffset;
       }
+      if (filter !== undefined && !isPlaced) yield marker("heartbeat");
     } finally {
       traffic.tails--;
     }
@@ -96,6 +116,7 @@ function consumeBatches(options: LogServiceOptions): LogHandlers["consumeBatches
   return async function* (request, context) {
     const call = callOf(context);
     const signal = signalOf(call, context.signal);
+    refuseFilter(request.filter, "ConsumeBatches");
     const isJson = /json/.test(context.requestHeader.get("content-type") ?? "");
     const plan = planOf(request, call.deadlineMs);
     const { log } = await logs.openFor(call, request, { ...plan.freshness, signal });
@@ -132,10 +153,11 @@ function readOptionsOf(
   signal: AbortSignal,
 ): ReadOptions {
   const { exchange } = requestContextOf(context);
+  const isFiltered = request.filter !== "";
   return {
     clock,
     signal,
-    heartbeatMs: request.markers ? heartbeatMs : undefined,
+    heartbeatMs: request.markers || isFiltered ? markerMs(heartbeatMs, isFiltered) : undefined,
     beatsBehind: true,
     sink: exchange,
     memory,
@@ -143,9 +165,23 @@ function readOptionsOf(
   };
 }
 
+type Marker = "caught-up" | "heartbeat" | "suspended";
+
+/** Where the reader is, if the read has a filter. */
+const filteredFields = (
+  filtered: FilteredTail | undefined,
+  next: number,
+): { nextOffset?: bigint; skipped?: bigint } =>
+  filtered === undefined ? {} : { nextOffset: BigInt(next), skipped: BigInt(filtered.skipped) };
+
 function markerOf(
-  event: "caught-up" | "heartbeat",
+  event: Marker,
   end: number,
-): MessageInitShape<typeof ConsumeResponseSchema> {
-  return { caughtUp: event === "caught-up", heartbeat: event === "heartbeat", endOffset: BigInt(end) };
+): { caughtUp: boolean; heartbeat: boolean; suspended: boolean; endOffset: bigint } {
+  return {
+    caughtUp: event === "caught-up",
+    heartbeat: event === "heartbeat",
+    suspended: event === "suspended",
+    endOffset: BigInt(end),
+  };
 }

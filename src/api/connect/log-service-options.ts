@@ -14,4 +14,6 @@ export interface LogServiceOptions extends AppendContext {
   readonly memory: MemoryBudget;
   /** Interval of the heartbeats of a stream with markers. */
   readonly heartbeatMs: number;
+  /** Time of the filter of one request, in milliseconds. Default 10 s. */
+  readonly filterMs?: number | undefined;
 }

@@ -4,6 +4,7 @@ import { RecordCursor } from "../../log/mod.ts";
 import { freshnessOf, recordAt, startOf } from "../methods/messages.ts";
 import { memoryWaitMs } from "../methods/read-admission.ts";
 import { readOne } from "../methods/read-one.ts";
+import { refuseFilter } from "../methods/tails/filtered-read.ts";
 import { decodeMessage } from "./codec/decode-message.ts";
 import { JsonMessages } from "./codec/json-message.ts";
 import { consumeResponseBytes, logIdField, logIdTags, writeConsumeResponse } from "./codec/response-codec.ts";
@@ -30,6 +31,7 @@ async function respond(context: FastPathContext, call: FastCall, request: Consum
   const ended = new AbortController();
   call.onEnd = () => ended.abort();
   const freshness = { ...freshnessOf(request, call.tracked.deadlineMs), signal: ended.signal };
+  refuseFilter(request.filter, "Consume");
   call.tracked.long = request.waitMs > 0;
   const plan = { start: startOf(request), waitMs: request.waitMs, freshness };
   const { memory, clock } = context;

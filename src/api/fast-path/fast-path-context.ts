@@ -17,6 +17,8 @@ export interface FastPathOptions extends AppendContext {
   readonly streamBudget: StreamBudget;
   /** Interval of heartbeats on a stream that asked for markers. */
   readonly heartbeatMs: number;
+  /** Time of the filter of one request, in milliseconds. Default 10 s. */
+  readonly filterMs?: number | undefined;
   readonly origins: OriginRules;
   /** Deadline of `POST /`, in milliseconds. */
   readonly responseMs: number;

@@ -14,11 +14,12 @@ import type { Traffic } from "../calls/traffic.ts";
 import { followSlices, type OpenRead, openRead, type ReadPlan } from "../methods/read.ts";
 import { ReadHold } from "../methods/read-admission.ts";
 import { ReadLimit } from "../methods/read-limit.ts";
+import { filteredRead, filterOf, markerMs } from "../methods/tails/filtered-read.ts";
 import { pacerOf } from "../methods/tails/pacer.ts";
 import { callMetaOf } from "./call-meta.ts";
 import type { StreamEventCache } from "./durable-streams/event-text.ts";
 import { type Exchange, headerOf, queryOf, quoted, type ResponseHeaders } from "./exchange/exchange.ts";
-import { parseTail, type TailRequest } from "./tail-request.ts";
+import { eventId, parseTail, type TailRequest } from "./tail-request.ts";
 import { type TailTextCache, type TextChunk, type TextForm, textChunks } from "./tails/tail-text.ts";
 import { TextSender } from "./tails/text-sender.ts";
 
@@ -34,6 +35,8 @@ export interface TailOptions {
   readonly streamEvents: StreamEventCache;
   /** Interval of the pings of an idle stream. */
   readonly pingMs: number;
+  /** Time of the filter of one request, in milliseconds. Default 10 s. */
+  readonly filterMs?: number | undefined;
 }
 
 /** The text of one of the two formats of the stream. */
@@ -159,11 +162,13 @@ export function runTail(
       }
       const limits = { recordsMax: asked.limit, bytesMax: 0, endOffset: undefined };
       const plan: ReadPlan = { start: asked.start, limits, stopAtEnd, freshness: {} };
+      const filter = filterOf(asked.filter);
       const opened = form.opensFirst ? await openRead(log, plan, signalOf(call, exchange.signal)) : undefined;
       return {
         headers,
         async send(begun, signal) {
-          const read = opened ?? (await openRead(log, plan, signal));
+          const found = opened ?? (await openRead(log, plan, signal));
+          const read = filteredRead(found, filter, options);
           await stream(exchange, form, { log, logId, asked, stopAtEnd, read }, begun, signal, options);
         },
         close: () => opened?.tail[Symbol.dispose](),
@@ -227,27 +232,41 @@ async function stream(
 ): Promise<void> {
   const limit = new ReadLimit(read.limits);
   const isShared = (slice: BatchSlice): boolean =>
-    asked.limit === 0 && !stopAtEnd && read.from <= slice.firstOffset;
+    asked.limit === 0 && !stopAtEnd && read.filtered === undefined && read.from <= slice.firstOffset;
   const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy(), shares: isShared });
-  const heartbeatMs = pingMs;
+  const heartbeatMs = markerMs(pingMs, read.filtered !== undefined);
   const text = { form, format: asked.format, batch: asked.batch ?? 1, logId };
   const sender = new TextSender({ exchange, call, traffic, clock, hold });
   const ping = async (): Promise<boolean> => {
+    if (read.filtered !== undefined) return sendPosition("position");
     if (asked.batch === undefined) return exchange.write(Buffer.from(form.ping));
     const { next: end } = await log.bounds({ mode: "any" });
     const position = JSON.stringify({ next: read.tail.position, end });
     return exchange.write(Buffer.from(form.notice("position", position)));
   };
+  /** A reader with a filter resumes at the position, also an EventSource. */
+  const sendPosition = (name: "position" | "suspended"): boolean | Promise<boolean> => {
+    const { position: next, end } = read.tail;
+    const skipped = read.filtered?.skipped ?? 0;
+    const line = JSON.stringify({ next, end, ...(skipped === 0 ? {} : { skipped }) });
+    const id = next === 0 ? undefined : eventId(next - 1, logId);
+    return exchange.write(Buffer.from(form.notice(name, line, id)));
+  };
   const chunksOf = (slice: BatchSlice): Generator<TextChunk> =>
     isShared(slice) ? textCache.chunks(slice, text) : textChunks(slice, read.from, limit, text);
   const isNotSpent = (isOpen: boolean): boolean => isOpen && !limit.isSpent;
   // Without batch=, the stream is byte for byte what it was before there were positions.
-  const beatsBehind = asked.batch !== undefined;
+  const beatsBehind = asked.batch !== undefined || read.filtered !== undefined;
   const options = { clock, signal, heartbeatMs, beatsBehind, sliceBytes, sink: exchange, memory, hold };
+  /** The last event that was sent is the position. */
+  let isPlaced = false;
   await followSlices(read, { ...options, pacer: pacerOf(clock) }, (event) => {
-    if (event === "caught-up") return true;
+    isPlaced = event === "suspended" || event === "caught-up";
+    if (event === "suspended") return sendPosition(event);
+    if (event === "caught-up") return read.filtered === undefined || sendPosition("position");
     if (event === "heartbeat") return ping();
     const sent = sender.send(chunksOf(event));
     return sent instanceof Promise ? sent.then(isNotSpent) : isNotSpent(sent);
   });
+  if (read.filtered !== undefined && !isPlaced) await sendPosition("position");
 }

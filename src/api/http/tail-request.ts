@@ -5,6 +5,7 @@
  *   limit  := N (1 …)      format := base64 | text | json
  *   batch  := N (1 … 1000)                                             default: one record for each event, no positions
  *   cursor := NAME      begin at this cursor of the log; at `from`, by default the start, if there is none
+ *   filter := a condition in CEL (src/filter)                          default: all records
  */
 import { Fault } from "../../fault.ts";
 import { cursorNameOf } from "../../lib/names/cursor-name.ts";
@@ -21,6 +22,8 @@ export interface TailRequest {
   readonly format: ValueFormat;
   /** Records in one event, at most. Undefined: one, and the reader gets no positions. */
   readonly batch: number | undefined;
+  /** A condition in CEL. Undefined: all records. */
+  readonly filter?: string | undefined;
   /** The id of the log that the reader has seen, from `Last-Event-ID`. Undefined if that states none. */
   readonly seenLogId?: string | undefined;
   /** The cursor at which it begins. If there is none, it begins at `start`. */
@@ -28,7 +31,7 @@ export interface TailRequest {
 }
 
 /** The parameters of a tail. */
-export const tailParams = ["from", "limit", "format", "batch", "cursor"] as const;
+export const tailParams = ["from", "limit", "format", "batch", "cursor", "filter"] as const;
 /** Those of `/tail` that say which logs. With `log` or `prefix`, another module reads the query. */
 export const tailLogParams = ["log", "log_id", "prefix"] as const;
 export const batchMax = 1_000;
@@ -83,7 +86,14 @@ export function parseRest(params: URLSearchParams): Omit<TailRequest, "start"> {
   if (batch !== null && !(/^[1-9]\d{0,3}$/.test(batch) && Number(batch) <= batchMax)) {
     return reject(`batch must be a whole number from 1 to ${batchMax}`, "batch");
   }
-  return { limit: Number(limit ?? 0), format, batch: batch === null ? undefined : Number(batch) };
+  const filter = params.get("filter");
+  if (filter === "") return reject("filter is empty", "filter");
+  return {
+    limit: Number(limit ?? 0),
+    format,
+    batch: batch === null ? undefined : Number(batch),
+    ...(filter === null ? {} : { filter }),
+  };
 }
 
 /** @throws Fault "bad-request" */

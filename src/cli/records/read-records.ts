@@ -16,12 +16,14 @@ import { checkedCursor, type LogFlag, logOf } from "../log-names.ts";
 import { PrintBuffer } from "../output/print-buffer.ts";
 import { print } from "../output/standard-output.ts";
 import { printable } from "../output/terminal.ts";
+import { printFiltered, showPosition } from "./print-filtered.ts";
 import { type RangeFlags, type ReadRange, rangeOf } from "./read-range.ts";
 import { type RecordPrinter, recordPrinter } from "./record-format.ts";
 
 export interface ReadFlags extends ConnectFlags, LogFlag, RangeFlags {
   readonly count?: string;
   readonly format?: string;
+  readonly filter?: string;
   readonly unsafeRaw?: true;
   readonly cursor?: string;
 }
@@ -31,6 +33,10 @@ export function readOptions(command: Command): Command {
   return command
     .option("--count <n>", "stop after n records")
     .option(
+      "--filter <condition>",
+      `only records for which this condition in CEL holds, such as 'json.level == "error"'; the server evaluates it`,
+    )
+    .option(
       "--format <format>",
       "text (offset, key and value), json, raw (value and a line end), hex, or a text with %o %t %k %v %s %l %% \\n (default: text on a terminal, else json)",
     )
@@ -39,6 +45,8 @@ export function readOptions(command: Command): Command {
 
 /** Prints the records of the flags. `byDefault` is the start if they state none. */
 export async function readRecords(flags: ReadFlags, byDefault: "start" | "end"): Promise<number> {
+  if (flags.filter !== undefined && flags.cursor !== undefined)
+    throw usageFault("--filter and --cursor exclude each other");
   const name = logOf(flags);
   const printRecord = printerOf(flags, name);
   const count = countOf(flags);
@@ -48,10 +56,15 @@ export async function readRecords(flags: ReadFlags, byDefault: "start" | "end"):
   const resumed = await cursorOf(log, flags);
   const from = await log.seek(resumed.start ?? range.start); // fails if the node is unreachable, unlike the tail, which waits
   const until = flags.follow === true ? {} : { until: await endOf(log, range, from) };
-  let left = count;
   // The oldest record can be trimmed before it is read: then consume() looks up the start again. The end is the one of the first lookup.
   const start = "end" in range.start || resumed.start !== undefined ? { offset: from } : range.start;
   const commits = resumed.commits?.(from);
+  if (flags.filter !== undefined) {
+    const reading = log.consume({ from: start, ...until, filter: flags.filter, onPosition: showPosition });
+    if (!(await printFiltered(reading, printRecord, count))) sayClosed(flags, name);
+    return exitStatus.done;
+  }
+  let left = count;
   const out = new PrintBuffer();
   for await (const { slice, from, until: end } of consumeSlices(log, { from: start, ...until })) {
     let printed = from;
@@ -67,10 +80,13 @@ export async function readRecords(flags: ReadFlags, byDefault: "start" | "end"):
     if (left === 0) break;
   }
   await commits?.close();
-  if (left === 0) return exitStatus.done;
-  if (flags.follow === true)
-    process.stderr.write(`the log "${printable(name)}" is closed, there are no more records\n`);
+  if (left !== 0) sayClosed(flags, name);
   return exitStatus.done;
+}
+
+function sayClosed({ follow }: ReadFlags, name: string): void {
+  if (follow === true)
+    process.stderr.write(`the log "${printable(name)}" is closed, there are no more records\n`);
 }
 
 interface Resumed {

@@ -37,7 +37,7 @@ export async function tailRecords(
       write();
     });
   };
-  for await (const record of client.logs.tail({ ...stated, resume, onDeleted })) {
+  for await (const record of client.logs.tail({ ...stated, resume, filter: flags.filter, onDeleted })) {
     printRecord(record, out);
     if (--left === 0) break;
     if (out.isFull) write();

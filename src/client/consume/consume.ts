@@ -5,10 +5,11 @@
 import { Fault } from "../../fault.ts";
 import type { BatchSlice, CommitLog, Freshness, Offset, ReadStart, Tail } from "../../types.ts";
 import { signalOf } from "../options.ts";
+import { checkFilter, consumeFiltered, type FilterOptions, filteringLog } from "./consume-filtered.ts";
 import { type ReadFrom, readStartOf } from "./read-from.ts";
 import { type LogRecord, recordsOf } from "./record-batch.ts";
 
-export interface ConsumeOptions {
+export interface ConsumeOptions extends FilterOptions {
   /** Where to start. Default "end": only records that are appended from now on. */
   readonly from?: ReadFrom;
   /** Stop before this offset, or at what is the end of the log at the start. Default: no limit. */
@@ -40,6 +41,11 @@ export async function* consume(
   log: CommitLog,
   options: ConsumeOptions = {},
 ): AsyncGenerator<LogRecord, void, undefined> {
+  checkFilter(options);
+  if (options.filter !== undefined) {
+    yield* consumeFiltered(filteringLog(log), await rangeOf(log, options), options);
+    return;
+  }
   for await (const { slice, from, until } of consumeSlices(log, options)) {
     for (const record of recordsOf(slice, from)) {
       if (until !== undefined && record.offset >= until) return;
@@ -48,7 +54,17 @@ export async function* consume(
   }
 }
 
-/** The records of consume() without a promise for each. It throws the same. */
+/** Where a read with a filter begins and ends. */
+async function rangeOf(log: CommitLog, { from = "end", until: given, ...options }: ConsumeOptions) {
+  const signal = signalOf(options.signal);
+  const freshness: Freshness = { ...options.freshness, ...(signal === undefined ? {} : { signal }) };
+  const begin = await startOf(log, readStartOf(from), freshness);
+  const until = await endOf(log, given, freshness);
+  if (given === "end" && begin > until!) await log.read(begin, freshness); // throws "out-of-range"
+  return { from: begin, until, signal };
+}
+
+/** The records of consume() without a promise for each, and without a filter. It throws the same. */
 export async function* consumeSlices(
   log: CommitLog,
   options: ConsumeOptions = {},

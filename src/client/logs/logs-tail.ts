@@ -41,6 +41,8 @@ export interface TailPosition {
   readonly resume: string;
   /** All committed records have been read. */
   readonly caughtUp: boolean;
+  /** With a filter: records that the node passed over, because their evaluation would have cost too much. Otherwise 0. */
+  readonly skipped: number;
   /** The ends of the logs that were named, as far as the tail knows them. */
   readonly ends: readonly (TailedLog & { readonly next: Offset })[];
 }
@@ -57,6 +59,8 @@ export interface TailLogsOptions {
   readonly from?: string | undefined;
   /** The same as `from`, which is the name in `consume()`. */
   readonly resume?: string | undefined;
+  /** A condition in CEL: only records for which it holds are returned. The nodes evaluate it. Default: all records. */
+  readonly filter?: string | undefined;
   /** Called for a log that was named and was deleted, once. The tail continues without it. */
   readonly onDeleted?: ((log: TailedLog) => void) | undefined;
   /** Called when the tail begins and has caught up, and at an interval. */
@@ -126,6 +130,10 @@ class LogsTail {
   #resume: string;
   /** Responses that arrived, without markers: every stream begins with one. */
   #arrivals = 0;
+  /** The stream has sent what only a node that knows filters sends. */
+  #isFiltered = false;
+  /** The stream has used the time of its filter. Another one goes on. */
+  #isSuspended = false;
   #identities: readonly LogIdentity[] = [];
   #end: { readonly fault: Fault | undefined } | undefined;
   #isRunning = false;
@@ -184,7 +192,7 @@ class LogsTail {
       const { why, addr } = await this.#stream(logs);
       if (this.#end !== undefined) return;
       if (this.#arrivals !== before || clock.monotonicMs() - beganMs >= goodStreamMs) failures = 0;
-      if (why === "idle") continue;
+      if (why === "idle" || (why === "end" && this.#isSuspended)) continue;
       if (why === "end") {
         const lastIndex = await this.#closedAt();
         if (lastIndex < indexOf(this.#resume)) return this.#finish(undefined);
@@ -203,7 +211,11 @@ class LogsTail {
   #stream(logs: Pick<TailRequest, "names" | "logIds" | "prefix">): ReturnType<typeof readTailStream> {
     const { caller, clock, limits } = this.#settings;
     const isToken = this.#resume !== "start" && this.#resume !== "end";
-    const request = { ...logs, resume: isToken ? this.#resume : "", fromStart: this.#resume === "start" };
+    const { filter = "" } = this.#options;
+    const resume = isToken ? this.#resume : "";
+    const request = { ...logs, resume, fromStart: this.#resume === "start", filter };
+    this.#isFiltered = filter === "";
+    this.#isSuspended = false;
     const options: StreamOptions = {
       caller,
       clock,
@@ -219,6 +231,11 @@ class LogsTail {
 
   #arrived(response: TailLogsResponse): void {
     if (this.#end !== undefined) return;
+    this.#isFiltered ||= response.filtered;
+    // An earlier version ignores the filter and sends all records.
+    if (!this.#isFiltered)
+      throw new Fault("unimplemented", { message: "the node does not know filters: its version is too old" });
+    this.#isSuspended ||= response.suspended;
     this.#buffer.push(response);
     this.#bufferBytes += bytesOf(response);
     if (response.resume !== "") this.#resume = response.resume;
@@ -282,12 +299,12 @@ function* batchesOf(identities: readonly LogIdentity[]): Generator<readonly LogI
 
 const known: Readonly<Record<keyof TailLogsOptions, true>> = {
   ...{ names: true, prefix: true, from: true, resume: true },
-  ...{ onDeleted: true, onPosition: true, signal: true },
+  ...{ filter: true, onDeleted: true, onPosition: true, signal: true },
 };
 
 /** @throws Fault "bad-request" */
 function checkOptions(options: Partial<TailLogsOptions>): void {
-  const { names, prefix, from, resume } = options;
+  const { names, prefix, from, resume, filter } = options;
   const reject = (message: string, field: string): never => {
     throw new Fault("bad-request", { message, facts: { field } });
   };
@@ -298,6 +315,8 @@ function checkOptions(options: Partial<TailLogsOptions>): void {
   if (names !== undefined && !Array.isArray(names)) reject("names must be a list of names", "names");
   if (names?.length === 0) reject("names must not be empty", "names");
   if (prefix !== undefined && typeof prefix !== "string") reject("the prefix must be a text", "prefix");
+  if (filter !== undefined && (typeof filter !== "string" || filter === ""))
+    reject("filter must be a text, and not empty", "filter");
   if (from !== undefined && resume !== undefined) reject("from and resume mean the same, state one", "from");
   for (const [field, value] of Object.entries({ from, resume })) {
     if (value !== undefined && (typeof value !== "string" || value === ""))
@@ -308,9 +327,9 @@ function checkOptions(options: Partial<TailLogsOptions>): void {
 const logOf = ({ log, logId }: Pick<TailLogsResponse, "log" | "logId">): TailedLog => ({ log, logId });
 
 /** Adds what the response says to the known ends. */
-function positionOf({ resume, caughtUp, ends }: TailLogsResponse, known: LogEnds): TailPosition {
+function positionOf({ resume, caughtUp, ends, skipped }: TailLogsResponse, known: LogEnds): TailPosition {
   for (const end of ends) known.set(end.log, { ...logOf(end), next: numberOf(end.nextOffset) });
-  return { resume, caughtUp, ends: [...known.values()] };
+  return { resume, caughtUp, skipped: numberOf(skipped), ends: [...known.values()] };
 }
 
 /** The records of a response are of one batch. After one before the last, the token counts fewer records. */

@@ -9,6 +9,8 @@ export interface TailRequest {
   readonly prefix?: string;
   readonly resume: string;
   readonly fromStart: boolean;
+  /** Empty: all records. */
+  readonly filter: string;
 }
 
 /** Resolves to why the stream ended, and its node. It is not read while the promise of `onResponse` is pending. */

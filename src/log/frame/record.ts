@@ -35,13 +35,18 @@ export class RecordCursor {
   start = 0;
   end = 0;
   readonly #from: Offset;
+  /** The only records that are shown, and how many of them were. */
+  readonly #kept: readonly Offset[] | undefined;
+  #keptShown = 0;
   #frameStart = 0;
   #frameEnd = 0;
   #next = 0;
 
-  constructor(frames: Uint8Array, from: Offset = 0) {
+  /** `kept`: the records that are shown, in their order. Default: all. */
+  constructor(frames: Uint8Array, from: Offset = 0, kept?: readonly Offset[]) {
     this.frames = frames;
     this.#from = from;
+    this.#kept = kept;
   }
 
   /** The Raft index of the batch of the record. */
@@ -59,6 +64,7 @@ export class RecordCursor {
    * @throws Fault "corrupt" for a record that exceeds its frame
    */
   next(): boolean {
+    if (this.#keptShown >= (this.#kept?.length ?? Number.POSITIVE_INFINITY)) return false;
     do {
       while (this.#next >= this.#frameEnd) if (!this.#enterFrame()) return false;
       const { frames } = this;
@@ -68,7 +74,16 @@ export class RecordCursor {
       if (this.end < 0 || frames[this.#next] !== recordTag) throw malformed(this.offset + 1);
       this.#next = this.end;
       this.offset++;
-    } while (this.offset < this.#from);
+    } while (this.offset < this.#from || !this.#isKept());
+    return true;
+  }
+
+  #isKept(): boolean {
+    const kept = this.#kept;
+    if (kept === undefined) return true;
+    while (kept[this.#keptShown]! < this.offset) this.#keptShown++;
+    if (kept[this.#keptShown] !== this.offset) return false;
+    this.#keptShown++;
     return true;
   }
 

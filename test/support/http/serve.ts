@@ -26,6 +26,7 @@ export interface ServeOptions
       | "heartbeatMs"
       | "responseMs"
       | "tokens"
+      | "filterMs"
     >
   > {
   /** The memory budget's limit, bytes. */
@@ -107,6 +108,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     ...(options.pages === undefined ? {} : { pages: options.pages }),
     opsAddress: options.opsAddress,
     tokens: options.tokens,
+    filterMs: options.filterMs,
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     memory,
     ...(options.responseMs === undefined ? {} : { responseMs: options.responseMs }),

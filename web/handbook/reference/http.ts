@@ -39,6 +39,8 @@ const tail = {
     "up to this many records in one event, 1 to 1,000, and events with the position. Default: one record for each event",
   cursor:
     "begin at this [cursor](cursors.md) of the log; at `from`, by default `start`, if there is none. Needs the action `cursor`, too",
+  filter:
+    "only records for which this condition in CEL holds, and at least once a second an event with the position. Default: all records",
 } as const satisfies Record<(typeof tailParams)[number], string>;
 const lastEventId = { "Last-Event-ID": "go on after this event; wins over `from`" };
 const ifMatch = { "If-Match": "an ETag of the log: 412 if the log has changed since" };

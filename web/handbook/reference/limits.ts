@@ -16,6 +16,8 @@ import { namesMax } from "../../../src/api/methods/tails/asked-logs.ts";
 import { elementValuesMax } from "../../../src/api/request-limits/append-split.ts";
 import { jsonLimits } from "../../../src/api/request-limits/json-scan.ts";
 import { messageFieldsMax } from "../../../src/api/request-limits/message-limits.ts";
+import { filterBytesMax } from "../../../src/filter/compile/compile-filter.ts";
+import { requestMsMax } from "../../../src/filter/tails/filtered-tail.ts";
 import { defaultH2Limits } from "../../../src/http2/limits/h2-limits.ts";
 import { cursorMetadataBytesMax, cursorNameBytesMax } from "../../../src/lib/names/cursor-name.ts";
 import { defaultSettings } from "../../../src/log/frame/command.ts";
@@ -81,6 +83,12 @@ const groups: Readonly<Record<string, readonly Row[]>> = {
     ["body with settings", bytes(settingsBytesMax), ""],
     ["logs in a page of the list", grouped(limitMax), ""],
     ["names in a tail of several logs", grouped(namesMax), "a prefix has no limit"],
+    ["bytes of a filter", grouped(filterBytesMax), ""],
+    [
+      "time of the filter of one request; it goes on with another one",
+      `${requestMsMax / 1000} s of work`,
+      "",
+    ],
     ["names without `log_id` that one stream of appends can use", grouped(resolvedMax), ""],
     ["records in an event of a tail", grouped(batchMax), "`batch=`"],
     ["file of `logs apply` and `--init-file`", bytes(specBytesMax), ""],

@@ -97,18 +97,31 @@ export function produceBulkResponse(
   return bytes.subarray(0, writeEnvelopeHead(bytes, 0, to));
 }
 
-/** Returns a marker of a ConsumeStream (caught_up=3 or heartbeat=4, end_offset=5, log_id=6, token=7) in its envelope. */
+/**
+ * Returns a marker of a ConsumeStream (caught_up=3 or heartbeat=4 or suspended=9, end_offset=5, log_id=6, token=7; with a filter
+ * next_offset=8, skipped=10) in its envelope.
+ */
 export function markerResponse(
-  marker: "caught-up" | "heartbeat",
+  marker: "caught-up" | "heartbeat" | "suspended",
   endOffset: number,
   logId: Uint8Array,
+  filtered?: { readonly next: number; readonly skipped: number },
 ): Uint8Array {
-  const bytes = new Uint8Array(ackBytesMax);
-  let to = writeField(bytes, envelopeBytes, marker === "caught-up" ? 0x18 : 0x20, 1);
+  const bytes = new Uint8Array(ackBytesMax + filteredBytesMax);
+  let to = writeField(bytes, envelopeBytes, markerTags[marker], 1);
   to = writeField(bytes, to, 0x28, endOffset);
   to = writeBytes(bytes, to, logId);
+  if (filtered !== undefined) {
+    bytes[to] = 0x40;
+    to = writeVarint(bytes, to + 1, filtered.next);
+    to = writeField(bytes, to, 0x50, filtered.skipped);
+  }
   return bytes.subarray(0, writeEnvelopeHead(bytes, 0, to));
 }
+
+const markerTags = { "caught-up": 0x18, heartbeat: 0x20, suspended: 0x48 } as const;
+/** Two numbers of 53 bits with their tags. */
+const filteredBytesMax = 2 * 9;
 
 /** Returns how many bytes writeConsumeResponse() writes for the record at the cursor. */
 export function consumeResponseBytes(cursor: RecordCursor, logId: Uint8Array): number {

@@ -1,4 +1,6 @@
 /** ConsumeStream and ConsumeBatches: follow one log. The records or frames are sent by the tail's sender (tail-sender.ts). */
+
+import type { FilteredTail } from "../../../filter/mod.ts";
 import { ConsumeRequestSchema } from "../../../gen/log/v1/log_pb.js";
 import type { BatchSlice, Tail } from "../../../types.ts";
 import { frameLimit } from "../../methods/frame-limit.ts";
@@ -6,6 +8,7 @@ import type { OpenedLog } from "../../methods/logs/log-directory.ts";
 import { planOf } from "../../methods/messages.ts";
 import { type OpenRead, openRead } from "../../methods/read.ts";
 import { noLimits, ReadLimit } from "../../methods/read-limit.ts";
+import { filteredRead, filterOf, refuseFilter } from "../../methods/tails/filtered-read.ts";
 import { decodeMessage } from "../codec/decode-message.ts";
 import { logIdField, logIdTags, markerResponse } from "../codec/response-codec.ts";
 import type { FastCall } from "../fast-call.ts";
@@ -27,7 +30,7 @@ export const consumeStream: ServeMethod = (context, call) => serveTail(context, 
 export const consumeBatches: ServeMethod = (context, call) => serveTail(context, call, cutFrames);
 
 const cutRecords: CutPortion = (slice, from, limit, logId) => {
-  const whole = limit === undefined && from <= slice.firstOffset;
+  const whole = limit === undefined && slice.kept === undefined && from <= slice.firstOffset;
   const { envelopes, records, recordBytes, next } = whole
     ? renderWhole(slice, logId)
     : render(slice, from, limit, logId);
@@ -43,20 +46,22 @@ function serveTail(context: FastPathContext, call: FastCall, cut: CutPortion): v
   receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
     const request = decodeMessage(ConsumeRequestSchema, bytes.subarray(start, end));
     const plan = planOf(request, call.tracked.deadlineMs);
-    const markers = request.markers && cut === cutRecords;
+    if (cut === cutFrames) refuseFilter(request.filter, "ConsumeBatches");
+    const markers = (request.markers || request.filter !== "") && cut === cutRecords;
     sendTail(context, call, async (signal) => {
       const opening = context.logs.openFor(call.tracked, request, { ...plan.freshness, signal });
       const opened = opening instanceof Promise ? await opening : opening;
-      return new LogTail(await openRead(opened.log, plan, signal), opened, cut, markers);
+      const filter = filterOf(request.filter);
+      const read = filteredRead(await openRead(opened.log, plan, signal), filter, context);
+      return new LogTail(read, opened, cut, markers);
     });
   });
 }
 
 class LogTail implements SentTail {
   readonly markers: boolean;
-  readonly beginsWithBeat = false;
-  readonly usesBuffers = true;
   readonly #tail: Tail;
+  readonly #filtered: FilteredTail | undefined;
   readonly #opened: OpenedLog;
   readonly #cut: CutPortion;
   /** The encoded field log_id. */
@@ -71,6 +76,7 @@ class LogTail implements SentTail {
   constructor(read: OpenRead, opened: OpenedLog, cut: CutPortion, markers: boolean) {
     this.markers = markers;
     this.#tail = read.tail;
+    this.#filtered = read.filtered;
     this.#opened = opened;
     this.#cut = cut;
     this.#logId = logIdField(logIdTags.consume, opened.logId);
@@ -82,8 +88,22 @@ class LogTail implements SentTail {
     this.#next = read.from;
   }
 
+  get isFiltered(): boolean {
+    return this.#filtered !== undefined;
+  }
+
+  /** A server that does not know filters sends a record, or nothing. */
+  get beginsWithBeat(): boolean {
+    return this.isFiltered;
+  }
+
+  get usesBuffers(): boolean {
+    return !this.isFiltered;
+  }
+
   get ending(): SentTail["ending"] {
     if (this.#limit.isSpent) return "limit";
+    if (this.#filtered?.isSuspended === true) return "suspended";
     if (this.#tail.position < this.#endOffset) return undefined;
     return this.#endsAtEnd ? "caught-up" : "end-offset";
   }
@@ -116,7 +136,8 @@ class LogTail implements SentTail {
   marker(marker: Marker): Uint8Array {
     const { logId, token } = this.#opened;
     const end = marker === "caught-up" ? this.#next : (this.#tail.end ?? this.#next);
-    return markerResponse(marker, end, logIdField(logIdTags.consume, logId, token()));
+    const filtered = this.#filtered && { next: this.#next, skipped: this.#filtered.skipped };
+    return markerResponse(marker, end, logIdField(logIdTags.consume, logId, token()), filtered);
   }
 
   [Symbol.dispose](): void {

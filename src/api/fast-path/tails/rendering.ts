@@ -13,7 +13,7 @@ export interface Rendering {
   readonly records: number;
   /** Bytes of the stored records. */
   readonly recordBytes: number;
-  /** One past the last record. */
+  /** One past the last record; of a filtered slice, one past the last that was evaluated. */
   readonly next: Offset;
 }
 
@@ -36,22 +36,30 @@ export function render(
   limit: ReadLimit | undefined,
   logId: Uint8Array,
 ): Rendering {
-  const { frames, nextOffset } = slice;
+  const { frames, nextOffset, kept } = slice;
+  if (kept?.length === 0) return { envelopes: noBytes, records: 0, recordBytes: 0, next: nextOffset };
   const first = Math.max(from, slice.firstOffset);
   const out = Buffer.allocUnsafeSlow(
-    frames.length + (nextOffset - first) * (consumeOverheadMax + logId.length),
+    frames.length + (kept?.length ?? nextOffset - first) * (consumeOverheadMax + logId.length),
   );
-  const cursor = new RecordCursor(frames, first);
+  const cursor = new RecordCursor(frames, first, kept);
   let at = 0;
   let records = 0;
   let recordBytes = 0;
   let next = first;
+  let isCut = false;
   while (cursor.next()) {
-    if (limit !== undefined && !limit.take(frames, cursor.start, cursor.end, cursor.offset)) break;
+    if (limit !== undefined && !limit.take(frames, cursor.start, cursor.end, cursor.offset)) {
+      isCut = true;
+      break;
+    }
     at = writeConsumeResponse(out, at, cursor, logId);
     records++;
     recordBytes += cursor.end - cursor.start;
     next = cursor.offset + 1;
   }
+  if (kept !== undefined && !isCut) next = nextOffset;
   return { envelopes: out.subarray(0, at), records, recordBytes, next };
 }
+
+const noBytes = new Uint8Array(0);

@@ -26,7 +26,7 @@ const renderings = new WeakMap<BatchSlice, Rendered>();
 /** All callers share the rendering of a whole slice: it is of one log, and its frames have their indexes. */
 export function renderTailed(batches: TailedBatches, life: number): Portion {
   const { slice, from } = batches;
-  if (from > slice.firstOffset) return render(batches, life);
+  if (from > slice.firstOffset || slice.kept !== undefined) return render(batches, life);
   const shared = renderings.get(slice);
   if (shared?.life === life) return shared;
   const rendered = { ...render(batches, life), life };
@@ -37,7 +37,7 @@ export function renderTailed(batches: TailedBatches, life: number): Portion {
 function render({ log, slice, from }: TailedBatches, life: number): Portion {
   const { frames } = slice;
   const head = nameFields(nameOf(log, life));
-  const cursor = new RecordCursor(frames, from);
+  const cursor = new RecordCursor(frames, from, slice.kept);
   const out = Buffer.allocUnsafeSlow(renderedBytesMax(slice, from, head.length));
   let start = 0;
   let at = 0;

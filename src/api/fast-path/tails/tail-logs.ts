@@ -4,6 +4,7 @@ import { TailLogsRequestSchema, TailLogsResponseSchema } from "../../../gen/log/
 import { encodeEnvelope } from "../../../lib/envelope.ts";
 import type { MultiTail } from "../../../types.ts";
 import { askedLogs } from "../../methods/tails/asked-logs.ts";
+import { filteredOf, filteredTail } from "../../methods/tails/filtered-read.ts";
 import { deletionOf, markerOf, type TailLogsMessage } from "../../methods/tails/tail-logs-message.ts";
 import { decodeMessage } from "../codec/decode-message.ts";
 import type { ServeMethod } from "../fast-path-context.ts";
@@ -15,11 +16,10 @@ export const serveTailLogs: ServeMethod = (context, call) => {
   receiveUnary(call, context.requestBytesMax, (bytes, start, end) => {
     const request = decodeMessage(TailLogsRequestSchema, bytes.subarray(start, end));
     const asked = askedLogs(request);
-    sendTail(
-      context,
-      call,
-      async (signal) => new LogsTail(await context.logs.followFor(call.tracked, asked, { signal })),
-    );
+    sendTail(context, call, async (signal) => {
+      const tail = await context.logs.followFor(call.tracked, asked, { signal });
+      return new LogsTail(filteredTail(tail, request.filter, context));
+    });
   });
 };
 
@@ -33,12 +33,19 @@ class LogsTail implements SentTail {
   readonly markers = true;
   readonly beginsWithBeat = true;
   readonly usesBuffers = false;
-  /** It ends when its logs are closed or deleted. */
-  readonly ending = undefined;
   readonly #tail: MultiTail;
 
   constructor(tail: MultiTail) {
     this.#tail = tail;
+  }
+
+  get isFiltered(): boolean {
+    return filteredOf(this.#tail) !== undefined;
+  }
+
+  /** Otherwise it ends when its logs are closed or deleted. */
+  get ending(): SentTail["ending"] {
+    return filteredOf(this.#tail)?.isSuspended === true ? "suspended" : undefined;
   }
 
   get isBehind(): boolean {

@@ -6,6 +6,7 @@
  */
 import { workTurns } from "../../../lib/time/work-turns.ts";
 import { mayRead, whenReadable } from "../../methods/read-admission.ts";
+import { markerMs } from "../../methods/tails/filtered-read.ts";
 import type { ReadBuffers } from "../buffer-pool.ts";
 import type { FastCall } from "../fast-call.ts";
 import type { FastPathContext } from "../fast-path-context.ts";
@@ -26,7 +27,8 @@ export interface Portion {
   readonly frames: Uint8Array;
 }
 
-export type Marker = "caught-up" | "heartbeat";
+/** "suspended" is the last one: the filter has used its time. */
+export type Marker = "caught-up" | "heartbeat" | "suspended";
 
 /** A tail as its sender uses it. It takes from the log and encodes. The sender disposes of it. */
 export interface SentTail extends Disposable {
@@ -34,10 +36,12 @@ export interface SentTail extends Disposable {
   readonly markers: boolean;
   /** A heartbeat is the first response. */
   readonly beginsWithBeat: boolean;
+  /** Records that do not match are left out. The client learns its position every second then. */
+  readonly isFiltered: boolean;
   /** take() can read into a buffer. */
   readonly usesBuffers: boolean;
   /** Why nothing more is to be taken. Undefined: there may be more. */
-  readonly ending: "limit" | "end-offset" | "caught-up" | undefined;
+  readonly ending: "limit" | "end-offset" | "caught-up" | "suspended" | undefined;
   /** Not everything that is committed was taken. */
   readonly isBehind: boolean;
   /** Finds what take() begins with, in turns of the event loop. Undefined if take() finds it at once. See Tail. */
@@ -166,6 +170,8 @@ class TailSender {
       }
     }
     if (this.#tail.ending === "caught-up") this.#writeCaughtUp();
+    else if (this.#tail.ending === "suspended") this.#writeMarker("suspended");
+    else if (this.#tail.isFiltered) this.#writeMarker("heartbeat");
     this.#writes.flush();
     this.#call.end();
   }
@@ -197,7 +203,7 @@ class TailSender {
   /** Returns false if the stream must drain before the next write. */
   #sendPortion({ bytes, records, payloadBytes, frames }: Portion): boolean {
     const { traffic, memory } = this.#context;
-    this.#sentCaughtUp = false;
+    if (records > 0 || !this.#tail.isFiltered) this.#sentCaughtUp = false;
     this.#call.tracked.bytesOut += payloadBytes;
     traffic.sent(records, payloadBytes);
     if (bytes.length > 0) this.#buffers?.markSending(bytes);
@@ -252,7 +258,7 @@ class TailSender {
 
   #scheduleHeartbeat(): void {
     if (!this.#tail.markers || this.#heartbeatTimer !== undefined) return;
-    this.#heartbeatTimer = this.#context.clock.after(this.#context.heartbeatMs, () => {
+    this.#heartbeatTimer = this.#context.clock.after(this.#heartbeatMs, () => {
       this.#heartbeatTimer = undefined;
       if (this.#call.over) return;
       if (this.#call.stream.writableBytes > 0) this.#sendHeartbeat();
@@ -267,9 +273,13 @@ class TailSender {
 
   /** For a reader that is behind, which learns from it how far. One that waits has the timer. */
   get #isBeatDue(): boolean {
-    const { clock, heartbeatMs } = this.#context;
-    if (!this.#tail.markers || clock.monotonicMs() - this.#beatMs < heartbeatMs) return false;
+    const { clock } = this.#context;
+    if (!this.#tail.markers || clock.monotonicMs() - this.#beatMs < this.#heartbeatMs) return false;
     return this.#tail.isBehind;
+  }
+
+  get #heartbeatMs(): number {
+    return markerMs(this.#context.heartbeatMs, this.#tail.isFiltered);
   }
 
   #sendHeartbeat(): void {

@@ -144,6 +144,8 @@ class EventSender {
     };
     try {
       await followSlices(read, following, (event) => {
+        // It has no filter.
+        if (event === "suspended") return false;
         if (event === "heartbeat") return exchange.write(Buffer.from(form.ping));
         return event === "caught-up" ? this.#caughtUp() : sender.send(this.#pieces(event));
       });

@@ -3,7 +3,7 @@
  *
  *   ?offset=N                        one record: JSON, or its value as it is with the content type of the log, for
  *                                    application/octet-stream and for that type
- *   ?from=, ?limit= or ?follow       records as lines of JSON, up to the end of the log or on and on
+ *   ?from=, ?limit=, ?follow, ?filter=  records as lines of JSON, up to the end of the log or on and on
  *   accept: text/event-stream        records as server-sent events, on and on
  *   otherwise                        the description of the log
  */
@@ -48,7 +48,7 @@ export function getLog(request: OneLogRequest): Promise<void> {
   const { exchange, params } = request;
   const accept = headerOf(exchange, "accept");
   if (params.has("offset")) return getRecord(request);
-  const isRead = ["from", "limit", "follow", "cursor"].some((name) => params.has(name));
+  const isRead = ["from", "limit", "follow", "cursor", "filter"].some((name) => params.has(name));
   if (isRead) return tailLog(request, preferredType(accept, [lines, json, events]) === events);
   const isTail = preferredType(accept, [json, events]) === events;
   return isTail ? tailLog(request, true) : describeLog(request);

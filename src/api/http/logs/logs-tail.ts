@@ -18,9 +18,10 @@ import { logRoutePermissions } from "../../calls/method-permissions.ts";
 import { ReadHold } from "../../methods/read-admission.ts";
 import { noLimits, ReadLimit } from "../../methods/read-limit.ts";
 import { type AskedLogs, askedLogs } from "../../methods/tails/asked-logs.ts";
+import { filteredOf, filteredTail, markerMs } from "../../methods/tails/filtered-read.ts";
 import { type MultiEvent, MultiRead } from "../../methods/tails/multi-read.ts";
 import { parseResumeToken, resumeToken } from "../../methods/tails/resume-token.ts";
-import { endsOf } from "../../methods/tails/tail-logs-message.ts";
+import { endsOf, type MultiMarker } from "../../methods/tails/tail-logs-message.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { headerOf, quoted } from "../exchange/exchange.ts";
 import { type Form, runStream, tailFormOf } from "../http-tail.ts";
@@ -46,7 +47,8 @@ export function serveTailOfLogs(request: LogRequest): Promise<void> {
       const signal = signalOf(call, exchange.signal);
       let tail: MultiTail;
       try {
-        tail = await options.logs.followFor(call, asked, { signal });
+        const found = await options.logs.followFor(call, asked, { signal });
+        tail = filteredTail(found, asked.filter, options.tail);
       } catch (reason) {
         if (form.opensFirst || !isOfToken(reason)) throw reason;
         return { headers: {}, send: () => Promise.reject(reason as Error) };
@@ -103,7 +105,8 @@ async function send(
   call: Call,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, traffic, pingMs: heartbeatMs, memory, textCache } = options.tail;
+  const { clock, traffic, pingMs, memory, textCache } = options.tail;
+  const heartbeatMs = markerMs(pingMs, filteredOf(tail) !== undefined);
   const limit = new ReadLimit({ ...noLimits, recordsMax });
   const hold = new ReadHold(memory, { keeps: false, cut: () => exchange.destroy() });
   const reading = { clock, signal, heartbeatMs, sliceBytes, sink: exchange, memory, hold };
@@ -116,7 +119,7 @@ async function send(
     }
     const { log, slice, from } = event;
     const plan: TextPlan = { form, format, batch, of: { log, life: tail.life } };
-    const isShared = recordsMax === 0 && from <= slice.firstOffset;
+    const isShared = recordsMax === 0 && slice.kept === undefined && from <= slice.firstOffset;
     const chunks = isShared ? textCache.chunks(slice, plan) : textChunks(slice, from, limit, plan);
     for (const { bytes, records } of chunks) {
       call.bytesOut += bytes.length;
@@ -137,10 +140,12 @@ async function send(
 }
 
 /** Where the reader is, and the end of what is committed on this node. */
-function positionOf(event: "caught-up" | "heartbeat", form: Form, tail: MultiTail): string {
+function positionOf(event: MultiMarker, form: Form, tail: MultiTail): string {
   const { life, position, end } = tail;
   const token = resumeToken({ life, ...position });
   const ends = endsOf(event, tail).map((log) => ({ ...logMembers(log, life), next: log.next }));
   const resume = form.name === "lines" ? { resume: token } : {};
-  return form.notice("position", JSON.stringify({ ...resume, end_index: end, ends }), token);
+  const skipped = filteredOf(tail)?.skipped ?? 0;
+  const line = { ...resume, end_index: end, ends, ...(skipped === 0 ? {} : { skipped }) };
+  return form.notice(event === "suspended" ? event : "position", JSON.stringify(line), token);
 }

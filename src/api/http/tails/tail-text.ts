@@ -59,7 +59,7 @@ export function* textChunks(
   plan: TextPlan,
 ): Generator<TextChunk, void, undefined> {
   const { form, batch } = plan;
-  const cursor = new RecordCursor(slice.frames, from);
+  const cursor = new RecordCursor(slice.frames, from, slice.kept);
   let text = "";
   let records = 0;
   let lines: string[] = [];

@@ -8,9 +8,11 @@ import type { DeletedLog, MultiTail, TailedBatches } from "../../../types.ts";
 import { faultOfAbort } from "../../calls/abort.ts";
 import type { ReadOptions } from "../read.ts";
 import { mayRead, waitToRead } from "../read-admission.ts";
+import { filteredOf } from "./filtered-read.ts";
+import type { MultiMarker } from "./tail-logs-message.ts";
 
 /** What a read yields: batches, a log that was deleted, or a marker between them. */
-export type MultiEvent = TailedBatches | DeletedLog | "caught-up" | "heartbeat";
+export type MultiEvent = TailedBatches | DeletedLog | MultiMarker;
 
 /** Disposes of the tail with itself. */
 export class MultiRead implements Disposable {
@@ -19,6 +21,7 @@ export class MultiRead implements Disposable {
   readonly #nextBytes = (): number => this.#tail.nextBytes();
   readonly #stop = (): void => this.#tail[Symbol.dispose]();
   #sentCaughtUp = false;
+  #sentSuspended = false;
   /** When the last heartbeat was sent; undefined before the first one. */
   #beatMs: number | undefined;
   /** The last event was a heartbeat. Another one is due only after a step: a busy node would send nothing else. */
@@ -40,6 +43,8 @@ export class MultiRead implements Disposable {
     hold.sent();
     for (;;) {
       if (signal.aborted) throw faultOfAbort(signal);
+      if (this.#beatMs !== undefined && filteredOf(this.#tail)?.isSuspended === true)
+        return this.#suspended();
       if (!this.#hasBeaten && this.#isMarkerDue()) return this.#marker("heartbeat");
       this.#hasBeaten = false;
       const turn = workTurns(clock).next();
@@ -58,6 +63,7 @@ export class MultiRead implements Disposable {
         if ("slice" in found) hold.hold(found.slice);
         return found;
       }
+      if (this.#isSuspended) continue;
       if (!this.#sentCaughtUp) {
         this.#sentCaughtUp = true;
         return this.#marker("caught-up");
@@ -76,7 +82,17 @@ export class MultiRead implements Disposable {
     return clock.monotonicMs() - this.#beatMs >= heartbeatMs;
   }
 
-  #marker(marker: "caught-up" | "heartbeat"): MultiEvent {
+  get #isSuspended(): boolean {
+    return filteredOf(this.#tail)?.isSuspended === true;
+  }
+
+  #suspended(): MultiEvent | undefined {
+    if (this.#sentSuspended) return undefined;
+    this.#sentSuspended = true;
+    return "suspended";
+  }
+
+  #marker(marker: MultiMarker): MultiEvent {
     if (marker === "heartbeat") this.#beatMs = this.#options.clock.monotonicMs();
     this.#hasBeaten = marker === "heartbeat";
     return marker;

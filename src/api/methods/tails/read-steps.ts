@@ -5,6 +5,8 @@
  *
  *   begin → turn → found → begin …      a turn of the event loop, the place of the next record, then its slice
  */
+
+import type { FilteredTail } from "../../../filter/mod.ts";
 import type { Clock, Timer } from "../../../lib/time/clock.ts";
 import { workTurns } from "../../../lib/time/work-turns.ts";
 import type { MemoryBudget } from "../../../memory/mod.ts";
@@ -20,12 +22,14 @@ export interface OpenRead {
   /** The limits of the plan. Its end offset is at most the end of the log if the plan stops there. */
   readonly limits: ReadLimits;
   readonly tail: Tail;
+  /** The tail, if it has a filter. */
+  readonly filtered?: FilteredTail;
   /** True if the end offset is the end of the log: the read has then caught up when it reaches it. */
   readonly endsAtEnd: boolean;
 }
 
-/** What a read yields: a slice, or a marker between slices. */
-export type ReadEvent = BatchSlice | "caught-up" | "heartbeat";
+/** What a read yields: a slice, or a marker between slices. "suspended" is the last event: the filter has used its time. */
+export type ReadEvent = BatchSlice | "caught-up" | "heartbeat" | "suspended";
 
 export interface ReadOptions {
   readonly clock: Clock;
@@ -67,8 +71,9 @@ export class ReadSteps implements Disposable {
   /** A heartbeat is due because the wait is long. */
   #isLate = false;
   #beatTimer: Timer | undefined;
-  /** "caught-up" was sent after the last slice. */
+  /** "caught-up" was sent after the last slice that had a record. */
   #sentCaughtUp = false;
+  #sentSuspended = false;
   /** When the last heartbeat was sent, or the read began. */
   #beatMs: number;
   /** The last event was a heartbeat. Another one is due only after a step: a busy node would send nothing else. */
@@ -95,16 +100,18 @@ export class ReadSteps implements Disposable {
     while (limits.endOffset === undefined || tail.position < limits.endOffset) {
       if (signal.aborted) throw faultOfAbort(signal);
       if (this.#failure !== undefined) throw this.#failure.reason;
+      if (this.#isSuspended) return this.#suspended();
       if (this.#takeLate() || this.#isBeatDue()) return this.#marker("heartbeat");
       if (!this.#mayTake()) return pending;
       if (!mayRead(sink, memory, this.#nextBytes)) return this.#waitToRead();
       this.#stage = "begin";
       const slice = tail.take(this.#options.sliceBytes);
       if (slice !== undefined) {
-        this.#sentCaughtUp = false;
+        if (slice.kept?.length !== 0) this.#sentCaughtUp = false;
         hold.hold(slice);
         return slice;
       }
+      if (this.#isSuspended) continue;
       if (!this.#sentCaughtUp) return this.#caughtUp();
       if (this.#ready === "end") return undefined;
       if (this.#ready === "more") this.#ready = undefined;
@@ -239,6 +246,16 @@ export class ReadSteps implements Disposable {
   #caughtUp(): ReadEvent {
     this.#sentCaughtUp = true;
     return this.#marker("caught-up");
+  }
+
+  get #isSuspended(): boolean {
+    return this.#read.filtered?.isSuspended === true;
+  }
+
+  #suspended(): ReadEvent | undefined {
+    if (this.#sentSuspended) return undefined;
+    this.#sentSuspended = true;
+    return "suspended";
   }
 
   #isBeatDue(): boolean {

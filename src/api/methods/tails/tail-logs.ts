@@ -12,6 +12,7 @@ import type { LogDirectory } from "../logs/log-directory.ts";
 import { recordAt } from "../messages.ts";
 import { ReadHold } from "../read-admission.ts";
 import { askedLogs } from "./asked-logs.ts";
+import { filteredTail, markerMs } from "./filtered-read.ts";
 import { MultiRead } from "./multi-read.ts";
 import { resumeToken } from "./resume-token.ts";
 import { deletionOf, markerOf, nameOf, responseBytesMax, type TailLogsMessage } from "./tail-logs-message.ts";
@@ -23,6 +24,8 @@ export interface TailLogsOptions {
   readonly memory: MemoryBudget;
   /** Interval of heartbeats, in milliseconds. */
   readonly heartbeatMs: number;
+  /** Time of the filter of one request, in milliseconds. Default 10 s. */
+  readonly filterMs?: number | undefined;
 }
 
 export function tailLogs(options: TailLogsOptions): ServiceImpl<typeof Logs>["tailLogs"] {
@@ -30,10 +33,12 @@ export function tailLogs(options: TailLogsOptions): ServiceImpl<typeof Logs>["ta
   return async function* (request, context) {
     const call = callOf(context);
     const signal = signalOf(call, context.signal);
-    const tail = await logs.followFor(call, askedLogs(request), { signal });
+    const found = await logs.followFor(call, askedLogs(request), { signal });
+    const tail = filteredTail(found, request.filter, options);
     const { exchange: sink } = requestContextOf(context);
     const hold = new ReadHold(memory, { keeps: true, cut: () => sink.destroy() });
-    using read = new MultiRead(tail, { clock, signal, heartbeatMs, sink, memory, hold });
+    const beatMs = markerMs(heartbeatMs, request.filter !== "");
+    using read = new MultiRead(tail, { clock, signal, heartbeatMs: beatMs, sink, memory, hold });
     traffic.tails++;
     try {
       for (let event = await read.next(); event !== undefined; event = await read.next()) {
@@ -60,7 +65,7 @@ function* responsesOf(
   life: number,
 ): Generator<{ readonly response: TailLogsMessage; readonly bytes: number }> {
   const name = nameOf(log, life);
-  const cursor = new RecordCursor(slice.frames, from);
+  const cursor = new RecordCursor(slice.frames, from, slice.kept);
   let records: ReturnType<typeof recordAt>[] = [];
   let bytes = 0;
   let index = 0;

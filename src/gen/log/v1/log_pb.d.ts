@@ -497,6 +497,16 @@ export declare type ConsumeRequest = Message<"log.v1.ConsumeRequest"> & {
    * @generated from field: string seen_token = 16;
    */
   seenToken: string;
+
+  /**
+   * For ConsumeStream: only records for which this condition in CEL holds, over key,
+   * headers, value, json, text, offset and time. Markers are sent then in any case:
+   * the first response is one, and at least one comes every second. max_records and
+   * max_bytes count the records that match.
+   *
+   * @generated from field: string filter = 17;
+   */
+  filter: string;
 };
 
 /**
@@ -552,6 +562,30 @@ export declare type ConsumeResponse = Message<"log.v1.ConsumeResponse"> & {
    * @generated from field: optional string token = 7;
    */
   token?: string | undefined;
+
+  /**
+   * In markers of a read with a filter: everything before this offset was evaluated,
+   * and sent if it matches. A new read goes on here.
+   *
+   * @generated from field: optional uint64 next_offset = 8;
+   */
+  nextOffset?: bigint | undefined;
+
+  /**
+   * A marker with next_offset, the last response: the read has used its processor time
+   * and ends before it came to its end. A new read goes on at next_offset.
+   *
+   * @generated from field: bool suspended = 9;
+   */
+  suspended: boolean;
+
+  /**
+   * In markers of a read with a filter: how many records were passed over, because
+   * their evaluation would have cost too much.
+   *
+   * @generated from field: uint64 skipped = 10;
+   */
+  skipped: bigint;
 };
 
 /**
@@ -2587,6 +2621,13 @@ export declare type TailLogsRequest = Message<"log.v1.TailLogsRequest"> & {
    * @generated from field: bool from_start = 5;
    */
   fromStart: boolean;
+
+  /**
+   * Only records for which this condition in CEL holds. See ConsumeRequest.
+   *
+   * @generated from field: string filter = 6;
+   */
+  filter: string;
 };
 
 /**
@@ -2616,7 +2657,8 @@ export declare type TailLogsResponse = Message<"log.v1.TailLogsResponse"> & {
   logId?: string | undefined;
 
   /**
-   * At contiguous offsets. Those of one batch: a large one can be divided.
+   * At contiguous offsets, unless there is a filter. Those of one batch: a large one
+   * can be divided.
    *
    * @generated from field: repeated log.v1.Record records = 3;
    */
@@ -2666,6 +2708,29 @@ export declare type TailLogsResponse = Message<"log.v1.TailLogsResponse"> & {
    * @generated from field: bool deleted = 9;
    */
   deleted: boolean;
+
+  /**
+   * A marker, the last response: the tail has used the processor time of its filter. A
+   * new tail goes on at "resume".
+   *
+   * @generated from field: bool suspended = 10;
+   */
+  suspended: boolean;
+
+  /**
+   * In markers of a tail with a filter: see ConsumeResponse.
+   *
+   * @generated from field: uint64 skipped = 11;
+   */
+  skipped: bigint;
+
+  /**
+   * In markers: the tail has a filter. A server that does not know filters never sets
+   * it.
+   *
+   * @generated from field: bool filtered = 12;
+   */
+  filtered: boolean;
 };
 
 /**

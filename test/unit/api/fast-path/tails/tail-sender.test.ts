@@ -17,7 +17,7 @@ async function openPreparing() {
   const state = { disposed: 0, isFound: false, taken: 0 };
   void promise.then(() => (state.isFound = true));
   const tail: SentTail = {
-    ...{ markers: true, beginsWithBeat: false, usesBuffers: false, isBehind: true },
+    ...{ markers: true, beginsWithBeat: false, isFiltered: false, usesBuffers: false, isBehind: true },
     get ending() {
       return state.taken > 0 ? ("limit" as const) : undefined;
     },

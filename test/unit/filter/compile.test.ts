@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Fault } from "../../../src/fault.ts";
+import { compileFilter } from "../../../src/filter/mod.ts";
+
+/** Returns what is said about a condition, with the place. */
+function refusal(condition: string): string {
+  try {
+    compileFilter(condition);
+  } catch (reason) {
+    assert.ok(Fault.from(reason).kind === "bad-request", String(reason));
+    const { message, facts } = reason as Fault<"bad-request">;
+    assert.equal(facts.field, "filter");
+    return `${facts.character ?? "-"} ${message.replace(/^the filter is not valid(?: at character \d+)?: /, "")}`;
+  }
+  throw new Error(`${condition} is accepted`);
+}
+
+test("an expression that is not valid is refused with its place", () => {
+  const refused: Readonly<Record<string, RegExp>> = {
+    "": /^- it is empty/,
+    "  ": /^- it is empty/,
+    'key = "a"': /^4 found = but/,
+    'key == "a': /^7 a text is not closed/,
+    '(key == "a"': /^0 "\(" is not closed/,
+    'key == "a")': /^10 "\)" closes nothing/,
+    "foo == 1": /^0 there is no variable "foo", only key, headers/,
+    "[1].all(x, y > 1)": /^11 there is no variable "y"/,
+    "text.foo()": /^4 there is no function "foo"/,
+    "text.contains()": /^4 "contains" is not called like this/,
+    "text.matches(key)": /^13 the regular expression of matches\(\) must be a literal/,
+    'text.matches("(")': /^13 error parsing regexp: missing closing \)/,
+    'text.matches("(a{1000}){1000}")': /^13 error parsing regexp: invalid repeat count/,
+    'text.matches("[ab]{1,400}c")': /^13 the regular expression is too large/,
+    "google.protobuf.Struct{}": /^0 messages/,
+    "key + text": /^3 it is not a condition/,
+    '"a"': /^0 it is not a condition/,
+    offset: /^0 it is not a condition/,
+    "@step(1)": /^0 /,
+    'key == "\\ud800"': /^- surrogate/,
+    "\ud800": /^- it is not valid Unicode/,
+  };
+  for (const [condition, reason] of Object.entries(refused))
+    assert.match(refusal(condition), reason, condition);
+});
+
+test("the size of an expression, its nesting and its regular expressions are limited", () => {
+  assert.match(refusal(`key == "${"x".repeat(2_048)}"`), /^- it has 2057 bytes, the limit is 2048/);
+  assert.match(
+    refusal(`${"(".repeat(25)}true${")".repeat(25)}`),
+    /^24 brackets are nested more than 24 deep/,
+  );
+  compileFilter(`${"(".repeat(24)}true${")".repeat(24)}`);
+  compileFilter(`text.contains("${"(".repeat(100)}") // ((((((((((((((((((((((((((((((`);
+  assert.match(refusal(`${"true ? true : ".repeat(110)} true`), /it is nested more than 100 deep/);
+  assert.match(refusal(`${"!".repeat(3)}${"-".repeat(1_000)}1 == 1`), /./);
+  const patterns = (count: number): string =>
+    Array.from({ length: count }, (_, at) => `text.matches("${at}")`).join(" || ");
+  compileFilter(patterns(4));
+  assert.match(refusal(patterns(5)), /it has more than 4 regular expressions/);
+});
+
+test("hostile expressions are compiled or refused, and never throw anything else", () => {
+  const filled = (open: string, middle: string, close: string): string => {
+    const times = Math.floor((2_040 - middle.length) / (open.length + close.length));
+    return open.repeat(times) + middle + close.repeat(times);
+  };
+  const parts: readonly (readonly [string, string, string])[] = [
+    ...(["(", "[", "{1:", "f(", "a[", "a{b:", "-(", "!(", "has("] as const).flatMap(
+      (open): [string, string, string][] => [
+        [open, "a", ""],
+        [open, "a", open.startsWith("{") || open.endsWith(":") ? "}" : open.includes("[") ? "]" : ")"],
+      ],
+    ),
+    ...(
+      [
+        "a?b:",
+        "a&&",
+        "a||",
+        "a||b&&",
+        "a<",
+        "a*",
+        "!",
+        "-",
+        "a.",
+        '"',
+        "'''",
+        "\\",
+        "1",
+        "//\n",
+        "b'",
+      ] as const
+    ).map((open): [string, string, string] => [open, "a", ""]),
+    ["[1].all(x,", "x", ")"],
+    ["[1]", "", ".map(x,x)"],
+  ];
+  for (const [open, middle, close] of parts) {
+    const condition = filled(open, middle, close);
+    try {
+      compileFilter(condition);
+    } catch (reason) {
+      assert.ok(reason instanceof Fault && reason.kind === "bad-request", `${open}: ${String(reason)}`);
+    }
+  }
+  // Braces that are not closed take the parser of the library half a second, 250 deep.
+  assert.match(refusal("{1:".repeat(250)), /nested more than 24 deep/);
+});
