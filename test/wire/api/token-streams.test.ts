@@ -248,6 +248,13 @@ test("a request with a token is one of its subject, also where the connection ma
     assert.equal(await post("rubbish"), 401, path);
     assert.equal(await post(await tokens.issue("carol")), 403, path);
   }
+  for (const [token, code] of [
+    ["rubbish", /unauthenticated/],
+    [await tokens.issue("carol"), /permission_denied/],
+  ] as const) {
+    const transport = createGrpcTransport({ baseUrl: node.url, interceptors: [withToken(token)] });
+    await assert.rejects(createClient(Log, transport).produce({ record: {} }), code);
+  }
   for (const authorization of ["Bearer", "bearer ", "Bearer a b"])
     assert.equal(
       (await node.ask("GET", "/logs/orders", undefined, { authorization })).status,
