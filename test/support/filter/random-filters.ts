@@ -20,7 +20,9 @@ export function randomRecord(random: Prng): FilteredRecord {
     key: random.pick(names),
     value: random.chance(0.1) ? Uint8Array.of(0xff, 0x61) : Buffer.from(random.pick(texts)),
   }));
-  const key = random.chance(0.1) ? Uint8Array.of(0x61, 0xc3) : Buffer.from(random.pick(keys));
+  const key = random.chance(0.1)
+    ? random.pick([Uint8Array.of(0x61, 0xc3), Uint8Array.of(0xc3)])
+    : Buffer.from(random.pick(keys));
   return { key, headers, value: randomValue(random) };
 }
 
