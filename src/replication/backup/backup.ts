@@ -127,6 +127,7 @@ function* framesOf(
   { file, first, last, bytes }: BackupFile,
   index: number,
 ): Generator<BackupPart, void> {
+  const isSettled = log.sealed.some((one) => one.first === first && one.meta.settled !== undefined);
   let position = 0;
   for (let from = first; from <= last; ) {
     if (from < log.firstIndex || log.closed) {
@@ -134,7 +135,8 @@ function* framesOf(
         message: "the log was trimmed during the backup, start the backup again",
       });
     }
-    const frames = log.entries(from, partBytes, last);
+    // In memory, frames of a settled segment may still be whole.
+    const frames = isSettled ? log.reader.frames(from, last, partBytes) : log.entries(from, partBytes, last);
     if (frames.some((frame) => isSettledAfter(frame, index))) throw behind();
     const data = frames.length === 1 ? frames[0]! : Buffer.concat(frames);
     yield { file, position, fileBytes: bytes, data };

@@ -155,6 +155,24 @@ test("a tail of several logs passes over settled frames", async () => {
   assert.equal(log.storedLog.damage, undefined);
 });
 
+test("a backup holds settled segments as they are in the files, also if their frames are still whole in memory", async () => {
+  const machine = simMachine(31);
+  const log = await openSettling(machine, { frameCacheBytesMax: 10_000_000 });
+  await fill(log, names, rounds);
+  await log.trim(rounds - 2, { log: { name: "gone" } });
+  await log.trim(rounds - 2);
+  await passTime(machine, log);
+  const { storedLog, replica } = log;
+  assert.ok(storedLog.settler!.totals.segments > 0);
+  const sizes = new Map<string, number>();
+  for (const part of backupParts(storedLog, replica.state, [])) {
+    if (part === undefined) continue;
+    assert.ok(part.position + part.data.length <= part.fileBytes, part.file);
+    sizes.set(part.file, part.position + part.data.length - part.fileBytes);
+  }
+  assert.ok(sizes.size > 3 && [...sizes.values()].every((rest) => rest === 0));
+});
+
 test("a backup holds settled segments under other names, and is restored with the same records and rows", async () => {
   const { log, machine } = await settled(3, "kept");
   const { storedLog, replica } = log;
