@@ -161,7 +161,7 @@ function assertEnded(ends: Record<string, string>, reason: RegExp): void {
 }
 
 test("a revoked token ends everything that runs with it, through every door", {
-  timeout: 300_000,
+  timeout: 120_000,
 }, async (t) => {
   await using closing = new AsyncDisposableStack();
   const setup = await open(closing);
@@ -174,7 +174,7 @@ test("a revoked token ends everything that runs with it, through every door", {
 });
 
 test("an expired token ends everything that runs with it, through every door", {
-  timeout: 300_000,
+  timeout: 120_000,
 }, async () => {
   await using closing = new AsyncDisposableStack();
   const setup = await open(closing);
@@ -182,7 +182,7 @@ test("an expired token ends everything that runs with it, through every door", {
   assertEnded(ends, /the token expired at/);
 });
 
-test("a removed key ends everything that runs with its tokens", { timeout: 300_000 }, async () => {
+test("a removed key ends everything that runs with its tokens", { timeout: 120_000 }, async () => {
   await using closing = new AsyncDisposableStack();
   const setup = await open(closing);
   const { tokens } = setup;
