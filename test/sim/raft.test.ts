@@ -46,6 +46,8 @@ const marks = [
   "rejected-rolled-back",
   "alternating-leaders",
   "rolled-back",
+  "settled",
+  "settled-applied",
   "snapshot-installed",
   "split",
   "stale-storage-response",
