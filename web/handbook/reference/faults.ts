@@ -41,6 +41,8 @@ export const reasons: Readonly<Record<string, string>> = {
   OLD_MEMBERS: "a member of the cluster runs a version without named logs, or is not connected",
   ROWS_LOST:
     "`tailrace repair`: which named logs there were is lost in this directory; restore a backup, or let the node join the cluster again",
+  TOKEN_INVALID:
+    "the bearer token is no token of this cluster, has expired, is not valid yet, was revoked, or its key was removed",
   TOO_MANY_BYTES_OF_SUBJECT: "the quota `--subject-log-bytes-max` is used up",
   TOO_MANY_CREATES: "the quota `--subject-creates-per-minute` is used up for this minute",
   TOO_MANY_FORKS_OF_FORKS:

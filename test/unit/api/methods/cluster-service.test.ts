@@ -69,7 +69,10 @@ test("a node that was removed does not count itself as a learner", async () => {
 
 test("a caller learns its own subject and what it may do", async () => {
   const { logs, ...found } = (await serviceOf().whoAmI())!;
-  assert.deepEqual(found, { subject: "ann", actions: ["consume"] });
+  assert.deepEqual(found, {
+    ...{ subject: "ann", actions: ["consume"] },
+    ...{ credential: "none", tokenId: "", tokenExpiresMs: 0n },
+  });
   const [consume, trim, ...more] = logs ?? [];
   assert.deepEqual([consume?.logs?.length, consume?.logs?.[255], consume?.more], [256, "log-1255", true]);
   assert.deepEqual([trim, more], [{ action: "trim", unknown: true }, []]);
