@@ -214,7 +214,7 @@ test("describe, trim, servers, status and whoami print their results", async () 
   assert.match(notReady.err, /not ready: no leader/);
   assert.equal(
     (await run(["whoami"])).out,
-    "local: produce, consume, describe, trim, admin, peer, create, delete, configure\n",
+    "local: produce, consume, describe, trim, admin, peer, create, delete, configure, cursor\n",
   );
   assert.equal(
     (JSON.parse((await run(["whoami", "--json"])).out) as Record<string, unknown>)["subject"],

@@ -41,8 +41,11 @@ export const reasons: Readonly<Record<string, string>> = {
   OLD_MEMBERS: "a member of the cluster runs a version without named logs, or is not connected",
   ROWS_LOST:
     "`tailrace repair`: which named logs there were is lost in this directory; restore a backup, or let the node join the cluster again",
-  TOKEN_INVALID:
-    "the bearer token is no token of this cluster, has expired, is not valid yet, was revoked, or its key was removed",
+  TOKEN_EXPIRED: "the bearer token has expired; `tailrace token issue` makes another one",
+  TOKEN_KEY_UNKNOWN: "the cluster has no key with the id that the bearer token names, or the key was removed",
+  TOKEN_KEY_RETIRED: "the key of the bearer token has retired: `tailrace token keys rotate` made another one",
+  TOKEN_REVOKED: "the bearer token was revoked, by its id or with all tokens of its subject",
+  TOKEN_INVALID: "the bearer token has a wrong form, a wrong signature, or a claim that is not accepted",
   TOO_MANY_BYTES_OF_SUBJECT: "the quota `--subject-log-bytes-max` is used up",
   TOO_MANY_CREATES: "the quota `--subject-creates-per-minute` is used up for this minute",
   TOO_MANY_FORKS_OF_FORKS:

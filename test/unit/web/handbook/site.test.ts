@@ -106,10 +106,10 @@ test("every setting and every error has its row", () => {
 test("every narrower reason of an error in the source has its row", () => {
   const found = new Set<string>();
   for (const file of globSync("src/**/*.ts", { cwd: root }))
-    for (const [, reason = ""] of readFileSync(join(root, file), "utf8").matchAll(
-      /\b(?:reason: |logExists = )"([A-Z][A-Z_]+)"/g,
+    for (const [, ...names] of readFileSync(join(root, file), "utf8").matchAll(
+      /\b(?:reason: |logExists = |refused\(\s*)"([A-Z][A-Z_]+)"|\? "(TOKEN_[A-Z]+)" :/g,
     ))
-      found.add(reason);
+      for (const reason of names) if (reason !== undefined) found.add(reason);
   assert.deepEqual([...found].sort(), [...Object.keys(reasons), ...peerReasons].sort());
 });
 
