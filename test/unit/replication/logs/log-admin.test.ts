@@ -160,6 +160,25 @@ test("a delete of a version never deletes a record that was acknowledged and tha
   }
 });
 
+test("an idle log that got a record since is not deleted", async (t) => {
+  await using node = await openOneNode(scratch(t));
+  const { named } = node.replica.log;
+  const { log: made } = await named.change({ kind: "create", name: "a", settings: {} });
+  const log = { name: "a", id: made!.id };
+  await Promise.all([node.replica.log.append(run("x"), { log }), named.admin.deleteIdle(log, made!.version)]);
+  assert.equal((await named.open(log).info()).next, 1);
+  await named.admin.deleteIdle(log, (await named.open(log).info()).version);
+  assert.equal(
+    kindOf(
+      await named
+        .open(log)
+        .info()
+        .catch((fault: unknown) => fault),
+    ),
+    "not-found",
+  );
+});
+
 test("no change of a version comes after an append that was accepted before it", async (t) => {
   await using node = await openOneNode(scratch(t));
   const { named } = node.replica.log;
