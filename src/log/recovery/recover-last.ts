@@ -7,7 +7,7 @@
  * because no crash writes one. Zeros behind the last frame are cut off: see zero-tail.ts.
  *
  * Frames without a receipt may be in the page cache only (a sync may have failed before the process died), so they are
- * written again and synced.
+ * written again and synced. So may be the size, after zeros were cut off: the store is cut again.
  */
 import type { DiskFile } from "../../lib/disk/disk.ts";
 import type { RaftIndex } from "../../types.ts";
@@ -133,7 +133,7 @@ function keepTorn(files: SegmentFiles, { first, store, scan }: ScannedStore, dat
   return { file, position: scan.position, bytes: bytes.length };
 }
 
-/** Writes the bytes `from … to−1` again and syncs them. Returns how many there are. */
+/** Writes the bytes `from … to−1` again, cuts the store there again, and syncs. Returns how many bytes were written. */
 function rewrite(store: DiskFile, from: number, to: number): number {
   const buffer = new Uint8Array(Math.min(1 << 20, to - from));
   for (let at = from; at < to; at += buffer.length) {
@@ -141,6 +141,7 @@ function rewrite(store: DiskFile, from: number, to: number): number {
     store.read(part, at);
     store.write(part, at);
   }
+  store.truncate(to);
   store.sync();
   return to - from;
 }

@@ -38,3 +38,20 @@ test("forks on a failing disk show what their sources had, whatever happens to t
     { numRuns: 40, seed: 20261201 },
   );
 });
+
+test("zeros that were cut off without a sync do not come back behind a sealed segment", async () => {
+  const settings = {
+    segmentStoreBytesMax: 150,
+    segmentIndexBytesMax: 16,
+    segmentAgeMaxMs: 1000,
+    retentionAgeMs: 0,
+  };
+  const world = { seed: 491036733, settings, asyncFlush: false, frameCacheBytesMax: 0 };
+  const list = ["a", "b", "c"].map((log) => ({ change: "create" as const, log }));
+  await runNamedModel(world, [
+    { kind: "changes", list },
+    { kind: "syncFails" },
+    { kind: "reopen" },
+    { kind: "cut", operations: 0 },
+  ]);
+});
