@@ -33,6 +33,9 @@ export function defectsIn(folder: string): BookDefect[] {
     });
 }
 
+/** The most that one try may take. */
+const triedMs = 300_000;
+
 /** What became of a named test. */
 export interface Outcome {
   readonly result: "passed" | "failed" | "did not run";
@@ -48,10 +51,15 @@ export async function tryTests(
 ): Promise<ReadonlyMap<string, Outcome>> {
   const words = [
     ...["--import", "./test/support/bug-loader.mjs", "--test-reporter=tap", "--test-timeout=120000"],
+    // A test that was cut off leaves servers and connections behind.
+    "--test-force-exit",
     ...[`--test-name-pattern=^(${tests.join("|")})(: |$)`, file],
   ];
   const env = { ...environment(), ...(patch === undefined ? {} : { SOURCE_BUG: patch }) };
-  const { out, err } = await ended(spawn(process.execPath, words, { cwd: root, env }));
+  const child = spawn(process.execPath, words, { cwd: root, env });
+  const kill = setTimeout(() => child.kill("SIGKILL"), triedMs);
+  const { out, err } = await ended(child);
+  clearTimeout(kill);
   return new Map(tests.map((name) => [name, outcomeIn(out, err, name)]));
 }
 
