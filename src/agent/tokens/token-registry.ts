@@ -3,7 +3,7 @@
  *
  *   read the log from its first record → show the state → wait for a record → show the state → …
  *
- * A node that gets the log anew, by a snapshot, reads it again from the start, and shows the state before until it has done so.
+ * A node that receives the log again, by a snapshot, reads it from the start, and shows the state before until it has done so.
  */
 import { Fault } from "../../fault.ts";
 import { tokensLog } from "../../lib/names/log-name.ts";
