@@ -30,6 +30,7 @@ import { openTls } from "./open-tls.ts";
 import { PeerRights } from "./peer-rights.ts";
 import { reloader } from "./reload.ts";
 import { openServiceManager } from "./service-manager/open-service-manager.ts";
+import { openIssuer } from "./tokens/open-issuer.ts";
 import { version } from "./version.ts";
 
 /** How long a leader that stops waits for another one to take over. */
@@ -73,7 +74,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   await using opening = new AsyncDisposableStack();
   const specs = readInitFile(config.initFile);
   const parts = await openParts(opening, config, environment, clock);
-  const { telemetry, access, tls, memory, readiness, ports, cluster } = parts;
+  const { telemetry, access, issuer, tls, memory, readiness, ports, cluster } = parts;
   const { listener, ops } = ports;
   const logger = telemetry.log;
   const { replica, gossip, network, node } = cluster;
@@ -121,7 +122,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ready,
     stopped,
     stop,
-    reload: reloader([() => tls?.reload(), () => access.reload()], logger),
+    reload: reloader([() => tls?.reload(), () => access.reload(), () => issuer.reload()], logger),
     handOver: () => void handOver(cluster, logger),
   };
 }
@@ -213,6 +214,8 @@ async function openParts(
   const access = opening.use(
     await openAccess(files, { log: telemetry.log, trustPlaintext, refuseAnonymous }),
   );
+  const onChange = (): void => access.access.recheck();
+  const issuer = opening.use(await openIssuer({ config, onChange, clock, logger: telemetry.log }));
   const ports = opening.use(await openPorts({ config, tls, memory: memory.budget, telemetry, clock }));
   const readiness = new NodeReadiness();
   readiness.set("node", "the node is starting");
@@ -238,7 +241,7 @@ async function openParts(
     }),
   );
   const addr = printAddress(bound);
-  return { ...addresses, addr, telemetry, memory, tls, access, ports, readiness, directory, cluster };
+  return { ...addresses, addr, telemetry, memory, tls, access, issuer, ports, readiness, directory, cluster };
 }
 
 /** The addresses for others: of the RPCs, and of the dashboard as a person on this machine reaches it. */

@@ -19,12 +19,14 @@ import type { OpenAccess } from "./access-files.ts";
 import type { OpenedCluster } from "./cluster/open-cluster.ts";
 import type { Config } from "./config/settings.ts";
 import type { NodeReadiness } from "./node-readiness.ts";
+import type { OpenIssuer } from "./tokens/open-issuer.ts";
 import { version } from "./version.ts";
 
 export interface OpenServiceOptions {
   readonly config: Config;
   readonly cluster: OpenedCluster;
   readonly access: OpenAccess;
+  readonly issuer: Pick<OpenIssuer, "tokens">;
   readonly readiness: NodeReadiness;
   readonly memory: MemoryBudget;
   readonly telemetry: NodeTelemetry;
@@ -56,6 +58,7 @@ export function openService(options: OpenServiceOptions): ReturnType<typeof crea
       clusterId: () => replica.state.clusterId,
       isConfirmed: () => tokens.isConfirmed,
       refresh: () => tokens.refresh(),
+      issuer: options.issuer.tokens,
       clock,
     }),
     tokenAdmin,

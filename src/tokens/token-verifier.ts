@@ -5,6 +5,8 @@
  *     header   { "alg": "EdDSA", "typ": "tailrace+jwt", "kid": the id of the key }
  *     claims   { "iss": "tailrace", "aud": the id of the cluster, "sub", "jti", "iat", "exp", "nbf"?, "scope"? }
  *
+ * A token of another issuer is recognized by its claim `iss`: see issuer/issuer-tokens.ts.
+ *
  * The algorithm is that of the key and not that of the token. What was verified is remembered by the hash of the token until it
  * expires; keys and revocations are looked at with each use. A token of an unknown key, and the first one after the start, is
  * refused only by what the leader knows.
@@ -15,6 +17,7 @@ import { Fault } from "../fault.ts";
 import { clientNetworkOf } from "../lib/names/client-network.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
+import type { IssuerTokens } from "./issuer/issuer-tokens.ts";
 import { clockSkewMs, tokenBytesMax, tokenLifeMsMax } from "./limits.ts";
 import { isId, type TokenKey } from "./token-state.ts";
 import { refused, type TokenSource, type VerifiedClaims, VerifiedToken } from "./verified-token.ts";
@@ -31,6 +34,8 @@ export interface TokenVerifierOptions {
   readonly isConfirmed: () => boolean;
   /** Resolves once this node has all changes that were acknowledged before. @throws Fault "unavailable" */
   readonly refresh: () => Promise<void>;
+  /** Verifies the tokens of another issuer. Default: only those of the cluster are taken. */
+  readonly issuer?: IssuerTokens | undefined;
   readonly clock: Clock;
 }
 
@@ -104,7 +109,8 @@ export class TokenVerifier {
       const rights = new VerifiedToken(claims, source, () => clock.wallMs());
       const fault = rights.invalid();
       if (fault !== undefined) throw fault;
-      const identity: Identity = { ...namedIdentity(claims.subject), issuer: tokenIssuer, token: rights };
+      const issuer = claims.issuerKey === undefined ? tokenIssuer : (this.#options.issuer?.issuer ?? "");
+      const identity: Identity = { ...namedIdentity(claims.subject), issuer, token: rights };
       if (this.#known.size >= keptMax)
         for (const oldest of this.#known.keys()) {
           this.#known.delete(oldest);
@@ -121,12 +127,17 @@ export class TokenVerifier {
   /** @throws Fault "unauthenticated" that says what is wrong */
   async #claimsOf(token: string, audience: string): Promise<VerifiedClaims> {
     const jose = await import("jose");
-    let keyId: unknown;
+    const { issuer, clock } = this.#options;
+    let header: Readonly<Record<string, unknown>>;
+    let isForeign: boolean;
     try {
-      keyId = jose.decodeProtectedHeader(token).kid;
+      header = jose.decodeProtectedHeader(token);
+      isForeign = issuer !== undefined && jose.decodeJwt(token).iss === issuer.issuer;
     } catch (cause) {
       throw refused("TOKEN_INVALID", "the token is not a JWT in its compact form", cause);
     }
+    if (issuer !== undefined && isForeign) return issuer.verify(token, header, clock.wallMs());
+    const keyId = header["kid"];
     if (!isId(keyId))
       throw refused("TOKEN_INVALID", "the header of the token needs kid, the id of a key of this cluster");
     const key = await this.#keyOf(keyId);

@@ -16,8 +16,17 @@ export interface VerifiedClaims {
   readonly issuedMs: number;
   readonly expiresMs: number;
   readonly scopes: TokenScopes | undefined;
-  /** The id of the key of the cluster with which it was signed. */
+  /** The id of the key with which it was signed. */
   readonly keyId: string;
+  /** The key, if it is one of another issuer. Default: it is one of the cluster. */
+  readonly issuerKey?: IssuerKeyState;
+}
+
+/** Whether a key of another issuer still counts. */
+export interface IssuerKeyState {
+  /** Grows when that may have changed. */
+  readonly version: number;
+  readonly isCurrent: () => boolean;
 }
 
 export class VerifiedToken implements TokenRights {
@@ -59,20 +68,23 @@ export class VerifiedToken implements TokenRights {
 
   /** Looks at keys and revocations again, if they have changed. */
   #look(): void {
-    const { state, version } = this.#source;
+    const { keyId, subject, id, issuedMs, issuerKey } = this.#claims;
+    const { state } = this.#source;
+    // Both grow only.
+    const version = this.#source.version + (issuerKey?.version ?? 0);
     if (version === this.#checkedVersion) return;
     this.#checkedVersion = version;
-    const { keyId, subject, id, issuedMs } = this.#claims;
     const key = state.keys.get(keyId);
-    this.#endMs = Math.min(this.expiresMs, key?.retiresMs ?? Number.POSITIVE_INFINITY);
-    this.#revoked =
-      key === undefined
-        ? refused("TOKEN_KEY_UNKNOWN", `the key ${keyId} of the token was removed`)
-        : state.revokedIds.has(id)
-          ? refused("TOKEN_REVOKED", `the token ${id} is revoked`)
-          : issuedMs <= (state.revokedSubjects.get(subject) ?? -1)
-            ? refused("TOKEN_REVOKED", `the tokens of "${subject}" that were issued at that time are revoked`)
-            : undefined;
+    const isKeyKnown = issuerKey === undefined ? key !== undefined : issuerKey.isCurrent();
+    const retiresMs = issuerKey === undefined ? key?.retiresMs : undefined;
+    this.#endMs = Math.min(this.expiresMs, retiresMs ?? Number.POSITIVE_INFINITY);
+    this.#revoked = !isKeyKnown
+      ? refused("TOKEN_KEY_UNKNOWN", `the key ${keyId} of the token was removed`)
+      : state.revokedIds.has(id)
+        ? refused("TOKEN_REVOKED", `the token ${id} is revoked`)
+        : issuedMs <= (state.revokedSubjects.get(subject) ?? -1)
+          ? refused("TOKEN_REVOKED", `the tokens of "${subject}" that were issued at that time are revoked`)
+          : undefined;
   }
 }
 

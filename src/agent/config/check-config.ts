@@ -13,6 +13,7 @@ export function checkConfig(config: Config): void {
     !isWildcard(config.addr.host) || config.advertiseAddr !== undefined,
     "--advertise-addr is needed when --addr binds all interfaces",
   );
+  checkIssuer(config);
   checkGossip(config);
   checkBackup(config);
   need(
@@ -54,6 +55,20 @@ function checkTls(config: Config): void {
   need(
     secure || isLoopback(config.addr.host) || config.allowPlaintext,
     `--addr ${config.addr.host} is not loopback and would serve plaintext: set the TLS files, or --allow-plaintext`,
+  );
+}
+
+/** Without a policy, every user of the issuer could do what a certificate can. */
+function checkIssuer({ oidcIssuer, oidcAudience, jwksFile, oidcScopeClaim, aclPolicyFile }: Config): void {
+  const needed = oidcAudience.length > 0 && aclPolicyFile !== undefined;
+  need(
+    oidcIssuer === undefined || needed,
+    "--oidc-issuer needs --oidc-audience and --acl-policy-file: the policy says what its users may do, such as p, oidc:alice, *, consume",
+  );
+  const others = oidcAudience.length > 0 || (jwksFile ?? oidcScopeClaim) !== undefined;
+  need(
+    oidcIssuer !== undefined || !others,
+    "--oidc-audience, --jwks-file and --oidc-scope-claim need --oidc-issuer",
   );
 }
 

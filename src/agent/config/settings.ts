@@ -3,12 +3,14 @@
  * TAILRACE_DATA_DIR and the key data-dir in the configuration file. read-config.ts reads them, check-config.ts holds the
  * rules between settings.
  */
+import { Fault } from "../../fault.ts";
 import {
   address,
   bytes,
   duration,
   flag,
   integer,
+  isLoopback,
   type Kind,
   list,
   oneOf,
@@ -47,6 +49,21 @@ function maybe<T>(group: Group, kind: Kind<T>, help: string): Setting<T | undefi
 
 /** A place for backups. */
 const storeUrl: Kind<string> = { placeholder: "URL", parse: checkStoreUrl, print: (url) => url };
+
+/** An issuer of tokens, or a page of this server as browsers reach it. */
+const webUrl: Kind<string> = { placeholder: "URL", parse: checkWebUrl, print: (url) => url };
+
+/** Keeps the text as it is: an issuer is compared character by character. */
+function checkWebUrl(found: string): string {
+  const url = URL.parse(found);
+  const isSecure =
+    url?.protocol === "https:" ||
+    (url?.protocol === "http:" && isLoopback(url.hostname.replace(/^\[|\]$/g, "")));
+  if (url !== null && isSecure && !/[?#@\s]/.test(found)) return found;
+  throw new Fault("config", {
+    message: `expected an https URL without query, fragment and user, or http on loopback, found "${found}"`,
+  });
+}
 
 const MiB = 2 ** 20;
 const hour = 3_600_000;
@@ -128,6 +145,33 @@ export const settings = {
   ),
   aclModelFile: maybe("Security", path, "Casbin model; default the built-in model"),
   aclPolicyFile: maybe("Security", path, "Casbin policy, reloaded when the file changes"),
+  oidcIssuer: maybe(
+    "Security",
+    webUrl,
+    "issuer of OpenID Connect whose tokens are taken too; needs --oidc-audience and --acl-policy-file",
+  ),
+  oidcAudience: set(
+    "Security",
+    list(text),
+    [],
+    "audiences (aud) of the issuer's tokens, separated by commas; a token needs one of them",
+  ),
+  jwksFile: maybe(
+    "Security",
+    path,
+    "JWK Set with the issuer's public keys, reloaded when the file changes; default the issuer is asked",
+  ),
+  oidcSubjectClaim: set(
+    "Security",
+    text,
+    "sub",
+    "claim of the issuer's tokens that names the subject; the subject is oidc: and its value",
+  ),
+  oidcScopeClaim: maybe(
+    "Security",
+    text,
+    "claim of the issuer's tokens with scopes that narrow the subject's rights; default they are not narrowed",
+  ),
   allowPlaintext: set("Security", flag, false, "allow plaintext on an --addr that is not loopback"),
   allowHosts: set(
     "Security",

@@ -1,15 +1,18 @@
 /** Keys and revocations on one node: changed by RPC, followed by the node, and kept over restarts and when their log is written again. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Server, startServer } from "../../../src/agent/embedded/start-server.ts";
+import { type Server, type ServerSettings, startServer } from "../../../src/agent/embedded/start-server.ts";
 import { openClient, type TailraceClient } from "../../../src/client/mod.ts";
 import { issueToken, makeSigningKey, type SigningKey } from "../../../src/tokens/issue-token.ts";
 import { curl } from "../../support/http/curl.ts";
 import { scratch } from "../../support/scratch.ts";
+import { issuerAudience, issuerKey, issuerUrl, TestIssuer } from "../../support/tokens/test-issuer.ts";
 
-const start = async (directory: string): Promise<Server> => {
+const start = async (directory: string, settings: ServerSettings = {}): Promise<Server> => {
   const server = await startServer({
+    ...settings,
     "data-dir": directory,
     addr: "127.0.0.1:0",
     "ops-addr": "127.0.0.1:0",
@@ -69,6 +72,49 @@ test("a token that is revoked by RPC ends its stream, and is refused also after 
     (await admin.rpc.tokens.listRevokedTokens({})).tokens.map(({ id }) => id),
     ["revoked"],
   );
+});
+
+test("a token of another issuer has the rights that the policy gives its subject, and its stream ends with it or with its key", {
+  timeout: 120_000,
+}, async (t) => {
+  const directory = scratch(t);
+  const [policy, keys] = [join(directory, "policy.csv"), join(directory, "keys.json")];
+  writeFileSync(policy, "p, oidc:alice, *, consume\np, bob, *, *\np, alice, *, *\n");
+  const issuer = new TestIssuer();
+  const publish = (): void =>
+    writeFileSync(keys, JSON.stringify({ keys: issuer.published.map(({ publicJwk }) => publicJwk) }));
+  publish();
+  await using server = await start(join(directory, "data"), {
+    "acl-policy-file": policy,
+    "oidc-issuer": issuerUrl,
+    "oidc-audience": issuerAudience,
+    "jwks-file": keys,
+  });
+  const clientOf = async (claims: Readonly<Record<string, unknown>> = {}): Promise<TailraceClient> =>
+    openClient({ addr: server.addr, token: await issuer.sign({ claims }), limits: { attemptsMax: 1 } });
+  using local = openClient({ addr: server.addr });
+  await local.rpc.log.produce({ record: { value: new Uint8Array([1]) } });
+  using alice = await clientOf();
+  using bob = await clientOf({ sub: "bob" });
+  const who = await alice.rpc.cluster.whoAmI({});
+  assert.deepEqual([who.subject, who.credential, who.actions], ["oidc:alice", "token", ["consume"]]);
+  await assert.rejects(alice.rpc.log.produce({ record: {} }), /permission_denied/);
+  await assert.rejects(bob.rpc.log.consume({}), /permission_denied.*oidc:bob/);
+
+  const ends = async (client: TailraceClient): Promise<AsyncIterator<unknown>> => {
+    const messages = client.rpc.log.consumeStream({})[Symbol.asyncIterator]();
+    await messages.next();
+    return messages;
+  };
+  const now = Math.floor(Date.now() / 1000);
+  using soon = await clientOf({ exp: now + 3 });
+  const expiring = await ends(soon);
+  const running = await ends(alice);
+  await assert.rejects(expiring.next(), /unauthenticated.*expired/);
+  assert.ok(Date.now() < (now + 4) * 1000, "the stream ends within a second");
+  issuer.published = [issuerKey("k2")];
+  publish();
+  await assert.rejects(running.next(), /unauthenticated.*the key k1 of the token was removed/);
 });
 
 test("changes at the same time are all made, and the log of tokens is written again before it grows", {

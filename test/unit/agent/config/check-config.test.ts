@@ -33,6 +33,12 @@ test("settings that contradict each other are refused", () => {
     [["--record-bytes-max", "2MiB", "--request-bytes-max", "1MiB"], /must not be larger/],
     [["--node-name", "a b"], /--node-name/],
     [["--cors-origins", "*"], /--cors-origins/],
+    [["--oidc-issuer", "http://login.example.org"], /expected an https URL/],
+    [["--oidc-issuer", "https://login.example.org/?x"], /expected an https URL/],
+    [["--oidc-issuer", "https://login.example.org", "--oidc-audience", "a"], /needs .*--acl-policy-file/],
+    [["--oidc-issuer", "https://login.example.org", "--acl-policy-file", "p"], /needs --oidc-audience/],
+    [["--oidc-audience", "a", "--acl-policy-file", "p"], /need --oidc-issuer/],
+    [["--jwks-file", "k"], /need --oidc-issuer/],
   ];
   for (const [flags, expected] of cases)
     assert.match(
