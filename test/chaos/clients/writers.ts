@@ -51,11 +51,13 @@ export const stamped: Client = async (self) => {
     const run = encodeRun(values.map((name) => ({ value: bytesOf(name) })));
     const stamp = { subject: "", id, epoch: 0, sequence };
     const attempt = async (): Promise<AppendResult> => {
-      for (;;) {
+      for (let isUnknown = false; ; isUnknown = true) {
         try {
           return { offset: (await client.commitLog.append(run, { producer: stamp })).firstOffset };
         } catch (reason) {
-          if (self.signal.aborted || failureOf(reason).written === "no") throw reason;
+          // After an attempt with an unknown outcome, a refusal says nothing about that attempt.
+          if (self.signal.aborted) throw isUnknown ? new Error("the run ended", { cause: reason }) : reason;
+          if (!isUnknown && failureOf(reason).written === "no") throw reason;
           await pause(200, self.signal);
         }
       }
