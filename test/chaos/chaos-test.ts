@@ -53,4 +53,5 @@ export async function testChaos(t: TestContext, trial: Trial): Promise<void> {
   assert.ok(records >= counts.acked);
   assert.ok(named.acked >= acked / 20, `only ${named.acked} appends to named logs were acknowledged`);
   assert.ok(named.deleted > 0, "no named log was deleted");
+  assert.ok(named.forks > 0, "no named log was forked");
 }

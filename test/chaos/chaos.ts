@@ -25,6 +25,7 @@ import * as namedAppends from "./named/appends.ts";
 import * as namedChanges from "./named/changes.ts";
 import { committedLogs } from "./named/committed-logs.ts";
 import { differences, equalLogs, namedRecordsOn } from "./named/final-logs.ts";
+import * as namedForks from "./named/forks.ts";
 import { KnownLogs } from "./named/known-logs.ts";
 import { checkNamed } from "./named/named-checker.ts";
 import * as namedReads from "./named/reads.ts";
@@ -52,6 +53,13 @@ export interface ChaosOptions {
   readonly report?: (line: string) => void;
 }
 
+/** Named logs that there ever were, and of them those that were deleted, and those that were forks. */
+interface LogCounts {
+  readonly logs: number;
+  readonly deleted: number;
+  readonly forks: number;
+}
+
 export interface ChaosReport {
   readonly nodes: number;
   readonly seed: number | string;
@@ -59,7 +67,7 @@ export interface ChaosReport {
   readonly injected: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly counts: History["counts"];
-  readonly named: History["named"] & { readonly logs: number; readonly deleted: number };
+  readonly named: History["named"] & LogCounts;
   /** Records in the log at the end. */
   readonly records: number;
   /** What nodes settled: segments, and of the batches of one node those whose records no file has any more. */
@@ -118,12 +126,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   });
   const run = await openRun(stack, options, directory);
   const { fleet, history, violations } = run;
-  const writing = { ...writers, ...readers, ...namedAppends, ...namedChanges, ...namedReads };
+  const writing = { ...writers, ...readers, ...namedAppends, ...namedChanges, ...namedForks, ...namedReads };
   const clients = startClients(run, writing);
   const followers = startClients(run, { ...tails, ...namedTails });
   const { injector, seconds } = await injectFaults(run);
   const healedMs = await heal(run, clients.end, followers.end);
-  const { records, logs, deleted, settled } = await checkLog(run);
+  const { records, settled, ...logs } = await checkLog(run);
   isKept = violations.length > 0 || options.directory !== undefined;
   // The small disks are in memory and end with the run.
   if (isKept)
@@ -136,7 +144,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     injected: injector.total,
     faults: Object.fromEntries(injector.counts),
     counts: history.counts,
-    named: { ...history.named, logs, deleted },
+    named: { ...history.named, ...logs },
     records,
     settled,
     backups: fleet.countLogged("backup completed"),
@@ -300,7 +308,7 @@ async function checkLog({
   place,
   kept,
   credentials,
-}: Run): Promise<Pick<ChaosReport, "records" | "settled"> & Pick<ChaosReport["named"], "logs" | "deleted">> {
+}: Run): Promise<Pick<ChaosReport, "records" | "settled"> & LogCounts> {
   const last = ["--addr", fleet.nodes[0]!.addr, ...(credentials?.flags ?? [])];
   const refusal = await place.backup(last);
   if (refusal !== undefined) violations.push({ rule: "backup", text: refusal });
@@ -323,10 +331,12 @@ async function checkLog({
   const committed = committedLogs(directories[0]!, (index, crc) => kept.find(index, crc));
   violations.push(...differences(shown, served, committed), ...checkNamed(history.operations, committed));
   const { size: logs } = committed.logs;
-  const deleted = [...committed.logs.values()].filter((log) => log.deleted).length;
+  const all = [...committed.logs.values()];
+  const deleted = all.filter((log) => log.deleted).length;
+  const forks = all.filter(({ fork }) => fork !== undefined).length;
   const settled = { segments: fleet.countLogged(settledLine), ...committed.settled };
   if (settled.segments === 0) violations.push({ rule: "settling", text: "no segment was settled" });
-  return { records: final.length, settled, logs, deleted };
+  return { records: final.length, settled, logs, deleted, forks };
 }
 
 /** Mounts small disks for these nodes, if that is allowed. */

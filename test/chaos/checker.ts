@@ -23,6 +23,8 @@ interface Facts {
   /** Value → all its offsets in the final log, ascending. */
   readonly offsets: ReadonlyMap<string, readonly number[]>;
   readonly lowest: number;
+  /** Records below are those of another log. */
+  readonly inherited: number;
   /** The value at an offset in the final log. */
   at(offset: number): string | undefined;
   /** The highest end of the log that any client knew before that time. */
@@ -54,10 +56,10 @@ const rules: Readonly<Record<string, Rule>> = {
   },
 
   /** The log has no record that no client appended. */
-  *invented({ final, appends }) {
+  *invented({ final, appends, inherited }) {
     const known = new Set(appends.flatMap(({ values }) => values));
     for (const { offset, value } of final)
-      if (!known.has(value)) yield `${value} at ${offset} was never appended`;
+      if (offset >= inherited && !known.has(value)) yield `${value} at ${offset} was never appended`;
   },
 
   /** No record is there twice. */
@@ -174,13 +176,17 @@ export const ruleNames = Object.keys(rules);
 /** The largest number of reported violations per rule. */
 const violationsMax = 5;
 
-/** Returns all violations. Nothing is known of records below `lowest`; default: the first one of `final`. */
+/**
+ * Returns all violations. Nothing is known of records below `lowest`; default: the first one of `final`. Those below `inherited`
+ * are of another log, of which this one is a fork.
+ */
 export function check(
   operations: readonly Operation[],
   final: readonly StoredRecord[],
   lowest: number = final[0]?.offset ?? 0,
+  inherited = 0,
 ): readonly Violation[] {
-  const facts = factsOf(operations, final, lowest);
+  const facts = factsOf(operations, final, lowest, inherited);
   const found: Violation[] = [];
   for (const [rule, violations] of Object.entries(rules)) {
     let count = 0;
@@ -192,7 +198,12 @@ export function check(
   return found;
 }
 
-function factsOf(operations: readonly Operation[], final: readonly StoredRecord[], lowest: number): Facts {
+function factsOf(
+  operations: readonly Operation[],
+  final: readonly StoredRecord[],
+  lowest: number,
+  inherited: number,
+): Facts {
   const offsets = new Map<string, number[]>();
   const values = new Map<number, string>();
   for (const { offset, value } of final) {
@@ -207,6 +218,7 @@ function factsOf(operations: readonly Operation[], final: readonly StoredRecord[
     final,
     offsets,
     lowest,
+    inherited,
     at: (offset) => values.get(offset),
     floor: floorOf(operations),
   };

@@ -74,15 +74,18 @@ export interface Shown extends Timed {
   readonly values: readonly string[];
 }
 
-export type ChangeKind = "create" | "close" | "configure" | "delete" | "trim";
+export type ChangeKind = "create" | "fork" | "close" | "configure" | "delete" | "trim";
 
 /** A change of a named log. */
 export interface Change extends Timed {
   readonly op: "change";
   readonly change: ChangeKind;
   readonly log: string;
-  /** Of a create: false if the log existed. */
+  /** Of a create or a fork: false if the log existed. */
   readonly created?: boolean;
+  /** Of a fork: the name of the log that was forked, and the stated offset. Absent: at its end. */
+  readonly source?: string;
+  readonly at?: number;
   /** Of a trim: the first offset to keep, and the lowest offset of the answer. */
   readonly before?: number;
   readonly lowest?: number;

@@ -28,6 +28,7 @@ export interface Answer {
 interface Ask {
   readonly method?: string;
   readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
 }
 
@@ -58,7 +59,11 @@ export class NodeConnections implements Disposable {
   }
 
   /** Sends one request. Resolves also if there is no answer. */
-  http(addr: string, path: string, { method = "GET", body, timeoutMs }: Ask): Promise<Answer> {
+  http(
+    addr: string,
+    path: string,
+    { method = "GET", body, headers: asked, timeoutMs }: Ask,
+  ): Promise<Answer> {
     return new Promise((resolve) => {
       const fail = (error: Error): void => {
         resolve({
@@ -68,7 +73,10 @@ export class NodeConnections implements Disposable {
           failed: (error as NodeJS.ErrnoException).code ?? error.message,
         });
       };
-      const headers = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
+      const headers = {
+        ...asked,
+        ...(body === undefined ? {} : { "content-length": Buffer.byteLength(body) }),
+      };
       const options = { method, headers, agent: this.#agent, signal: AbortSignal.timeout(timeoutMs) };
       const asking = this.#request(addr, path, options, (answer) => {
         let text = "";

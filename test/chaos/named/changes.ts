@@ -1,51 +1,17 @@
 /** Clients that create, close, configure, trim and delete named logs, at random nodes and without retries. */
-import { createClient } from "@connectrpc/connect";
-import { Logs } from "../../../src/gen/log/v1/log_pb.js";
 import {
   anyLog,
   atPace,
   type Client,
   type ClientContext,
-  callMs,
   copies,
-  failureOf,
   logFields,
 } from "../clients/client-context.ts";
-import type { Change, ChangeKind } from "../history.ts";
 import { isRetained, type MeantLog, retainedBytes } from "./known-logs.ts";
+import { anyLogs, type Changed, changed, limit, named, remove } from "./recorded-change.ts";
 
-const limit = { timeoutMs: callMs };
 /** Longer than any run, and shorter than a jump of a clock: no clock may expire a log or its records. */
 const hourMs = 3_600_000n;
-
-const anyLogs = ({ chance, connections, addresses }: ClientContext) =>
-  createClient(Logs, connections.transport(chance.pick(addresses.direct()), "grpc"));
-
-type Result = Pick<Change, "logId" | "created" | "before" | "lowest">;
-
-/** Runs a change and records the result. */
-async function changed(
-  self: ClientContext,
-  change: ChangeKind,
-  meant: MeantLog,
-  work: () => Promise<Result>,
-  asked: Pick<Change, "before"> = {},
-): Promise<void> {
-  const { history, name, known } = self;
-  const about = { op: "change", client: name, change, ...meant, ...asked, start: history.now() } as const;
-  try {
-    const result = await work();
-    if (result.logId !== undefined) known.learn(meant.log, result.logId);
-    history.add({ ...about, ...result, end: history.now() });
-  } catch (reason) {
-    history.add({ ...about, failure: failureOf(reason, "write", meant.log), end: history.now() });
-  }
-}
-
-const named = ({ log, statedId }: MeantLog) => ({
-  name: log,
-  ...(statedId === undefined ? {} : { logId: statedId }),
-});
 
 function create(self: ClientContext, name: string): Promise<void> {
   // Limits that nothing reaches, so that a wrong clock or count would be seen.
@@ -62,7 +28,7 @@ function create(self: ClientContext, name: string): Promise<void> {
 
 function trim(self: ClientContext, meant: MeantLog): Promise<void> {
   const before = self.chance.between(1, 200);
-  const work = async (): Promise<Result> => {
+  const work = async (): Promise<Changed> => {
     const request = { ...logFields(meant), beforeOffset: BigInt(before) };
     const { lowestOffset, logId } = await anyLog(self).trim(request, limit);
     return { lowest: Number(lowestOffset), ...(logId === undefined ? {} : { logId }) };
@@ -81,12 +47,6 @@ const close = (self: ClientContext, meant: MeantLog): Promise<void> =>
   changed(self, "close", meant, async () => {
     const { log } = await anyLogs(self).closeLog(named(meant), limit);
     return { logId: log!.logId };
-  });
-
-const remove = (self: ClientContext, meant: MeantLog): Promise<void> =>
-  changed(self, "delete", meant, async () => {
-    await anyLogs(self).deleteLog(named(meant), limit);
-    return {};
   });
 
 /** Deletes and creates again, so that a name soon means another log. */

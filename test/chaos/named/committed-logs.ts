@@ -28,15 +28,27 @@ import { nameIn } from "../clients/values.ts";
 export interface CommittedLog {
   readonly id: number;
   readonly name: string;
-  /** Also those that were trimmed. */
+  /** Also those that were trimmed, and those of the logs of which it is a fork. */
   readonly records: StoredRecord[];
+  readonly fork: CommittedFork | undefined;
   /** The values of records below this offset are not known: no file has them any more. */
   unknownBelow: number;
   /** The node has settled batches up to this offset. */
   settledBelow: number;
   lowest: number;
   closed: boolean;
+  /** Also a log that is kept for its forks: no client sees it. */
   deleted: boolean;
+  /** Its last frame is there: nothing keeps its records any more. */
+  removed: boolean;
+}
+
+/** Where a log was forked. */
+export interface CommittedFork {
+  readonly source: CommittedLog;
+  /** The first offset that it shows, and the first one of its own records. */
+  readonly lowest: number;
+  readonly next: number;
 }
 
 export interface CommittedLogs {
@@ -88,28 +100,53 @@ class Model implements CommittedLogs {
   }
 
   #created(id: number, command: Uint8Array): void {
-    const { name } = jsonOf(command) as { readonly name: string };
+    const { name, fork: stated } = jsonOf(command) as { readonly name: string; readonly fork?: StatedFork };
     const other = this.#names.get(name);
     if (this.logs.has(id)) this.flaws.push(`the id ${id} is given twice, now to ${name}`);
     if (other !== undefined) this.flaws.push(`the name ${name} means ${other.id} and ${id}`);
+    const fork = stated === undefined ? undefined : this.#forked(id, stated);
+    const next = fork?.next ?? 0;
     const log: CommittedLog = {
       id,
       name,
-      records: [],
-      unknownBelow: 0,
-      settledBelow: 0,
-      lowest: 0,
+      records: fork?.source.records.slice(0, next) ?? [],
+      fork,
+      unknownBelow: Math.min(fork?.source.unknownBelow ?? 0, next),
+      settledBelow: Math.min(fork?.source.settledBelow ?? 0, next),
+      lowest: fork?.lowest ?? 0,
       closed: false,
       deleted: false,
+      removed: false,
     };
     this.logs.set(id, log);
     this.#names.set(name, log);
   }
 
+  #forked(id: number, { source: sourceId, lowest, next }: StatedFork): CommittedFork | undefined {
+    const source = this.logs.get(sourceId);
+    if (source === undefined || source.deleted) {
+      this.flaws.push(`log ${id} is a fork of the log ${sourceId}, which is not there`);
+      return undefined;
+    }
+    if (lowest !== source.lowest || next > source.records.length)
+      this.flaws.push(
+        `log ${id} is a fork of ${lowest} to ${next} of ${sourceId}, which has ${source.lowest} to ${source.records.length}`,
+      );
+    return { source, lowest, next };
+  }
+
+  /** Whether forks show records of the log. */
+  #isForked(log: CommittedLog): boolean {
+    for (const { fork, removed } of this.logs.values()) if (!removed && fork?.source === log) return true;
+    return false;
+  }
+
   #changed(id: number, frame: Buffer): void {
     const kind = frameKind(frame, 0);
     const log = this.logs.get(id);
-    if (log === undefined || log.deleted) {
+    // The last frame of a log that was kept for its forks is a delete.
+    const isLast = log?.deleted === true && !log.removed && kind === batchKind.deleteLog;
+    if (log === undefined || (log.deleted && !isLast)) {
       this.flaws.push(`a batch of kind ${kind} is for the log ${id}, which is not there`);
       return;
     }
@@ -123,9 +160,12 @@ class Model implements CommittedLogs {
     else if (kind === batchKind.trimLog) {
       const { from, to } = jsonOf(frameCommand(frame, 0)) as { readonly from: number; readonly to: number };
       if (from === log.lowest && to <= next) log.lowest = to;
-    } else if (kind === batchKind.deleteLog) {
+      if (this.#isForked(log)) this.flaws.push(`log ${id} has forks and is trimmed to ${to}`);
+    } else if (kind === batchKind.deleteLog || kind === batchKind.hideLog) {
+      log.removed = kind === batchKind.deleteLog;
+      if (log.removed && this.#isForked(log)) this.flaws.push(`log ${id} has forks and is removed`);
+      if (!log.deleted) this.#names.delete(log.name);
       log.deleted = true;
-      this.#names.delete(log.name);
     }
   }
 
@@ -145,6 +185,13 @@ class Model implements CommittedLogs {
     log.unknownBelow = base + count;
     return Array.from({ length: count }, (_, n) => ({ offset: base + n, value: `settled ${index} ${n}` }));
   }
+}
+
+/** A fork as a create states it. */
+interface StatedFork {
+  readonly source: number;
+  readonly lowest: number;
+  readonly next: number;
 }
 
 const jsonOf = (command: Uint8Array): unknown => JSON.parse(Buffer.from(command).toString());

@@ -7,8 +7,10 @@ const kept = Array.from({ length: 8 }, (_, n) => `kept/${n}`);
 const retained = Array.from({ length: 4 }, (_, n) => `retained/${n}`);
 export const retainedBytes = 32 * 1024;
 export const isRetained = (name: string): boolean => retained.includes(name);
+/** Logs that are mostly forks of other logs. */
+const forks = Array.from({ length: 8 }, (_, n) => `fork/${n}`);
 /** Logs that are deleted, closed and created again. */
-const changing = Array.from({ length: 32 }, (_, n) => `changing/${n}`);
+const changing = [...Array.from({ length: 32 }, (_, n) => `changing/${n}`), ...forks];
 
 export interface MeantLog {
   readonly log: string;
@@ -31,6 +33,16 @@ export class KnownLogs {
   /** A random log that keeps only its newest records. */
   pickRetained(chance: Prng): MeantLog {
     return { log: chance.pick(retained) };
+  }
+
+  /** A random name for a fork. */
+  pickFork(chance: Prng): string {
+    return chance.pick(forks);
+  }
+
+  /** A random log that can be forked for long: a fork keeps all records of its source, also those that retention would remove. */
+  pickSource(chance: Prng): string {
+    return chance.pick([...kept, ...changing]);
   }
 
   /** A client got this id of the log. Ids are compared by their number. */

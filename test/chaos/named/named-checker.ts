@@ -37,7 +37,7 @@ const rules: Readonly<Record<string, Rule>> = {
   *oneLog({ logs }) {
     const homes = new Map<string, CommittedLog>();
     for (const log of logs.values()) {
-      for (const { value } of log.records) {
+      for (const { value } of ownRecords(log)) {
         const other = homes.get(value);
         if (other !== undefined && other !== log)
           yield `${value} is in ${textOf(other)} and in ${textOf(log)}`;
@@ -83,9 +83,22 @@ const rules: Readonly<Record<string, Rule>> = {
   *created({ changes }) {
     const made = new Set<string>();
     for (const { client, change, logId, created } of changes) {
-      if (change !== "create" || created !== true || logId === undefined) continue;
+      if ((change !== "create" && change !== "fork") || created !== true || logId === undefined) continue;
       if (made.has(logId)) yield `${client}: ${logId} was created twice`;
       made.add(logId);
+    }
+  },
+
+  /** A fork is one of the log and at the offset of its request. */
+  *forked({ changes, logs }) {
+    for (const { client, change, log: name, logId, source, at, failure } of changes) {
+      const log = logs.get(idOf(logId) ?? 0);
+      if (change !== "fork" || failure !== undefined || log === undefined) continue;
+      const { fork } = log;
+      if (fork === undefined || fork.source.name !== source || (at !== undefined && fork.next !== at))
+        yield `${client}: ${name} ${logId} was to be a fork of ${source} at ${at ?? "its end"}, and is ${
+          fork === undefined ? "none" : `one of ${textOf(fork.source)} at ${fork.next}`
+        }`;
     }
   },
 
@@ -151,7 +164,7 @@ const rules: Readonly<Record<string, Rule>> = {
         yield `no client deleted ${textOf(log)}`;
       if (log.closed && !about.some(({ change }) => change === "close"))
         yield `no client closed ${textOf(log)}`;
-      const most = Math.max(0, ...about.map(({ before = 0 }) => before));
+      const most = Math.max(log.fork?.lowest ?? 0, ...about.map(({ before = 0 }) => before));
       if (log.lowest > most && !isRetained(log.name))
         yield `${textOf(log)} begins at ${log.lowest}, no client trimmed beyond ${most}`;
     }
@@ -214,7 +227,7 @@ export function checkNamed(operations: readonly Operation[], committed: Committe
   }
   for (const [log, about] of byLog(facts)) {
     const known = log.records.slice(log.unknownBelow);
-    for (const { rule, text } of check(about, known, log.unknownBelow))
+    for (const { rule, text } of check(about, known, log.unknownBelow, log.fork?.next))
       found.push({ rule, text: `${textOf(log)}: ${text}` });
   }
   return found;
@@ -223,7 +236,7 @@ export function checkNamed(operations: readonly Operation[], committed: Committe
 function factsOf(operations: readonly Operation[], { logs }: CommittedLogs): Facts {
   const named = operations.filter((operation): operation is Named => operation.log !== undefined);
   const homes = new Map<string, CommittedLog>();
-  for (const log of logs.values()) for (const { value } of log.records) homes.set(value, log);
+  for (const log of logs.values()) for (const { value } of ownRecords(log)) homes.set(value, log);
   const changes = named.filter((operation) => operation.op === "change");
   return {
     operations: named,
@@ -256,5 +269,9 @@ function byLog({ operations, logs, homes }: Facts): ReadonlyMap<CommittedLog, re
   }
   return found;
 }
+
+/** The records that are not those of a log of which this one is a fork. */
+const ownRecords = ({ records, fork }: CommittedLog) =>
+  fork === undefined ? records : records.slice(fork.next);
 
 const textOf = ({ name, id }: CommittedLog): string => `${name} ${id}`;

@@ -9,11 +9,13 @@ const logOf = (id: number, name: string, values: readonly string[], more: Partia
   id,
   name,
   records: values.map((value, offset) => ({ offset, value })),
+  fork: undefined,
   unknownBelow: 0,
   settledBelow: 0,
   lowest: 0,
   closed: false,
   deleted: false,
+  removed: false,
   ...more,
 });
 const madeOf = (...logs: readonly CommittedLog[]): CommittedLogs => ({
@@ -59,6 +61,10 @@ const wrong: Readonly<Record<string, readonly [readonly Operation[], CommittedLo
   created: [
     [change("create", { logId: "9-1", created: true }), change("create", { logId: "9-1", created: true })],
     madeOf(logOf(1, "x", [])),
+  ],
+  forked: [
+    [change("fork", { logId: "9-2", created: true, source: "y", at: 1 })],
+    madeOf(logOf(1, "y", []), logOf(2, "x", [])),
   ],
   deleted: [[deleted, acked("v", 0, { start: 2, end: 3 })], madeOf(logOf(1, "x", ["v"], { deleted: true }))],
   closed: [
@@ -120,6 +126,24 @@ test("a correct history of a log that is created, closed, trimmed and deleted, a
   ];
   const first = logOf(1, "x", ["v", "w"], { lowest: 1, closed: true, deleted: true });
   assert.deepEqual(checkNamed(operations, madeOf(first, logOf(2, "x", ["t"]))), []);
+});
+
+test("a fork shows the records of its source, and none that no client appended there", () => {
+  const source = logOf(1, "y", ["v", "w"], { deleted: true });
+  const fork = { source, lowest: 0, next: 1 };
+  const operations: Operation[] = [
+    { ...acked("v", 0), log: "y" },
+    { ...acked("w", 1), log: "y" },
+    change("fork", { logId: "9-2", created: true, source: "y", at: 1 }),
+    { ...deleted, log: "y" },
+    { ...about, op: "read", mode: "any", offset: 0, value: "v", logId: "9-2", start: 2, end: 3 },
+    acked("u", 1, { logId: "9-2", start: 4, end: 5 }),
+  ];
+  assert.deepEqual(checkNamed(operations, madeOf(source, logOf(2, "x", ["v", "u"], { fork }))), []);
+  const rulesOf = (values: readonly string[]): readonly string[] =>
+    checkNamed(operations, madeOf(source, logOf(2, "x", values, { fork }))).map(({ rule }) => rule);
+  assert.deepEqual(rulesOf(["t", "u"]), ["committed"]);
+  assert.deepEqual(rulesOf(["v", "t", "u"]), ["acked", "invented"]);
 });
 
 test("records that no file has any more break no rule, and those after them are checked", () => {
