@@ -70,6 +70,7 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       ...(options.membersWithout === undefined ? {} : { membersWithout: options.membersWithout }),
       ...sizesOf(options.sizeShare),
       quotas: config,
+      slowAppendMs: config.slowAppendTime,
       transport,
       forwarder,
       logger,

@@ -2,15 +2,16 @@
  * The telemetry of the log: how long syncs take, how large groups are, a span for each flush that contains a traced
  * append, and gauges of its size and extent, which are read only when metrics are collected.
  *
- * It measures writes to the disk, so a leader and its followers report the same.
+ * It measures writes to the disk, and notes when the last ones began and ended, so a leader and its followers report the same.
  */
 import { type Metrics, type Span, secondsBoundaries, type Tracer } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import type { Bounds, Offset } from "../types.ts";
-import type { FrameGroup } from "./frame/frame-group.ts";
+import { type FrameGroup, lastOfGroup } from "./frame/frame-group.ts";
 import type { RecoveryReport } from "./recovery/recover.ts";
 import type { ScrubTotals } from "./recovery/scrub.ts";
 import type { Settler } from "./settle/settler.ts";
+import { FlushTimes } from "./write/flush-times.ts";
 
 /** Receives the measurements. */
 export interface LogTelemetry {
@@ -47,6 +48,7 @@ const byteBoundaries = Array.from({ length: 10 }, (_, at) => 64 * 4 ** at).filte
 const linkedMax = 1024;
 
 export class LogMeter {
+  readonly flushes = new FlushTimes();
   readonly #clock: Clock;
   readonly #tracer: Tracer;
   readonly #syncs;
@@ -81,7 +83,9 @@ export class LogMeter {
   }
 
   synced(beganMs: number): void {
-    this.#syncs.record((this.#clock.monotonicMs() - beganMs) / 1000);
+    const tookMs = this.#clock.monotonicMs() - beganMs;
+    this.#syncs.record(tookMs / 1000);
+    this.flushes.synced(tookMs);
   }
 
   /** The next flush contains appends with these traceparents. */
@@ -91,13 +95,16 @@ export class LogMeter {
 
   /** A flush of these groups begins. `nextOffset` is the offset after the last record written before it. */
   flushing(groups: readonly FrameGroup[], nextOffset: Offset): FlushMeter | undefined {
-    if (groups.length === 0) return undefined;
+    const [first, last] = [groups[0], groups[groups.length - 1]];
+    if (first === undefined || last === undefined) return undefined;
+    this.flushes.began(first.first, lastOfGroup(last), this.nowMs());
     let bytes = 0;
     for (const group of groups) bytes += group.bytes.length;
     const linked = this.#linked.length;
     const span = linked > 0 ? this.#span() : undefined;
     return {
       done: (next) => {
+        this.flushes.ended(this.nowMs());
         this.#linked.splice(0, linked);
         if (next > nextOffset) this.#records.record(next - nextOffset);
         this.#bytes.record(bytes);

@@ -104,5 +104,6 @@ export { producerKey } from "./state/producer-table.ts";
 export { dueMsOf, reservedOwnerPrefix } from "./state/row-codec.ts";
 export { settingDifferences } from "./state/setting-differences.ts";
 export { checkOrder, checkProducer, streamAfter } from "./state/stream-state.ts";
+export type { FlushTime } from "./write/flush-times.ts";
 export { defaultReserveBytes, Reserve, releaseReserve, spaceText } from "./write/reserve.ts";
 export { type SyncMode, SyncPolicy, syncModeText } from "./write/sync-policy.ts";

@@ -62,7 +62,8 @@ export class SegmentedLog {
   readonly #staged: StagedFrames;
   readonly #writer: LogWriter;
   readonly #health: DiskHealth;
-  readonly #meter: LogMeter | undefined;
+  /** Undefined without telemetry. */
+  readonly meter: LogMeter | undefined;
   readonly #scrub: Scrub | undefined;
   /** The rows of named logs on disk. */
   readonly rows: LogRows;
@@ -111,8 +112,8 @@ export class SegmentedLog {
     [this.committed, this.reader] = [committed, committed.reader];
     const { telemetry, disk } = options;
     const freeBytes = (): number => disk.freeBytes(options.directory);
-    this.#meter = telemetry === undefined ? undefined : new LogMeter(telemetry, this, freeBytes);
-    this.#writer = new LogWriter({ set, staged, committed, health, clock, zerosMax, meter: this.#meter });
+    this.meter = telemetry === undefined ? undefined : new LogMeter(telemetry, this, freeBytes);
+    this.#writer = new LogWriter({ set, staged, committed, health, clock, zerosMax, meter: this.meter });
     this.#scrub = startScrub(options, { catalog, files, set, health });
     this.settler = startSettler(options, { ...{ files, catalog, directoryId, set, health }, log: this });
   }
@@ -255,11 +256,6 @@ export class SegmentedLog {
   stageChecked(group: FrameGroup): void {
     this.#health.checkUsable();
     this.#staged.stageChecked(group, this.state, this.durableIndex);
-  }
-
-  /** The span of the next flush is linked to the appends with these traceparents. */
-  linkNextFlush(traceparents: readonly string[]): void {
-    this.#meter?.linkNextFlush(traceparents);
   }
 
   /**

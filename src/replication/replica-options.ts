@@ -28,6 +28,8 @@ export interface ReplicaOptions extends Omit<SegmentedLogOptions, "unsynced"> {
   readonly queue?: QueueLimits;
   readonly quotas?: QuotaLimits;
   readonly syncPolicy?: SyncPolicy;
+  /** Appends that take longer are logged, in milliseconds. Default 0: none. */
+  readonly slowAppendMs?: number;
   readonly logger?: Logger;
   /** The members that do not have this level, or are not connected. Default none. */
   readonly membersWithout?: (level: number) => readonly string[];

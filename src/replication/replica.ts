@@ -18,10 +18,11 @@ import {
   type SyncMode,
   SyncPolicy,
 } from "../log/mod.ts";
-import { type ConfState, emptyConfState, type NodeStatus, RaftNode, type StateMachine } from "../raft/mod.ts";
+import { type Member, type NodeStatus, RaftNode, type StateMachine } from "../raft/mod.ts";
 import { Appender } from "./append/appender.ts";
 import { appenderNodeOf } from "./append/appender-node.ts";
 import { BootRecords } from "./identity/boot-records.ts";
+import { initialConfiguration } from "./identity/initial-configuration.ts";
 import { directoryText, type NodeIdentity, peerIdOf } from "./identity/node-identity.ts";
 import { startBoot } from "./identity/start-boot.ts";
 import { LeaderWatch } from "./leader-watch.ts";
@@ -108,6 +109,7 @@ export class Replica implements AsyncDisposable {
     this.#storage = this.#createStorage(sync);
     this.#appender = new Appender({
       ...{ log, clock, time: this.time, reserve: this.#reserve, quotas: options.quotas },
+      ...{ logger, slowAppendMs: options.slowAppendMs },
       ...(options.queue === undefined ? {} : { limits: options.queue }),
     });
     const failed = Promise.withResolvers<Fault>();
@@ -221,7 +223,7 @@ export class Replica implements AsyncDisposable {
   }
 
   /** This node as a member of an initial configuration. */
-  get member(): { peer: number; name: string; directory: string; address: string } {
+  get member(): Member {
     return { ...this.identity, address: this.#options.address };
   }
 
@@ -231,17 +233,11 @@ export class Replica implements AsyncDisposable {
    * another life.
    * @throws Fault "failed-precondition" if this node belongs to a cluster already
    */
-  bootstrap(members: readonly Replica["member"][], clusterId?: string): void {
+  bootstrap(members: readonly Member[], clusterId?: string): void {
     if (this.#node !== undefined || this.configured) {
       throw new Fault("failed-precondition", { message: "this node belongs to a cluster already" });
     }
-    const sorted = [...members].sort((a, b) => a.peer - b.peer);
-    const voters = sorted.map(({ peer }) => peer);
-    const configuration: ConfState = {
-      ...emptyConfState,
-      voters,
-      roster: { members: sorted, nextPeer: Math.max(...voters) + 1 },
-    };
+    const configuration = initialConfiguration(members);
     this.#beginLife();
     this.state.bootstrap(configuration, clusterId);
   }

@@ -330,6 +330,12 @@ export const settings = {
     "info",
     "least severe level that is logged to stderr",
   ),
+  slowAppendTime: set(
+    "Running",
+    duration(0, hour),
+    1_000,
+    "an append that takes longer is logged, with the time of each phase; 0 logs none",
+  ),
   metrics: set("Running", oneOf("on", "off"), "on", "count and measure; off is for benchmarks of the cost"),
   debugTelemetry: maybe("Running", path, "directory to write metrics and traces to, as files"),
   shutdownTimeout: set(

@@ -9,6 +9,7 @@
  * The queue is limited in bytes and in appends. The room is divided: see FairShares.
  */
 import { Fault } from "../../fault.ts";
+import type { Clock } from "../../lib/time/clock.ts";
 import type { LogId, ProducerStamp, RecordRun } from "../../types.ts";
 import type { LogSettings } from "../frame/command.ts";
 import { type BatchKind, commandBytes } from "../frame/frame.ts";
@@ -36,6 +37,8 @@ export interface QueueLimits {
   readonly bytesMax: number;
   readonly appendsMax: number;
 }
+
+export type QueueClock = Pick<Clock, "soon" | "monotonicMs">;
 
 /** An append to be queued. */
 export interface NewAppend {
@@ -117,9 +120,13 @@ export class AppendQueue {
   /** Groups that failed keep their room until their appends are told. */
   readonly #failed: FailedGroups;
 
-  /** `soon` runs work in the next turn of the event loop. Without it, all appends that fail are told at once. */
-  constructor({ bytesMax, appendsMax }: QueueLimits, soon?: (work: () => void) => void) {
+  readonly #clock: QueueClock | undefined;
+
+  /** Without a clock, all appends that fail are told at once, and groups have no times. */
+  constructor({ bytesMax, appendsMax }: QueueLimits, clock?: QueueClock) {
+    this.#clock = clock;
     this.#shares = new FairShares({ bytesMax, countMax: appendsMax });
+    const soon = clock === undefined ? undefined : (work: () => void) => clock.soon(work);
     this.#failed = new FailedGroups((group) => this.#release(group), soon);
   }
 
@@ -277,7 +284,7 @@ export class AppendQueue {
     }
     let group = flow.groups.at(-1);
     if (group === undefined || !this.#fits(group, runBytes)) {
-      group = new QueuedGroup(logId, this.#newBuilder(logId, runBytes));
+      group = new QueuedGroup(logId, this.#newBuilder(logId, runBytes), this.#clock?.monotonicMs());
       flow.add(group);
       this.#turns.waits(flow);
     }

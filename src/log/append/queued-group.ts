@@ -54,6 +54,8 @@ type Barrier = (fault: Fault | undefined) => void;
 export class QueuedGroup {
   readonly logId: LogId;
   readonly builder: GroupBuilder;
+  /** When its first append was queued, in milliseconds of the monotonic clock. */
+  readonly queuedMs: number;
   #streams: QueuedStream[] | undefined;
   #waiters: QueuedAppend[] | undefined;
   #barriers: Barrier[] | undefined;
@@ -66,9 +68,10 @@ export class QueuedGroup {
   commands = 0;
   #charges: Charge[] | undefined;
 
-  constructor(logId: LogId, builder: GroupBuilder) {
+  constructor(logId: LogId, builder: GroupBuilder, queuedMs = 0) {
     this.logId = logId;
     this.builder = builder;
+    this.queuedMs = queuedMs;
   }
 
   /** Adds a run, with the key of its producer. Returns its place as in QueuedAppend. See GroupBuilder.add(). */

@@ -18,6 +18,8 @@ export class WriteGroup {
   readonly usedBytes: number;
   /** The number of frames. */
   readonly batches: number;
+  /** When its first append was queued, in milliseconds of the monotonic clock. */
+  readonly queuedMs: number;
   /** The number of the first part of each log. Made when it is asked for. */
   #firstOf: Map<LogId, number> | undefined;
   readonly #pool: GroupBufferPool;
@@ -27,18 +29,25 @@ export class WriteGroup {
     this.parts = parts;
     this.#pool = pool;
     this.hasRecords = parts.some(({ hasRecords }) => hasRecords);
-    let [usedBytes, batches] = [0, 0];
-    for (const { builder } of parts) {
+    let [usedBytes, batches, queuedMs] = [0, 0, Number.POSITIVE_INFINITY];
+    for (const { builder, queuedMs: partMs } of parts) {
       usedBytes += builder.usedBytes;
       batches += builder.batches;
+      if (partMs < queuedMs) queuedMs = partMs;
     }
     this.usedBytes = usedBytes;
     this.batches = batches;
+    this.queuedMs = queuedMs;
   }
 
   /** The last of the parts. They are committed, or fail, together. */
   get last(): QueuedGroup {
     return this.parts[this.parts.length - 1]!;
+  }
+
+  /** The part with the append that was queued first. */
+  get oldest(): QueuedGroup {
+    return this.parts.find(({ queuedMs }) => queuedMs === this.queuedMs)!;
   }
 
   /** The parts of this log. */

@@ -12,6 +12,7 @@
  * A leader takes no appends before the first entry of its term is applied here: only then are its producers complete.
  */
 import { Fault } from "../../fault.ts";
+import { type Logger, noLogger } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import {
   AppendQueue,
@@ -46,9 +47,11 @@ import {
 import type { LogTime } from "../time/log-time.ts";
 import { AppendDeadlines } from "./append-deadlines.ts";
 import type { AppenderNode } from "./appender-node.ts";
+import { CertainAnswers, settled } from "./certain-answers.ts";
 import { checkRun } from "./check-run.ts";
 import { DiskAdmission } from "./disk-admission.ts";
-import { ProposedGroup } from "./proposed-group.ts";
+import { ProposedGroup } from "./groups/proposed-group.ts";
+import { SlowAppends } from "./groups/slow-appends.ts";
 import { ownerOf, UnstagedAppends } from "./unstaged-appends.ts";
 
 export interface AppenderOptions {
@@ -60,6 +63,9 @@ export interface AppenderOptions {
   readonly limits?: QueueLimits;
   /** Default: none but the largest number of logs. */
   readonly quotas?: QuotaLimits | undefined;
+  /** Appends that take longer are logged (see SlowAppends). In milliseconds. Default 0: none. */
+  readonly slowAppendMs?: number | undefined;
+  readonly logger?: Logger | undefined;
 }
 
 /**
@@ -81,6 +87,8 @@ export class Appender {
   readonly #inFlight: ProposedGroup[] = [];
   readonly #unstaged: UnstagedAppends;
   readonly #deadlines: AppendDeadlines;
+  readonly #certain = new CertainAnswers(() => this.#node!);
+  readonly #slow: SlowAppends;
   #node: AppenderNode | undefined;
   #closed = false;
   /** Raises the level of the cluster to that of streams. */
@@ -90,7 +98,9 @@ export class Appender {
     this.#log = options.log;
     this.#time = options.time;
     this.disk = new DiskAdmission(options.reserve, options.log);
-    this.#queue = new AppendQueue(options.limits ?? defaultLimits, (work) => options.clock.soon(work));
+    const { clock, log, logger = noLogger, slowAppendMs: limitMs = 0 } = options;
+    this.#queue = new AppendQueue(options.limits ?? defaultLimits, clock);
+    this.#slow = new SlowAppends({ log, clock, logger, limitMs });
     this.#unstaged = new UnstagedAppends({
       queue: this.#queue,
       log: options.log,
@@ -178,12 +188,14 @@ export class Appender {
     } catch (refusal) {
       if (quotaRefusal !== undefined) return this.quotaRefusals.refuse(quotaRefusal, deadlineMs);
       // What is staged and queued counts for the row, and may still fail: then the log has room, or is another one.
-      return this.#refuse(isOfProducer ? undefined : this.#unstaged.last(row?.id), () => refusal);
+      return this.#certain.refuse(isOfProducer ? undefined : this.#unstaged.last(row?.id), () => refusal);
     }
     const tail = this.#unstaged.tailOffset(row);
     if (expectedOffset !== undefined && expectedOffset !== tail) {
       // The end of the log is certain, and committed, only once everything before this append is settled.
-      return this.#refuse(this.#unstaged.last(row?.id ?? 0), () => this.#offsetMismatch(expectedOffset, row));
+      return this.#certain.refuse(this.#unstaged.last(row?.id ?? 0), () =>
+        this.#offsetMismatch(expectedOffset, row),
+      );
     }
     checkOffsetsLeft(tail, run.count);
     this.disk.check();
@@ -203,7 +215,7 @@ export class Appender {
 
   /** The result of a repeated append of a stream, once everything before it is committed. */
   async #repeated({ id, name }: LogRow, found: RepeatedStream): Promise<Appended> {
-    await this.#settled(this.#unstaged.last(id));
+    await settled(this.#unstaged.last(id));
     return repeatedResult(this.#log.state.logs.row(id), name, found);
   }
 
@@ -212,7 +224,7 @@ export class Appender {
     this.#checkReady();
     const group = this.#queue.addCommand(kind, command, ownCommand);
     this.#node!.wake();
-    return this.#settled(group);
+    return settled(group);
   }
 
   /** Appends a command about a named log. Until it is applied, other changes of the log, and of `barrier`, wait. */
@@ -229,7 +241,7 @@ export class Appender {
     this.turns.began(name, group, barrier);
     if (ended !== undefined) group.onSettled(ended);
     this.#node!.wake();
-    return this.#settled(group);
+    return settled(group);
   }
 
   /** After a wait. A node that has failed or was closed would never take what is queued. @throws Fault "unavailable" */
@@ -240,13 +252,13 @@ export class Appender {
 
   /** Rejects with `refusal` once what is proposed, and queued for `id`, is settled, and this node certainly was the leader. */
   refuse(refusal: () => unknown, id?: LogId): Promise<never> {
-    return this.#refuse(this.#unstaged.last(id), refusal);
+    return this.#certain.refuse(this.#unstaged.last(id), refusal);
   }
   readonly unstagedBytes = (id: LogId): number => this.#unstaged.bytesOf(id);
 
   /** Resolves under the same conditions, for an answer that changes nothing. */
   confirmed(): Promise<void> {
-    return this.#confirmed(this.#unstaged.last());
+    return this.#certain.confirmed(this.#unstaged.last());
   }
 
   /** The time that a time in a request is compared with. */
@@ -272,7 +284,7 @@ export class Appender {
       if (!this.#canStore(group)) return;
       const proposed = new ProposedGroup(group, node.term, this.#groupSettled);
       this.#inFlight.push(proposed);
-      this.#log.linkNextFlush(group.traces());
+      this.#log.meter?.linkNextFlush(group.traces());
       const refused = node.propose(
         proposed.frames.map((frame) => proposal(frame)),
         proposed,
@@ -301,6 +313,7 @@ export class Appender {
 
   readonly #groupSettled = (proposed: ProposedGroup, fault: Fault | undefined): void => {
     this.#inFlight.splice(this.#inFlight.indexOf(proposed), 1);
+    this.#slow.ended(proposed, fault);
     if (fault !== undefined) {
       // The groups queued behind it were accepted on the assumption that its records are written.
       this.#queue.fail(
@@ -346,45 +359,13 @@ export class Appender {
     const appended = { firstOffset, count: run.count, timestampMs, duplicate: true, ...named };
     if (index <= this.#log.commitIndex) return Promise.resolve(appended);
     const proposed = this.#inFlight.find(({ lastIndex }) => lastIndex >= index);
-    return this.#settled(proposed?.group.last).then(() => appended);
-  }
-
-  /**
-   * Rejects an append because of the log's content, once that is certain: the group before it is settled, and a quorum
-   * confirms that this node was the leader. A deposed leader could otherwise refuse what the new leader would accept.
-   */
-  async #refuse(before: QueuedGroup | undefined, refusal: () => unknown): Promise<never> {
-    await this.#confirmed(before);
-    throw refusal();
-  }
-
-  async #confirmed(before: QueuedGroup | undefined): Promise<void> {
-    const node = this.#node!;
-    const { term } = node;
-    let cause: unknown;
-    try {
-      await this.#settled(before);
-      await node.confirm();
-    } catch (reason) {
-      cause = reason;
-    }
-    // If this node has become a follower, its new leader has confirmed the read: that does not count.
-    if (cause === undefined && node.isLeader && node.term === term) return;
-    throw new Fault("unavailable", { message: "how the log ends is not certain now", cause });
+    return settled(proposed?.group.last).then(() => appended);
   }
 
   #wait(group: QueuedGroup, append: Omit<QueuedAppend, "resolve" | "reject">): Promise<Appended> {
     if (append.deadlineMs !== undefined) this.#deadlines.start();
     return new Promise((resolve, reject) => {
       group.wait({ ...append, resolve, reject });
-    });
-  }
-
-  /** Resolves once the group, and so everything before it in its log, is applied; rejects if it failed. */
-  #settled(group: QueuedGroup | undefined): Promise<void> {
-    if (group === undefined) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      group.onSettled((fault) => (fault === undefined ? resolve() : reject(fault)));
     });
   }
 

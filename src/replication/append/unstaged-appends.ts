@@ -10,7 +10,7 @@ import {
   type WriteGroup,
 } from "../../log/mod.ts";
 import type { AppendOptions, LogId, Offset, Term } from "../../types.ts";
-import type { ProposedGroup } from "./proposed-group.ts";
+import type { ProposedGroup } from "./groups/proposed-group.ts";
 
 export interface UnstagedPorts {
   readonly queue: AppendQueue;

@@ -228,7 +228,10 @@ test("a write group has a limited number of appends, of one log or of several", 
 
 test("appends that fail are told in turns: in order, and no later append comes before them", () => {
   const turns: (() => void)[] = [];
-  const queue = new AppendQueue({ bytesMax: 1e9, appendsMax: 4_000 }, (work) => turns.push(work));
+  const queue = new AppendQueue(
+    { bytesMax: 1e9, appendsMax: 4_000 },
+    { soon: (work) => turns.push(work), monotonicMs: () => 0 },
+  );
   const count = 3_000;
   const told: number[] = [];
   const expected: number[] = [];
@@ -255,7 +258,10 @@ test("appends that fail are told in turns: in order, and no later append comes b
 
 test("appends that fail keep their room until they are told", () => {
   const turns: (() => void)[] = [];
-  const queue = new AppendQueue({ bytesMax: 1e9, appendsMax: 10_000 }, (work) => turns.push(work));
+  const queue = new AppendQueue(
+    { bytesMax: 1e9, appendsMax: 10_000 },
+    { soon: (work) => turns.push(work), monotonicMs: () => 0 },
+  );
   const reserved = (): number => {
     for (let count = 0; ; count++) {
       try {

@@ -10,7 +10,7 @@ import { Fault } from "../../../../src/fault.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 import { AppendQueue, batchKind, encodeLogCommand } from "../../../../src/log/mod.ts";
 import { proposal } from "../../../../src/raft/mod.ts";
-import { ProposedGroup } from "../../../../src/replication/append/proposed-group.ts";
+import { ProposedGroup } from "../../../../src/replication/append/groups/proposed-group.ts";
 import type { Replica } from "../../../../src/replication/mod.ts";
 import { run } from "../../../support/log/logs.ts";
 import { MemoryCluster } from "../../../support/raft/replicas.ts";

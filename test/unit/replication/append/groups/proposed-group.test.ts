@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Fault } from "../../../../src/fault.ts";
-import { AppendQueue } from "../../../../src/log/append/append-queue.ts";
-import { chainStart } from "../../../../src/log/mod.ts";
-import { ProposedGroup } from "../../../../src/replication/append/proposed-group.ts";
-import { run } from "../../../support/log/logs.ts";
-import { sealGroup } from "../../../support/log/seal-group.ts";
+import { Fault } from "../../../../../src/fault.ts";
+import { AppendQueue } from "../../../../../src/log/append/append-queue.ts";
+import { chainStart } from "../../../../../src/log/mod.ts";
+import { ProposedGroup } from "../../../../../src/replication/append/groups/proposed-group.ts";
+import { run } from "../../../../support/log/logs.ts";
+import { sealGroup } from "../../../../support/log/seal-group.ts";
 
 /** A group of two appends, of which the second is a duplicate of the third record, and a barrier. */
 function scene() {

@@ -1,5 +1,5 @@
 /** A write group that was proposed to Raft and is not applied yet. */
-import { Fault } from "../../fault.ts";
+import { Fault } from "../../../fault.ts";
 import {
   appendResult,
   frameBaseOffset,
@@ -8,9 +8,9 @@ import {
   frameTimestampMs,
   isDraft,
   type WriteGroup,
-} from "../../log/mod.ts";
-import type { ProposalWaiter } from "../../raft/mod.ts";
-import type { Offset, RaftIndex, Term } from "../../types.ts";
+} from "../../../log/mod.ts";
+import type { ProposalWaiter } from "../../../raft/mod.ts";
+import type { Offset, RaftIndex, Term } from "../../../types.ts";
 
 export class ProposedGroup implements ProposalWaiter {
   readonly group: WriteGroup;
