@@ -12,7 +12,14 @@ import type { Telemetry } from "../lib/telemetry.ts";
 import type { Clock } from "../lib/time/clock.ts";
 import { parseDuration } from "../lib/value-kind.ts";
 import { defaultSettings, type LogSettings, type SyncMode, settlePaceOf } from "../log/mod.ts";
-import { checkRestored, observeLogs, Replica, type ReplicaOptions, StableState } from "../replication/mod.ts";
+import {
+  CursorLags,
+  checkRestored,
+  observeLogs,
+  Replica,
+  type ReplicaOptions,
+  StableState,
+} from "../replication/mod.ts";
 import { openRowStore, removeUnfinished } from "../rows/mod.ts";
 import type { Config } from "./config/settings.ts";
 import { type DataDirectory, withRepair } from "./data-directory.ts";
@@ -76,7 +83,9 @@ export function openReplica(options: OpenReplicaOptions): Replica {
       logger,
       telemetry: { metrics, tracer, clock },
     });
-    observeLogs(metrics, () => replica.storedLog.state.logs, replica.quotas);
+    const table = () => replica.storedLog.state.logs;
+    const lags = new CursorLags({ clock, table, bounds: () => replica.storedLog.bounds });
+    observeLogs(metrics, table, replica.quotas, lags);
     return replica;
   } catch (reason) {
     throw withMemberAdvice(withRepair(reason, directory.path), directory);

@@ -3,7 +3,8 @@
  * records nothing and costs a call of an empty function. No method throws or keeps the process alive.
  *
  * Instruments are created once, when a module opens, with their attributes. Recording neither allocates nor waits.
- * Attribute values come from small closed sets, not from a client: no subject, offset or key.
+ * Attribute values come from small closed sets, not from a client: no subject, offset or key. Only the lag of cursors names
+ * logs and cursors, a limited number of them at a time.
  */
 
 export type AttributeValue = string | number | boolean;

@@ -37,6 +37,7 @@ async function exportedByNodes(t: Parameters<typeof scratch>[0]): Promise<Export
   await client.log("kept").append(run("a"));
   for (let one = 0; one < 4; one++) await client.log("orders").append(run("a".repeat(5_000)));
   await client.log("orders").trim(2);
+  await client.log("orders").cursor("billing").commit(3);
   for (const node of cluster.nodes) {
     using one = cluster.connect(node);
     await assert.rejects(one.rpc.log.consume({ offset: 999n }, { timeoutMs: 10_000 }));

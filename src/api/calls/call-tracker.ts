@@ -19,6 +19,7 @@ import type { AppendOrder, LogId } from "../../types.ts";
 import { codeName, codeOf } from "./error-mapping.ts";
 import type { MethodPermission } from "./method-permissions.ts";
 import { type Linked, OpenCalls } from "./open-calls.ts";
+import type { CallTail, TailOfCall } from "./running-tails.ts";
 
 /** The client of a connection. All calls of the connection share the object. */
 export interface ClientConnection {
@@ -73,6 +74,8 @@ export class Call implements Linked<Call> {
   long: boolean;
   /** Ends the call when its token expires. */
   expiry: Timer | undefined;
+  /** What it reads, once it does so without an end. */
+  tail: CallTail | undefined;
   ended = false;
   previous: Call | undefined;
   next: Call | undefined;
@@ -148,6 +151,15 @@ export class CallTracker {
   /** The number of calls in progress. */
   get openCalls(): number {
     return this.#open.size;
+  }
+
+  /** A copy, the oldest call first. */
+  get inProgress(): readonly Call[] {
+    return this.#open.all();
+  }
+
+  beginTail(call: Call, tail: TailOfCall): void {
+    call.tail = { ...tail, sinceMs: this.#options.clock.monotonicMs() };
   }
 
   /**

@@ -57,7 +57,7 @@ function consume(options: LogServiceOptions): LogHandlers["consume"] {
 }
 
 function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"] {
-  const { logs, traffic } = options;
+  const { calls, logs, traffic } = options;
   return async function* (request, context) {
     const call = callOf(context);
     const signal = signalOf(call, context.signal);
@@ -65,6 +65,7 @@ function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"]
     const { log, logId, token } = await logs.openFor(call, request, { ...plan.freshness, signal });
     const filter = filterOf(request.filter);
     const read = filteredRead(await openRead(log, plan, signal), filter, options);
+    calls.beginTail(call, { of: read.tail });
     const limit = new ReadLimit(read.limits);
     const id = idField(logId);
     const markers = request.markers || filter !== undefined;
@@ -112,7 +113,7 @@ function consumeStream(options: LogServiceOptions): LogHandlers["consumeStream"]
 }
 
 function consumeBatches(options: LogServiceOptions): LogHandlers["consumeBatches"] {
-  const { logs, traffic } = options;
+  const { calls, logs, traffic } = options;
   return async function* (request, context) {
     const call = callOf(context);
     const signal = signalOf(call, context.signal);
@@ -121,6 +122,7 @@ function consumeBatches(options: LogServiceOptions): LogHandlers["consumeBatches
     const plan = planOf(request, call.deadlineMs);
     const { log } = await logs.openFor(call, request, { ...plan.freshness, signal });
     const read = await openRead(log, plan, signal);
+    calls.beginTail(call, { of: read.tail });
     const limit = new ReadLimit(read.limits);
     traffic.tails++;
     try {

@@ -1,5 +1,6 @@
 /** The dependencies of the handlers of log.v1.Log. */
 import type { MemoryBudget } from "../../memory/mod.ts";
+import type { CallTracker } from "../calls/call-tracker.ts";
 import type { ClusterView } from "../cluster-view.ts";
 import type { AppendContext } from "../methods/append.ts";
 import type { LogDirectory } from "../methods/logs/log-directory.ts";
@@ -8,6 +9,7 @@ import type { StreamBudget } from "../methods/stream-budget.ts";
 /** What the RPCs of log.v1.Log need. */
 export interface LogServiceOptions extends AppendContext {
   readonly logs: LogDirectory;
+  readonly calls: Pick<CallTracker, "beginTail" | "inProgress">;
   readonly cluster: ClusterView;
   readonly streamBudget: StreamBudget;
   readonly clusterVersion: string;

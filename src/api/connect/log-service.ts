@@ -10,6 +10,7 @@ import { callOf } from "../calls/call-context.ts";
 import { forwardHeader } from "../calls/request-headers.ts";
 import type { ClusterView } from "../cluster-view.ts";
 import { appendOptionsOf } from "../methods/append.ts";
+import { readersOf } from "../methods/cursors/log-readers.ts";
 import { describe } from "../methods/describe.ts";
 import { freshnessOfCall } from "../methods/logs/create-log.ts";
 import { numberOf } from "../methods/messages.ts";
@@ -36,7 +37,8 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
       const { log, logId } = await logs.openFor(call, request, freshnessOfCall(call, signal));
       const mayName = (name: string): boolean => logs.mayDescribe(call, name);
       const found = await describe(log, cluster, options.clusterVersion, mayName);
-      return logId === undefined ? found : { ...found, logId };
+      const readers = readersOf(options, { log: request.log, logId }, found);
+      return { ...found, ...readers, ...(logId === undefined ? {} : { logId }) };
     },
 
     async trim(request, context) {

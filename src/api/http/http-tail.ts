@@ -169,6 +169,7 @@ export function runTail(
         async send(begun, signal) {
           const found = opened ?? (await openRead(log, plan, signal));
           const read = filteredRead(found, filter, options);
+          options.calls.beginTail(begun, { of: read.tail });
           await stream(exchange, form, { log, logId, asked, stopAtEnd, read }, begun, signal, options);
         },
         close: () => opened?.tail[Symbol.dispose](),

@@ -1,9 +1,16 @@
 /** Converts the state of the log and of the cluster to messages, for Describe, Watch and GetServers. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ClusterStateSchema, DescribeResponseSchema, SpaceUseSchema } from "../../gen/log/v1/log_pb.js";
+import type {
+  ClusterStateSchema,
+  DescribeResponse,
+  DescribeResponseSchema,
+  SpaceUseSchema,
+} from "../../gen/log/v1/log_pb.js";
 import type { LogSpace, SpaceUse } from "../../lib/disk/space-use.ts";
 import type { CommitLog } from "../../types.ts";
 import type { ClusterView } from "../cluster-view.ts";
+
+type Description = Exclude<MessageInitShape<typeof DescribeResponseSchema>, DescribeResponse>;
 
 /** `mayName`: the caller may know this log. Default: no log. */
 export async function describe(
@@ -11,7 +18,7 @@ export async function describe(
   cluster: ClusterView,
   version: string,
   mayName: (log: string) => boolean = () => false,
-): Promise<MessageInitShape<typeof DescribeResponseSchema>> {
+): Promise<Description> {
   const found = await log.describe();
   return {
     lowestOffset: BigInt(found.lowest),

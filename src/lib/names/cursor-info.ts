@@ -1,4 +1,4 @@
-/** The types of cursors: how far a consumer of a log has got, by name. */
+/** The types of cursors: how far a consumer of a log has got, by name. Pure. */
 
 /** A cursor, as its row says. */
 export interface CursorInfo {
@@ -18,9 +18,17 @@ export interface CursorInfo {
   readonly owner?: string;
 }
 
+/** Records from a cursor to the end of its log. Records that were trimmed do not count. */
+export const lagOf = (
+  { offset }: Pick<CursorInfo, "offset">,
+  { lowest, next }: { readonly lowest: number; readonly next: number },
+): number => Math.max(0, next - Math.max(offset, lowest));
+
 /** A page of the cursors of a log, in the order of their names. */
 export interface CursorPage {
   readonly cursors: readonly CursorInfo[];
+  /** How many cursors the log has. */
+  readonly count: number;
   /** The name after which the next page begins. Undefined at the end. */
   readonly next: string | undefined;
 }

@@ -19,7 +19,7 @@ import { diskFault } from "../segment/disk-fault.ts";
 import type { LogRow } from "./log-row.ts";
 import { Overlay } from "./overlay.ts";
 import {
-  decodeRow,
+  decodedRow,
   decodeUsage,
   encodeRow,
   encodeUsage,
@@ -111,28 +111,31 @@ export class CommittedRows {
     if (this.#frozen?.rows.has(id)) return this.#frozen.rows.get(id);
     const written = this.#written.get(id);
     if (written !== undefined) return written;
-    const clean = this.#clean.get(id);
-    if (clean !== undefined) return this.#used(clean);
-    return this.#read((database) => {
-      const stored = database.row(id);
-      return stored === undefined ? undefined : this.#used(decodeRow(stored));
-    });
+    const row = this.#clean.get(id) ?? this.#stored(id);
+    return row === undefined ? undefined : this.#used(row);
   }
 
   /** As row(), for work that looks at many rows once: it does not displace rows that are in use from memory. */
   peek(id: LogId): LogRow | undefined {
     for (const { rows } of this.#overlays()) if (rows.has(id)) return rows.get(id);
-    const kept = this.#written.get(id) ?? this.#clean.get(id);
-    if (kept !== undefined) return kept;
-    return this.#read((database) => {
-      const stored = database.row(id);
-      return stored === undefined ? undefined : decodeRow(stored);
-    });
+    return this.#written.get(id) ?? this.#clean.get(id) ?? this.#stored(id);
   }
 
   named(name: string): LogRow | undefined {
     const id = this.idOf(name);
     return id === undefined ? undefined : this.row(id);
+  }
+
+  /** As peek(), by name. */
+  peekNamed(name: string): LogRow | undefined {
+    const changed = this.#overlays().find(({ names }) => names.has(name))?.names;
+    const stored = (): LogId | undefined => this.#read((database) => database.named(name))?.id;
+    const id = changed === undefined ? (this.#storedIds.get(name) ?? stored()) : changed.get(name);
+    return id === undefined ? undefined : this.peek(id);
+  }
+
+  #stored(id: LogId): LogRow | undefined {
+    return this.#read((database) => decodedRow(database.row(id)));
   }
 
   /** What the logs that this subject created use. @throws as #read() */
@@ -186,7 +189,7 @@ export class CommittedRows {
     this.#keepName(name, stored.id);
     // The name has no entry above, so the log was not deleted. Its row may have changed.
     if (!this.#dirty.rows.has(stored.id) && this.#frozen?.rows.has(stored.id) !== true)
-      this.#used(decodeRow(stored));
+      this.#used(decodedRow(stored)!);
     return stored.id;
   }
 
@@ -328,7 +331,7 @@ export class CommittedRows {
       for (const { id, row: stored } of page) {
         while (next < ids.length && ids[next]! < id) yield* this.#changed(ids[next++]!);
         if (ids[next] === id) yield* this.#changed(ids[next++]!);
-        else yield stored === undefined ? this.row(id)! : decodeRow(stored);
+        else yield decodedRow(stored) ?? this.row(id)!;
       }
       if (page.length < pageMax) break;
       afterId = page[page.length - 1]!.id;

@@ -16,12 +16,13 @@ export interface CursorState {
   readonly metadata?: string;
 }
 
-const prefix = "\u0001cursor/";
+/** The names of the rows of all cursors begin with this. */
+export const everyCursorPrefix = "\u0001cursor/";
 /** The names of logs come after this one, the names of cursors before it. */
 export const beforeLogNames = "\u0001\u{10ffff}";
 
 /** The names of the rows of the cursors of a log begin with this. */
-export const cursorPrefix = (log: LogId): string => `${prefix}${log}/`;
+export const cursorPrefix = (log: LogId): string => `${everyCursorPrefix}${log}/`;
 
 /** The name of the row of a cursor. */
 export const cursorRowName = (log: LogId, name: string): string => `${cursorPrefix(log)}${name}`;
@@ -37,7 +38,7 @@ export const cursorNameIn = ({
 
 /** The name of a log, or which cursor has this name of a row. */
 export function rowLabel<Name extends string | undefined>(name: Name): Name | string {
-  if (name?.startsWith(prefix) !== true) return name;
+  if (name?.startsWith(everyCursorPrefix) !== true) return name;
   const [, log, ...cursor] = name.split("/");
   return `cursor "${cursor.join("/")}" of ${log === "0" ? 'log "default"' : `the log of id ${log}`}`;
 }

@@ -16,7 +16,7 @@ import {
 } from "../frame/frame.ts";
 import { decodeLevel } from "../frame/log-command.ts";
 import { CommittedRows, type NamesPage } from "./committed-rows.ts";
-import { beforeLogNames, cursorPrefix, cursorRowName } from "./cursor-row.ts";
+import { beforeLogNames, cursorPrefix, cursorRowName, everyCursorPrefix } from "./cursor-row.ts";
 import { type CursorRow, isCursorRow, type LogRow, rowAfter } from "./log-row.ts";
 import { allCursorsKey, cursorsKey, emptyHead, type LogUsage, type TableHead } from "./row-codec.ts";
 
@@ -125,6 +125,19 @@ export class LogTable {
     const { names, next } = this.stored.namesFrom(cursorPrefix(log), from, limit);
     const cursors = names.map((name) => this.named(name)).filter((row) => isCursorRow(row));
     return { cursors, next: next?.slice(cursorPrefix(log).length) };
+  }
+
+  /**
+   * The same for the cursors of all logs, also of deleted ones, for work that looks at many rows once. `after` and `next` are
+   * names of rows; "" is the start.
+   */
+  everyCursor(
+    after: string,
+    limit: number,
+  ): { readonly cursors: readonly CursorRow[]; readonly next: string | undefined } {
+    const { names, next } = this.stored.namesFrom(everyCursorPrefix, after, limit);
+    const cursors = names.map((name) => this.stored.peekNamed(name)).filter((row) => isCursorRow(row));
+    return { cursors, next };
   }
 
   /** What the committed logs use that this subject created. */

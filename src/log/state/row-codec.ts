@@ -64,6 +64,10 @@ export function encodeRow(row: LogRow): StoredRow {
   return { id, name, dueMs: dueMsOf(row), value: packed(numbers, text) };
 }
 
+/** As decodeRow(), if there is one. */
+export const decodedRow = (stored: StoredRow | undefined): LogRow | undefined =>
+  stored === undefined ? undefined : decodeRow(stored);
+
 /** @throws Fault "corrupt" */
 export function decodeRow({ id, name, value }: StoredRow): LogRow {
   const numbers = new Numbers(value, "row");

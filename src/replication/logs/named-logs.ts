@@ -165,8 +165,10 @@ export class NamedLogs implements LogCatalog {
   }
 
   cursors(log: LogId, after: string, limit: number): CursorPage {
-    const { cursors, next } = this.#ports.log.state.logs.cursorsFrom(log, after, limit);
-    return { cursors: cursors.map((row) => cursorInfoOf(row, this.life)), next };
+    const table = this.#ports.log.state.logs;
+    const { cursors, next } = table.cursorsFrom(log, after, limit);
+    const infos = cursors.map((row) => cursorInfoOf(row, this.life));
+    return { cursors: infos, count: table.cursorsOf(log), next };
   }
 
   follow(logs: TailedLogs, start: MultiStart, freshness: Freshness = {}): Promise<MultiTail> {

@@ -1,10 +1,42 @@
 /** Cursors over every protocol, with Connect alone and with the fast path, on a cluster of one node. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { Code } from "@connectrpc/connect";
 import { openOneNode } from "../../support/log/one-node-log.ts";
 import { scratchDirectory } from "../../support/scratch.ts";
-import { bytes, failing, inEachProtocol } from "./rpc-protocols.ts";
+import { until } from "../../support/until.ts";
+import { bytes, collect, failing, inEachProtocol, type RpcClients } from "./rpc-protocols.ts";
+
+/** Describe lists the cursor, and the tails of the log while they run. */
+async function describesReaders({ client, logs }: Pick<RpcClients, "client" | "logs">): Promise<void> {
+  const ended = new AbortController();
+  const { signal } = ended;
+  const tails = [
+    collect(client.consumeStream({ log: "a", offset: 2n }, { signal })),
+    collect(client.consumeBatches({ log: "a", offset: 3n }, { signal })),
+    collect(logs.tailLogs({ prefix: "" }, { signal })),
+    collect(client.consumeStream({}, { signal })),
+  ].map((tail) => tail.catch(() => undefined));
+  const tailsOf = (log: string) =>
+    client.describe({ log }).then(({ tails: found }) => found.map(({ method, lag }) => [method, lag]));
+  const ofA = [
+    ["log.v1.Log/ConsumeBatches", 0n],
+    ["log.v1.Log/ConsumeStream", 0n],
+    ["log.v1.Logs/TailLogs", undefined],
+  ];
+  await until("the tails run", async () => isDeepStrictEqual((await tailsOf("a")).sort(), ofA));
+  assert.deepEqual(await tailsOf(""), [["log.v1.Log/ConsumeStream", 0n]]);
+  const found = await client.describe({ log: "a" });
+  assert.deepEqual(
+    [found.cursors.map(({ name, lag }) => [name, lag]), found.cursorCount, found.tailCount],
+    [[["c", 1n]], 1n, 3n],
+  );
+  assert.equal(found.tails[0]?.subject, "local");
+  ended.abort();
+  await Promise.all(tails);
+  await until("no tail runs", async () => (await tailsOf("a")).length === 0);
+}
 
 inEachProtocol("cursors", (open) => {
   test("a cursor is committed, read, compared, listed and deleted", async () => {
@@ -54,6 +86,7 @@ inEachProtocol("cursors", (open) => {
     await cursors.commit({ name: "c" });
     const page = await cursors.list({ log: "a" });
     assert.deepEqual([page.cursors.map(({ name, lag }) => [name, lag]), page.next], [[["c", 1n]], ""]);
+    await describesReaders({ client, logs });
     await cursors.delete({ log: "a", name: "c", expectedVersion: got.cursor!.version });
     assert.deepEqual((await cursors.list({ log: "a" })).cursors, []);
     assert.equal((await cursors.list({})).cursors.length, 1);

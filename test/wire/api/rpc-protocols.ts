@@ -28,7 +28,7 @@ const paths: Readonly<Record<string, ServeOptions>> = {
   "fast path": { fastPath: createFastPath },
 };
 
-interface RpcClients {
+export interface RpcClients {
   readonly client: Client<typeof Log>;
   readonly logs: Client<typeof Logs>;
   readonly cursors: Client<typeof Cursors>;

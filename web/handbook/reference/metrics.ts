@@ -12,7 +12,7 @@ import { systemClock } from "../../../src/lib/time/clock.ts";
 import { LogMeter } from "../../../src/log/log-meter.ts";
 import { observeMemory } from "../../../src/memory/memory-metrics.ts";
 import { PeerMeter } from "../../../src/peer/peer-meter.ts";
-import { observeLogs } from "../../../src/replication/logs/observe-logs.ts";
+import { observeLogs } from "../../../src/replication/logs/metrics/observe-logs.ts";
 import { observeSync } from "../../../src/replication/storage/observe-sync.ts";
 import { observeDescriptors } from "../../../src/server/connections/observe-descriptors.ts";
 import { CertificateValidity } from "../../../src/server/tls/certificate-validity.ts";
@@ -53,7 +53,7 @@ function registerAll(metrics: Metrics): void {
   observeCluster(metrics, inert);
   observeMemory(metrics, inert);
   new LogMeter({ metrics, clock: systemClock, tracer: inert }, inert, () => 0);
-  observeLogs(metrics, inert, inert);
+  observeLogs(metrics, inert, inert, inert);
   observeSync(metrics, inert);
   addHealthChecks({
     ...{ metrics, ops: inert, tls: undefined, allowExpired: false, cluster: inert },

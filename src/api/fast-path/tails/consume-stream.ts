@@ -53,6 +53,7 @@ function serveTail(context: FastPathContext, call: FastCall, cut: CutPortion): v
       const opened = opening instanceof Promise ? await opening : opening;
       const filter = filterOf(request.filter);
       const read = filteredRead(await openRead(opened.log, plan, signal), filter, context);
+      context.calls.beginTail(call.tracked, { of: read.tail });
       return new LogTail(read, opened, cut, markers);
     });
   });

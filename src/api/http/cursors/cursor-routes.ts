@@ -9,7 +9,7 @@
  * Without `log`, the log is `default`. The name of a cursor is in the path as that of a log is (log-path.ts).
  */
 import { Fault } from "../../../fault.ts";
-import type { CursorInfo } from "../../../lib/names/cursor-info.ts";
+import { type CursorInfo, lagOf } from "../../../lib/names/cursor-info.ts";
 import { cursorMetadataBytesMax, cursorNameBytesMax, cursorNameOf } from "../../../lib/names/cursor-name.ts";
 import { defaultLog, namedLogOf } from "../../../lib/names/log-name.ts";
 import { unlessAborted } from "../../calls/abort.ts";
@@ -22,7 +22,6 @@ import {
   cursorPageMax,
   deleteCursor,
   getCursor,
-  lagOf,
   listCursors,
 } from "../../methods/cursors/cursor-calls.ts";
 import type { LogExtent } from "../../methods/logs/log-directory.ts";

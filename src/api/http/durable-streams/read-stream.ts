@@ -85,6 +85,7 @@ async function waitAtEnd(
 ): Promise<boolean> {
   if ((tail.end ?? 0) > tail.position) return true;
   const { options } = request;
+  options.calls.beginTail(call, { of: tail });
   using _ = noteReads(request, call, info);
   const stop = (): void => tail[Symbol.dispose]();
   const timer = options.clock.after(options.tail.pingMs, stop);

@@ -78,6 +78,7 @@ export function streamEvents(plain: OneLogRequest): Promise<void> {
         freshness: {},
       };
       const read = await openRead(log, plan, signal);
+      options.calls.beginTail(call, { of: read.tail });
       const streamForm = formOf(typeOfStream(info));
       return {
         headers: { ...headersOf(streamForm), ...identityHeaders(info) },

@@ -1,7 +1,6 @@
 /** One call of a route of named logs, from its permission to its response. */
-import { type AccessControl, logObject } from "../../../access/mod.ts";
+import type { AccessControl } from "../../../access/mod.ts";
 import { Fault } from "../../../fault.ts";
-import { defaultLog } from "../../../lib/names/log-name.ts";
 import type { Clock } from "../../../lib/time/clock.ts";
 import type { MemoryBudget } from "../../../memory/mod.ts";
 import type { Freshness } from "../../../types.ts";
@@ -9,7 +8,7 @@ import type { Call, CallTracker, ClientConnection } from "../../calls/call-track
 import { errorObject, type HttpError, httpErrorOf } from "../../calls/error-mapping.ts";
 import { logRoutePermissions, type MethodPermission } from "../../calls/method-permissions.ts";
 import type { AppendContext } from "../../methods/append.ts";
-import type { LogDirectory, LogInRequest } from "../../methods/logs/log-directory.ts";
+import { type LogDirectory, type LogInRequest, objectOfLog } from "../../methods/logs/log-directory.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { type Exchange, headerOf, isBodyless, quoted, type ResponseHeaders } from "../exchange/exchange.ts";
 import { abortSignalOf, leaderLocation, responseMsDefault } from "../http-produce-consume.ts";
@@ -40,9 +39,6 @@ export interface LogRequest {
 export interface OneLogRequest extends LogRequest {
   readonly name: string;
 }
-
-/** The object of the permission to do something with a log. */
-export const objectOf = (name: string): string => (name === defaultLog ? logObject : name);
 
 /** The log of a request, with the id that it states. */
 export const logOf = ({ name, params }: OneLogRequest): LogInRequest => ({
@@ -89,7 +85,7 @@ export async function answer<Body>(
   let call: Call | undefined;
   try {
     const deadlineMs = clock.monotonicMs() + (options.responseMs ?? responseMsDefault);
-    const object = name === undefined ? undefined : objectOf(name);
+    const object = name === undefined ? undefined : objectOfLog(name);
     call = calls.beginCall(permission, client, { ...callMetaOf(exchange), deadlineMs, object });
     const body = await read();
     using abort = abortSignalOf(exchange, call, options);

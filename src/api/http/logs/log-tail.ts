@@ -13,7 +13,7 @@ import { defaultLog, namedLogOf } from "../../../lib/names/log-name.ts";
 import { signalOf } from "../../calls/abort.ts";
 import type { ClientConnection } from "../../calls/call-tracker.ts";
 import { logRoutePermissions } from "../../calls/method-permissions.ts";
-import type { LogInRequest } from "../../methods/logs/log-directory.ts";
+import { type LogInRequest, objectOfLog } from "../../methods/logs/log-directory.ts";
 import { parseLogId } from "../../methods/logs/log-id.ts";
 import { callMetaOf } from "../call-meta.ts";
 import { type Exchange, headerOf, queryOf } from "../exchange/exchange.ts";
@@ -26,7 +26,6 @@ import {
   type LogRouteOptions,
   logOf,
   type OneLogRequest,
-  objectOf,
   refuseName,
 } from "./log-call.ts";
 import { serveTailOfLogs } from "./logs-tail.ts";
@@ -92,13 +91,13 @@ function run(
   const { exchange, client, options, name } = request;
   return runTail(exchange, client, options.tail, {
     permission: logRoutePermissions.tail,
-    meta: { ...callMetaOf(exchange), object: objectOf(name) },
+    meta: { ...callMetaOf(exchange), object: objectOfLog(name) },
     form,
     async open(call) {
       const parsed = parse();
       const signal = signalOf(call, exchange.signal);
       const { cursor } = parsed.asked;
-      if (cursor !== undefined) options.access.authorize(client.identity, objectOf(name), "cursor");
+      if (cursor !== undefined) options.access.authorize(client.identity, objectOfLog(name), "cursor");
       const freshness = cursor === undefined ? { signal } : { signal, mode: "linearizable" as const };
       const { log, logId } = await options.logs.openFor(call, seenLog(request, parsed.asked), freshness);
       const asked =

@@ -12,7 +12,7 @@ import type {
   CursorSchema,
   DeleteCursorRequest,
 } from "../../../gen/log/v1/log_pb.js";
-import type { CursorInfo, CursorPage } from "../../../lib/names/cursor-info.ts";
+import { type CursorInfo, type CursorPage, lagOf } from "../../../lib/names/cursor-info.ts";
 import { checkCursorMetadata, cursorNameOf, noSuchCursor } from "../../../lib/names/cursor-name.ts";
 import { defaultLog } from "../../../lib/names/log-name.ts";
 import type { Freshness, LogChange, LogRef, Offset } from "../../../types.ts";
@@ -143,14 +143,10 @@ export const versionOf = ({
 }: Pick<DeleteCursorRequest, "expectedVersion">): number | undefined =>
   expectedVersion === undefined ? undefined : numberOf(expectedVersion, "expected_version");
 
-/** Records from a cursor to the end of its log. */
-export const lagOf = ({ offset }: CursorInfo, { lowest, next }: Pick<LogExtent, "lowest" | "next">): number =>
-  Math.max(0, next - Math.max(offset, lowest));
-
 /** `log`: to say how far the cursor is behind. */
 export const cursorMessage = (
   cursor: CursorInfo,
-  log?: LogExtent,
+  log?: Pick<LogExtent, "lowest" | "next">,
 ): MessageInitShape<typeof CursorSchema> => ({
   name: cursor.name,
   offset: BigInt(cursor.offset),

@@ -11,6 +11,7 @@
  */
 import { logObject } from "../../../access/mod.ts";
 import { Fault } from "../../../fault.ts";
+import type { CursorPage } from "../../../lib/names/cursor-info.ts";
 import { defaultLog, namedLogOf } from "../../../lib/names/log-name.ts";
 import type {
   Bounds,
@@ -56,13 +57,16 @@ export interface LogExtent extends Bounds {
   readonly logId: string | undefined;
 }
 
+/** The object of the permission to do something with a log. */
+export const objectOfLog = (name: string): string => (name === defaultLog ? logObject : name);
+
 /** Names that one stream may use without the id. Each keeps its id until the stream ends. */
 export const resolvedMax = 256;
 
 export interface LogDirectoryOptions {
   readonly log: CommitLog;
   readonly named: LogCatalog | undefined;
-  readonly calls: Pick<CallTracker, "useLog" | "useLogs" | "mayUse" | "patternsOf" | "deny">;
+  readonly calls: Pick<CallTracker, "useLog" | "useLogs" | "mayUse" | "patternsOf" | "deny" | "beginTail">;
 }
 
 export class LogDirectory {
@@ -151,20 +155,31 @@ export class LogDirectory {
     if ("names" in asked) {
       await this.#calls.useLogs(
         call,
-        asked.names.map(({ log }) => (log === defaultLog ? logObject : log)),
+        asked.names.map(({ log }) => objectOfLog(log)),
       );
-      return named.follow({ names: asked.names.map(statedRef) }, asked.start, freshness);
+      const tail = await named.follow({ names: asked.names.map(statedRef) }, asked.start, freshness);
+      const names = new Set(asked.names.map(({ log }) => log));
+      this.#calls.beginTail(call, { reads: (name) => names.has(name) });
+      return tail;
     }
     const { prefix, start } = asked;
     const patterns = this.#calls.patternsOf(call);
     const isRefused = patterns !== undefined && rangesFrom(patterns, prefix, "").next().done === true;
     if (isRefused) this.#calls.deny(call, `${prefix}*`);
     const may = (name: string): boolean => this.#calls.mayUse(call, name);
-    return named.follow({ prefix, may, asksMax: decisionsOfTurn(patterns) }, start, freshness);
+    const tail = await named.follow({ prefix, may, asksMax: decisionsOfTurn(patterns) }, start, freshness);
+    const reads = (name: string): boolean => name !== defaultLog && name.startsWith(prefix) && may(name);
+    this.#calls.beginTail(call, { reads });
+    return tail;
+  }
+
+  /** The first cursors of a log, 0 for `default`, and how many it has. */
+  firstCursors(id: LogId, limit: number): Pick<CursorPage, "cursors" | "count"> {
+    return this.#named?.cursors(id, "", limit) ?? { cursors: [], count: 0 };
   }
 
   mayDescribe(call: Call, name: string): boolean {
-    return this.#calls.mayUse(call, name === defaultLog ? logObject : name, "describe");
+    return this.#calls.mayUse(call, objectOfLog(name), "describe");
   }
 
   /** The id of a log as clients see it. Undefined for `default`, and while the life of the cluster is not known here. */

@@ -5,6 +5,7 @@
 import type { Command } from "commander";
 import type { TailraceClient } from "../../../client/mod.ts";
 import {
+  type DescribeResponse,
   DescribeResponseSchema,
   type LogInfo,
   LogInfoSchema,
@@ -53,6 +54,7 @@ async function describe(flags: Flags): Promise<undefined> {
         `settings ${settingsText(info)}\n`,
     );
   }
+  await print(readersText(found));
   if (found.segments.length === 0) return;
   const rows = found.segments.map((segment) => [
     Number(segment.baseOffset),
@@ -79,6 +81,28 @@ function spaceText({ bytes, removedBytes, reclaimableBytes, removed, keeping, ..
     `removed  ${size(removedBytes)} of ${size(bytes)}, settling can give ${size(reclaimableBytes)} back` +
     `${of === "" ? "" : `: ${of}`}\n${by === "" ? "" : `kept by  ${by}\n`}`
   );
+}
+
+/** The cursors of a log, and the tails that the node serves. */
+function readersText({ cursors, cursorCount, tails, tailCount }: DescribeResponse): string {
+  const cursorRows = cursors.map(({ name, offset, lag, committedMs }) => [
+    ...[name, Number(offset), Number(lag), timeText(Number(committedMs))],
+  ]);
+  const tailRows = tails.map(({ subject, method, position, lag, runningMs }) => [
+    ...[subject, method, position === undefined ? "several logs" : Number(position)],
+    ...[lag === undefined ? "" : Number(lag), `${Math.round(Number(runningMs) / 1_000)} s`],
+  ]);
+  const parts = [
+    { count: cursorCount, rows: cursorRows, heads: ["cursor", "offset", "lag", "committed"] },
+    { count: tailCount, rows: tailRows, heads: ["tail of", "by", "offset", "lag", "for"] },
+  ];
+  return parts
+    .filter(({ rows }) => rows.length > 0)
+    .map(({ count, rows, heads }) => {
+      const more = Number(count) - rows.length;
+      return `\n${table(heads, rows)}${more > 0 ? `… and ${more} more\n` : ""}`;
+    })
+    .join("");
 }
 
 async function infoOf(client: TailraceClient, name: string, logId: string): Promise<LogInfo | undefined> {

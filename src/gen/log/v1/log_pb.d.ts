@@ -888,6 +888,32 @@ export declare type DescribeResponse = Message<"log.v1.DescribeResponse"> & {
    * @generated from field: log.v1.SpaceUse space = 11;
    */
   space?: SpaceUse | undefined;
+
+  /**
+   * The cursors of the log in the order of their names' bytes, at most 64. List of
+   * Cursors has all of them.
+   *
+   * @generated from field: repeated log.v1.Cursor cursors = 12;
+   */
+  cursors: Cursor[];
+
+  /**
+   * @generated from field: uint64 cursor_count = 13;
+   */
+  cursorCount: bigint;
+
+  /**
+   * The tails of the log that run on this node, at most 64. The one that is
+   * furthest behind comes first; tails of several logs come last.
+   *
+   * @generated from field: repeated log.v1.RunningTail tails = 14;
+   */
+  tails: RunningTail[];
+
+  /**
+   * @generated from field: uint64 tail_count = 15;
+   */
+  tailCount: bigint;
 };
 
 /**
@@ -895,6 +921,52 @@ export declare type DescribeResponse = Message<"log.v1.DescribeResponse"> & {
  * Use `create(DescribeResponseSchema)` to create a new message.
  */
 export declare const DescribeResponseSchema: GenMessage<DescribeResponse>;
+
+/**
+ * A stream of records that has not ended.
+ *
+ * @generated from message log.v1.RunningTail
+ */
+export declare type RunningTail = Message<"log.v1.RunningTail"> & {
+  /**
+   * The subject of its reader.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * The method or the route, such as log.v1.Log/ConsumeStream or GET /tail.
+   *
+   * @generated from field: string method = 2;
+   */
+  method: string;
+
+  /**
+   * The next offset that it takes from the log. Not set for a tail of several logs.
+   *
+   * @generated from field: optional uint64 position = 3;
+   */
+  position?: bigint | undefined;
+
+  /**
+   * Records from there to the end of the log.
+   *
+   * @generated from field: optional uint64 lag = 4;
+   */
+  lag?: bigint | undefined;
+
+  /**
+   * @generated from field: uint64 running_ms = 5;
+   */
+  runningMs: bigint;
+};
+
+/**
+ * Describes the message log.v1.RunningTail.
+ * Use `create(RunningTailSchema)` to create a new message.
+ */
+export declare const RunningTailSchema: GenMessage<RunningTail>;
 
 /**
  * The sealed files of a node. The file that is being written is not counted.

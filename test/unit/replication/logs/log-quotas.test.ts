@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
 import type { SyncPolicy } from "../../../../src/log/mod.ts";
 import { LogQuotas, logsMost, type QuotaLimits } from "../../../../src/replication/logs/log-quotas.ts";
-import { observeLogs } from "../../../../src/replication/logs/observe-logs.ts";
+import { observeLogs } from "../../../../src/replication/logs/metrics/observe-logs.ts";
 import { Instruments } from "../../../../src/telemetry/instruments.ts";
 import type { LogChange } from "../../../../src/types.ts";
 import { FixedSyncPolicy } from "../../../support/log/fixed-sync-policy.ts";
@@ -362,12 +362,14 @@ test("refusals are counted by quota, and shown beside the number of logs and its
   refusal(() => quotas.checkCreate("dora"));
   end();
   const instruments = new Instruments();
-  observeLogs(instruments, () => ({ size: 3, cursors: 2 }), quotas);
+  const lags = { collect: () => [{ log: "a", cursor: "c", lag: 7 }] };
+  observeLogs(instruments, () => ({ size: 3, cursors: 2 }), quotas, lags);
   const shown = instruments.collect().map(({ name, points }) => [name, points]);
   const total = (quota: string, value: number) => ({ attributes: { quota }, value });
   assert.deepEqual(shown, [
     ["tailrace.logs", [{ attributes: {}, value: 3 }]],
     ["tailrace.cursors", [{ attributes: {}, value: 2 }]],
+    ["tailrace.cursor.lag", [{ attributes: { log: "a", cursor: "c" }, value: 7 }]],
     ["tailrace.logs.limit", [{ attributes: {}, value: 4 }]],
     [
       "tailrace.logs.refused",

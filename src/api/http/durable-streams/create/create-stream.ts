@@ -14,16 +14,10 @@ import { streamRoutePermissions } from "../../../calls/method-permissions.ts";
 import { forwardHeader } from "../../../calls/request-headers.ts";
 import { appendOptionsOf } from "../../../methods/append.ts";
 import { createdOrFound } from "../../../methods/logs/create-log.ts";
+import { objectOfLog } from "../../../methods/logs/log-directory.ts";
 import { requiredLog } from "../../../methods/logs/log-message.ts";
 import { headerOf, listOf, pathOf } from "../../exchange/exchange.ts";
-import {
-  answer,
-  type BegunCall,
-  freshnessOf,
-  logExists,
-  type OneLogRequest,
-  objectOf,
-} from "../../logs/log-call.ts";
+import { answer, type BegunCall, freshnessOf, logExists, type OneLogRequest } from "../../logs/log-call.ts";
 import { bytesType } from "../../logs/value-headers.ts";
 import { appendToStream, readStreamBody, recordsOf, showClosed } from "../append-to-stream.ts";
 import {
@@ -86,7 +80,7 @@ export function putStream(plain: OneLogRequest): Promise<void> {
       if (fork !== undefined) {
         // A fork keeps the records of its source from trims and retention.
         for (const action of ["consume", "trim"] as const)
-          options.access.authorize(client.identity, objectOf(fork.source), action);
+          options.access.authorize(client.identity, objectOfLog(fork.source), action);
       }
       if (stated.closed) options.access.authorize(client.identity, name, "configure");
       const body = await readStreamBody(request);

@@ -36,7 +36,7 @@ async function openDirectory(life = 7) {
     },
     seenIndex: () => 5,
     cursor: () => undefined,
-    cursors: () => ({ cursors: [], next: undefined }),
+    cursors: () => ({ cursors: [], count: 0, next: undefined }),
     change: () => assert.fail("nothing is changed"),
     touch: () => undefined,
   } as LogCatalog;
