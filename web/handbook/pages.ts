@@ -31,6 +31,7 @@ export const chapters: readonly Chapter[] = [
       page("filters", "Filters"),
       page("durable-streams", "Durable Streams"),
       page("clients", "Clients"),
+      page("examples", "Examples"),
     ],
   },
   {

@@ -1,6 +1,7 @@
 /**
  * Runs the commands of a page of the handbook in order, in one shell and an empty directory, and compares what they print
- * with the page. A block of TypeScript with a name (`ts sample.mts`) is a file there. `tailrace` is the command of this
+ * with the page. A block of TypeScript with a name (`ts sample.mts`) is a file there; a page (`html chat.html`) is for the tests
+ * in a browser. `tailrace` is the command of this
  * repository.
  */
 import assert from "node:assert/strict";
@@ -29,7 +30,7 @@ export function readPage(page: string): string {
   const markdown = readFileSync(join(root, page), "utf8");
   const blocks = [...markdown.matchAll(/^```(.*)\n[\s\S]*?^```$/gm)].map(([, info = ""]) => info);
   const unknown = blocks.filter(
-    (info) => info !== "console" && !/^ts \S+$/.test(info) && !shown.includes(info),
+    (info) => info !== "console" && !/^(?:ts|html) \S+$/.test(info) && !shown.includes(info),
   );
   assert.deepEqual(unknown, [], `${page}: commands belong in console blocks, and a program has a file name`);
   return markdown;
