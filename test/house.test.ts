@@ -129,6 +129,7 @@ test("imports go to lower modules and use their mod.ts", () => {
 /** Wall-clock times that are stored, shown or compared with a certificate, and the readings for clock-trust.ts. */
 const wallClockReaders = [
   "src/agent/cluster/open-cluster.ts",
+  "src/agent/tokens/ticket-desk.ts",
   "src/agent/tokens/token-admin.ts",
   "src/tokens/token-verifier.ts",
   "src/backup/bucket/write-backup.ts",

@@ -10,6 +10,7 @@
  *   anonymous                     nothing (as a node's           the policy
  *                                 if plaintext is trusted)
  *   a token                       as a certificate with its subject, but never peer; and only what its scopes allow
+ *   a ticket                      as the caller that made it, but only tails of the logs that it is for
  *
  * Names that begin with "_" are logs of the cluster itself: no caller has a right to them.
  *
@@ -188,7 +189,9 @@ export class AccessControl {
       this.#rules?.roleLine(caller.subject) !== undefined
         ? ", it is the name of a role"
         : isNarrowed
-          ? " with this token, whose scopes do not allow it"
+          ? token.form === "ticket"
+            ? " with this ticket, which is for tails of other logs"
+            : " with this token, whose scopes do not allow it"
           : "";
     throw new Fault("permission-denied", {
       message: `"${caller.subject}" may not ${phrases[action]} ${which}${reason}`,

@@ -59,9 +59,11 @@ export interface TokenScopes {
 
 /** What a token adds to its subject. It narrows the rights of the subject, and ends. */
 export interface TokenRights {
-  /** The claim `jti`; empty if the token has none. */
+  /** What the holder presented. Default a token. */
+  readonly form?: "ticket";
+  /** The claim `jti`; empty if the token has none, and for the ticket of a certificate. */
   readonly id: string;
-  /** When it expires, in ms since 1970. */
+  /** When it expires, in ms since 1970. Infinity for the ticket of a certificate. */
   readonly expiresMs: number;
   /** What it may use of the rights of its subject. Undefined: all. */
   readonly scopes: TokenScopes | undefined;

@@ -14,7 +14,7 @@ export {
   namedIdentity,
   nodeNamesOf,
   type TokenRights,
-  type TokenScopes,
 } from "./identity.ts";
 export type { PolicySource } from "./rules.ts";
 export { Scopes } from "./scopes/scopes.ts";
+export { type TicketLogs, TicketScopes } from "./scopes/ticket-scopes.ts";

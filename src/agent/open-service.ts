@@ -40,7 +40,7 @@ export interface OpenServiceOptions {
 
 export function openService(options: OpenServiceOptions): ReturnType<typeof createService> {
   const { config, access, readiness, memory, telemetry, clock, scheme } = options;
-  const { replica, gossip, node, view, tokens, tokenAdmin } = options.cluster;
+  const { replica, gossip, node, view, tokens, tokenAdmin, tickets } = options.cluster;
   /** The dashboard of one node continues with another node when its own is unreachable, so their origins are allowed. */
   const peerOrigins = (): string[] =>
     view
@@ -62,6 +62,7 @@ export function openService(options: OpenServiceOptions): ReturnType<typeof crea
       clock,
     }),
     tokenAdmin,
+    tickets,
     readiness,
     clock,
     telemetry,

@@ -35,6 +35,7 @@ import { StreamEventCache } from "./http/durable-streams/event-text.ts";
 import type { OriginRules } from "./http/origin-rules.ts";
 import { createRouter, type Pages, type Router } from "./http/router.ts";
 import { TailTextCache } from "./http/tails/tail-text.ts";
+import type { Tickets } from "./http/tickets/ticket-parameter.ts";
 import { type ClusterOperations, clusterService } from "./methods/cluster-service.ts";
 import { cursorsService } from "./methods/cursors/cursors-service.ts";
 import { LogDirectory } from "./methods/logs/log-directory.ts";
@@ -56,6 +57,8 @@ export interface ServiceOptions {
   >;
   /** Reads the tokens of requests. Default: the header Authorization is ignored. */
   readonly tokens?: TokenReader | undefined;
+  /** Makes and takes tickets. Default: there are none. */
+  readonly tickets?: Tickets | undefined;
   /** Default: the service Tokens is not served. */
   readonly tokenAdmin?: TokenAdmin | undefined;
   readonly readiness: Readiness;
@@ -121,6 +124,7 @@ export function createService(options: ServiceOptions): Service {
     clock,
     telemetry,
     tokens: options.tokens,
+    tickets: options.tickets,
     fastPath: options.fastPath?.(shared),
     pages: options.pages,
     opsAddress: options.opsAddress,

@@ -1,5 +1,5 @@
 /** A token whose signature and claims were checked. It ends by time, and by what changes about keys and revocations. */
-import type { TokenRights, TokenScopes } from "../access/mod.ts";
+import type { Scopes, TokenRights } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
 import type { TokenState } from "./token-state.ts";
 
@@ -15,7 +15,7 @@ export interface VerifiedClaims {
   readonly id: string;
   readonly issuedMs: number;
   readonly expiresMs: number;
-  readonly scopes: TokenScopes | undefined;
+  readonly scopes: Scopes | undefined;
   /** The id of the key with which it was signed. */
   readonly keyId: string;
   /** The key, if it is one of another issuer. Default: it is one of the cluster. */
@@ -32,8 +32,8 @@ export interface IssuerKeyState {
 export class VerifiedToken implements TokenRights {
   readonly id: string;
   readonly expiresMs: number;
-  readonly scopes: TokenScopes | undefined;
-  readonly #claims: VerifiedClaims;
+  readonly scopes: Scopes | undefined;
+  readonly claims: VerifiedClaims;
   readonly #source: TokenSource;
   readonly #wallMs: () => number;
   #checkedVersion = 0;
@@ -44,7 +44,7 @@ export class VerifiedToken implements TokenRights {
     this.id = claims.id;
     this.expiresMs = claims.expiresMs;
     this.scopes = claims.scopes;
-    this.#claims = claims;
+    this.claims = claims;
     this.#source = source;
     this.#wallMs = wallMs;
   }
@@ -68,7 +68,7 @@ export class VerifiedToken implements TokenRights {
 
   /** Looks at keys and revocations again, if they have changed. */
   #look(): void {
-    const { keyId, subject, id, issuedMs, issuerKey } = this.#claims;
+    const { keyId, subject, id, issuedMs, issuerKey } = this.claims;
     const { state } = this.#source;
     // Both grow only.
     const version = this.#source.version + (issuerKey?.version ?? 0);

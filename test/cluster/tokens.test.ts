@@ -10,6 +10,7 @@ import { openClient, type TailraceClient } from "../../src/client/mod.ts";
 import { systemClock } from "../../src/lib/time/clock.ts";
 import { issueToken, makeSigningKey, type SigningKey } from "../../src/tokens/issue-token.ts";
 import { curl } from "../support/http/curl.ts";
+import { openTail } from "../support/http/tail-reader.ts";
 import { type ClusterNode, processWait, TestCluster } from "../support/process/cluster.ts";
 import { startNode, tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
@@ -120,6 +121,27 @@ test("tokens are taken and refused alike on all nodes, also after restarts, by a
     );
     await assertOutcomes(nodes, revoked, /revoked is revoked/);
     await assertOutcomes(nodes, valid, 200);
+  });
+
+  await t.test("a ticket opens one tail at any node, which ends on every node with the token", async () => {
+    const token = await issue(key, "frank", "ticketed");
+    const make = async ({ url }: ClusterNode): Promise<string> => {
+      const headers = { authorization: `Bearer ${token}` };
+      const { json } = await curl(`${url}/tickets`, { method: "POST", headers, body: '{"prefix":"t/"}' });
+      return json["ticket"] as string;
+    };
+    const tails: Promise<unknown>[] = [];
+    for (const maker of nodes)
+      for (const { url } of nodes) {
+        const at = `${url}/tail?prefix=t%2F&ticket=${await make(maker)}`;
+        const tail = await openTail(at);
+        assert.equal(tail.status, 200);
+        tails.push(tail.all().then((events) => events.at(-1)?.data));
+        for (const again of nodes)
+          assert.match((await curl(at.replace(url, again.url))).text, /this ticket was used/);
+      }
+    await revoke(admin, "ticketed");
+    for (const end of await Promise.all(tails)) assert.match(String(end), /ticketed is revoked/);
   });
 
   await t.test("a node that was down while a token was revoked refuses it from its start on", async () => {

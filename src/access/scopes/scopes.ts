@@ -64,7 +64,7 @@ export class Scopes implements TokenScopes {
   narrow(patterns: readonly string[], action: Action): readonly string[] | undefined {
     const lists = this.#scopes
       .filter(({ actions }) => actions.has(action))
-      .flatMap(({ objects }) => objects.map((object) => common(patterns, object)))
+      .flatMap(({ objects }) => objects.map((object) => commonPatterns(patterns, object)))
       .filter((list) => list.length > 0);
     if (lists.length === 0) return [];
     const total = lists.reduce((sum, list) => sum + list.length, 0);
@@ -102,7 +102,7 @@ function actionOf(action: string, scope: string): Action {
 }
 
 /** What one object of a scope has in common with a sorted list of which no pattern covers another one. */
-function common(patterns: readonly string[], object: string): readonly string[] {
+export function commonPatterns(patterns: readonly string[], object: string): readonly string[] {
   const start = startOf(object);
   const from = firstFrom(patterns, start);
   // Only the last pattern that begins before it, or with it, can cover it.

@@ -2,7 +2,7 @@
  * Opens the modules that make a node part of a cluster, in order: links to peers, the replica that uses them, gossip, and
  * NodeCluster, which connects the three and starts Raft once the node's cluster is known.
  */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { type AccessControl, logObject } from "../../access/mod.ts";
 import type { ClusterView } from "../../api/mod.ts";
 import { Fault } from "../../fault.ts";
@@ -20,7 +20,8 @@ import { Gossip } from "../gossip/gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 import { openReplica } from "../open-replica.ts";
 import { peerDial } from "../peer-dial.ts";
-import { TokenAdmin, tokensVerb } from "../tokens/token-admin.ts";
+import { TicketDesk, ticketsVerb } from "../tokens/ticket-desk.ts";
+import { TokenAdmin, type TokenAdminOptions, tokensVerb } from "../tokens/token-admin.ts";
 import { TokenRegistry } from "../tokens/token-registry.ts";
 import { version } from "../version.ts";
 import { clusterViewOf, type PeerContact } from "./cluster-view.ts";
@@ -52,6 +53,7 @@ export interface OpenedCluster extends AsyncDisposable {
   /** The keys and the revocations of tokens on this node. */
   readonly tokens: TokenRegistry;
   readonly tokenAdmin: TokenAdmin;
+  readonly tickets: TicketDesk;
   /** Reports changes of gossip too. */
   readonly view: ClusterView;
 }
@@ -107,8 +109,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
   );
   const tokens = openTokens(options, replica, network);
   opening.use(tokens.tokens);
-  answer = (verb, body, from) =>
-    verb === tokensVerb ? tokens.tokenAdmin.answer(body) : node.ask(verb, body, from);
+  answer = answersOf(tokens, node);
   disowned = (fault, by) => node.disowned(fault, by);
   const view = gossip.withGossip(viewOf(replica, node, network, rpcAddr));
   const owned = opening.move();
@@ -116,12 +117,26 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
   return { ...parts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
+/** Answers the requests of peers. */
+const answersOf =
+  (
+    { tokenAdmin, tickets }: Pick<OpenedCluster, "tokenAdmin" | "tickets">,
+    node: NodeCluster,
+  ): PeerService["ask"] =>
+  async (verb, body, from) => {
+    if (verb === tokensVerb) return tokenAdmin.answer(body);
+    if (verb === ticketsVerb) return tickets.answer(body);
+    return node.ask(verb, body, from);
+  };
+
 /** What this node knows of tokens, and how it is changed. */
 function openTokens(
   { access, telemetry, clock }: Pick<OpenClusterOptions, "access" | "telemetry" | "clock">,
   replica: Replica,
   network: PeerNetwork,
-): Pick<OpenedCluster, "tokens" | "tokenAdmin"> {
+): Pick<OpenedCluster, "tokens" | "tokenAdmin" | "tickets"> {
+  const ask: TokenAdminOptions["ask"] = (at, verb, body, deadlineMs) =>
+    network.ask(at, verb, body, { deadlineMs });
   const tokens = new TokenRegistry({
     logs: replica.log.named,
     commitIndex: () => replica.storedLog.commitIndex,
@@ -133,11 +148,25 @@ function openTokens(
     replica,
     registry: tokens,
     audience: () => replica.state.clusterId,
-    ask: (at, verb, body, deadlineMs) => network.ask(at, verb, body, { deadlineMs }),
+    ask,
     authorize: (...asked) => access.authorize(...asked),
     clock,
   });
-  return { tokens, tokenAdmin };
+  const tickets = new TicketDesk({
+    node: replica.identity.name,
+    addressOf: (name) => addressOf(replica, name),
+    ask,
+    source: tokens,
+    random: randomBytes,
+    clock,
+  });
+  return { tokens, tokenAdmin, tickets };
+}
+
+/** The address of a member; undefined if this node knows none of this name. */
+function addressOf({ started, node }: Replica, name: string): string | undefined {
+  if (!started) return undefined;
+  return node.status().configuration.roster?.members.find((member) => member.name === name)?.address;
 }
 
 function openNetwork(

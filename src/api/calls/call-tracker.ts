@@ -177,7 +177,7 @@ export class CallTracker {
       requestId: meta.requestId,
     });
     const tokenId = client.identity.token?.id;
-    if (tokenId !== undefined) telemetry.tag("token", tokenId);
+    if (tokenId !== undefined && tokenId !== "") telemetry.tag("token", tokenId);
     const call = new Call(permission, client, meta, telemetry);
     try {
       this.#requireAccess(call);

@@ -115,6 +115,14 @@ export const postPermission: MethodPermission = { name: "POST /", action: "produ
 export const getPermission: MethodPermission = { name: "GET /", action: "consume", long: false };
 export const tailPermission: MethodPermission = { name: "GET /tail", action: "consume", long: true };
 
+/** Makes a ticket: the action is that of the tail that the ticket opens. */
+export const ticketPermission: MethodPermission = {
+  name: "POST /tickets",
+  action: "consume",
+  ofLog: true,
+  long: false,
+};
+
 /** The routes of named logs. NAME stands for any name. */
 export const logRoutePermissions = {
   list: { name: "GET /logs", action: "describe", ofLog: true, long: false },

@@ -78,6 +78,10 @@ export class TokenClients {
   }
 }
 
+/** The client of a request with a ticket. */
+export const clientWith = (connection: ClientConnection, identity: Identity): ClientConnection =>
+  new TokenClient(connection, identity);
+
 /** A connection as the holder of a token uses it. What is counted for the connection is counted there. */
 class TokenClient implements ClientConnection {
   readonly identity: Identity;

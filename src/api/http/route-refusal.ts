@@ -5,7 +5,7 @@
 import { endStreamToJson } from "@connectrpc/connect/protocol-connect";
 import { Fault } from "../../fault.ts";
 import { encodeEnvelope, envelopeFlag } from "../../lib/envelope.ts";
-import { codeName, codeOf, connectErrorOf } from "../calls/error-mapping.ts";
+import { connectErrorOf, errorObject } from "../calls/error-mapping.ts";
 import { grpcStatusOf } from "../connect/grpc-message.ts";
 import { jsonOptions } from "../connect/json-options.ts";
 import { type Exchange, headerOf, pathOf, quoted, type ResponseHeaders } from "./exchange/exchange.ts";
@@ -43,8 +43,7 @@ export function refuse(exchange: Exchange, { fault, status, headers = {} }: Rout
       return;
     }
     case "http": {
-      const { message, written } = fault;
-      const body = `${JSON.stringify({ code: codeName(codeOf(fault)), message, written })}\n`;
+      const body = `${JSON.stringify(errorObject(fault))}\n`;
       exchange.send(status, { ...noStore, "content-type": "application/json" }, body);
     }
   }
@@ -116,7 +115,7 @@ const opsPaths: ReadonlySet<string> = new Set(["/livez", "/healthz", "/readyz", 
 /** The message for an unknown path. People look for probes and metrics on the port that they know. */
 function notHere(path: string, opsAddress: string | undefined): string {
   if (!opsPaths.has(path))
-    return `there is no ${quoted(path)} here, only /, /tail, /logs, /logs/NAME, /v1/stream/NAME, /ui/, /docs/ and the RPCs`;
+    return `there is no ${quoted(path)} here, only /, /tail, /tickets, /logs, /logs/NAME, /v1/stream/NAME, /cursors, /cursors/NAME, /ui/, /docs/ and the RPCs`;
   const where = opsAddress === undefined ? "the address of --ops-addr" : `http://${opsAddress}${path}`;
   return `${path} is not on this port, it is at ${where}`;
 }

@@ -2,6 +2,7 @@
  * Routes every request of either version of HTTP. Streams of HTTP/2 are offered to the fast path first.
  *
  *   /log.v1.… /grpc.…   RPCs        /   produce and consume        /tail   live tail
+ *   /tickets   tickets for tails
  *   /logs, /logs/NAME   named logs        /v1/stream/NAME   Durable Streams        /cursors, /cursors/NAME   cursors
  *   /ui/   the dashboard        /docs/   the handbook
  *
@@ -18,7 +19,7 @@ import { permissionOfPath } from "../calls/method-permissions.ts";
 import type { RpcHandler } from "../connect/rpc-routes.ts";
 import type { FastPath } from "../fast-path/fast-path.ts";
 import type { FastStream } from "../fast-path/fast-stream.ts";
-import { TokenClients, type TokenReader } from "./bearer.ts";
+import { clientWith, TokenClients, type TokenReader } from "./bearer.ts";
 import { cursorMethodsOf, isCursorsPath, serveCursors } from "./cursors/cursor-routes.ts";
 import { isStreamPath } from "./durable-streams/stream-path.ts";
 import { answerStreamPreflight, serveStream } from "./durable-streams/stream-routes.ts";
@@ -40,6 +41,8 @@ import {
 } from "./origin-rules.ts";
 import { refuse, refuseUnknownPath } from "./route-refusal.ts";
 import { isSitePath } from "./static-files.ts";
+import { requireTicketRoute, type Tickets, takeTicket } from "./tickets/ticket-parameter.ts";
+import { serveTickets, ticketsPath } from "./tickets/ticket-routes.ts";
 import { recordUnroutedRequest } from "./unrouted-requests.ts";
 
 /** Serves a file of the dashboard or of the handbook, or returns false. */
@@ -55,6 +58,8 @@ export interface RouterOptions {
   readonly telemetry: Pick<Telemetry, "begin" | "log">;
   /** Default: the header Authorization is ignored. */
   readonly tokens?: TokenReader | undefined;
+  /** Default: there are no tickets, and their parameter is one that no route has. */
+  readonly tickets?: Tickets | undefined;
   readonly fastPath?: FastPath | undefined;
   readonly pages?: Pages | undefined;
   /** `host:port` of probes and metrics. The refusal of such a path names it. */
@@ -138,21 +143,31 @@ class HttpRouter implements Router {
       return undefined;
     }
     if (!this.#passesOriginRules(exchange, client)) return undefined;
-    const { authorization } = exchange.headers;
-    if (authorization === undefined || this.#tokenClients === undefined) return this.#route(exchange, client);
-    return this.#routeWithToken(this.#tokenClients, authorization, exchange, client);
+    const holder = this.#holderOf(exchange, client);
+    return holder === undefined ? this.#route(exchange, client) : this.#routeAs(holder, exchange, client);
   }
 
-  /** Routes the request of the holder of a token, or refuses it. */
-  async #routeWithToken(
-    tokenClients: TokenClients,
-    authorization: string | readonly string[],
+  /** The holder of the ticket or the token of a request; undefined if it states none. */
+  #holderOf(exchange: Exchange, client: ClientConnection): Promise<ClientConnection> | undefined {
+    const { tickets } = this.#options;
+    const { authorization } = exchange.headers;
+    if (tickets !== undefined) {
+      const given = takeTicket(exchange);
+      if (given !== undefined) return holderOfTicket(tickets, given, exchange, client);
+    }
+    if (authorization === undefined || this.#tokenClients === undefined) return undefined;
+    return this.#tokenClients.of(authorization, client);
+  }
+
+  /** Routes the request of the holder of a token or a ticket, or refuses it. */
+  async #routeAs(
+    known: Promise<ClientConnection>,
     exchange: Exchange,
     client: ClientConnection,
   ): Promise<void> {
     let holder: ClientConnection;
     try {
-      holder = await tokenClients.of(authorization, client);
+      holder = await known;
     } catch (reason) {
       const fault = Fault.from(reason);
       const { status, headers } = httpErrorOf(fault);
@@ -194,7 +209,7 @@ class HttpRouter implements Router {
   }
 
   #route(exchange: Exchange, client: ClientConnection): Promise<void> | undefined {
-    const { rpc, produceConsume, tail, logs, pages, telemetry, opsAddress } = this.#options;
+    const { rpc, produceConsume, tail, logs, pages, telemetry, tickets, opsAddress } = this.#options;
     const call = rpc(exchange, client);
     if (call !== undefined) return call;
     const path = pathOf(exchange);
@@ -205,6 +220,7 @@ class HttpRouter implements Router {
     if (isCursorsPath(path)) return serveCursors(exchange, client, logs);
     if (isLogsPath(path)) return serveLogs(exchange, client, logs);
     if (isStreamPath(path)) return serveStream(exchange, client, logs);
+    if (path === ticketsPath && tickets !== undefined) return serveTickets(exchange, client, logs, tickets);
     if (isSitePath(path) && pages?.(exchange)) return undefined;
     recordUnroutedRequest(telemetry.begin, exchange, client, refuseUnknownPath(exchange, opsAddress));
     return undefined;
@@ -245,7 +261,19 @@ function answerPreflight(exchange: Exchange, origin: string | undefined, isListe
   else exchange.send(204, { allow: allowedFor(path) }, "");
 }
 
+/** @throws Fault "bad-request" for another request than a tail, and what Tickets.redeem() throws */
+async function holderOfTicket(
+  tickets: Tickets,
+  given: readonly string[],
+  exchange: Exchange,
+  client: ClientConnection,
+): Promise<ClientConnection> {
+  const ticket = requireTicketRoute(exchange, given);
+  return clientWith(client, await tickets.redeem(ticket));
+}
+
 function allowedFor(path: string): string {
+  if (path === ticketsPath) return "POST";
   if (isCursorsPath(path)) return cursorMethodsOf(path);
   return isLogsPath(path) ? methodsOf(path) : "GET, POST";
 }

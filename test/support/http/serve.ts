@@ -26,6 +26,7 @@ export interface ServeOptions
       | "heartbeatMs"
       | "responseMs"
       | "tokens"
+      | "tickets"
       | "filterMs"
     >
   > {
@@ -108,6 +109,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     ...(options.pages === undefined ? {} : { pages: options.pages }),
     opsAddress: options.opsAddress,
     tokens: options.tokens,
+    tickets: options.tickets,
     filterMs: options.filterMs,
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     memory,

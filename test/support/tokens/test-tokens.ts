@@ -1,4 +1,6 @@
-/** Tokens for tests: a key, what the cluster knows of it, and a verifier of what it signs. */
+/** Tokens for tests: a key, what the cluster knows of it, a verifier of what it signs, and tickets of one node. */
+import { randomBytes } from "node:crypto";
+import { TicketDesk } from "../../../src/agent/tokens/ticket-desk.ts";
 import { systemClock } from "../../../src/lib/time/clock.ts";
 import { issueToken, makeSigningKey, type SigningKey } from "../../../src/tokens/issue-token.ts";
 import { type TokenChange, TokenState, TokenVerifier } from "../../../src/tokens/mod.ts";
@@ -15,6 +17,7 @@ export class TestTokens {
   onRefresh: () => void = () => undefined;
   refreshes = 0;
   readonly verifier: TokenVerifier;
+  readonly tickets: TicketDesk;
   /** Called after each change. */
   onChange: () => void = () => undefined;
   #issued = 0;
@@ -31,6 +34,14 @@ export class TestTokens {
       },
       clock: { ...systemClock, wallMs: () => this.nowMs() },
       ...options,
+    });
+    this.tickets = new TicketDesk({
+      node: "test",
+      addressOf: () => undefined,
+      ask: () => Promise.reject(new Error("there is no other node")),
+      source: this,
+      random: randomBytes,
+      clock: systemClock,
     });
   }
 

@@ -11,31 +11,9 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import { AccessControl } from "../../../src/access/mod.ts";
-import { createFastPath } from "../../../src/api/mod.ts";
 import { Cluster, Log, Logs } from "../../../src/gen/log/v1/log_pb.js";
-import { type ServedNode, serveNode } from "../../support/http/serve-node.ts";
-import { TestTokens } from "../../support/tokens/test-tokens.ts";
+import { type ServedTokens, serveWithTokens, ticketFor } from "../../support/tokens/served-tokens.ts";
 import { until } from "../../support/until.ts";
-
-interface Setup {
-  readonly node: ServedNode;
-  readonly tokens: TestTokens;
-}
-
-async function open(closing: AsyncDisposableStack): Promise<Setup> {
-  const access = await AccessControl.open({ policy: "p, alice, *, *\np, bob, *, *\n" });
-  const tokens = await TestTokens.make();
-  tokens.onChange = () => access.recheck();
-  const node = closing.use(await serveNode({ access, tokens: tokens.verifier, fastPath: createFastPath }));
-  const admin = { authorization: `Bearer ${await tokens.issue("bob", { id: "setup" })}` };
-  assert.equal((await node.ask("PUT", "/logs/orders", "{}", admin)).status, 201);
-  assert.equal((await node.ask("POST", "/logs/orders", "a", admin)).status, 200);
-  assert.equal((await node.ask("POST", "/logs/default", "a", admin)).status, 200);
-  const stream = await node.ask("PUT", "/v1/stream/events", "", { ...admin, "content-type": "text/plain" });
-  assert.equal(stream.status, 201);
-  return { node, tokens };
-}
 
 const withToken =
   (token: string): Interceptor =>
@@ -65,9 +43,9 @@ async function drained(messages: AsyncIterable<unknown>): Promise<string> {
 }
 
 /** The whole response of a GET. */
-const body = (url: string, token: string): Promise<string> =>
+const body = (url: string, token: string | undefined, more: Record<string, string> = {}): Promise<string> =>
   new Promise((resolve) => {
-    const headers = { authorization: `Bearer ${token}` };
+    const headers = token === undefined ? more : { authorization: `Bearer ${token}`, ...more };
     get(url, { headers, agent: false }, (response) => {
       let text = `${response.statusCode} `;
       response.setEncoding("utf8").on("data", (chunk: string) => {
@@ -78,7 +56,7 @@ const body = (url: string, token: string): Promise<string> =>
   });
 
 /** Opens everything that runs without end. Each promise resolves to how it ended. */
-function openAll({ node }: Setup, token: string): Record<string, Promise<string>> {
+function openAll({ node }: ServedTokens, token: string): Record<string, Promise<string>> {
   const ends: Record<string, Promise<string>> = {};
   for (const [name, make] of Object.entries(transports)) {
     const transport = make({ baseUrl: node.url, interceptors: [withToken(token)] });
@@ -116,11 +94,25 @@ function openAll({ node }: Setup, token: string): Record<string, Promise<string>
     "/v1/stream/events?offset=now&live=long-poll",
   ])
     ends[`GET ${path}`] = body(`${node.url}${path}`, token);
+  for (const [path, logs] of Object.entries(ticketed))
+    ends[`GET ${path} with a ticket`] = ticketFor(node, token, logs).then((ticket) =>
+      body(`${node.url}${path}&ticket=${ticket}`, undefined, { accept: "text/event-stream" }),
+    );
   return ends;
 }
 
+/** Each tail that a ticket opens, and the logs of the ticket. */
+const ticketed: Readonly<Record<string, string>> = {
+  "/tail?from=start": "",
+  "/tail?log=orders&from=start": '{"log":"orders"}',
+  "/tail?prefix=ord&from=start": '{"prefix":"or"}',
+  "/tail?log=orders&log=default": '{"logs":["default","orders"]}',
+  "/logs/orders?from=start": '{"log":"orders"}',
+  "/v1/stream/events?offset=-1&live=sse": '{"logs":["events"]}',
+};
+
 async function endsAfter(
-  setup: Setup,
+  setup: ServedTokens,
   change: (token: string) => Promise<string> | string,
 ): Promise<{ readonly ends: Record<string, string>; readonly tookMs: number }> {
   const { node, tokens } = setup;
@@ -154,7 +146,7 @@ async function endsAfter(
 function assertEnded(ends: Record<string, string>, reason: RegExp): void {
   for (const [name, text] of Object.entries(ends)) {
     // The protocol has no event for an error: a client that comes back gets it.
-    if (name.endsWith("live=sse")) continue;
+    if (name.includes("live=sse")) continue;
     assert.match(text, /unauthenticated/, name);
     assert.match(text, reason, name);
   }
@@ -164,7 +156,7 @@ test("a revoked token ends everything that runs with it, through every door", {
   timeout: 120_000,
 }, async (t) => {
   await using closing = new AsyncDisposableStack();
-  const setup = await open(closing);
+  const setup = await serveWithTokens(closing);
   const { ends, tookMs } = await endsAfter(setup, () => {
     setup.tokens.change({ kind: "revoke", id: "ends", untilMs: Number.MAX_SAFE_INTEGER });
     return "";
@@ -177,14 +169,14 @@ test("an expired token ends everything that runs with it, through every door", {
   timeout: 120_000,
 }, async () => {
   await using closing = new AsyncDisposableStack();
-  const setup = await open(closing);
+  const setup = await serveWithTokens(closing);
   const { ends } = await endsAfter(setup, () => "");
   assertEnded(ends, /the token expired at/);
 });
 
 test("a removed key ends everything that runs with its tokens", { timeout: 120_000 }, async () => {
   await using closing = new AsyncDisposableStack();
-  const setup = await open(closing);
+  const setup = await serveWithTokens(closing);
   const { tokens } = setup;
   const { node } = setup;
   const token = await tokens.issue("alice");
@@ -197,7 +189,7 @@ test("a removed key ends everything that runs with its tokens", { timeout: 120_0
 
 test("a token that ends while a request is read writes nothing", { timeout: 60_000 }, async () => {
   await using closing = new AsyncDisposableStack();
-  const setup = await open(closing);
+  const setup = await serveWithTokens(closing);
   const { node, tokens } = setup;
   const token = await tokens.issue("alice", { id: "midway" });
   await body(`${node.url}/logs`, token);
@@ -229,7 +221,7 @@ test("a token that ends while a request is read writes nothing", { timeout: 60_0
 
 test("a request with a token is one of its subject, also where the connection may do everything", async () => {
   await using closing = new AsyncDisposableStack();
-  const { node, tokens } = await open(closing);
+  const { node, tokens } = await serveWithTokens(closing);
   const ask = async (token: string | undefined, path: string) =>
     (await node.ask("GET", path, undefined, token === undefined ? {} : { authorization: `Bearer ${token}` }))
       .status;
@@ -271,7 +263,7 @@ test("a request with a token is one of its subject, also where the connection ma
 
 test("the log of the cluster itself is shown to no client, by name, in a list or in a tail", async () => {
   await using closing = new AsyncDisposableStack();
-  const { node } = await open(closing);
+  const { node } = await serveWithTokens(closing);
   const { named } = node.node.replica.log;
   await named.admin.create("_tokens", {});
   assert.doesNotMatch((await node.ask("GET", "/logs")).text, /_tokens/);

@@ -21,16 +21,20 @@ export interface GrpcCollector extends AsyncDisposable {
   readonly url: string;
   readonly spans: GrpcSpan[];
   readonly metricNames: Set<string>;
+  /** All messages as they arrived. */
+  readonly messages: Buffer[];
 }
 
 export async function openGrpcCollector(): Promise<GrpcCollector> {
   const spans: GrpcSpan[] = [];
   const metricNames = new Set<string>();
+  const messages: Buffer[] = [];
   const server = new Server();
   const receive = (service: string, take: (message: Buffer) => void): void => {
     server.register(
       `/opentelemetry.proto.collector.${service}/Export`,
       (call: { request: Buffer }, answer: (error: null, message: Buffer) => void) => {
+        messages.push(call.request);
         take(call.request);
         answer(null, Buffer.alloc(0)); // An Export…Response without a partial success.
       },
@@ -55,6 +59,7 @@ export async function openGrpcCollector(): Promise<GrpcCollector> {
     url: `http://127.0.0.1:${port}`,
     spans,
     metricNames,
+    messages,
     async [Symbol.asyncDispose]() {
       server.forceShutdown();
     },

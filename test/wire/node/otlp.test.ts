@@ -1,6 +1,6 @@
 /**
  * A node with OTEL_* set exports over gRPC to a collector: the caller's trace from curl through the append to the fsync,
- * and metrics, all before the node has stopped.
+ * and metrics, all before the node has stopped. No ticket is in what it exports and logs.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -19,7 +19,8 @@ test(
   requireProgram("curl"),
   async (t) => {
     await using collector = await openGrpcCollector();
-    const node = await startNode(t, ["--data-dir", join(scratch(t), "data")], {
+    const flags = ["--data-dir", join(scratch(t), "data"), "--log-level", "debug"];
+    const node = await startNode(t, flags, {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
     });
@@ -28,6 +29,7 @@ test(
       ...["-d", '{"record":{"value":"dHJhY2Vk"}}', node.url],
     ]);
     assert.deepEqual([status, out], [0, '{"offset":0}\n']);
+    const tickets = await useTickets(node.url);
     const { status: exit, err } = await node.kill("SIGTERM");
     assert.equal(exit, 0, err);
     assert.doesNotMatch(err, /not flushed/);
@@ -47,5 +49,40 @@ test(
       "tailrace.tails",
     ])
       assert.ok(collector.metricNames.has(name), name);
+
+    assert.ok(collector.spans.some(({ name }) => name === "GET /tail"));
+    assert.match(err, /POST \/tickets/);
+    const seen = [err, ...collector.messages.map((message) => message.toString("latin1"))].join("\n");
+    for (const ticket of tickets)
+      for (const part of [ticket, ticket.split(".")[1]!])
+        assert.ok(!seen.includes(part), `a ticket is in a log line, a trace or a metric`);
   },
 );
+
+/** Uses tickets in every way that succeeds or fails. Returns them. */
+async function useTickets(url: string): Promise<string[]> {
+  const tickets: string[] = [];
+  const use = async (path: string, method = "GET", headers = {}): Promise<number> => {
+    const made = (await (await fetch(`${url}/tickets`, { method: "POST" })).json()) as { ticket: string };
+    tickets.push(made.ticket);
+    const at = `${url}${path}${path.includes("?") ? "&" : "?"}ticket=${made.ticket}`;
+    const { status, body } = await fetch(at, { method, headers });
+    await body?.cancel();
+    if (status === 200) {
+      const again = await fetch(at, { method, headers });
+      assert.deepEqual([again.status, (await again.text()).includes(made.ticket)], [401, false]);
+    }
+    return status;
+  };
+  const events = { accept: "text/event-stream" };
+  assert.equal(await use("/tail?from=start"), 200);
+  assert.equal(await use("/logs/default?from=start", "GET", events), 200);
+  assert.equal(await use("/tail?from=nowhere"), 400);
+  assert.equal(await use("/tail?log=other"), 403);
+  assert.equal(await use("/tail?ticket=a"), 400);
+  assert.equal(await use("/nowhere"), 400);
+  assert.equal(await use("/logs/default?from=start"), 400);
+  assert.equal(await use("/", "POST"), 400);
+  assert.equal(await use("/tail", "GET", { authorization: "Bearer x" }), 400);
+  return tickets;
+}

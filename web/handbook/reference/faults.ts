@@ -41,6 +41,8 @@ export const reasons: Readonly<Record<string, string>> = {
   OLD_MEMBERS: "a member of the cluster runs a version without named logs, or is not connected",
   ROWS_LOST:
     "`tailrace repair`: which named logs there were is lost in this directory; restore a backup, or let the node join the cluster again",
+  TICKET_INVALID:
+    "the ticket was used, is older than 30 seconds, or is not one of this cluster; `POST /tickets` makes another one",
   TOKEN_EXPIRED: "the bearer token has expired; `tailrace token issue` makes another one",
   TOKEN_KEY_UNKNOWN: "the cluster has no key with the id that the bearer token names, or the key was removed",
   TOKEN_KEY_RETIRED: "the key of the bearer token has retired: `tailrace token keys rotate` made another one",

@@ -10,6 +10,7 @@ import {
   postPermission,
   streamRoutePermissions,
   tailPermission,
+  ticketPermission,
 } from "../../../src/api/calls/method-permissions.ts";
 import type { routeParams } from "../../../src/api/http/logs/route-params.ts";
 import type { tailParams } from "../../../src/api/http/tail-request.ts";
@@ -164,6 +165,16 @@ const plain: readonly (readonly [MethodPermission, Description<string>])[] = [
       params: tail,
       headers: { "Accept: application/x-ndjson": "lines of JSON instead of events", ...lastEventId },
       response: "200, a stream, as for `GET /logs/NAME?from`",
+    },
+  ],
+  [
+    ticketPermission,
+    {
+      does: "Makes a ticket, with which an `EventSource` opens one tail: the parameter `ticket` of a tail, see [tokens](security.md#tokens).",
+      params: {},
+      body: '`{"log":NAME}`, `{"logs":[NAME]}` with up to 16 names, or `{"prefix":TEXT}`; empty for the log `default`',
+      response:
+        '201, `{"ticket":"…","expires_in_ms":30000}`; 429 with 64 tickets of the caller that were not used yet',
     },
   ],
 ];

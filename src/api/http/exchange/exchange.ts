@@ -15,8 +15,8 @@ export type ResponseHeaders = Readonly<Record<string, string>>;
 
 export interface Exchange {
   readonly method: string;
-  /** Path and query as they arrived: `/tail?from=0`. */
-  readonly target: string;
+  /** Path and query as they arrived: `/tail?from=0`. The router removes a ticket. */
+  target: string;
   readonly headers: RequestHeaders;
   /** The name that the client uses for this server: `:authority` or Host. */
   readonly authority: string | undefined;

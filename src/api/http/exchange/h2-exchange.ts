@@ -23,7 +23,7 @@ const continueBlock = encodeBlock([[":status", "100"]]);
 export class H2Exchange implements Exchange {
   readonly httpVersion = "2.0";
   readonly method: string;
-  readonly target: string;
+  target: string;
   readonly headers: IncomingHttpHeaders;
   readonly authority: string | undefined;
   readonly #stream: H2Stream;

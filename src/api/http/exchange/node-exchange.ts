@@ -39,7 +39,7 @@ export interface NodeExchangeOptions {
 export class NodeExchange implements Exchange {
   readonly httpVersion: "1.0" | "1.1";
   readonly method: string;
-  readonly target: string;
+  target: string;
   readonly authority: string | undefined;
   readonly headers: IncomingMessage["headers"];
   readonly #request: IncomingMessage;

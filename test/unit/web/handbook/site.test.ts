@@ -11,6 +11,7 @@ import {
   postPermission,
   streamRoutePermissions,
   tailPermission,
+  ticketPermission,
 } from "../../../../src/api/calls/method-permissions.ts";
 import { examples } from "../../../../src/cli/examples.ts";
 import { faultKinds } from "../../../../src/fault.ts";
@@ -58,7 +59,7 @@ test("every HTTP route has its part", () => {
   const { misnamed: _, ...named } = logRoutePermissions;
   const { misnamed: __, ...streams } = streamRoutePermissions;
   const ofNames = [named, cursorRoutePermissions, streams].flatMap((routes) => Object.values(routes));
-  const routes = [postPermission, getPermission, tailPermission, ...ofNames];
+  const routes = [postPermission, getPermission, tailPermission, ticketPermission, ...ofNames];
   assert.deepEqual(
     missing(
       "http.html",

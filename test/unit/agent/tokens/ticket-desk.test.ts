@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+import { namedIdentity, type TicketLogs } from "../../../../src/access/mod.ts";
+import { TicketDesk, ticketsVerb } from "../../../../src/agent/tokens/ticket-desk.ts";
+import { Fault } from "../../../../src/fault.ts";
+import { systemClock } from "../../../../src/lib/time/clock.ts";
+import { TestTokens } from "../../../support/tokens/test-tokens.ts";
+
+const orders: TicketLogs = { objects: ["orders"] };
+
+/** Two nodes of a cluster. What one asks the other goes through JSON. */
+async function twoNodes() {
+  const tokens = await TestTokens.make();
+  const desks = new Map<string, TicketDesk>();
+  const asked: string[] = [];
+  const setup = { tokens, asked, reply: (answer: unknown): unknown => answer };
+  const open = (node: string): TicketDesk => {
+    const desk: TicketDesk = new TicketDesk({
+      node,
+      addressOf: (name) => (desks.has(name) ? `${name}:1` : undefined),
+      async ask(address, verb, body) {
+        assert.equal(verb, ticketsVerb);
+        asked.push(JSON.stringify(body));
+        const answer = desks.get(address.slice(0, -2))!.answer(JSON.parse(JSON.stringify(body)));
+        return setup.reply(JSON.parse(JSON.stringify(answer)));
+      },
+      source: tokens,
+      random: randomBytes,
+      clock: systemClock,
+    });
+    desks.set(node, desk);
+    return desk;
+  };
+  return { ...setup, setup, one: open("one"), two: open("two") };
+}
+
+const refusedWith = (kind: string, message: RegExp) => (reason: unknown) =>
+  reason instanceof Fault && reason.kind === kind && message.test(reason.message);
+
+test("a ticket is taken at any node, and once in the cluster", async () => {
+  const { one, two, asked } = await twoNodes();
+  for (const [first, second] of [
+    [one, two],
+    [two, one],
+    [one, one],
+    [two, two],
+  ] as const) {
+    const ticket = one.issue(namedIdentity("alice"), orders);
+    const identity = await first.redeem(ticket);
+    assert.equal(identity.subject, "alice");
+    assert.ok(identity.token?.scopes?.allows("orders", "consume"));
+    assert.ok(!identity.token?.scopes?.allows("orders", "produce"));
+    await assert.rejects(second.redeem(ticket), refusedWith("unauthenticated", /this ticket was used/));
+    assert.ok(
+      asked.every((body) => !body.includes(ticket.split(".")[1]!)),
+      "only its hash is sent",
+    );
+  }
+});
+
+test("a ticket of a token is worth what the token is worth at the node where it is used", async () => {
+  const { one, two, tokens } = await twoNodes();
+  const token = await tokens.issue("alice", { scope: "logs=orders:consume", id: "t" });
+  const maker = await tokens.verifier.identify(token, "192.0.2.7:1");
+  const used = await two.redeem(one.issue(maker, { objects: ["orders", "other"] }));
+  assert.ok(used.token?.scopes?.allows("orders", "consume") && !used.token.scopes.allows("other", "consume"));
+  assert.deepEqual([used.token?.id, used.token?.expiresMs], ["t", maker.token?.expiresMs]);
+  const prefixed = await two.redeem(one.issue(maker, { prefix: "or" }));
+  assert.ok(prefixed.token?.scopes?.allows("orders", "consume"));
+  const open = one.issue(maker, orders);
+  tokens.change({ kind: "revoke", id: "t", untilMs: Number.MAX_SAFE_INTEGER });
+  assert.equal(used.token?.invalid()?.facts.reason, "TOKEN_REVOKED");
+  await assert.rejects(two.redeem(open), refusedWith("unauthenticated", /token t is revoked/));
+});
+
+test("a ticket of a node that is unknown or cannot be asked is refused, with the reason", async () => {
+  const { one, two, setup } = await twoNodes();
+  const [, secret] = one.issue(namedIdentity("alice"), orders).split(".");
+  const stranger = `${Buffer.from("stranger").toString("base64url")}.${secret}`;
+  await assert.rejects(two.redeem(stranger), refusedWith("unauthenticated", /not one of this cluster/));
+  for (const answer of [
+    null,
+    {},
+    { subject: 1 },
+    { subject: "a" },
+    { subject: "a", logs: { objects: [1] } },
+    { subject: "a", logs: orders, token: {} },
+  ]) {
+    setup.reply = () => answer;
+    await assert.rejects(
+      two.redeem(one.issue(namedIdentity("alice"), orders)),
+      refusedWith("unavailable", /node "one", which could not be asked: .*malformed/),
+    );
+  }
+  setup.reply = () => {
+    throw new Fault("unreachable");
+  };
+  await assert.rejects(
+    two.redeem(one.issue(namedIdentity("alice"), orders)),
+    refusedWith("unavailable", /node "one", which could not be asked.*POST \/tickets makes another one/),
+  );
+  for (const body of [null, {}, { digest: 1 }])
+    assert.throws(() => one.answer(body), refusedWith("bad-request", /malformed/));
+});
