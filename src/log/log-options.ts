@@ -11,7 +11,7 @@ import type { StableStore } from "../store/mod.ts";
 import type { Offset } from "../types.ts";
 import type { LogTelemetry } from "./log-meter.ts";
 import type { RowCheckpoints } from "./rows/row-place.ts";
-import type { SettlePace, SettleReserve } from "./settle/settler.ts";
+import type { SettlePace, SettleReserve } from "./settle/settler-parts.ts";
 
 export interface SegmentedLogOptions {
   /** The data directory, which must exist. The segments are in its `log`. */

@@ -78,7 +78,7 @@ export { diskFault, isRefusal } from "./segment/disk-fault.ts";
 export { defaultBytesOf, nextExpiryMs, retentionOffset } from "./segment/retention.ts";
 export { SegmentedLog } from "./segmented-log.ts";
 export { SettledCheck } from "./settle/check-settled.ts";
-export type { SettleReserve } from "./settle/settler.ts";
+export type { SettleReserve } from "./settle/settler-parts.ts";
 export { settlePaceOf } from "./settle/start-settler.ts";
 export { createCommand, updateCommand } from "./state/command-texts.ts";
 export {

@@ -1,16 +1,17 @@
-/** Kills a process with SIGKILL while it settles, on a real disk. Nothing that was acknowledged and not trimmed is lost. */
+/** Kills a process with SIGKILL while it settles and merges segments, on a real disk. Nothing that was acknowledged and not trimmed is lost. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { systemDisk } from "../../src/lib/disk/system-disk.ts";
 import { prng } from "../../src/lib/prng.ts";
-import { verifyLog } from "../../src/log/mod.ts";
+import { type SegmentedLog, verifyLog } from "../../src/log/mod.ts";
 import { allValues } from "../support/log/logs.ts";
 import { openOneNode } from "../support/log/one-node-log.ts";
 import { scratch } from "../support/scratch.ts";
 
 const kills = Number(process.env["KILLS"] ?? 40);
+const segmentStoreBytesMax = 16_384;
 const writer = fileURLToPath(new URL("./settle-writer.ts", import.meta.url));
 
 /** Returns the complete lines that it printed until it was killed. */
@@ -35,10 +36,19 @@ function writeUntilKilled(directory: string, afterMs: number): Promise<string[]>
   });
 }
 
-test(`${kills} kills while segments are settled lose no record that was not trimmed`, async (t) => {
+/** Files of segments that the log does not have. */
+function filesWithoutSegment(directory: string, { segments }: SegmentedLog): string[] {
+  const firsts = new Set(segments.map(({ first }) => first));
+  const ofSegment = /^\d{20}\.(store|index|logs)/;
+  return systemDisk
+    .list(`${directory}/log`)
+    .filter((name) => ofSegment.test(name) && !firsts.has(Number.parseInt(name, 10)));
+}
+
+test(`${kills} kills while segments are settled and merged lose no record that was not trimmed`, async (t) => {
   const directory = scratch(t);
   const chance = prng(20261130);
-  let [kept, gone, trimmed, unfinished, settled] = [0, 0, 0, 0, 0];
+  let [kept, gone, trimmed, unfinished, unmerged, settled, merged] = [0, 0, 0, 0, 0, 0, 0];
   for (let kill = 0; kill < kills; kill++) {
     // The level is raised a second after the first commits.
     for (const line of await writeUntilKilled(directory, chance.between(0, 250) + (kill === 0 ? 3_000 : 0))) {
@@ -47,12 +57,10 @@ test(`${kills} kills while segments are settled lose no record that was not trim
       if (what === "gone") gone = Math.max(gone, Number(number) + 1);
       if (what === "trim") trimmed = Math.max(trimmed, Number(number));
     }
-    if (systemDisk.list(`${directory}/log`).some((name) => name.endsWith(".settled"))) unfinished++;
-    await using opened = await openOneNode(
-      directory,
-      { segmentStoreBytesMax: 16_384 },
-      { reserveBytes: 65_536 },
-    );
+    const files = systemDisk.list(`${directory}/log`);
+    if (files.some((name) => name.endsWith(".settled"))) unfinished++;
+    if (files.some((name) => name.endsWith(".logs.settled"))) unmerged++;
+    await using opened = await openOneNode(directory, { segmentStoreBytesMax }, { reserveBytes: 65_536 });
     const { named } = opened.replica.log;
     const what = `kill ${kill}`;
     const keep = await allValues(named.open({ name: "keep" }));
@@ -62,9 +70,13 @@ test(`${kills} kills while segments are settled lose no record that was not trim
     assert.ok(lowest >= trimmed && next >= gone, what);
     assert.equal((await allValues(named.open({ name: "gone" }))).length, next - lowest, what);
     settled = opened.storedLog.sealed.filter(({ meta }) => meta.settled !== undefined).length;
+    // No other segment is as large.
+    merged = opened.storedLog.sealed.filter(({ bytes }) => bytes > segmentStoreBytesMax).length;
+    assert.deepEqual(filesWithoutSegment(directory, opened.storedLog), [], what);
     const { findings } = verifyLog({ directory, disk: systemDisk, store: opened.store });
     assert.deepEqual(findings, [], what);
   }
-  t.diagnostic(JSON.stringify({ kept, gone, trimmed, unfinished, settled }));
+  t.diagnostic(JSON.stringify({ kept, gone, trimmed, unfinished, unmerged, settled, merged }));
   assert.ok(settled > 3, `${settled} segments are settled`);
+  assert.ok(merged > 3, `${merged} segments were merged`);
 });

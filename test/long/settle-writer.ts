@@ -12,7 +12,7 @@ const log = await openOneNode(
   {
     reserveBytes: 65_536,
     settleBytesPerSecond: 20_000_000,
-    settlePace: { firstPassMs: 0, restMs: 0, nextPassMs: 2 },
+    settlePace: { mergedShare: 4, firstPassMs: 0, restMs: 0, nextPassMs: 2 },
   },
 );
 const named = log.replica.log.named;

@@ -26,6 +26,7 @@ const marks = [
   "stall-then-crash",
   "forwarded",
   "kill",
+  "merged",
   "leader-connection-lost",
   "log-created",
   "log-delete",

@@ -87,7 +87,7 @@ export function checkLogIndex(
   if (directoryId === undefined || seal === undefined) return;
   if (namedBatches === 0 && expected.entries === 0) return;
   const name = logsName(firstOf(meta));
-  const path = `${logDirectory}/${name}`;
+  const path = currentPath(disk, place.settling, meta, `${logDirectory}/${name}`);
   if (namedBatches === expected.entries && !disk.exists(path)) {
     find(name, 0, "missing");
     return;

@@ -17,6 +17,8 @@ export function metasFromFiles(files: SegmentFiles): SegmentMeta[] {
   for (const name of files.disk.list(files.directory)) {
     const first = firstIndexOf(name, "store");
     if (first === undefined) continue;
+    // Its frames are in the segment before: a merge was about to remove it.
+    if (end !== undefined && first <= end.index) continue;
     let before: ChainEnd | undefined = end?.index === first - 1 ? end : beforeFromHeader(files, first);
     if (before === undefined) break;
     const store = files.disk.open(files.storePath(first), "read");

@@ -117,6 +117,17 @@ export class LogRows {
     await this.#closing;
   }
 
+  /** True if the rows on disk, or those that are being written, are as of this index: a segment must end there. */
+  isAsOf(index: RaftIndex): boolean {
+    const { database } = this.#table().stored;
+    return index === this.#checkpoints.pendingIndex || index === database?.head.index;
+  }
+
+  /** True while segments are read, over several turns, for other rows than those of the last checkpoint. */
+  get readsSegments(): boolean {
+    return this.#removing !== undefined || this.#checkpoints.isRebuilding;
+  }
+
   /** How many rows are in memory because the database does not have them as they are. */
   get unsaved(): number {
     return this.#table().stored.unsaved;

@@ -12,7 +12,7 @@
  *   log/scrubbed             first index of the last scrubbed segment
  *   log/rows                 RowFiles                the files of the rows of named logs; absent before the first of them
  *   log/doomed                        first indexes of segments whose files are to be removed
- *   log/settling             first index of a segment whose settled files may not be in place yet
+ *   log/settling             first index of a segment whose settled or merged files may not be in place yet
  *   log/cut                  where a repair cut the log; absent if none did
  *   log/unsynced             true while a node runs that does not sync every group
  */

@@ -87,6 +87,11 @@ export class DamageRegistry {
     return fault;
   }
 
+  /** True if damage of this segment is known. */
+  has(first: RaftIndex): boolean {
+    return this.#found.has(first);
+  }
+
   /** Registers damage of the base file of named logs. It is not saved: a start that needs the base finds it. */
   reportBase(damage: Damage): void {
     if (this.#found.has(baseKey)) return;

@@ -35,7 +35,7 @@ export interface SegmentFill {
  * rows at its end, and the fold of the rows when it is opened or removed, have a limit. A command costs the fold more than
  * records do. One write group can exceed the number of logs. Segments of `default` alone know no such limit.
  */
-const namedLogsMax = 16_384;
+export const namedLogsMax = 16_384;
 export const namedFramesMax = 32_768;
 export const namedCommandsMax = 4_096;
 
@@ -86,7 +86,7 @@ const ageMinMs = 1000;
  * Retention removes whole segments. A segment that spans more time than the retention age would keep some records twice
  * as long.
  */
-function ageMaxMs({ segmentAgeMaxMs, retentionAgeMs }: LogSettings): number {
+export function ageMaxMs({ segmentAgeMaxMs, retentionAgeMs }: LogSettings): number {
   return retentionAgeMs === 0
     ? segmentAgeMaxMs
     : Math.min(segmentAgeMaxMs, Math.max(ageMinMs, retentionAgeMs));

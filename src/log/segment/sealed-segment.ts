@@ -3,7 +3,7 @@
  * is rebuilt from the store. Settling replaces both files by smaller ones that say the same (SETTLING.md). So a position is used
  * only in the turn in which it was looked up.
  */
-import type { Fault } from "../../fault.ts";
+import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import { type DiskFile, errorCode, syncNames, troubleOf } from "../../lib/disk/disk.ts";
 import type { LogId, Offset, RaftIndex, SegmentDescription } from "../../types.ts";
@@ -49,6 +49,7 @@ export class SealedSegment implements Segment {
   /** A rebuilt log index that the disk did not take. */
   #unwrittenLogs: ActiveLogIndex | undefined;
   #storeChecked = false;
+  #isGone = false;
   /** The first so many logs of logIds() need nothing of it any more. */
   deadLogs = 0;
   readonly #all: SealedSegments;
@@ -181,6 +182,15 @@ export class SealedSegment implements Segment {
   }
 
   /**
+   * Another segment has its place, and its files are replaced or removed. A reader that still holds it finds no damage: it asks for
+   * the segments again.
+   */
+  gone(): void {
+    this.#isGone = true;
+    this.#files.drop(this.first);
+  }
+
+  /**
    * Opens the store for a scan that takes several turns: the file stays the same if the segment is settled meanwhile. The caller
    * closes it. @throws Fault "corrupt" if it is missing or has another length, Fault "disk-busy"
    */
@@ -222,6 +232,8 @@ export class SealedSegment implements Segment {
   }
 
   damaged(position: number, why: string): Fault {
+    if (this.#isGone)
+      return new Fault("unavailable", { message: "the segment was merged meanwhile, read it again" });
     return this.#files.damage.report(this.first, { path: this.path, position, why });
   }
 
@@ -299,7 +311,7 @@ export class SealedSegment implements Segment {
   get #lacksLogs(): boolean {
     const { disk } = this.#files;
     const isKept = this.meta.namedBatches === undefined || this.#unwrittenLogs !== undefined;
-    return !isKept && !disk.exists(this.#files.logsPath(this.first));
+    return !isKept && !this.#isGone && !disk.exists(this.#files.logsPath(this.first));
   }
 
   #foundLogs(): SealedLogIndex | ActiveLogIndex | "missing" | undefined {
@@ -341,7 +353,7 @@ export class SealedSegment implements Segment {
     let scan = steps.next();
     for (; scan.done !== true; scan = steps.next()) yield;
     const { position, flaw } = scan.value;
-    if (position !== this.bytes || logs.entries !== this.meta.namedBatches)
+    if (position !== this.bytes || logs.entries !== this.meta.namedBatches || this.#isGone)
       throw this.damaged(position, flaw ?? "length");
     yield;
     this.#files.indexes.drop(path);

@@ -9,7 +9,7 @@ import { DamageRegistry } from "./damage.ts";
 export const storeName = (first: number): string => `${String(first).padStart(20, "0")}.store`;
 export const indexName = (first: number): string => `${String(first).padStart(20, "0")}.index`;
 export const producersName = (first: number): string => `${String(first).padStart(20, "0")}.producers`;
-/** What settling writes before it replaces a store or an index. */
+/** What settling writes before it replaces a file of a segment. */
 export const settledName = (name: string): string => `${name}.settled`;
 export const logsName = (first: number): string => `${String(first).padStart(20, "0")}.logs`;
 
@@ -133,7 +133,7 @@ export class SegmentFiles {
 
   /** Removes what a settling of this segment wrote and did not put in place. */
   removeSettled(first: number): void {
-    for (const path of [this.storePath(first), this.indexPath(first)]) {
+    for (const path of this.#settledPaths(first)) {
       if (this.disk.exists(settledName(path))) this.disk.remove(settledName(path));
     }
   }
@@ -141,9 +141,13 @@ export class SegmentFiles {
   /** Puts the files that settling wrote, and that are still there, in the place of the others. The caller syncs the directory. */
   takeSettled(first: number): void {
     this.drop(first);
-    for (const path of [this.storePath(first), this.indexPath(first)]) {
+    for (const path of this.#settledPaths(first)) {
       if (this.disk.exists(settledName(path))) this.disk.rename(settledName(path), path);
     }
+  }
+
+  #settledPaths(first: number): readonly string[] {
+    return [this.storePath(first), this.indexPath(first), this.logsPath(first)];
   }
 
   /** Creates a file, which recovery removes unless it is renamed. An old file of this name is replaced. */

@@ -7,7 +7,7 @@
  * begins if there is none.
  */
 import { assert } from "../../lib/assert.ts";
-import { certain, syncNames } from "../../lib/disk/disk.ts";
+import { certain } from "../../lib/disk/disk.ts";
 import type { RaftIndex, Term } from "../../types.ts";
 import { type ChainEnd, defaultAfter, endAfter } from "../frame/chain.ts";
 import type { LogSettings } from "../frame/command.ts";
@@ -21,6 +21,7 @@ import { SegmentCheckpoints } from "../producers/segment-checkpoints.ts";
 import type { LogState } from "../state/log-state.ts";
 import { emptyHead, type TableHead } from "../state/row-codec.ts";
 import { PendingRemovals } from "../write/pending-removals.ts";
+import { unsealed } from "../write/unseal.ts";
 import { ActiveSegment } from "./active-segment.ts";
 import type { Catalog, CatalogChanges, LogStart, RowFiles, StoredStart } from "./catalog.ts";
 import { catalogChange, fileOf, startWith, startWithout } from "./catalog.ts";
@@ -246,7 +247,7 @@ export class SegmentSet {
   #cutSegments(gone: readonly Segment[], from: RaftIndex, end: ChainEnd): void {
     const rest = this.#segments.sealed.filter(({ first }) => first < from);
     const last = rest.pop();
-    const reopened = last === undefined ? undefined : this.#unseal(last);
+    const reopened = last === undefined ? undefined : unsealed(last, this.#files, this.#directoryId);
     const start = last === undefined ? { ...this.start, end } : this.#start;
     try {
       this.#removeFromCatalog(
@@ -347,31 +348,12 @@ export class SegmentSet {
     this.#all = this.#active === undefined ? this.#segments.sealed : [...this.#segments.sealed, this.#active];
   }
 
-  #writeIndex(meta: SegmentMeta, index: ActiveIndex): void {
-    const path = this.#files.indexPath(firstOf(meta));
-    this.#files.replace(path, indexBody(this.#directoryId, meta.before.crc, index));
-  }
-
-  /**
-   * Opens a sealed segment as an active one. Its index is written to a new file without the footer, and renamed. The
-   * catalog still calls it sealed: if the cut does not happen, the index is rebuilt from the store.
-   */
-  #unseal(segment: SealedSegment): ActiveSegment {
-    const { before, baseTimestampMs } = segment.meta;
-    const meta: SegmentMeta = { before, baseTimestampMs, seal: undefined };
-    const index = new ActiveIndex(baseOf(meta));
-    const { storeBytes, entries } = segment.seal;
-    segment.lookup((from) => {
-      index.truncate(0);
-      for (let k = 0; k < from.length; k++)
-        index.append(from.offset(k), from.position(k), from.term(k), from.timestampMs(k));
-    });
-    const logs = segment.growingLogs();
-    this.#files.drop(segment.first);
-    this.#writeIndex(meta, index);
-    syncNames(this.#files.disk, this.#files.directory);
-    const at = { bytes: storeBytes, end: segment.end, receipts: entries };
-    return ActiveSegment.open(meta, index, logs, this.#files, at);
+  /** One segment takes the place of these, which follow each other. The catalog has it already. */
+  merged(segments: readonly SealedSegment[], meta: SegmentMeta): void {
+    const at = this.#segments.sealed.indexOf(segments[0]!);
+    this.checkpoints.removed(segments.slice(1).map(({ first }) => first));
+    this.#segments.sealed = this.#segments.sealed.toSpliced(at, segments.length, this.#sealedOf(meta));
+    this.#refresh();
   }
 
   #sealedOf(meta: SegmentMeta): SealedSegment {

@@ -1,13 +1,13 @@
 /**
- * Writes the settled files of a sealed segment beside it: a store in which dead batches are settled frames, and its index. Nothing
- * uses them until the catalog says so (replace-segment.ts).
+ * Writes the settled files of a sealed segment beside it: a store in which dead batches are settled frames, and its index. Or those of
+ * several neighbours, as one segment with a log index of its own. Nothing uses them until the catalog says so (replace-segment.ts).
  *
- * Each frame is checked as it is copied, along the chain to the end of the segment. So the copy holds exactly the frames of the
- * segment, whole or settled.
+ * Each frame is checked as it is copied, along the chain from the first frame to the end of the last segment. So the copy holds
+ * exactly the frames of the segments, whole or settled.
  */
 import { type DiskFile, syncFileAside, syncNames } from "../../lib/disk/disk.ts";
 import type { LogId, Offset, RaftIndex } from "../../types.ts";
-import { scanSteps } from "../frame/chain.ts";
+import { type ChainEnd, scanSteps, type VisitFrame } from "../frame/chain.ts";
 import {
   batchKind,
   frameBytes,
@@ -17,11 +17,13 @@ import {
   settledFrame,
 } from "../frame/frame.ts";
 import { encodeFooter } from "../index/index-file.ts";
+import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
-import { enterFrame, indexBody, isNamedBatch } from "../index/segment-index.ts";
-import type { SealedSegment, StoreToScan } from "../segment/sealed-segment.ts";
+import { enterFrame, enterNamed, indexBody, isNamedBatch } from "../index/segment-index.ts";
+import type { SealedSegment } from "../segment/sealed-segment.ts";
 import { baseOf, type SegmentMeta } from "../segment/segment.ts";
 import { type SegmentFiles, settledName } from "../segment/segment-files.ts";
+import { mergedMeta } from "./merged-meta.ts";
 
 /** What is read and checked in one turn of the event loop. */
 const stepBytes = 64 * 1024;
@@ -47,104 +49,154 @@ export interface SettledCopyParts {
   readonly settledAt: RaftIndex;
   /** Called after so many bytes were read. Resolves when the copy may go on, to false if it is not needed any more. */
   readonly goesOn: (bytes: number) => Promise<boolean>;
+  /** Returns false if a merged segment cannot hold what was copied so far, to the end of `segment`. */
+  readonly fits?: (logs: ActiveLogIndex, segment: SealedSegment) => boolean;
 }
 
 /**
- * Returns undefined if it was not needed any more, or nothing was to be settled. The files are complete and durable otherwise.
- * @throws Fault "corrupt" if the segment is damaged; what the disk throws. The caller removes the files
+ * Copies a segment, or several that follow each other to one. Returns undefined if that was not needed any more, or nothing was to be
+ * settled in the only one, or they do not fit. The files are complete and durable otherwise.
+ * @throws Fault "corrupt" if a segment is damaged; what the disk throws. The caller removes the files
  */
 export async function writeSettled(
-  segment: SealedSegment,
+  segments: readonly [SealedSegment, ...SealedSegment[]],
   parts: SettledCopyParts,
 ): Promise<SettledCopy | undefined> {
   const { files } = parts;
-  files.removeSettled(segment.first);
-  const store = segment.openStore();
+  const [{ path, first, meta: firstMeta }] = segments;
+  files.removeSettled(first);
+  const target = files.disk.open(settledName(path), "create");
   try {
-    const target = files.disk.open(settledName(segment.path), "create");
-    try {
-      const copied = await copy(segment, store, target, parts);
-      if (copied === undefined) return undefined;
-      await syncFileAside(target);
-      await writeIndex(segment.first, copied, parts);
-      syncNames(files.disk, files.directory);
-      const { meta, frames } = copied;
-      return { meta, frames, gainBytes: store.bytes - meta.seal!.storeBytes };
-    } finally {
-      target.close();
-    }
+    const copy = new Copy(firstMeta, target, segments.length > 1, parts);
+    for (const segment of segments) if (!(await copy.add(segment))) return undefined;
+    const { meta, frames, gainBytes } = copy;
+    if (segments.length === 1 && frames === 0) return undefined;
+    await copy.syncAll();
+    await writeFile(files, files.indexPath(first), copy.indexFile());
+    const logs = copy.logsFile();
+    if (logs !== undefined) await writeFile(files, files.logsPath(first), logs);
+    syncNames(files.disk, files.directory);
+    return { meta, frames, gainBytes };
   } finally {
-    store.close();
+    target.close();
   }
 }
 
 const nothing = new Uint8Array(0);
 
-interface Copied {
-  readonly meta: SegmentMeta;
-  readonly index: ActiveIndex;
-  readonly frames: number;
-}
+/** The new store, its index, and what is in it. */
+class Copy {
+  readonly #target: DiskFile;
+  readonly #parts: SettledCopyParts;
+  readonly #first: SegmentMeta;
+  readonly #metas: SegmentMeta[] = [];
+  readonly #index: ActiveIndex;
+  /** Built for a merged segment. That of a settled one stays as it is. */
+  readonly #logs: ActiveLogIndex | undefined;
+  readonly #out = new OutBuffer();
+  /** What the next frame must follow. */
+  #end: ChainEnd;
+  #settledBytes = 0;
+  #settledFrames = 0;
+  #namedBytes = 0;
+  #readBytes = 0;
+  #unsynced = 0;
+  frames = 0;
 
-async function copy(
-  segment: SealedSegment,
-  store: StoreToScan,
-  target: DiskFile,
-  { below, settledAt, goesOn }: SettledCopyParts,
-): Promise<Copied | undefined> {
-  const { bytes, meta, seal } = store;
-  const index = new ActiveIndex(baseOf(meta));
-  const out = new OutBuffer();
-  const settled = { frames: 0, bytes: 0 };
-  let [frames, namedBytes, unsynced] = [0, 0, 0];
-  const steps = scanSteps(
-    store,
-    bytes,
-    meta.before,
-    (from, at, _, before) => {
+  constructor(first: SegmentMeta, target: DiskFile, isMerged: boolean, parts: SettledCopyParts) {
+    this.#first = first;
+    this.#target = target;
+    this.#parts = parts;
+    this.#index = new ActiveIndex(baseOf(first));
+    this.#logs = isMerged ? new ActiveLogIndex() : undefined;
+    this.#end = first.before;
+  }
+
+  get gainBytes(): number {
+    return this.#readBytes - this.#out.position;
+  }
+
+  get meta(): SegmentMeta {
+    const settled = { frames: this.#settledFrames, bytes: this.#settledBytes };
+    return mergedMeta(this.#metas, { storeBytes: this.#out.position, namedBytes: this.#namedBytes, settled });
+  }
+
+  indexFile(): Uint8Array {
+    const body = indexBody(this.#parts.directoryId, this.#first.before.crc, this.#index);
+    return Buffer.concat([body, encodeFooter(body, this.meta.seal!)]);
+  }
+
+  /** Undefined if the log index stays, or none is needed. */
+  logsFile(): Uint8Array | undefined {
+    if (this.#logs === undefined || this.#logs.entries === 0) return undefined;
+    return this.#logs.encode(this.#parts.directoryId, this.#first.before.index + 1);
+  }
+
+  syncAll(): Promise<void> {
+    this.#unsynced = 0;
+    return syncFileAside(this.#target);
+  }
+
+  /** Copies the frames of the next segment. Returns false if the copy is not needed any more, or does not fit. */
+  async add(segment: SealedSegment): Promise<boolean> {
+    const { goesOn, fits } = this.#parts;
+    const store = segment.openStore();
+    try {
+      const { bytes, seal, meta } = store;
+      const steps = scanSteps(store, bytes, this.#end, this.#visit(segment), stepBytes);
+      for (let position = 0, hinted = 0; ; ) {
+        if (hinted < position + aheadBytes / 2) {
+          store.willRead?.(position, aheadBytes);
+          hinted = position + aheadBytes;
+        }
+        const step = steps.next();
+        await this.#write(step.done === true);
+        if (step.done === true) {
+          const { flaw, position: end, end: last } = step.value;
+          if (flaw !== undefined || end !== bytes || last.crc !== seal.lastCrc)
+            throw segment.damaged(end, flaw ?? "length");
+          this.#end = last;
+          this.#metas.push(meta);
+          this.#readBytes += bytes;
+          return this.#logs === undefined || fits?.(this.#logs, segment) !== false;
+        }
+        position += step.value;
+        if (!(await goesOn(step.value))) return false;
+      }
+    } finally {
+      store.close();
+    }
+  }
+
+  #visit(segment: SealedSegment): VisitFrame {
+    const { below, settledAt } = this.#parts;
+    const previous = (id: LogId): RaftIndex => segment.batchesOf(id)?.previous ?? 0;
+    return (from, at, _, before) => {
       const whole = from.subarray(at, at + frameBytes(from, at));
       const smaller = isDead(whole, below) ? settledFrame(whole, 0, settledAt) : undefined;
       const frame = smaller ?? whole;
-      const flaw = enterFrame(index, frame, 0, out.position, before);
+      const flaw = enterFrame(this.#index, frame, 0, this.#out.position, before);
       if (flaw !== undefined) return flaw;
-      if (smaller !== undefined) frames++;
+      if (this.#logs !== undefined) enterNamed(this.#logs, this.#index.length - 1, frame, 0, previous);
+      if (smaller !== undefined) this.frames++;
       if (frameKind(frame, 0) === batchKind.settled) {
-        settled.frames++;
-        settled.bytes += frame.length;
+        this.#settledFrames++;
+        this.#settledBytes += frame.length;
       }
-      if (isNamedBatch(frame, 0)) namedBytes += frame.length;
-      out.add(frame);
+      if (isNamedBatch(frame, 0)) this.#namedBytes += frame.length;
+      this.#out.add(frame);
       return undefined;
-    },
-    stepBytes,
-  );
-  for (let position = 0, hinted = 0; ; ) {
-    if (hinted < position + aheadBytes / 2) {
-      store.willRead?.(position, aheadBytes);
-      hinted = position + aheadBytes;
-    }
-    const step = steps.next();
-    // Of a segment that is mostly dead, many steps give one write.
-    const written = out.filled >= stepBytes || step.done === true ? out.take() : nothing;
-    if (written.length > 0) await target.writeAsync(written, out.position - written.length);
-    unsynced += written.length;
-    if (unsynced >= syncBytes) {
-      await syncFileAside(target);
-      unsynced = 0;
-    }
-    if (step.done === true) {
-      const { flaw, position: end, end: last } = step.value;
-      if (flaw !== undefined || end !== bytes || last.crc !== seal.lastCrc)
-        throw segment.damaged(end, flaw ?? "length");
-      break;
-    }
-    position += step.value;
-    if (!(await goesOn(step.value))) return undefined;
+    };
   }
-  if (frames === 0) return undefined;
-  const named = meta.namedBatches === undefined ? {} : { namedBytes };
-  const sealed = { ...seal, storeBytes: out.position };
-  return { meta: { ...meta, ...named, seal: sealed, settled }, index, frames };
+
+  /** Of segments that are mostly dead, many steps give one write. */
+  async #write(isLast: boolean): Promise<void> {
+    const out = this.#out;
+    const written = out.filled >= stepBytes || isLast ? out.take() : nothing;
+    if (written.length > 0) await this.#target.writeAsync(written, out.position - written.length);
+    this.#unsynced += written.length;
+    if (this.#unsynced >= syncBytes) await this.syncAll();
+  }
 }
 
 /** The checked frame itself decides, and no index: a wrong place must never cost a record. */
@@ -152,15 +204,10 @@ const isDead = (frame: Uint8Array, below: ReadonlyMap<LogId, Offset>): boolean =
   frameKind(frame, 0) === batchKind.data &&
   frameNextOffset(frame, 0) <= (below.get(frameLogId(frame, 0)) ?? 0);
 
-async function writeIndex(
-  first: RaftIndex,
-  { meta, index }: Copied,
-  { files, directoryId }: SettledCopyParts,
-): Promise<void> {
-  const body = indexBody(directoryId, meta.before.crc, index);
-  const file = files.disk.open(settledName(files.indexPath(first)), "create");
+async function writeFile({ disk }: SegmentFiles, path: string, bytes: Uint8Array): Promise<void> {
+  const file = disk.open(settledName(path), "create");
   try {
-    await file.writeAsync(Buffer.concat([body, encodeFooter(body, meta.seal!)]), 0);
+    await file.writeAsync(bytes, 0);
     await syncFileAside(file);
   } finally {
     file.close();

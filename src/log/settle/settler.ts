@@ -5,78 +5,24 @@
  *   look     which records can nothing read any more? A few milliseconds of work, then a rest
  *   copy     the settled files are written at a bounded rate
  *   replace  one transaction, while nothing holds it
+ *   merge    neighbours that were settled become one segment, after a pass over all (segment-merger.ts)
  *
  * Nothing is settled unless everything committed is synced here: the trims and deletes that make records unreadable are.
  */
 import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
-import { errorCode, troubleOf } from "../../lib/disk/disk.ts";
+import { troubleOf } from "../../lib/disk/disk.ts";
 import type { SpaceUse } from "../../lib/disk/space-use.ts";
 import { type Logger, noLogger } from "../../lib/telemetry.ts";
-import type { Clock, Timer } from "../../lib/time/clock.ts";
-import type { Bounds, RaftIndex } from "../../types.ts";
+import type { Timer } from "../../lib/time/clock.ts";
 import { settledLevel } from "../frame/log-command.ts";
-import type { Catalog } from "../segment/catalog.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
-import type { SegmentFiles } from "../segment/segment-files.ts";
-import type { SegmentSet } from "../segment/segment-set.ts";
-import type { LogState } from "../state/log-state.ts";
-import type { DiskHealth } from "../write/disk-health.ts";
-import { CopyRate } from "./copy-rate.ts";
 import { forgetReplacement, replaceBySettled } from "./replace-segment.ts";
+import { SegmentCopies } from "./segment-copies.ts";
+import { type MergedTotals, SegmentMerger } from "./segment-merger.ts";
 import { planSettling, type SettlePlan } from "./settle-plan.ts";
-import { type SettledCopy, writeSettled } from "./settled-store.ts";
+import type { SettlerParts } from "./settler-parts.ts";
 import { SpaceCensus } from "./space-census.ts";
-
-/** What it needs of the log. */
-export interface SettledLog {
-  readonly commitIndex: RaftIndex;
-  readonly syncedIndex: RaftIndex;
-  readonly state: LogState;
-  /** Of `default`. */
-  readonly bounds: Bounds;
-  /** Its commit index is the one that the catalog holds. */
-  readonly committed: { readonly savedCommit: RaftIndex };
-}
-
-/** Space that is kept for copies on a full disk. */
-export interface SettleReserve {
-  /** Frees the space. Returns false if there is none. */
-  release(): boolean;
-  /** Takes the space again, if there is enough. */
-  refill(): void;
-}
-
-export interface SettlerParts {
-  readonly clock: Clock;
-  /** Read from segments and copied. 0: nothing is settled, and space is only counted. */
-  readonly bytesPerSecond: number;
-  readonly logger: Logger | undefined;
-  readonly files: SegmentFiles;
-  readonly directoryId: Uint8Array;
-  readonly catalog: Catalog;
-  readonly set: Pick<SegmentSet, "sealed">;
-  readonly log: SettledLog;
-  readonly health: Pick<DiskHealth, "usable" | "failed" | "refusal">;
-  readonly reserve: SettleReserve | undefined;
-  readonly pace: SettlePace;
-}
-
-/** When it works, and what is worth it. */
-export interface SettlePace {
-  /** A segment is settled when that frees this part of its store. */
-  readonly gainMin: number;
-  /** On a full disk, less is worth it. */
-  readonly gainMinFull: number;
-  /** Looks go on for so long, then other work has so much time. */
-  readonly lookMs: number;
-  readonly restMs: number;
-  readonly firstPassMs: number;
-  /** From the end of a pass over all segments to the next one. */
-  readonly nextPassMs: number;
-  /** After a copy that the disk refused. */
-  readonly retryMs: number;
-}
 
 /** Totals since the log was opened. */
 export interface SettledTotals {
@@ -89,6 +35,8 @@ export interface SettledTotals {
 export class Settler {
   readonly #parts: SettlerParts;
   readonly #log: Logger;
+  readonly #copies: SegmentCopies;
+  readonly #merger: SegmentMerger;
   /** Dead batches of a segment when a copy of it was not worth it, or could not be made. */
   readonly #seen = new WeakMap<SealedSegment, number>();
   #totals: SettledTotals = { segments: 0, frames: 0, freedBytes: 0 };
@@ -105,6 +53,14 @@ export class Settler {
   constructor(parts: SettlerParts) {
     this.#parts = parts;
     this.#log = parts.logger ?? noLogger;
+    const turns = {
+      sleep: (ms: number) => this.#sleep(ms),
+      isOn: () => this.#isOn,
+      mayReplace: (segments: readonly SealedSegment[]) => this.#mayReplace(segments),
+      note: (reason: unknown) => this.#note(reason),
+    };
+    this.#copies = new SegmentCopies(parts, turns);
+    this.#merger = new SegmentMerger(parts, this.#copies, turns);
   }
 
   /** Begins to settle. */
@@ -119,6 +75,11 @@ export class Settler {
 
   get totals(): SettledTotals {
     return this.#totals;
+  }
+
+  /** Segments that were merged since the log was opened. */
+  get merged(): MergedTotals {
+    return this.#merger.totals;
   }
 
   /** What removed records hold of the sealed segments, as the last pass found. Undefined before it. */
@@ -219,6 +180,7 @@ export class Settler {
     }
     this.#space = { ...census.report(), countedMs: clock.monotonicMs() };
     this.#counted = counted;
+    if (this.#mayLook && this.#maySettle) await this.#merger.pass();
   }
 
   /** Undefined if the segment is removed meanwhile, or looking is over. */
@@ -266,20 +228,24 @@ export class Settler {
 
   /** Returns true if the segment was replaced. */
   async #settle(segment: SealedSegment, plan: SettlePlan): Promise<boolean> {
-    const { catalog, log, pace } = this.#parts;
+    const { files, catalog, log, pace } = this.#parts;
     const { commitIndex: settledAt, syncedIndex } = log;
     // What the rows say can be undone by a crash until it is synced.
     if (syncedIndex < settledAt) return false;
     // A file that an earlier replacement left, and that the catalog names, is not touched.
     forgetReplacement(catalog);
-    const copy = await this.#copy(segment, plan, settledAt);
+    const { below, deadFrames } = plan;
+    const see = (): unknown => this.#seen.set(segment, deadFrames);
+    const request = { below, settledAt, usesReserve: true, damaged: see };
+    const copy = await this.#copies.copy({ segments: [segment], ...request });
     const isSmaller = copy !== undefined && copy.gainBytes >= pace.gainMinFull * segment.bytes;
-    if (!isSmaller || !this.#mayReplace(segment)) {
-      if (this.#mayReplace(segment)) this.#seen.set(segment, plan.deadFrames);
-      this.#remove(segment);
+    const mayReplace = this.#mayReplace([segment]);
+    if (!isSmaller || !mayReplace) {
+      if (mayReplace) see();
+      this.#copies.remove([segment]);
       return false;
     }
-    this.#replace(segment, copy);
+    this.#copies.replace([segment], () => replaceBySettled(segment, copy.meta, files, catalog));
     const { segments, frames, freedBytes } = this.#totals;
     this.#totals = {
       segments: segments + 1,
@@ -292,67 +258,8 @@ export class Settler {
     return true;
   }
 
-  /** If the catalog refused it, it is unchanged. Otherwise it may name the files: they stay for the next opening. */
-  #replace(segment: SealedSegment, { meta }: SettledCopy): void {
-    const { files, catalog } = this.#parts;
-    try {
-      replaceBySettled(segment, meta, files, catalog);
-    } catch (reason) {
-      if (troubleOf(reason) !== "lost") this.#remove(segment);
-      throw reason;
-    }
-  }
-
-  /**
-   * Nothing names the files yet. So an error loses nothing, whatever its code is, unless a sync failed. Undefined if the copy is not
-   * needed any more, or the segment is damaged.
-   */
-  async #copy(
-    segment: SealedSegment,
-    { below, deadFrames }: SettlePlan,
-    settledAt: RaftIndex,
-  ): Promise<SettledCopy | undefined> {
-    const { files, directoryId, bytesPerSecond, reserve, clock } = this.#parts;
-    const rate = new CopyRate(clock, bytesPerSecond);
-    const goesOn = async (bytes: number): Promise<boolean> => {
-      const pauseMs = rate.pauseAfter(bytes);
-      if (pauseMs !== undefined) {
-        await this.#sleep(pauseMs);
-        rate.resumed();
-      }
-      return this.#mayReplace(segment);
-    };
-    const parts = { files, directoryId, below, settledAt, goesOn };
-    for (let isFirst = true; this.#mayReplace(segment); isFirst = false) {
-      try {
-        return await writeSettled(segment, parts);
-      } catch (reason) {
-        if (errorCode(reason) === "" && !(reason instanceof Fault)) throw reason;
-        this.#remove(segment);
-        if (reason instanceof Fault && reason.kind === "corrupt") {
-          this.#seen.set(segment, deadFrames);
-          return undefined;
-        }
-        const mayRepeat = isFirst && troubleOf(reason) === "full" && reserve?.release() === true;
-        if (!mayRepeat) throw reason instanceof Fault ? reason : new Fault("disk-busy", { cause: reason });
-      }
-    }
-    return undefined;
-  }
-
-  /** Removes the files of a copy that is not used. What cannot be removed is removed by the next copy or opening. */
-  #remove(segment: SealedSegment): void {
-    if (!this.#isOn) return;
-    try {
-      this.#parts.files.removeSettled(segment.first);
-    } catch (reason) {
-      if (errorCode(reason) === "") throw reason;
-      this.#note(reason);
-    }
-  }
-
-  #mayReplace(segment: SealedSegment): boolean {
-    return this.#isOn && this.#holds === 0 && this.#isThere(segment);
+  #mayReplace(segments: readonly SealedSegment[]): boolean {
+    return this.#isOn && this.#holds === 0 && segments.every((segment) => this.#isThere(segment));
   }
 
   #sleep(ms: number): Promise<void> {

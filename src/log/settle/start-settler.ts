@@ -1,11 +1,13 @@
 /** Starts the settler of a log, as its options say. */
 import type { Logger } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
-import { type SettlePace, type SettleReserve, Settler, type SettlerParts } from "./settler.ts";
+import { Settler } from "./settler.ts";
+import type { SettlePace, SettleReserve, SettlerParts } from "./settler-parts.ts";
 
 const paceDefault: SettlePace = {
   gainMin: 0.3,
   gainMinFull: 0.1,
+  mergedShare: 0.75,
   lookMs: 2,
   restMs: 40,
   firstPassMs: 5_000,

@@ -59,7 +59,15 @@ const reserveBytes = 3000;
 /** Whatever can be settled is, soon. */
 const settling = {
   settleBytesPerSecond: 1e6,
-  settlePace: { gainMin: 0, gainMinFull: 0, firstPassMs: 200, restMs: 2, nextPassMs: 100, retryMs: 300 },
+  settlePace: {
+    gainMin: 0,
+    gainMinFull: 0,
+    mergedShare: 3,
+    firstPassMs: 200,
+    restMs: 2,
+    nextPassMs: 100,
+    retryMs: 300,
+  },
 };
 
 /** The part of a server that survives the end of its process. */
@@ -113,6 +121,7 @@ export class RealReplica implements SimReplica {
   readonly time: LogTime;
   #seen: RaftIndex;
   #settled = 0;
+  #merged = 0;
 
   /** `first`: the members that bootstrap the cluster, if this server is one of them. */
   constructor(machine: Machine, context: ProcessContext, first: readonly PeerId[] = []) {
@@ -226,6 +235,8 @@ export class RealReplica implements SimReplica {
     const { firstIndex, commitIndex, settler } = storedLog;
     for (const settled = settler?.totals.segments ?? 0; this.#settled < settled; this.#settled++)
       this.#context.mark("settled");
+    for (const merged = settler?.merged.to ?? 0; this.#merged < merged; this.#merged++)
+      this.#context.mark("merged");
     if (commitIndex === this.#seen) return;
     if (firstIndex > this.#seen + 1) {
       this.#seen = firstIndex - 1;

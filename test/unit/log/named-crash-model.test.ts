@@ -4,7 +4,15 @@ import { worlds } from "./model/log-arbitrary.ts";
 import { forkingSteps, namedSteps, settlingSteps } from "./model/named-arbitrary.ts";
 import { runNamedModel } from "./model/named-model.ts";
 
-const pace = { gainMin: 0, gainMinFull: 0, firstPassMs: 0, restMs: 0, nextPassMs: 400, retryMs: 400 };
+const pace = {
+  gainMin: 0,
+  gainMinFull: 0,
+  mergedShare: 3,
+  firstPassMs: 0,
+  restMs: 0,
+  nextPassMs: 400,
+  retryMs: 400,
+};
 
 test("named logs on a failing disk agree with their model while their segments are settled", async () => {
   const options = { settleBytesPerSecond: Number.POSITIVE_INFINITY, settlePace: pace };
