@@ -11,6 +11,7 @@ import type { AppendOptions, LogRef, Offset } from "../types.ts";
 import type { Appender } from "./append/appender.ts";
 import { finalFault } from "./append/retry-decision.ts";
 import type { LeaderWatch } from "./leader-watch.ts";
+import { deletedMeanwhile } from "./logs/log-refusals.ts";
 
 export interface TrimmerPorts {
   readonly log: Pick<SegmentedLog, "bounds">;
@@ -75,7 +76,7 @@ export class Trimmer {
         if (fault.written === "unknown") undecided ??= fault;
         const isLate = attempt >= attemptsMax || clock.monotonicMs() >= untilMs;
         const mayRepeat = ["not-leader", "unavailable", "interrupted", "unknown"].includes(fault.kind);
-        if (isLate || !mayRepeat) throw finalFault(fault, undecided);
+        if (isLate || !mayRepeat) throw finalFault(refusalOf(fault, options.log), undecided);
       }
     }
   }
@@ -97,3 +98,9 @@ export class Trimmer {
     }
   }
 }
+
+/** Returns the refusal of a trim of a log. A caller that stated no id learns nothing from one that is about an id. */
+const refusalOf = (fault: Fault, log: LogRef | undefined): Fault =>
+  log !== undefined && log.id === undefined && fault.facts.reason === "ANOTHER_LOG"
+    ? deletedMeanwhile(log.name)
+    : fault;

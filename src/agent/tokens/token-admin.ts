@@ -111,7 +111,7 @@ export class TokenAdmin {
     const { named } = replica.log;
     const late = "nothing was changed in time: the cluster was not yet prepared for tokens";
     await named.admin.level.prepare(tokensLevel, deadlineMs, late);
-    await named.admin.create(tokensLog, {}, undefined, deadlineMs);
+    await named.admin.creation.create(tokensLog, {}, undefined, deadlineMs);
     const run = encodeRun(changes.map((change) => ({ value: encodeChange(change) })));
     const options = { expectedOffset: registry.next, deadlineMs, forward: false } as const;
     const { firstOffset } = await named.open({ name: tokensLog }).append(run, options);

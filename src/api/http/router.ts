@@ -23,8 +23,9 @@ import { clientWith, TokenClients, type TokenReader } from "./bearer.ts";
 import { cursorMethodsOf, isCursorsPath, serveCursors } from "./cursors/cursor-routes.ts";
 import { isStreamPath } from "./durable-streams/stream-path.ts";
 import { answerStreamPreflight, serveStream } from "./durable-streams/stream-routes.ts";
-import { type Exchange, headerOf, pathOf, quoted } from "./exchange/exchange.ts";
+import { type Exchange, headerOf, pathOf, queryOf, quoted } from "./exchange/exchange.ts";
 import { H2Exchange } from "./exchange/h2-exchange.ts";
+import { checkQueryText } from "./exchange/query-text.ts";
 import { httpDate } from "./http-date.ts";
 import { type ProduceConsumeOptions, serveProduceConsume } from "./http-produce-consume.ts";
 import { serveTail, type TailOptions } from "./http-tail.ts";
@@ -210,6 +211,7 @@ class HttpRouter implements Router {
 
   #route(exchange: Exchange, client: ClientConnection): Promise<void> | undefined {
     const { rpc, produceConsume, tail, logs, pages, telemetry, tickets, opsAddress } = this.#options;
+    if (!this.#hasQueryText(exchange, client)) return undefined;
     const call = rpc(exchange, client);
     if (call !== undefined) return call;
     const path = pathOf(exchange);
@@ -224,6 +226,19 @@ class HttpRouter implements Router {
     if (isSitePath(path) && pages?.(exchange)) return undefined;
     recordUnroutedRequest(telemetry.begin, exchange, client, refuseUnknownPath(exchange, opsAddress));
     return undefined;
+  }
+
+  /** Returns false if it has refused a query that is no text. */
+  #hasQueryText(exchange: Exchange, client: ClientConnection): boolean {
+    try {
+      checkQueryText(queryOf(exchange));
+      return true;
+    } catch (reason) {
+      const fault = Fault.from(reason);
+      recordUnroutedRequest(this.#options.telemetry.begin, exchange, client, codeName(codeOf(fault)));
+      refuse(exchange, { fault, status: httpErrorOf(fault).status });
+      return false;
+    }
   }
 
   /** Returns whether the client can use this name for the server. Over TLS, the certificate shows the name. */

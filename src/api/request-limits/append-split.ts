@@ -98,7 +98,7 @@ export async function splitJson(
 }
 
 const ignoring = { ignoreUnknownFields: true };
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Decodes some elements of the list, with the commas between them, as a request of their own. */
 function recordsOf(bytes: Buffer, start: number, end: number): RecordMessage[] {

@@ -4,7 +4,7 @@
  *   name := 1 to 255 bytes of UTF-8 in the normal form C, without control characters and without any of * ? [ ] { } \
  *           element *( "/" element ), where no element is empty, "." or ".."; a "_" at the start is reserved
  *
- * Names are compared as bytes. The empty name and `default` are the log that every cluster has.
+ * A new log has a name in which all characters are visible, too: new-name.ts. Names are compared as bytes. The empty name and `default` are the log that every cluster has.
  */
 import { Fault } from "../../fault.ts";
 
@@ -50,5 +50,6 @@ export function nameFlawOf(name: string, bytesMax = nameBytesMax): string | unde
   return normal === name ? undefined : `is in the normal form C, this one would be "${normal}"`;
 }
 
-const codePointOf = (character: string): string =>
+/** Returns a character as `U+200B`. */
+export const codePointOf = (character: string): string =>
   `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`;

@@ -1,13 +1,13 @@
 /**
- * Creates, changes and deletes named logs on the leader. The leader decides with the rows after everything that is staged,
- * and the command states the effect. Commands about one log are executed one after another; other logs go on.
+ * Changes and deletes named logs on the leader; LogCreation creates them, CursorAdmin is for their cursors. The leader decides
+ * with the rows after everything that is staged, and the command states the effect. Commands about one log are executed one after
+ * another; other logs go on.
  *
  * A refusal is sent only once a quorum confirms that this node was the leader.
  *
  * `deadlineMs` is the time of the monotonic clock until which a change waits for its turn. Default: without end.
  */
 import { isDeepStrictEqual } from "node:util";
-import { Fault } from "../../fault.ts";
 import {
   type BatchKind,
   batchKind,
@@ -15,39 +15,21 @@ import {
   forksLevel,
   type LogRow,
   livedMs,
-  namedLogsLevel,
   outOfRange,
   ownLowest,
   shown,
   touchAfterMs,
 } from "../../log/mod.ts";
-import type {
-  LogFork,
-  LogId,
-  LogRef,
-  NamedLogSettings,
-  Offset,
-  RaftIndex,
-  SettingsChange,
-} from "../../types.ts";
+import type { LogId, LogRef, NamedLogSettings, Offset, RaftIndex, SettingsChange } from "../../types.ts";
 import type { Appender } from "../append/appender.ts";
 import { ClusterLevel, type ClusterLevelPorts } from "./admin/cluster-level.ts";
 import type { CommandTarget } from "./admin/command-target.ts";
+import { committedRow } from "./admin/committed-row.ts";
 import { CursorAdmin, type CursorAdminPorts } from "./admin/cursor-admin.ts";
-import { forkCommandOf, isSameFork, otherFork } from "./admin/log-forks.ts";
+import { LogCreation } from "./admin/log-creation.ts";
 import { RowIds } from "./admin/row-ids.ts";
-import { changed, checkOwner, refusedChange, refusedExpiry, sameSettings } from "./admin/settings-change.ts";
-import {
-  alreadyExists,
-  changedBefore,
-  hasForks,
-  keptForForks,
-  noIdsLeft,
-  noSuchLog,
-  oldMembers,
-  type PresentTime,
-  versionMismatch,
-} from "./log-refusals.ts";
+import { changed, refusedChange, sameSettings } from "./admin/settings-change.ts";
+import { changedBefore, hasForks, type PresentTime, versionMismatch } from "./log-refusals.ts";
 
 export interface LogAdminPorts extends Omit<ClusterLevelPorts, "appender">, Pick<CursorAdminPorts, "bounds"> {
   readonly appender: Pick<
@@ -67,159 +49,16 @@ export interface LogAdminPorts extends Omit<ClusterLevelPorts, "appender">, Pick
 
 export class LogAdmin {
   readonly #ports: LogAdminPorts;
-  readonly #ids: RowIds;
   readonly level: ClusterLevel;
+  readonly creation: LogCreation;
   readonly cursors: CursorAdmin;
 
   constructor(ports: LogAdminPorts) {
     this.#ports = ports;
     this.level = new ClusterLevel(ports);
-    this.#ids = new RowIds(ports.table);
-    this.cursors = new CursorAdmin({ ...ports, level: this.level, ids: this.#ids });
-  }
-
-  /**
-   * Creates a log for a subject. Without one it counts only for the cluster. Returns its row, and false if it existed with
-   * the same settings.
-   * @throws Fault "already-exists"; "bad-request" for a subject that is too long, or a time of expiry that has passed; "failed-precondition" while a member has no named logs; "quota-exceeded", "overloaded"; "disk-full" or "disk-busy" while the disk of this node refuses records
-   */
-  async create(
-    name: string,
-    settings: NamedLogSettings,
-    owner?: string,
-    deadlineMs?: number,
-  ): Promise<{ readonly row: LogRow; readonly created: boolean }> {
-    const { appender } = this.#ports;
-    checkOwner(owner);
-    const late = `log "${name}" was not created in time: the cluster was not yet prepared for named logs`;
-    await this.level.prepare(namedLogsLevel, deadlineMs, late);
-    return this.#alone(name, deadlineMs, async () => {
-      const { known, refused } = this.#examineCreate(name, settings, owner, deadlineMs);
-      if (refused !== undefined) return refused;
-      if (known?.fork !== undefined) return appender.refuse(() => otherFork(known));
-      if (known !== undefined) return { row: await this.#unchanged(known), created: false };
-      const row = await this.#create(name, settings, owner);
-      // The first read that counts should not wait for the level. While a member lacks it, reads do not count.
-      if (settings.ttlMs !== undefined && settings.contentType !== undefined)
-        this.level.prepare(forksLevel, undefined, "").catch(() => undefined);
-      return { row, created: true };
-    });
-  }
-
-  async #create(
-    name: string,
-    settings: NamedLogSettings,
-    owner: string | undefined,
-    forked?: { readonly from: LogRow; readonly at: Omit<LogFork, "source"> },
-  ): Promise<LogRow> {
-    const { appender } = this.#ports;
-    const id = this.#ids.give();
-    const ended = appender.admission.quotas.creates(owner);
-    try {
-      const create = {
-        ...{ name, settings },
-        ...(owner === undefined ? {} : { owner }),
-        ...(forked === undefined ? {} : { fork: forkCommandOf(forked.from, forked.at) }),
-      };
-      const command = encodeLogCommand(create);
-      const target = { id, name, barrier: forked?.from.name };
-      await appender.namedCommand(batchKind.createLog, command, target, ended);
-    } catch (reason) {
-      ended(Fault.from(reason));
-      throw reason;
-    }
-    return this.#rowAfter(id, name);
-  }
-
-  /**
-   * Creates a log that begins with the records of another one, which is stated with its id: those before `at.next`. It is one
-   * command, and changes nothing about the source: how many forks that has follows from the rows.
-   * @throws as create(); Fault "out-of-range" for a place that the source does not hold; "not-found", "failed-precondition"
-   */
-  async fork(
-    name: string,
-    settings: NamedLogSettings,
-    source: LogRef,
-    at: Omit<LogFork, "source">,
-    owner?: string,
-    deadlineMs?: number,
-  ): Promise<{ readonly row: LogRow; readonly created: boolean }> {
-    const { appender, table } = this.#ports;
-    checkOwner(owner);
-    await this.level.prepare(
-      forksLevel,
-      deadlineMs,
-      `log "${name}" was not created in time: the cluster was not yet prepared for forks`,
-    );
-    return appender.turns.aloneWithBoth(source.name, name, deadlineMs, async () => {
-      // A repeated request finds its fork, also if the source was deleted since.
-      const { known, refused } = this.#examineCreate(name, settings, owner, deadlineMs);
-      if (refused !== undefined) return refused;
-      if (known !== undefined && isSameFork(known, source.id, at))
-        return { row: await this.#unchanged(known), created: false };
-      if (known !== undefined) return appender.refuse(() => otherFork(known));
-      let from: LogRow;
-      try {
-        const found = appender.admission.rowOf(source);
-        from = table().row(found.id) ?? found;
-        forkCommandOf(from, at, (id) => table().row(id));
-      } catch (refusal) {
-        return appender.refuse(() => refusal);
-      }
-      return { row: await this.#create(name, settings, owner, { from, at }), created: true };
-    });
-  }
-
-  /**
-   * Checks what create() would do. Returns the log if it exists with the same settings, undefined if it would be created.
-   * @throws as create()
-   */
-  async checkCreate(
-    name: string,
-    settings: NamedLogSettings,
-    owner?: string,
-    deadlineMs?: number,
-  ): Promise<LogRow | undefined> {
-    const { appender, membersWithout, table } = this.#ports;
-    checkOwner(owner);
-    const missing = table().level < namedLogsLevel ? membersWithout(namedLogsLevel) : [];
-    if (missing.length > 0) return appender.refuse(() => oldMembers(missing));
-    return this.#alone(name, deadlineMs, async () => {
-      const { known, refused } = this.#examineCreate(name, settings, owner, deadlineMs);
-      if (refused !== undefined) return refused;
-      await appender.confirmed();
-      return known;
-    });
-  }
-
-  /** The log with these settings if it exists, or a refusal. Neither: it can be created. */
-  #examineCreate(
-    name: string,
-    settings: NamedLogSettings,
-    owner: string | undefined,
-    deadlineMs: number | undefined,
-  ): { readonly known?: LogRow; readonly refused?: Promise<never> } {
-    const { appender, table } = this.#ports;
-    const known = table().stagedNamed(name);
-    if (known?.deleted === true)
-      return { refused: appender.refuse(() => keptForForks(name, "already-exists")) };
-    if (known !== undefined) {
-      return sameSettings(known.settings, settings)
-        ? { known }
-        : { refused: appender.refuse(() => alreadyExists(known, settings)) };
-    }
-    const expired = refusedExpiry(settings.expiresAtMs, this.#presentTime);
-    if (expired !== undefined) return { refused: appender.refuse(() => expired) };
-    // Creates would use up the reserve, and then no log could be trimmed or deleted.
-    appender.disk.check();
-    appender.admission.checkRowsWritten();
-    const { quotas } = appender.admission;
-    try {
-      quotas.checkCreate(owner);
-    } catch {
-      return { refused: appender.quotaRefusals.refuse(() => quotas.refusedCreate(owner), deadlineMs) };
-    }
-    return this.#ids.free === undefined ? { refused: appender.refuse(noIdsLeft) } : {};
+    const shared = { ...ports, level: this.level, ids: new RowIds(ports.table) };
+    this.creation = new LogCreation(shared);
+    this.cursors = new CursorAdmin(shared);
   }
 
   /**
@@ -239,7 +78,7 @@ export class LogAdmin {
       const refused = refusedChange(row, settings, this.#presentTime);
       if (refused !== undefined) return this.#ports.appender.refuse(() => refused);
       await this.#command(batchKind.configureLog, row, encodeLogCommand({ settings }));
-      return this.#rowAfter(row.id, row.name);
+      return committedRow(this.#ports.table(), row.id, row.name);
     });
   }
 
@@ -261,7 +100,7 @@ export class LogAdmin {
     return this.#withRow(ref, version, deadlineMs, async (row) => {
       if (row.closed) return this.#unchanged(row);
       await this.#command(batchKind.closeLog, row, new Uint8Array(0));
-      return this.#rowAfter(row.id, row.name);
+      return committedRow(this.#ports.table(), row.id, row.name);
     });
   }
 
@@ -344,7 +183,7 @@ export class LogAdmin {
       const own = ownLowest(committed);
       const bytes = before <= own ? 0 : Math.floor((committed.bytes * (before - own)) / (next - own));
       await this.#command(batchKind.trimLog, row, encodeLogCommand({ from: lowest, to: before, bytes }));
-      return this.#rowAfter(row.id, row.name).lowest;
+      return committedRow(this.#ports.table(), row.id, row.name).lowest;
     });
   }
 
@@ -389,11 +228,5 @@ export class LogAdmin {
 
   #command(kind: BatchKind, row: CommandTarget, command: Uint8Array): Promise<void> {
     return this.#ports.appender.namedCommand(kind, command, row);
-  }
-
-  #rowAfter(id: LogId, name: string): LogRow {
-    const row = this.#ports.table().row(id);
-    if (row === undefined) throw noSuchLog(name);
-    return row;
   }
 }

@@ -1,5 +1,6 @@
 /** The refusals of requests about named logs: what was expected, what was found, and what to do. */
 import { Fault } from "../../fault.ts";
+import { newNameFlawOf } from "../../lib/names/new-name.ts";
 import { createCommand, type LogRow, settingDifferences, updateCommand } from "../../log/mod.ts";
 import type { NamedLogSettings, Offset, RaftIndex } from "../../types.ts";
 
@@ -13,6 +14,13 @@ export const anotherLog = (name: string): Fault =>
   new Fault("failed-precondition", {
     message: `the name "${name}" now means another log: the stated one was deleted. Read its id again, or state none`,
     facts: { name, reason: "ANOTHER_LOG" },
+  });
+
+/** A request found its log by the name alone. That log was deleted before the request ended, and another one has the name. */
+export const deletedMeanwhile = (name: string): Fault =>
+  new Fault("not-found", {
+    message: `log "${name}" was deleted during the request, and its name means another log now. Try again`,
+    facts: { name, reason: "NO_SUCH_LOG" },
   });
 
 /** Returns true if a stated life is not the present one. A cluster without a life has no logs, and nothing is of another one. */
@@ -127,6 +135,17 @@ export const roomAgain = (): Fault =>
     message:
       "a quota was used up, and has room again: changes under way failed, or logs were deleted. Try again",
   });
+
+/**
+ * Why a log or a cursor of this name is not created; undefined if it can be. Here and not where requests arrive: what is there
+ * can have such a name, and is found by it.
+ */
+export function refusedName(name: string, what: "log" | "cursor"): Fault | undefined {
+  const flaw = newNameFlawOf(name);
+  if (flaw === undefined) return undefined;
+  const message = `the name of a new ${what} ${flaw}`;
+  return new Fault("bad-request", { message, facts: { field: what } });
+}
 
 /** All ids were given since the cluster began this life. Names of logs that are there go on. */
 export const noIdsLeft = (): Fault =>

@@ -19,7 +19,14 @@ import type {
   Tail,
 } from "../../types.ts";
 import type { LogReads } from "../log-reads.ts";
-import { anotherLife, anotherLog, isOtherLife, keptForForks, noSuchLog } from "./log-refusals.ts";
+import {
+  anotherLife,
+  anotherLog,
+  deletedMeanwhile,
+  isOtherLife,
+  keptForForks,
+  noSuchLog,
+} from "./log-refusals.ts";
 
 export interface NamedLogPorts {
   /** The committed row of this name on this node, also of a log that is only kept for its forks. */
@@ -39,10 +46,12 @@ export interface NamedLogPorts {
 
 export class NamedLog implements CommitLog {
   readonly #ports: NamedLogPorts;
+  readonly #statesId: boolean;
   #ref: LogRef;
 
   constructor(ports: NamedLogPorts, ref: LogRef) {
     this.#ports = ports;
+    this.#statesId = ref.id !== undefined;
     this.#ref = ref;
   }
 
@@ -98,7 +107,8 @@ export class NamedLog implements CommitLog {
   /**
    * Resolves the name. A node that lags refuses neither the name nor the stated id or life: it looks again with everything
    * that is acknowledged. For a fresh read it does so first, because the name may mean a newer log.
-   * @throws Fault "not-found"; "failed-precondition" if the name means another log than the stated one, and for another life
+   * @throws Fault "not-found", also if the log was deleted since this object resolved its name; "failed-precondition" if the
+   *   name means another log than the stated one, and for another life
    */
   async row(freshness: Freshness = {}): Promise<LogRow> {
     await this.#ports.beforeName(freshness);
@@ -119,7 +129,8 @@ export class NamedLog implements CommitLog {
     const found = row(name);
     if (found?.deleted === true && (id === undefined || found.id === id))
       return keptForForks(name, "not-found");
-    return found === undefined ? noSuchLog(name) : anotherLog(name);
+    if (found === undefined) return noSuchLog(name);
+    return this.#statesId ? anotherLog(name) : deletedMeanwhile(name);
   }
 
   /** The committed row here, unless it is that of another log. */

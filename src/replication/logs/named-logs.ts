@@ -224,15 +224,15 @@ export class NamedLogs implements LogCatalog {
       case "create": {
         const { name, settings, validateOnly } = change;
         if (validateOnly) {
-          const found = await admin.checkCreate(name, settings, subject, deadlineMs);
+          const found = await admin.creation.checkCreate(name, settings, subject, deadlineMs);
           return { log: found === undefined ? undefined : this.#infoOf(found), created: found === undefined };
         }
-        const { row, created } = await admin.create(name, settings, subject, deadlineMs);
+        const { row, created } = await admin.creation.create(name, settings, subject, deadlineMs);
         return { log: this.#infoOf(row), created };
       }
       case "fork": {
         const { name, settings, source, at } = change;
-        const { row, created } = await admin.fork(name, settings, source, at, subject, deadlineMs);
+        const { row, created } = await admin.creation.fork(name, settings, source, at, subject, deadlineMs);
         return { log: this.#infoOf(row), created };
       }
       case "touch":

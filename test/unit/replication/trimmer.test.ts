@@ -113,4 +113,13 @@ describe("a forwarded trim", () => {
     assert.equal(await trimming, 7);
     assert.deepEqual(node.sent, ["a:7 of 4", "b:7 of 4"]);
   });
+
+  test("of a log that another one has replaced is not found, unless the caller states the id", async () => {
+    const another = fails(new Fault("failed-precondition", { facts: { name: "l", reason: "ANOTHER_LOG" } }));
+    const untilMs = systemClock.monotonicMs() + 60_000;
+    const byName = new TrimmingNode(another).trimmer.trimOnLeader(7, { log: { name: "l" } }, untilMs);
+    await assert.rejects(byName, { kind: "not-found", written: "no" });
+    const byId = new TrimmingNode(another).trimmer.trimOnLeader(7, { log: { name: "l", id: 4 } }, untilMs);
+    await assert.rejects(byId, { kind: "failed-precondition", written: "no" });
+  });
 });

@@ -228,3 +228,69 @@ test("pages of listed origins may use all methods and headers; pages of others c
     "a page cannot read it",
   );
 });
+
+test("a query that is not percent-encoded UTF-8 is refused by every route, with what was found", async () => {
+  await using node = await serveNode();
+  assert.equal(
+    (await raw(node, "PUT", "/logs/%EF%BF%BD"))[0],
+    400,
+    "no log has the name that it would become",
+  );
+  const targets: readonly [method: string, target: string, field: string, found: string][] = [
+    ["GET", "/tail?log=%ff", "log", "%ff"],
+    ["GET", "/tail?log=a&log=b%C3", "log", "%C3"],
+    ["GET", "/tail?from=start&filter=%ed%a0%80", "filter", "%ed%a0%80"],
+    ["GET", "/tail?prefix=%c3%28", "prefix", "%c3%28"],
+    ["GET", "/logs?after=a%80", "after", "%80"],
+    ["GET", "/logs/a?cursor=%ff", "cursor", "%ff"],
+    ["GET", "/logs/a?%ff=1", "a parameter", "%ff"],
+    ["PUT", "/logs/a?x=%f0%9f%98", "x", "%f0%9f%98"],
+    ["POST", "/logs/a?create&log_id=%ff", "log_id", "%ff"],
+    ["DELETE", "/logs/a?log_id=%ff", "log_id", "%ff"],
+    ["GET", "/cursors?log=%ff", "log", "%ff"],
+    ["PUT", "/cursors/a?log=%ff", "log", "%ff"],
+    ["PUT", "/v1/stream/a?log_id=%ff", "log_id", "%ff"],
+    ["GET", "/v1/stream/a?live=sse&cursor=%ff", "cursor", "%ff"],
+    ["GET", "/?offset=%ff", "offset", "%ff"],
+    ["POST", "/?log=%ff", "log", "%ff"],
+    ["GET", "/log.v1.Logs/GetLog?encoding=json&message=%7B%22name%22%3A%22%ff%22%7D", "message", "%ff"],
+  ];
+  for (const [method, target, field, found] of targets) {
+    const [status, body] = await raw(node, method, target);
+    const { code, message, written, ...facts } = JSON.parse(body) as Record<string, string>;
+    assert.deepEqual([status, code, written, facts["field"]], [400, "invalid_argument", "no", field], target);
+    assert.match(message ?? "", new RegExp(`^${field} .*found .*${found}`), target);
+  }
+  // Valid text goes on, also the character that stands for bytes that are none.
+  for (const target of ["/tail?log=%EF%BF%BD", "/tail?log=gr%C3%B6%C3%9Fe+%F0%9F%98%80", "/tail?log=100%"])
+    assert.equal((await raw(node, "GET", target))[0], 404, target);
+});
+
+test("a path or a body that is not UTF-8 is refused, and the path with what was found", async () => {
+  await using node = await serveNode();
+  for (const path of ["/logs/a/%ff", "/cursors/%ff", "/v1/stream/%ff"]) {
+    const [status, body] = await raw(node, "GET", path);
+    assert.equal(status, 400, path);
+    assert.match((JSON.parse(body) as { message: string }).message, /found "%ff"/, path);
+  }
+  await node.ask("PUT", "/logs/a");
+  const bad = (text: string): Buffer => Buffer.from(text, "latin1");
+  const json = { "content-type": "application/json" };
+  for (const [method, path, body, headers] of [
+    ["PUT", "/cursors/a", bad('{"offset":0,"metadata":"\xff"}'), {}],
+    ["PUT", "/logs/b", bad('{"content_type":"\xff"}'), {}],
+    ["POST", "/log.v1.Logs/GetLog", bad('{"name":"\xff"}'), json],
+    ["POST", "/log.v1.Logs/CreateLog", bad('{"name":"\xff"}'), json],
+    ["POST", "/log.v1.Log/Consume", bad('{"log":"\xff"}'), json],
+    ["POST", "/log.v1.Log/Produce", bad('{"record":{"value":""},"log":"\xff"}'), json],
+    ["POST", "/log.v1.Cursors/Commit", bad('{"name":"a","metadata":"\xff"}'), json],
+  ] as const) {
+    const answer = await node.ask(method, path, body, headers);
+    assert.deepEqual(
+      [answer.status, answer.json["code"]],
+      [400, "invalid_argument"],
+      `${path} ${answer.text}`,
+    );
+  }
+  assert.deepEqual((await node.ask("GET", "/cursors")).json["cursors"], []);
+});

@@ -5,20 +5,22 @@ import { Code } from "@connectrpc/connect";
 import type { ServeOptions } from "../../support/http/serve.ts";
 import { accessAs } from "../../support/http/serve-node.ts";
 import { openOneNode } from "../../support/log/one-node-log.ts";
+import { replaceAfterInfo, type Shown, shownBy } from "../../support/log/shown-logs.ts";
 import { scratchDirectory } from "../../support/scratch.ts";
 import { bytes, collect, failing, inEachProtocol, type OpenRpc, values } from "./rpc-protocols.ts";
 
 const idPattern = /^[1-9]\d*-[1-9]\d*$/;
 const record = (value: string) => ({ value: bytes(value) });
 
-async function openNode(open: OpenRpc, options: ServeOptions = {}) {
+async function openNode(open: OpenRpc, options: ServeOptions = {}, shown: Shown = {}) {
   const directory = scratchDirectory();
   const node = await openOneNode(directory.path);
   const { log } = node.replica;
-  const served = await open({ ...options, log, named: log.named });
+  const served = await open({ ...options, log, named: shownBy(log.named, shown) });
   return {
     client: served.client,
     logs: served.logs,
+    named: log.named,
     async [Symbol.asyncDispose]() {
       await served[Symbol.asyncDispose]();
       await node[Symbol.asyncDispose]();
@@ -193,6 +195,25 @@ inEachProtocol("named logs", (open) => {
     assert.deepEqual(await read(node, log), []);
   });
 
+  test("a read by name that finds its log deleted and created again is not found", async () => {
+    const shown: Shown = {};
+    await using node = await openNode(open, {}, shown);
+    const { client, logs, named } = node;
+    const log = "orders";
+    await logs.createLog({ name: log });
+    for (const [method, call] of Object.entries({
+      consume: () => client.consume({ log }),
+      consumeLater: () => client.consume({ log, offset: 1n, waitMs: 5_000 }),
+      consumeStream: () => collect(client.consumeStream({ log })),
+      consumeBatches: () => collect(client.consumeBatches({ log })),
+    })) {
+      await client.produce({ log, record: record("old") });
+      replaceAfterInfo(named, shown, log);
+      assert.deepEqual(await refusal(call), ["NotFound", "NO_SUCH_LOG", "no"], method);
+      assert.equal(shown.after, undefined, method);
+    }
+  });
+
   test("an unknown log is not found, and the refusal says how to create it", async () => {
     await using node = await openNode(open);
     const { client, logs } = node;
@@ -359,7 +380,7 @@ inEachProtocol("named logs", (open) => {
   test("logs are listed by prefix, a page at a time, in the order of their bytes", async () => {
     await using node = await openNode(open);
     const { logs } = node;
-    const names = ["a", "b/1", "b/2", "b/\uffff", "b/🦀", "c"];
+    const names = ["a", "b/1", "b/2", "b/\uffee", "b/🦀", "c"];
     for (const name of [...names].reverse()) await logs.createLog({ name });
     const pages: string[][] = [];
     let after = "";
@@ -368,7 +389,7 @@ inEachProtocol("named logs", (open) => {
       pages.push(page.logs.map(({ name }) => name));
       after = page.next;
     } while (after !== "");
-    assert.deepEqual(pages, [["b/1", "b/2", "b/\uffff"], ["b/🦀"]]);
+    assert.deepEqual(pages, [["b/1", "b/2", "b/\uffee"], ["b/🦀"]]);
     assert.deepEqual(
       (await logs.listLogs({})).logs.map(({ name }) => name),
       names,

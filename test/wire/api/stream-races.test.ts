@@ -1,42 +1,17 @@
 /** The Durable Streams protocol at a node that lags, and beside a deletion: what is written is never said to be refused. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Freshness, LogCatalog, LogInfo, LogRef, NamedCommitLog } from "../../../src/types.ts";
+import type { Freshness } from "../../../src/types.ts";
 import { curl } from "../../support/http/curl.ts";
 import { serve } from "../../support/http/serve.ts";
 import { accessAs, serveNode } from "../../support/http/serve-node.ts";
+import { run } from "../../support/log/logs.ts";
 import { openOneNode } from "../../support/log/one-node-log.ts";
+import { replaceAfterInfo, type Shown, shownBy } from "../../support/log/shown-logs.ts";
 import { scratchDirectory } from "../../support/scratch.ts";
 
 const text = { "content-type": "text/plain" };
 const path = "/v1/stream/s";
-
-/** Logs as a node shows them: `stale` answers what is asked without the leader, `before` runs before each description. */
-interface Shown {
-  stale?: LogInfo | undefined;
-  before?: ((mode: Freshness["mode"]) => Promise<void>) | undefined;
-}
-
-function shownBy(named: LogCatalog, shown: Shown): LogCatalog {
-  const open = (ref: LogRef): NamedCommitLog => {
-    const log = named.open(ref);
-    const info = async (freshness: Freshness = {}): Promise<LogInfo> => {
-      const { stale } = shown;
-      const isStale = stale !== undefined && (ref.id === undefined || ref.id === stale.id);
-      if (isStale && freshness.mode !== "linearizable") return stale;
-      await shown.before?.(freshness.mode);
-      return named.open(ref).info(freshness);
-    };
-    return Object.assign(log, { info });
-  };
-  return new Proxy(named, {
-    get(target, key) {
-      if (key === "open") return open;
-      const value: unknown = Reflect.get(target, key);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
-}
 
 async function servedAs(shown: Shown) {
   const directory = scratchDirectory();
@@ -169,4 +144,42 @@ test("a stream that differs in a time of expiry which no date can state is refus
   const put = await node.ask("PUT", path, undefined, text);
   assert.deepEqual([put.status, put.json["code"]], [409, "already_exists"]);
   assert.match(String(put.json["message"]), /Stream-Expires-At is 9999-12-31T23:59:59\.999Z/);
+});
+
+test("a request by name that finds its log deleted and created again is not found, by every route", async () => {
+  const shown: Shown = {};
+  await using node = await servedAs(shown);
+  const settings = { contentType: "text/plain" };
+  await node.log.named.change({ kind: "create", name: "s", settings });
+  const one = run("1");
+  const asked: [string, string, undefined?, Record<string, string>?][] = [
+    ["GET", "/logs/s?offset=0"],
+    ["HEAD", "/logs/s?offset=0"],
+    ["GET", "/logs/s?from=0"],
+    ["GET", "/logs/s?from=start", undefined, { accept: "application/x-ndjson" }],
+    ["GET", "/tail?log=s&from=start", undefined, { accept: "application/x-ndjson" }],
+    ["GET", path],
+    ["GET", `${path}?offset=-1&live=long-poll`],
+    ["GET", `${path}?offset=-1&live=sse`],
+    ["PUT", "/v1/stream/fork", undefined, { "stream-forked-from": path }],
+  ];
+  for (const [method, at, body, headers] of asked) {
+    await node.log.append(one, { log: { name: "s" } });
+    replaceAfterInfo(node.log.named, shown, "s");
+    const answer = await node.ask(method, at, body, headers);
+    assert.deepEqual([answer.status, shown.after], [404, undefined], `${method} ${at} ${answer.text}`);
+    if (method !== "HEAD") {
+      assert.deepEqual([answer.json["code"], answer.json["reason"]], ["not_found", "NO_SUCH_LOG"], at);
+    }
+  }
+  // A request that states the id is told that the name means another log.
+  await node.log.append(one, { log: { name: "s" } });
+  const { life, id } = await node.info();
+  for (const at of [`/logs/s?offset=0&log_id=${life}-${id}`, `${path}?log_id=${life}-${id}`]) {
+    const stated = await node.ask("GET", at);
+    assert.equal(stated.status, 200, stated.text);
+  }
+  replaceAfterInfo(node.log.named, shown, "s");
+  const stated = await node.ask("GET", `/logs/s?offset=0&log_id=${life}-${id}`);
+  assert.deepEqual([stated.status, stated.json["reason"]], [409, "ANOTHER_LOG"]);
 });

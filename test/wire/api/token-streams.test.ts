@@ -265,7 +265,7 @@ test("the log of the cluster itself is shown to no client, by name, in a list or
   await using closing = new AsyncDisposableStack();
   const { node } = await serveWithTokens(closing);
   const { named } = node.node.replica.log;
-  await named.admin.create("_tokens", {});
+  await named.admin.creation.create("_tokens", {});
   assert.doesNotMatch((await node.ask("GET", "/logs")).text, /_tokens/);
   assert.doesNotMatch((await node.ask("GET", "/logs?prefix=_")).text, /_tokens/);
   for (const method of ["GET", "PUT", "POST", "DELETE", "PATCH"])

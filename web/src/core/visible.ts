@@ -4,8 +4,7 @@
  * all others their code points: `[U+202E]`.
  */
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are what is replaced.
-const risky = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+const risky = /[\p{Cc}\u00ad\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu;
 
 /** For one line: line breaks and tabs become signs, too. */
 export function visibleLine(text: string): string {

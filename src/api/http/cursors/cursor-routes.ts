@@ -214,15 +214,17 @@ function limitOf(params: URLSearchParams): number {
   throw new Fault("bad-request", { message, facts: { field: "limit" } });
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 /** @throws Fault "bad-request" */
 function commitOf(body: Buffer): { readonly offset: number; readonly metadata: string } {
   const refused = (message: string, field: string): Fault =>
     new Fault("bad-request", { message, facts: { field } });
   let found: unknown;
   try {
-    found = JSON.parse(body.toString());
+    found = JSON.parse(utf8.decode(body));
   } catch {
-    throw refused('the body must be JSON, such as {"offset":5}', "body");
+    throw refused('the body must be JSON in UTF-8, such as {"offset":5}', "body");
   }
   if (typeof found !== "object" || found === null || Array.isArray(found))
     throw refused('the body must be a JSON object, such as {"offset":5}', "body");

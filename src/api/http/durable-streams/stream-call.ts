@@ -25,7 +25,8 @@ export interface OpenStream {
 }
 
 /**
- * Opens the log of the request on this node: the one that has the name now, also if another gets it during the request.
+ * Opens the log of the request on this node: the one that has the name now. If another log gets the name during the request,
+ * what is asked of the opened one is refused.
  * @throws Fault "not-found"; "failed-precondition" if `log_id` states another one
  */
 export async function openStream(
@@ -35,8 +36,8 @@ export async function openStream(
 ): Promise<OpenStream> {
   const { named } = request.options.logs;
   const freshness = { ...freshnessOf(begun), ...(mode === undefined ? {} : { mode }) };
-  const info = await named.open(statedLog(request)).info(freshness);
-  return { log: named.open(refOf(info)), info, freshness };
+  const log = named.open(statedLog(request));
+  return { log, info: await log.info(freshness), freshness };
 }
 
 /**
@@ -105,6 +106,11 @@ export const asStream = <R extends OneLogRequest>(request: R): R & Required<Pick
 /** Returns the response to a fault: its status, and the headers with which a client recovers. */
 async function refusalOf(request: OneLogRequest, fault: Fault, error: HttpError): Promise<HttpError> {
   const { facts } = fault;
+  if (facts.reason === "ANOTHER_LOG" && !request.params.has("log_id")) {
+    // The request stated only the name. The id of the log that it found was stated here.
+    const gone = noSuchStream(new Fault("not-found", { facts: { ...facts, reason: "NO_SUCH_LOG" } }));
+    return refusalOf(request, gone, httpErrorOf(gone));
+  }
   const headers: Record<string, string> = { ...error.headers, ...guardHeaders };
   if (facts.reason === "LOG_CLOSED")
     return { ...error, headers: { ...headers, ...(await endOfClosed(request)) } };

@@ -21,15 +21,7 @@ import type { OneLogRequest } from "../logs/log-call.ts";
 import { type SentText, TextSender } from "../tails/text-sender.ts";
 import { controlEvent, dataEvent, isShared, joinedWith, nothingHeld } from "./event-text.ts";
 import { startOf } from "./read-stream.ts";
-import {
-  asStream,
-  identityHeaders,
-  noteRead,
-  noteReads,
-  refOf,
-  rejectHeaders,
-  statedLog,
-} from "./stream-call.ts";
+import { asStream, identityHeaders, noteRead, noteReads, rejectHeaders, statedLog } from "./stream-call.ts";
 import { nextCursor } from "./stream-cursor.ts";
 import { guardHeaders, offsetText } from "./stream-headers.ts";
 import { formOf, type StreamForm, typeOfStream } from "./stream-type.ts";
@@ -67,9 +59,9 @@ export function streamEvents(plain: OneLogRequest): Promise<void> {
       const start = startOf(request, true);
       const signal = signalOf(call, exchange.signal);
       const { named } = options.logs;
-      const info = await named.open(statedLog(request)).info({ signal });
+      const log = named.open(statedLog(request));
+      const info = await log.info({ signal });
       await noteRead(request, call, info);
-      const log = named.open(refOf(info));
       const plan = {
         start:
           start === "now" ? ({ end: true } as const) : { offset: start === "start" ? info.lowest : start },

@@ -8,6 +8,7 @@
 import { Fault } from "../../../fault.ts";
 import { defaultLog, namedLogOf } from "../../../lib/names/log-name.ts";
 import { logNameBytesMax } from "../../../log/mod.ts";
+import { quoted } from "../exchange/exchange.ts";
 
 export const logsPath = "/logs";
 /** Every byte of a name takes at most three characters. */
@@ -60,6 +61,10 @@ function decoded(element: string, what: "log" | "cursor"): string {
   try {
     return decodeURIComponent(element);
   } catch {
-    return reject(`the name of the ${what} in the path is not valid percent-encoded UTF-8`, what);
+    const found = quoted(element);
+    return reject(
+      `the name of the ${what} in the path is not valid percent-encoded UTF-8, found "${found}"`,
+      what,
+    );
   }
 }

@@ -673,7 +673,9 @@ export const Log = /*@__PURE__*/
  *
  * A name has 1 to 255 bytes of UTF-8 in the normal form C, without control
  * characters and without any of * ? [ ] { } \. Its elements between slashes are
- * not empty, "." or "..", and it does not begin with "_".
+ * not empty, "." or "..", and it does not begin with "_". All characters of the
+ * name of a new log are visible: none of zero width, none that changes the
+ * direction of text, none that Unicode does not assign. Emoji are allowed.
  *
  * A log_id in a request is compared with the log that has the name now. If a log
  * was deleted and its name was given again, a request with the old id is refused

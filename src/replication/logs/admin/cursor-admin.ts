@@ -27,7 +27,7 @@ import {
 } from "../../../log/mod.ts";
 import type { Bounds, LogId, LogRef, RaftIndex } from "../../../types.ts";
 import type { Appender } from "../../append/appender.ts";
-import { anotherLife, isOtherLife, noIdsLeft } from "../log-refusals.ts";
+import { anotherLife, isOtherLife, noIdsLeft, refusedName } from "../log-refusals.ts";
 import type { ClusterLevel } from "./cluster-level.ts";
 import { cursorChanged, tooManyCursors, tooManyOfCluster } from "./cursor-refusals.ts";
 import type { RowIds } from "./row-ids.ts";
@@ -91,7 +91,8 @@ export class CursorAdmin {
       // Commits would use up the reserve, and then no log could be trimmed or deleted.
       appender.disk.check();
       appender.admission.checkRowsWritten();
-      const refused = row === undefined ? this.#refusedCreate(log) : undefined;
+      const refused =
+        row === undefined ? (refusedName(name, "cursor") ?? this.#refusedCreate(log)) : undefined;
       if (refused !== undefined) return appender.refuse(() => refused);
       await this.#write(log, name, row, { offset, metadata }, subject);
       return { row: this.#committed(log, name), created: row === undefined };

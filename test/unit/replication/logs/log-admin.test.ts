@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
+import { batchKind } from "../../../../src/log/mod.ts";
 import { LogAdmin } from "../../../../src/replication/logs/log-admin.ts";
 import { LogTurns } from "../../../../src/replication/logs/log-turns.ts";
 import type { LogChange, LogRef, NamedLogSettings, SettingsChange } from "../../../../src/types.ts";
@@ -458,12 +459,15 @@ test("the first create keeps its deadline while the level is raised, and an end 
     drawLife: () => 1,
     bounds: () => ({ lowest: 0, next: 0 }),
   });
-  const late = admin.create("a", {}, undefined, clock.monotonicMs() + 50);
+  const late = admin.creation.create("a", {}, undefined, clock.monotonicMs() + 50);
   clock.advance(50);
   await assert.rejects(late, (fault: Fault) => fault.kind === "deadline" && fault.written === "no");
   raised.resolve();
   level = 1_000;
-  await assert.rejects(admin.create("a", {}), (fault: Fault) => fault.facts.reason === "NO_LOG_IDS_LEFT");
+  await assert.rejects(
+    admin.creation.create("a", {}),
+    (fault: Fault) => fault.facts.reason === "NO_LOG_IDS_LEFT",
+  );
   assert.deepEqual(confirmed, ["quorum"]);
 });
 
@@ -501,4 +505,72 @@ test("a read that counts is not replicated while the disk or its rows take nothi
   refused = undefined;
   await admin.touch({ name: "s" });
   assert.deepEqual(commands, ["s"]);
+});
+
+const hiddenNames = ["a\u200bb", "nimda\u202e", "\ufeffa", "a\u2066", "a\u200d", "a\u0378", "a\ufffd"];
+
+test("a log whose name has a character that is not visible is not created, in any way", async () => {
+  const { log, create } = await opened();
+  await create("a");
+  const end = log.storedLog.end.index;
+  const source = { name: "a", id: 1 };
+  for (const name of hiddenNames) {
+    const code = name
+      .replace(/[\x20-\x7e]/g, "")
+      .codePointAt(0)!
+      .toString(16)
+      .toUpperCase()
+      .padStart(4, "0");
+    const isRefused = (fault: Fault): boolean =>
+      fault.kind === "bad-request" && fault.written === "no" && fault.message.includes(`U+${code}`);
+    for (const wanted of [
+      { kind: "create", name, settings: {} },
+      { kind: "create", name, settings: {}, validateOnly: true },
+      { kind: "fork", name, settings: {}, source, at: { next: 0 } },
+    ] as const)
+      await assert.rejects(log.change(wanted), isRefused, `${wanted.kind} ${JSON.stringify(name)}`);
+    const cursor = { kind: "commit-cursor", log: source, cursor: name, offset: 0 } as const;
+    await assert.rejects(log.change(cursor), isRefused, `cursor ${JSON.stringify(name)}`);
+  }
+  assert.equal(log.storedLog.state.logs.size, 1);
+  const { logs } = log.storedLog.state;
+  assert.equal(logs.cursorsOf(1), 0);
+  assert.ok(log.storedLog.end.index <= end + 2, "only the level was raised");
+  for (const name of ["🏳️‍🌈", "👩‍🚀/1"]) assert.equal(typeof (await create(name)), "object", name);
+});
+
+test("a log of such a name, which an earlier version created, is found, changed and deleted", async () => {
+  const name = "nimda\u202e";
+  const row = { id: 1, name, settings: {}, closed: false, createdMs: 0, lastMs: 0, version: 5 };
+  const commands: string[] = [];
+  const appender = {
+    turns: new LogTurns(new StillClock()),
+    presentTime: () => ({ nowMs: 1_000, isTrusted: true }),
+    disk: { check: () => undefined },
+    admission: { checkRowsWritten: () => undefined, rowOf: () => row },
+    confirmed: () => Promise.resolve(),
+    unstagedBytes: () => 0,
+    namedCommand: async (kind: number, _: Uint8Array, target: { readonly name: string }) => {
+      commands.push(`${kind} ${target.name}`);
+    },
+  };
+  const table = {
+    ...{ level: 1_000, stagedNamed: () => row, row: () => row },
+    ...{ forksOf: () => 0, cursorsOf: () => 0 },
+  };
+  const admin = new LogAdmin({
+    table: () => table as never,
+    appender: appender as never,
+    membersWithout: () => [],
+    drawLife: () => 1,
+    bounds: () => ({ lowest: 0, next: 0 }),
+  });
+  assert.deepEqual(await admin.creation.create(name, {}), { row, created: false });
+  await admin.update({ name }, { maxBytes: 9 });
+  await admin.close({ name });
+  await admin.delete({ name });
+  assert.deepEqual(
+    commands,
+    [batchKind.configureLog, batchKind.closeLog, batchKind.deleteLog].map((kind) => `${kind} ${name}`),
+  );
 });
