@@ -1,7 +1,7 @@
 /** The nodes of `tailrace dev`, as child processes. They end when this process ends, however it ends. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { openSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { openSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const bin = fileURLToPath(new URL("../../src/cli/bin.cjs", import.meta.url));
@@ -63,7 +63,9 @@ export class DevNodes implements AsyncDisposable {
     const name = `n${n}`;
     const { home } = this.#options;
     const log = openSync(join(home, `${name}.log`), "a");
-    const child = spawn(process.execPath, [bin, "serve", ...this.#flagsOf(n)], {
+    const file = join(home, `${name}.yaml`);
+    writeFileSync(file, this.#configOf(n));
+    const child = spawn(process.execPath, [bin, "serve", "--config-file", file], {
       stdio: ["ignore", "pipe", log],
     });
     this.#children.set(name, child);
@@ -91,33 +93,38 @@ export class DevNodes implements AsyncDisposable {
       this.#failed ??= why;
       void this[Symbol.asyncDispose]();
     } else {
-      const restart = ["npx tailrace serve", ...this.#flagsOf(n)].join(" ");
-      this.onNodeLost(`${why}; the others continue. Restart it with\n${restart}`);
+      const file = shellWord(relative(".", join(this.#options.home, `n${n}.yaml`)));
+      this.onNodeLost(
+        `${why}; the others continue. Restart it with\nnpx tailrace serve --config-file ${file}`,
+      );
     }
   }
 
-  #flagsOf(n: number): string[] {
+  /** The file of settings of a node. JSON is YAML. */
+  #configOf(n: number): string {
     const { home, nodes, basePort, certs } = this.#options;
     const addr = (at: number): string => `127.0.0.1:${basePort + at - 1}`;
     const others = Array.from({ length: nodes }, (_, at) => at + 1).filter((at) => at !== n);
-    const tls =
-      certs === undefined
-        ? []
-        : [
-            ...["--server-tls-cert-file", join(certs, "server.pem")],
-            ...["--server-tls-key-file", join(certs, "server-key.pem")],
-            ...["--server-tls-ca-file", join(certs, "ca.pem")],
-            ...["--acl-policy-file", join(certs, "policy.csv")],
-          ];
-    return [
-      ...["--addr", addr(n), "--node-name", `n${n}`, "--data-dir", join(home, `n${n}`)],
-      ...(nodes === 1
-        ? []
-        : ["--bootstrap-expect", String(nodes), "--start-join-addrs", others.map(addr).join(",")]),
-      ...tls,
-    ];
+    const config = {
+      addr: addr(n),
+      "node-name": `n${n}`,
+      "data-dir": join(home, `n${n}`),
+      ...(nodes > 1 && { "bootstrap-expect": nodes, "start-join-addrs": others.map(addr).join(",") }),
+      ...(certs !== undefined && {
+        "server-tls-cert-file": join(certs, "server.pem"),
+        "server-tls-key-file": join(certs, "server-key.pem"),
+        "server-tls-ca-file": join(certs, "ca.pem"),
+        "acl-policy-file": join(certs, "policy.csv"),
+      }),
+    };
+    return Object.entries(config)
+      .map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`)
+      .join("");
   }
 }
+
+const shellWord = (text: string): string =>
+  /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 /** The last error that a node printed for people, from its log: the other lines are JSON. */
 const lastError = (log: string): string | undefined =>

@@ -86,6 +86,17 @@ test("dev starts a cluster, prints commands to try, and leaves no process behind
     const pid = /^n3 .* pid=(\d+)$/m.exec(out)?.[1];
     process.kill(Number(pid), "SIGKILL");
     await heard(child.stderr, () => err.includes("the others continue"));
+    assert.ok(
+      err.split("\n").every((line) => line.length < 300),
+      err,
+    );
+    const restart = /^npx tailrace serve (--config-file \S*n3\.yaml)$/m.exec(err)?.[1] ?? err;
+    const again = startCommand(["serve", ...restart.split(" ")]);
+    t.after(() => again.kill("SIGKILL"));
+    await Promise.race([once(again.stdout!, "data"), once(again, "close")]);
+    assert.equal(again.exitCode, null, "it runs again");
+    again.kill("SIGTERM");
+    await once(again, "close");
     const without = await tailrace(["produce", ...at(0)], { input: "still\n" });
     assert.deepEqual([without.status, without.out], [0, '{"offset":2}\n'], without.err);
     const byOther = /^by n2 {6}npx tailrace servers --profile (\S+)$/m.exec(out)?.[1] ?? "";

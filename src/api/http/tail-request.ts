@@ -1,7 +1,7 @@
 /**
  * Parses the query of `GET /tail`. Unknown parameters are refused.
  *
- *   from   := N | start | end | -N | @unix-ms | RFC 3339 (rfc3339.ts)      default end
+ *   from   := N | start | end | -N | @unix-ms | RFC 3339, or a date (rfc3339.ts)      default end
  *   limit  := N (1 …)      format := base64 | text | json
  *   batch  := N (1 … 1000)                                             default: one record for each event, no positions
  *   cursor := NAME      begin at this cursor of the log; at `from`, by default the start, if there is none
@@ -9,11 +9,11 @@
  */
 import { Fault } from "../../fault.ts";
 import { cursorNameOf } from "../../lib/names/cursor-name.ts";
+import { parseTime } from "../../lib/time/rfc3339.ts";
 import type { Offset, ReadStart } from "../../types.ts";
 import { quoted } from "./exchange/exchange.ts";
 import { parseOffset } from "./produce-consume-json.ts";
 import type { ValueFormat } from "./record-json.ts";
-import { parseRfc3339 } from "./rfc3339.ts";
 
 export interface TailRequest {
   readonly start: ReadStart;
@@ -124,12 +124,12 @@ export function parseFrom(from: string): ReadStart {
   if (/^\d+$/.test(from)) return { offset: parseOffset(from) };
   if (/^-\d+$/.test(from)) return { last: parseOffset(from.slice(1)) };
   if (/^@\d+$/.test(from)) return { fromTimeMs: parseOffset(from.slice(1)) };
-  const timeMs = parseRfc3339(from);
+  const timeMs = parseTime(from);
   // No record is older than 1970.
   if (timeMs !== undefined) return { fromTimeMs: Math.max(0, timeMs) };
   const found = from.length > shownCharsMax ? `${from.slice(0, shownCharsMax)}…` : from;
   const hint = /^\d{4}-\d\d-\d\d/.test(from)
-    ? "a time must be a date that exists and a time of day with a zone, such as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00.5+01:00"
-    : "from must be an offset, start, end, -N for the last N, @milliseconds or a time such as 2026-01-31T12:00:00Z";
+    ? "a time must be a date that exists, alone for midnight in UTC or with a time of day and a zone, such as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00.5+01:00"
+    : "from must be an offset, start, end, -N for the last N, @milliseconds or a time such as 2026-01-31 or 2026-01-31T12:00:00Z";
   return reject(`${hint}, not "${found}"`, "from");
 }

@@ -22,8 +22,17 @@ export function faultLine(command: string, fault: Fault, effect: "read" | "write
   );
   const shown = facts.length === 0 ? "" : ` (${facts.map(([name, fact]) => `${name} ${fact}`).join(", ")})`;
   return printable(
-    `tailrace ${command}: ${fault.message}${shown}${effect === "write" ? outcome(fault) : ""}`,
+    `tailrace ${command}: ${fault.message}${severalLogs(fault)}${shown}${effect === "write" ? outcome(fault) : ""}`,
   );
+}
+
+/** A name may have a comma, so the server looks for it as it is. The user probably means several logs. */
+function severalLogs({ kind, facts }: Fault): string {
+  const { name } = facts;
+  if (kind !== "not-found" || facts.reason !== "NO_SUCH_LOG" || typeof name !== "string") return "";
+  const logs = name.split(",").filter((one) => one !== "");
+  if (logs.length < 2) return "";
+  return `. A comma is a part of a name. To tail several logs: tailrace tail ${logs.map((one) => `--log ${one}`).join(" ")}`;
 }
 
 /** What happened to a write. After a stream of records, some of them can be in the log. */

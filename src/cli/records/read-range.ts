@@ -28,7 +28,7 @@ export interface ReadRange {
 
 /** The help of --from. */
 export const fromHelp =
-  "an offset, start, end, -N for the last N, @milliseconds, or a time of RFC 3339 such as 2026-01-31T12:00:00Z";
+  "an offset, start, end, -N for the last N, @milliseconds, or a time of RFC 3339 such as 2026-01-31T12:00:00Z or 2026-01-31";
 
 /**
  * Returns the range of the flags. `byDefault` is the value of --from where no start is given.
@@ -70,7 +70,7 @@ function untilOf(text: string, nowMs: number): number {
   }
   if (start !== undefined && "fromTimeMs" in start) return start.fromTimeMs;
   throw argumentFault(
-    "--until must be a time such as 2026-01-31T12:00:00Z or @milliseconds, or how long ago, such as 30m",
+    "--until must be a time such as 2026-01-31, 2026-01-31T12:00:00Z or @milliseconds, or how long ago, such as 30m",
     text,
   );
 }
@@ -78,6 +78,9 @@ function untilOf(text: string, nowMs: number): number {
 /** No record is older than 1970. */
 function timeBefore(flag: string, text: string, nowMs: number): number {
   const durationMs = parseDuration(text);
-  if (durationMs === undefined) throw argumentFault(`${flag} must be a duration such as 90s, 1h or 7d`, text);
+  if (durationMs === undefined) {
+    const more = /^(@|\d{4}-)/.test(text) ? "; --from takes a time" : "";
+    throw argumentFault(`${flag} must be a duration such as 90s, 1h or 7d${more}`, text);
+  }
   return Math.max(0, nowMs - durationMs);
 }

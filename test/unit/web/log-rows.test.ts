@@ -18,9 +18,10 @@ const seen = (name: string, next = 0, id = name): LogSeen => ({
     retentionAgeMs: undefined,
     maxBytes: undefined,
     recordBytesMax: undefined,
+    ttlMs: undefined,
+    expiresAtMs: undefined,
     contentType: undefined,
   },
-  lifetime: undefined,
 });
 const namesOf = (rows: LogRows): string[] =>
   Array.from({ length: rows.count }, (_, at) => rows.at(at)?.name ?? "");

@@ -67,8 +67,12 @@ test("a log is created, changed, listed, closed and deleted", async () => {
   const listed = (await run(["logs", "list", "--json"])).out.trim().split("\n");
   assert.deepEqual(
     listed.map((line) => (JSON.parse(line) as Json)["name"]),
-    ["fruit/apple", "fruit/pear", "grain"],
+    ["default", "fruit/apple", "fruit/pear", "grain"],
   );
+  assert.match((await run(["logs", "list"])).out, /\ndefault +- +0 +\d+ +- +- +open +-\nfruit/);
+  const several = await run(["consume", "--log", "fruit/apple,grain"]);
+  assert.equal(several.status, 1);
+  assert.match(several.err, /To tail several logs: tailrace tail --log fruit\/apple --log grain/);
 
   assert.equal((await json(["logs", "close", "grain"]))["closed"], true);
   const refused = await run(["produce", "--log", "grain"], "x");

@@ -12,13 +12,10 @@ export interface LogSettingsSeen {
   readonly retentionAgeMs: number | undefined;
   readonly maxBytes: number | undefined;
   readonly recordBytesMax: number | undefined;
-  readonly contentType: string | undefined;
-}
-
-/** When the cluster deletes the log without a request. Undefined: never. */
-export interface LogLifetime {
+  /** The cluster deletes the log this long after its last append, or at a time. Undefined: never. */
   readonly ttlMs: number | undefined;
   readonly expiresAtMs: number | undefined;
+  readonly contentType: string | undefined;
 }
 
 /** A log as a node reported it. */
@@ -33,8 +30,6 @@ export interface LogSeen {
   readonly lastMs: number;
   readonly closed: boolean;
   readonly settings: LogSettingsSeen;
-  /** Undefined for the log `default`. */
-  readonly lifetime: LogLifetime | undefined;
 }
 
 export interface LogRow extends LogSeen {

@@ -13,6 +13,8 @@ const noSettings = {
   retentionAgeMs: undefined,
   maxBytes: undefined,
   recordBytesMax: undefined,
+  ttlMs: undefined,
+  expiresAtMs: undefined,
   contentType: undefined,
 };
 
@@ -31,7 +33,6 @@ export class DefaultLog {
       lastMs: 0,
       closed: false,
       settings: noSettings,
-      lifetime: undefined,
     };
     this.row.value = rowOf(seen, this.row.peek(), monotonicMs());
   }

@@ -27,11 +27,9 @@ export function seenOf(info: LogInfo): LogSeen {
       retentionAgeMs: numberOf(settings?.retentionAgeMs),
       maxBytes: numberOf(settings?.maxBytes),
       recordBytesMax: numberOf(settings?.recordBytesMax),
-      contentType: settings?.contentType,
-    },
-    lifetime: {
       ttlMs: numberOf(settings?.ttlMs),
       expiresAtMs: numberOf(settings?.expiresAtMs),
+      contentType: settings?.contentType,
     },
   };
 }

@@ -1,6 +1,7 @@
 /** One log: its description, read again periodically, and the changes that the user makes to it. */
 import { signal } from "@preact/signals";
 import type { LogInfo } from "../../../src/gen/log/v1/log_pb.js";
+import { numberSettings } from "../../../src/lib/named-log-settings.ts";
 import { changedPaths } from "../core/log-form.ts";
 import type { LogSeen, LogSettingsSeen } from "../core/log-rows.ts";
 import { asCallError, callsTo } from "../io/calls.ts";
@@ -112,14 +113,12 @@ export class OneLog {
 function messageOf(settings: LogSettingsSeen, before?: LogSettingsSeen) {
   const { contentType } = settings;
   const isNew = (value: unknown, old: unknown): boolean => value !== undefined && value !== old;
-  const sizes = (["retentionBytes", "retentionAgeMs", "maxBytes", "recordBytesMax"] as const).flatMap(
-    (name) => {
-      const value = settings[name];
-      return value !== undefined && isNew(value, before?.[name]) ? [[name, BigInt(value)] as const] : [];
-    },
-  );
+  const numbers = numberSettings.flatMap((name) => {
+    const value = settings[name];
+    return value !== undefined && isNew(value, before?.[name]) ? [[name, BigInt(value)] as const] : [];
+  });
   return {
-    ...Object.fromEntries(sizes),
+    ...Object.fromEntries(numbers),
     ...(isNew(contentType, before?.contentType) && { contentType: contentType as string }),
   };
 }

@@ -7,6 +7,8 @@ const fields: readonly (readonly [SettingsField, label: string, placeholder: str
   ["retentionAgeMs", "Keep the last (age)", "as the cluster, or a time such as 7d"],
   ["maxBytes", "Largest size of the log", "no limit, or a size such as 10 GiB"],
   ["recordBytesMax", "Largest record", "as the cluster, or a size such as 64 KiB"],
+  ["ttlMs", "Delete the log after its last append", "never, or a time such as 24h"],
+  ["expiresAtMs", "Delete the log at", "never, or 2030-01-31, or 2030-01-31T12:00:00Z"],
   ["contentType", "Media type of the records", "not stated"],
 ];
 

@@ -66,9 +66,8 @@ function Description({ info }: { info: LogSeen }) {
   );
 }
 
-function lifetimeFacts({ settings, lifetime }: LogSeen): (readonly [string, string])[] {
-  const { retentionBytes, retentionAgeMs } = settings;
-  const { ttlMs, expiresAtMs } = lifetime ?? {};
+function lifetimeFacts({ settings }: LogSeen): (readonly [string, string])[] {
+  const { retentionBytes, retentionAgeMs, ttlMs, expiresAtMs } = settings;
   const facts: (readonly [string, string])[] = [];
   if (retentionBytes !== undefined) facts.push(["Retention", `the newest ${size(retentionBytes)}`]);
   if (retentionAgeMs !== undefined) facts.push(["Retention", `the last ${span(retentionAgeMs)}`]);

@@ -6,9 +6,9 @@
  *   ttl    := "0" | digit of 1 to 9, digits              seconds
  */
 import { Fault } from "../../../fault.ts";
+import { parseRfc3339 } from "../../../lib/time/rfc3339.ts";
 import type { LogInfo, Offset } from "../../../types.ts";
 import { type Exchange, headerOf, quoted, type ResponseHeaders } from "../exchange/exchange.ts";
-import { parseRfc3339 } from "../rfc3339.ts";
 
 const offsetDigits = 16;
 const offsetForm = /^(?:0{16}_)?(\d{16})$/;

@@ -1,14 +1,14 @@
 /**
  * The settings of a log as people write them, in flags and in files: `retention-age` is `7d`. Pure.
  *
- *   size := N | N KiB | …      duration := 90s | 1h30m | 7d | …      time := RFC 3339      text := the media type
+ *   size := N | N KiB | …      duration := 90s | 1h30m | 7d | …      time := RFC 3339, or a date      text := the media type
  */
 
 import { Fault } from "../../../fault.ts";
 import { settingFields } from "../../../lib/named-log-settings.ts";
+import { parseTime } from "../../../lib/time/rfc3339.ts";
 import { bytes, duration, parseDuration } from "../../../lib/value-kind.ts";
 import type { NamedLogSettings } from "../../../types.ts";
-import { parseRfc3339 } from "../../http/rfc3339.ts";
 import { checkedType } from "./log-settings.ts";
 
 export interface TextSetting {
@@ -40,7 +40,7 @@ const dayMs = 86_400_000;
 const examples = {
   size: "a size such as 64MiB",
   duration: "a duration such as 24h or 7d",
-  time: "a time such as 2030-01-01T00:00:00Z",
+  time: "a time such as 2030-01-01 or 2030-01-01T12:00:00Z",
 };
 
 /**
@@ -59,7 +59,7 @@ export function parseSetting({ name, kind }: TextSetting, text: string): number 
 
 /** NaN for a text that is no such value. */
 function numberIn(kind: "size" | "duration" | "time", text: string): number {
-  if (kind === "time") return parseRfc3339(text) ?? Number.NaN;
+  if (kind === "time") return parseTime(text) ?? Number.NaN;
   if (kind === "duration") return parseDuration(text) ?? Number.NaN;
   try {
     return sizeKind.parse(text);

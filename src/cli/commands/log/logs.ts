@@ -1,7 +1,9 @@
 /** `tailrace logs list|create|update|close|delete`: the named logs of a cluster. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { TailraceClient } from "../../../client/mod.ts";
+import { faultOf, type TailraceClient } from "../../../client/mod.ts";
 import { type LogInfo, LogInfoSchema } from "../../../gen/log/v1/log_pb.js";
+import { defaultLog } from "../../../lib/names/log-name.ts";
+import { compareNames } from "../../../lib/names/name-order.ts";
 import { checkTerminal, confirmed } from "../../confirm.ts";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
 import { exitStatus, usageFault } from "../../exit-status.ts";
@@ -42,7 +44,7 @@ const nameHelp = "the name of the log";
 
 export function register(program: Command): void {
   const logs = program.command("logs").description("list, create, change and delete named logs");
-  connectOptions(logs.command("list").description("list the named logs that you may describe"))
+  connectOptions(logs.command("list").description("list the logs that you may describe"))
     .option("--prefix <text>", "only names that begin with this")
     .action((flags: ListFlags) => runCommand("logs list", () => list(flags)));
   settingOptions(
@@ -102,17 +104,50 @@ async function list(flags: ListFlags): Promise<undefined> {
   const { prefix = "", json } = flags;
   using client = await connect(flags);
   const rows: (string | number)[][] = [];
+  const show = async (log: ListedLog): Promise<void> => {
+    if (json) await print(jsonLine(log.json()));
+    else rows.push(log.row);
+  };
+  let before = defaultLog.startsWith(prefix) ? await defaultInList(client) : undefined;
   let after = "";
   do {
     const { logs, next } = await client.rpc.logs.listLogs({ prefix, after });
     for (const log of logs) {
-      if (json) await print(jsonLine(toPlainJson(LogInfoSchema, log)));
-      else rows.push(row(log));
+      if (before !== undefined && compareNames(defaultLog, log.name) < 0) {
+        await show(before);
+        before = undefined;
+      }
+      await show({ row: row(log), json: () => toPlainJson(LogInfoSchema, log) });
     }
     after = next;
   } while (after !== "");
+  if (before !== undefined) await show(before);
   if (json) return;
   await print(table(["name", "id", "lowest", "next", "size", "last record", "state", "settings"], rows));
+}
+
+/** A log as the list shows it. */
+interface ListedLog {
+  readonly row: (string | number)[];
+  readonly json: () => object;
+}
+
+/**
+ * The log `default`, which ListLogs does not have: its extent. Describe has the size and the times of all logs together, so none are
+ * shown. Undefined if the caller may not describe it.
+ */
+async function defaultInList(client: Pick<TailraceClient, "rpc">): Promise<ListedLog | undefined> {
+  try {
+    const { lowestOffset, nextOffset } = await client.rpc.log.describe({});
+    const [lowest, next] = [Number(lowestOffset), Number(nextOffset)];
+    return {
+      row: [defaultLog, "-", lowest, next, "-", "-", "open", "-"],
+      json: () => ({ name: defaultLog, lowest_offset: lowest, next_offset: next }),
+    };
+  } catch (reason) {
+    if (faultOf(reason).kind === "permission-denied") return undefined;
+    throw reason;
+  }
 }
 
 function row(log: LogInfo): (string | number)[] {

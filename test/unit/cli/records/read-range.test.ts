@@ -36,8 +36,21 @@ test("a range that is not valid is wrong usage that names the flag", () => {
     [{ until: "17" }, /^--until must be a time/],
     [{ until: "end" }, /^--until must be a time/],
     [{ until: "-5" }, /^--until must be a time/],
+    [
+      { ago: "2026-01-31" },
+      /^--ago must be a duration such as 90s, 1h or 7d; --from takes a time, not "2026-01-31"/,
+    ],
+    [{ until: "2026-02-30" }, /^--until: a time must be a date that exists/],
     [{ until: "2026-02-30T00:00:00Z" }, /^--until: a time must be a date that exists/],
   ];
   for (const [flags, message] of wrong)
     assert.throws(() => range(flags), { kind: "config", facts: { usage: true }, message });
+});
+
+test("a date without a time of day is midnight in UTC, as a start and as an end", () => {
+  const midnight = Date.UTC(2030, 0, 1);
+  assert.deepEqual(rangeOf({ from: "2030-01-01", until: "2030-01-01" }, "start", 0), {
+    start: { fromTimeMs: midnight },
+    untilMs: midnight,
+  });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseRfc3339 } from "../../../../src/api/http/rfc3339.ts";
+import { parseRfc3339, parseTime } from "../../../../src/lib/time/rfc3339.ts";
 
 const iso = (text: string): string | undefined => {
   const ms = parseRfc3339(text);
@@ -83,4 +83,21 @@ test("a fraction of a millisecond is rounded up", () => {
   assert.equal(iso("2026-01-31T12:00:00.123000Z"), "2026-01-31T12:00:00.123Z");
   assert.equal(iso("2026-01-31T12:00:00.1230001Z"), "2026-01-31T12:00:00.124Z");
   assert.equal(iso("2026-01-31T23:59:59.9999Z"), "2026-02-01T00:00:00.000Z");
+});
+
+test("a date alone is midnight of it in UTC, and must exist", () => {
+  assert.equal(parseTime("2030-01-01"), Date.UTC(2030, 0, 1));
+  assert.equal(parseTime("2028-02-29"), Date.UTC(2028, 1, 29));
+  assert.equal(parseTime("2030-01-01T12:00:00+01:00"), Date.UTC(2030, 0, 1, 11));
+  for (const wrong of [
+    "2030-02-30",
+    "2030-13-01",
+    "2030-1-1",
+    "2030-01",
+    "2030",
+    "20300101",
+    "2030-01-01 ",
+    "2030-01-01Z",
+  ])
+    assert.equal(parseTime(wrong), undefined, wrong);
 });

@@ -6,6 +6,8 @@
  * The date must exist (2026-02-30 does not). A leap second, :60, is accepted only in the last minute of a month in UTC.
  * Unix time has no number for it, so it becomes the second after it. A fraction of a millisecond is rounded up: a read
  * from that time begins with the first record that is not before it.
+ *
+ * People also write a date alone (parseTime). It is midnight in UTC.
  */
 
 const form = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,100}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
@@ -36,6 +38,10 @@ export function parseRfc3339(text: string): number | undefined {
   }
   return minuteStart + second * 1000 + fractionMs(parts[7] ?? "");
 }
+
+/** Does the same, also for a date alone: 2026-01-31 is its midnight in UTC. */
+export const parseTime = (text: string): number | undefined =>
+  parseRfc3339(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
 
 /** Returns the milliseconds of the digits after the point, rounded up. */
 function fractionMs(digits: string): number {
