@@ -32,6 +32,7 @@ import { reloader } from "./reload.ts";
 import { openServiceManager } from "./service-manager/open-service-manager.ts";
 import { openIssuer } from "./tokens/open-issuer.ts";
 import { version } from "./version.ts";
+import { warmUp } from "./warm-up/warm-up.ts";
 
 /** How long a leader that stops waits for another one to take over. */
 const handOverMs = 2_000;
@@ -92,6 +93,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   listener.start(service.router, handlers);
   gossip.start();
   node.start();
+  const warming = new AbortController();
+  startWarmUp(parts, config, clock, warming.signal);
   readiness.set("node", undefined);
 
   const ready = readiness.ready();
@@ -102,6 +105,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     manager.stopping();
+    warming.abort();
     stopping ??= stopParts(parts, service, config.shutdownTimeout)
       .then(() => owned.disposeAsync())
       .then(resolveStopped);
@@ -137,6 +141,18 @@ function openHealthChecks(
   opening.use(
     addHealthChecks({ ops: ports.ops, tls, allowExpired, cluster, readiness, sync, metrics, clock }),
   );
+}
+
+/** Runs the warm-up, if there is one. The node is not ready meanwhile. */
+function startWarmUp(
+  { readiness, telemetry }: Parts,
+  { warmUpTime: limitMs }: Config,
+  clock: Clock,
+  signal: AbortSignal,
+): void {
+  if (limitMs === 0) return;
+  readiness.set("warm-up", "the node is warming up");
+  void warmUp({ clock, limitMs, signal, log: telemetry.log }).then(() => readiness.set("warm-up", undefined));
 }
 
 /** Applies --init-file once this node leads, and shows in /readyz how far it is. */

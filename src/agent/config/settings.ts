@@ -330,6 +330,12 @@ export const settings = {
     "info",
     "least severe level that is logged to stderr",
   ),
+  warmUpTime: set(
+    "Running",
+    duration(0, 10_000),
+    0,
+    "time for which a node runs requests in memory before it is ready, so that the first ones are faster; 0 is none",
+  ),
   slowAppendTime: set(
     "Running",
     duration(0, hour),
