@@ -7,6 +7,7 @@ import { recordCursor } from "../../support/filter/record-cursor.ts";
 const mib = 2 ** 20 - 100;
 const numbers = JSON.stringify(Array.from({ length: 20_000 }, (_, at) => at));
 const values = {
+  fewer: JSON.stringify(Array.from({ length: 10_000 }, (_, at) => at)),
   a: "a".repeat(mib),
   ab: "ab".repeat(mib / 2),
   numbers,
@@ -58,8 +59,8 @@ test("ordinary conditions about large values have a result", () => {
     ['text.matches("ab.*x$")', "a", false],
     ["size(text) > 1000000", "a", true],
     ["size(json) > 1000000", "text", true],
-    ["json.exists(x, x == 10.0)", "numbers", true],
-    ["json[19999] == 19999", "numbers", true],
+    ["json.exists(x, x == 10.0)", "fewer", true],
+    ["json[9999] == 9999", "fewer", true],
     ["int(text) > 1", "digits", false],
     ["text == string(value)", "a", true],
   ];
