@@ -16,6 +16,7 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
   log: () => import("./log.ts"),
   logs: () => import("./logs.ts"),
   "many-logs": () => import("./many-logs.ts"),
+  merging: () => import("./merging.ts"),
   peers: () => import("./peers.ts"),
   replicated: () => import("./replicated.ts"),
   settling: () => import("./settling.ts"),
