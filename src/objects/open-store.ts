@@ -5,7 +5,7 @@ import { Fault } from "../fault.ts";
 import { DirectoryStore } from "./directory/directory-store.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { OpenS3Options } from "./s3/open-s3-store.ts";
-import { isBucketUrl, parseBucketUrl } from "./s3/s3-url.ts";
+import { isBucketUrl, parseBucketUrl, withoutSecrets } from "./s3/s3-url.ts";
 
 const isFileUrl = (text: string): boolean => /^file:/i.test(text);
 
@@ -32,5 +32,7 @@ function directoryOf(url: string): string {
   } catch {
     // Reported below.
   }
-  throw new Fault("config", { message: `expected s3://BUCKET/PREFIX or file:///DIRECTORY, found "${url}"` });
+  throw new Fault("config", {
+    message: `expected s3://BUCKET/PREFIX or file:///DIRECTORY, found "${withoutSecrets(url)}"`,
+  });
 }

@@ -19,7 +19,7 @@ import {
   text,
 } from "../../lib/value-kind.ts";
 import { initialOffsetMax } from "../../log/mod.ts";
-import { checkStoreUrl, encryptions } from "../../objects/mod.ts";
+import { checkEndpoint, checkStoreUrl, encryptions } from "../../objects/mod.ts";
 import { logsMost } from "../../replication/mod.ts";
 
 export type Group = "Node" | "Cluster" | "Security" | "Log" | "Backup" | "Limits" | "Running";
@@ -277,7 +277,7 @@ export const settings = {
   ),
   s3Endpoint: maybe(
     "Backup",
-    text,
+    { ...text, parse: checkEndpoint },
     "URL of the S3 server, if it is not AWS; default AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL",
   ),
   s3Encryption: maybe(

@@ -16,6 +16,7 @@ import type { Clock } from "../../lib/time/clock.ts";
 import { isLoopback } from "../../lib/value-kind.ts";
 import type { HttpExchanger } from "./http-exchange.ts";
 import type { Environment } from "./s3-settings.ts";
+import { withoutSecrets } from "./s3-url.ts";
 import { elementOf } from "./s3-xml.ts";
 
 export interface Credentials {
@@ -105,7 +106,7 @@ export class CredentialSource {
     const url = URL.canParse(uri) ? new URL(uri) : undefined;
     if (url === undefined || !isAgent(url))
       throw new Fault("config", {
-        message: `AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or an address of this machine or of the agent, not "${uri}"`,
+        message: `AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or an address of this machine or of the agent, not "${withoutSecrets(uri)}"`,
       });
     const file = this.#environment["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
     const token = file ? tokenIn(file) : this.#environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"];

@@ -16,6 +16,10 @@ export interface BucketPlace {
 const bucketName = /^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/;
 const prefixText = /^(?:[A-Za-z0-9_=-][A-Za-z0-9._=-]*\/)*$/;
 
+/** Returns a URL for messages: without what stands before an "@", and without the query, because both can be secret. */
+export const withoutSecrets = (url: string): string =>
+  url.replace(/[?#].*$/s, "?***").replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1***@");
+
 export const isBucketUrl = (text: string): boolean => /^s3:/i.test(text);
 
 /** @throws Fault "config" */
@@ -25,7 +29,7 @@ export function parseBucketUrl(text: string): BucketPlace {
   if (bucketName.test(bucket) && !bucket.includes("..") && prefix.length <= 500 && prefixText.test(prefix))
     return { bucket, prefix };
   throw new Fault("config", {
-    message: `expected s3://BUCKET/PREFIX with letters, digits, ".", "-", "_" and "=", found "${text}"`,
+    message: `expected s3://BUCKET/PREFIX with letters, digits, ".", "-", "_" and "=", found "${withoutSecrets(text)}"`,
   });
 }
 
@@ -36,13 +40,19 @@ export function bucketUrl({ bucket }: BucketPlace, endpoint: string | undefined,
     const host = `s3.${region}.${domain}`;
     return new URL(bucket.includes(".") ? `https://${host}/${bucket}` : `https://${bucket}.${host}`);
   }
-  const base = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  const isPlain = base?.search === "" && base.hash === "" && base.username === "" && base.password === "";
-  if (base === undefined || !/^https?:$/.test(base.protocol) || !isPlain)
-    throw new Fault("config", {
-      message: `the endpoint of S3 must be http://HOST:PORT or https://HOST, not "${endpoint}"`,
-    });
+  const base = new URL(checkEndpoint(endpoint));
   return new URL(`${base.origin}${base.pathname.replace(/\/+$/, "")}/${bucket}`);
+}
+
+/** Returns the endpoint. @throws Fault "config" if it is no plain URL, without its credentials */
+export function checkEndpoint(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isPlain = url?.search === "" && url.hash === "" && url.username === "" && url.password === "";
+  // A secret with "/" makes the rest of the credentials a part of the path.
+  if (isPlain && /^https?:$/.test(url.protocol) && !text.includes("@")) return text;
+  throw new Fault("config", {
+    message: `the endpoint of S3 must be http://HOST:PORT or https://HOST without credentials, which are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, not "${withoutSecrets(text)}"`,
+  });
 }
 
 /** Returns the URL of an object, or of the bucket for the key "". */

@@ -1,7 +1,9 @@
 /** Addresses of buckets. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bucketUrl, objectUrl, parseBucketUrl } from "../../../../src/objects/s3/s3-url.ts";
+import { readConfig } from "../../../../src/agent/config/read-config.ts";
+import { checkStoreUrl } from "../../../../src/objects/mod.ts";
+import { bucketUrl, checkEndpoint, objectUrl, parseBucketUrl } from "../../../../src/objects/s3/s3-url.ts";
 
 test("the bucket and the prefix of an address", () => {
   assert.deepEqual(parseBucketUrl("s3://bucket"), { bucket: "bucket", prefix: "" });
@@ -35,6 +37,46 @@ test("the URL of a bucket: of AWS by its host, with an endpoint by its path", ()
   assert.equal(of("logs", "https://gateway.example.org/s3/"), "https://gateway.example.org/s3/logs");
   for (const wrong of ["gateway", "ftp://gateway", "https://user:secret@gateway", "https://gateway/?x=y", ""])
     assert.throws(() => of("logs", wrong), { kind: "config" }, wrong);
+});
+
+test("a URL that is refused is named without its secrets", () => {
+  const of = (work: () => unknown): string => {
+    try {
+      work();
+    } catch (reason) {
+      return String((reason as Error).message);
+    }
+    throw new Error("it was not refused");
+  };
+  const secrets = ["hunter2", "us/er", "AKIA"];
+  const endpoints = [
+    "https://us/er:hunter2@gateway",
+    "https://AKIA:hunter2@gateway:9000/s3",
+    "AKIA:hunter2@gateway",
+    "https://gateway/?key=hunter2",
+    "https://gateway/#hunter2",
+    "https://AKIA:hunt@er2:hunter2@gateway",
+  ];
+  const messages = [
+    ...endpoints.map((endpoint) => of(() => checkEndpoint(endpoint))),
+    ...endpoints.map((endpoint) =>
+      of(() => bucketUrl({ bucket: "logs", prefix: "" }, endpoint, "eu-north-1")),
+    ),
+    of(() => parseBucketUrl("s3://AKIA:hunter2@logs/place")),
+    of(() => parseBucketUrl("s3://AKIA:hun/hunter2@logs")),
+    of(() => checkStoreUrl("https://AKIA:hunter2@gateway/logs")),
+    of(() => checkStoreUrl("file://AKIA:hunter2@machine/logs")),
+    of(() => readConfig({ flags: ["--s3-endpoint", endpoints[0]!], environment: {}, readFile: () => "" })),
+    of(() =>
+      readConfig({ flags: [], environment: { TAILRACE_S3_ENDPOINT: endpoints[0]! }, readFile: () => "" }),
+    ),
+    of(() =>
+      readConfig({ flags: ["--backup-to", "s3://AKIA:hunter2@logs"], environment: {}, readFile: () => "" }),
+    ),
+  ];
+  for (const message of messages) for (const secret of secrets) assert.ok(!message.includes(secret), message);
+  assert.match(messages[1]!, /not "https:\/\/\*\*\*@gateway:9000\/s3"$/);
+  assert.equal(checkEndpoint("https://gateway.example.org/s3/"), "https://gateway.example.org/s3/");
 });
 
 test("the URL of an object", () => {
