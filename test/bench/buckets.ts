@@ -1,59 +1,57 @@
 /**
- * A backup in a bucket and its restore, next to the same bytes sent to the same server by plain requests: a PUT of each store file
- * and a GET of each into a file, three at a time, with presigned URLs, unchecked and unsynced. (`rclone copy` does about that.)
- * Then the restored log is compared with the one that was backed up.
+ * A backup in a bucket and its restore, next to a copy of the same store files to the same server and back: by `rclone copy`, or by
+ * plain requests without the program. Both alternate, with a cold page cache each time. The node is killed before the restore, and
+ * each restored log is compared with the one that was backed up, by log.
  *
- *   npm run bench -- buckets          10 GiB: about 15 minutes, and 31 GiB of disk
- *   npm run bench -- buckets 1        1 GiB
+ *   npm run bench -- buckets          10 GiB: about 15 minutes, and 41 GiB of disk
+ *   npm run bench -- buckets 1 3      1 GiB, in three rounds
  *
  * The server is versitygw on the same machine; without the program, a stub that holds objects in memory, for at most 1 GiB.
  */
-import {
-  createReadStream,
-  createWriteStream,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from "node:fs";
-import { Agent, type IncomingMessage, request } from "node:http";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { AwsV4Signer } from "aws4fetch";
 import { openClient } from "../../src/client/mod.ts";
 import { openS3Server, type S3Server, serverKinds } from "../support/objects/s3-server.ts";
 import { freePort } from "../support/process/free-port.ts";
 import { ended, startCommand } from "../support/process/process.ts";
 import { until } from "../support/until.ts";
-import { command, compile } from "./load/server-process.ts";
+import { command, compile, cpuSeconds } from "./load/server-process.ts";
 import { report } from "./report.ts";
+import { bucketCopy, type CopiedFile } from "./servers/bucket-copy.ts";
 import { pipelined } from "./servers/log-server.ts";
-import { dropFromPageCache, startProgram } from "./servers/program.ts";
+import { dropFromPageCache, type Program, startProgram } from "./servers/program.ts";
 
 const [GiB, MB] = [2 ** 30, 1e6];
 const logs = 10;
-const valueBytes = 16 * 1024;
-const recordsInFlight = 512;
-/** As many as an upload of ours has. */
-const requestsInFlight = 3;
+const valueBytes = 128 * 1024;
+const recordsInFlight = 64;
 const bar = 0.7;
-const bucket = "logs";
+/** Of /proc. */
+const ticksPerSecond = 100;
 
-interface Timed {
-  readonly bytes: number;
+interface Taken {
   readonly seconds: number;
+  /** Processor time of all processes that take part. */
+  readonly cpu: number;
 }
 
-const timed = async (bytes: number, work: () => Promise<unknown>): Promise<Timed> => {
-  const began = performance.now();
+/** Returns what the work takes: `pids` are processes that take part, besides those that it starts and ends. */
+async function timed(pids: readonly (number | undefined)[], work: () => Promise<unknown>): Promise<Taken> {
+  const used = (): number =>
+    childSeconds() + pids.reduce<number>((sum, pid) => sum + (pid === undefined ? 0 : cpuSeconds(pid)), 0);
+  const [began, before] = [performance.now(), used()];
   await work();
-  return { bytes, seconds: (performance.now() - began) / 1_000 };
-};
+  return { seconds: (performance.now() - began) / 1_000, cpu: used() - before };
+}
 
-const rateOf = ({ bytes, seconds }: Timed): number => bytes / MB / seconds;
+/** Processor time of the children of this process that have ended. */
+function childSeconds(): number {
+  const fields = readFileSync("/proc/self/stat", "utf8")
+    .replace(/^.*\) /s, "")
+    .split(" ");
+  return (Number(fields[13]) + Number(fields[14])) / ticksPerSecond;
+}
 
 /** Runs a command of tailrace. @throws Error with what it says if it fails */
 async function runCommand(args: readonly string[], server: S3Server): Promise<string> {
@@ -62,13 +60,8 @@ async function runCommand(args: readonly string[], server: S3Server): Promise<st
   return out;
 }
 
-/** Fills the log of a node, makes a backup of it, and ends the node. */
-async function filledAndBackedUp(
-  directory: string,
-  bytes: number,
-  server: S3Server,
-  url: string,
-): Promise<Timed> {
+/** Starts a node with this directory. */
+async function startNode(directory: string): Promise<{ readonly program: Program; readonly addr: string }> {
   const [port, opsPort] = [await freePort(), await freePort()];
   const [addr, ops] = [`127.0.0.1:${port}`, `127.0.0.1:${opsPort}`];
   const program = startProgram(process.execPath, [
@@ -81,11 +74,7 @@ async function filledAndBackedUp(
       () => false,
     );
   });
-  await fill(addr, bytes);
-  const stored = storesIn(directory).reduce((sum, { bytes: size }) => sum + size, 0);
-  const backup = await timed(stored, () => runCommand(["backup", url, "--addr", addr], server));
-  await program.end("SIGTERM");
-  return backup;
+  return { program, addr };
 }
 
 /** Random values: neither disks nor servers can compress them. */
@@ -104,13 +93,7 @@ async function fill(addr: string, bytes: number): Promise<void> {
   });
 }
 
-interface Store {
-  readonly path: string;
-  readonly name: string;
-  readonly bytes: number;
-}
-
-const storesIn = (directory: string): Store[] =>
+const storesIn = (directory: string): CopiedFile[] =>
   readdirSync(join(directory, "log"))
     .filter((name) => name.endsWith(".store"))
     .map((name) => {
@@ -118,135 +101,98 @@ const storesIn = (directory: string): Store[] =>
       return { path, name, bytes: statSync(path).size };
     });
 
-/** Requests with presigned URLs over kept connections. */
-class Plain {
-  readonly #server: S3Server;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: requestsInFlight });
-
-  constructor(server: S3Server) {
-    this.#server = server;
+/** The work and the copy take turns, the copy first and, in a single round, also last. */
+async function alternate(
+  rounds: number,
+  work: (round: number) => Promise<Taken>,
+  copy: () => Promise<Taken>,
+): Promise<{ readonly ours: readonly Taken[]; readonly copies: readonly Taken[] }> {
+  const [ours, copies]: [Taken[], Taken[]] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    copies.push(await copy());
+    ours.push(await work(round));
   }
-
-  async put({ path, name, bytes }: Store): Promise<void> {
-    const sent = await this.#open("PUT", name, { "content-length": bytes });
-    const answer = this.#answer(sent);
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), sent);
-    (await answer).resume();
-  }
-
-  async get(name: string, to: string): Promise<void> {
-    const sent = await this.#open("GET", name, {});
-    sent.end();
-    await pipeline(await this.#answer(sent), createWriteStream(to, { highWaterMark: 1 << 20 }));
-  }
-
-  async delete(name: string): Promise<void> {
-    const sent = await this.#open("DELETE", name, {});
-    sent.end();
-    (await this.#answer(sent)).resume();
-  }
-
-  close(): void {
-    this.#agent.destroy();
-  }
-
-  async #open(
-    method: string,
-    name: string,
-    headers: Record<string, number>,
-  ): Promise<ReturnType<typeof request>> {
-    const { AWS_ACCESS_KEY_ID: accessKeyId = "", AWS_SECRET_ACCESS_KEY: secretAccessKey = "" } =
-      this.#server.environment;
-    const url = `${this.#server.endpoint}/${bucket}/plain/${name}`;
-    const signer = new AwsV4Signer({
-      ...{ method, url, accessKeyId, secretAccessKey },
-      ...{ region: "us-east-1", service: "s3", signQuery: true },
-    });
-    const { url: signed } = await signer.sign();
-    return request(signed, { method, headers, agent: this.#agent });
-  }
-
-  #answer(sent: ReturnType<typeof request>): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      sent.on("error", reject);
-      sent.on("response", (found) => {
-        const { statusCode = 0 } = found;
-        if (statusCode < 300) return resolve(found);
-        reject(new Error(`${sent.method} ${sent.path}: ${statusCode}`));
-      });
-    });
-  }
+  if (rounds === 1) copies.push(await copy());
+  return { ours, copies };
 }
 
-/** Sends the store files to the server and back. */
-async function plainCopies(
-  directory: string,
-  home: string,
-  server: S3Server,
-): Promise<{ readonly put: Timed; readonly get: Timed }> {
-  const stores = storesIn(directory);
-  const bytes = stores.reduce((sum, { bytes: size }) => sum + size, 0);
-  const plain = new Plain(server);
-  const to = join(home, "plain");
-  mkdirSync(to);
-  const each = (work: (store: Store) => Promise<void>) => () =>
-    pipelined(stores.length, requestsInFlight, (n) => work(stores[n]!));
-  try {
-    dropFromPageCache(directory);
-    const put = await timed(
-      bytes,
-      each((store) => plain.put(store)),
-    );
-    const get = await timed(
-      bytes,
-      each(({ name }) => plain.get(name, join(to, name))),
-    );
-    await each(({ name }) => plain.delete(name))();
-    return { put, get };
-  } finally {
-    plain.close();
-    rmSync(to, { recursive: true, force: true });
-  }
+function figures(
+  name: string,
+  copyName: string,
+  bytes: number,
+  { ours, copies }: Awaited<ReturnType<typeof alternate>>,
+): void {
+  const mean = (taken: readonly Taken[], what: keyof Taken): number =>
+    taken.reduce((sum, one) => sum + one[what], 0) / taken.length;
+  const rate = (taken: readonly Taken[]): number => bytes / MB / mean(taken, "seconds");
+  const note = (taken: readonly Taken[]): string =>
+    `${taken.map(({ seconds }) => `${seconds.toFixed(1)} s`).join(", ")}; processor time ${mean(taken, "cpu").toFixed(1)} s`;
+  report({ name: copyName, value: rate(copies), unit: "MB/s", note: note(copies) });
+  const ratio = { to: copyName, value: rate(ours) / rate(copies) };
+  report({ name, value: rate(ours), unit: "MB/s", bar: String(bar), ratio, note: note(ours) });
 }
 
-function figure(name: string, of: Timed, plain: Timed): void {
-  const ratio = { to: "plain requests", value: rateOf(of) / rateOf(plain) };
-  report({ name, value: rateOf(of), unit: "MB/s", bar: `${bar} of them`, ratio });
-}
-
-function checkSpace(bytes: number): void {
+function checkSpace(bytes: number, rounds: number): void {
   const { bavail, bsize } = statfsSync(tmpdir());
-  const needed = 3.1 * bytes + GiB;
+  const needed = (3.1 + rounds) * bytes + GiB;
   if (bavail * bsize < needed)
     throw new Error(`${tmpdir()} needs ${Math.ceil(needed / GiB)} GiB: give a smaller number of GiB`);
   if (serverKinds[0] === "stub" && bytes > GiB) throw new Error("without versitygw, give at most 1 GiB");
 }
 
-export async function run([gibibytes = "10"]: readonly string[]): Promise<void> {
+export async function run([gibibytes = "10", times = "1"]: readonly string[]): Promise<void> {
   const bytes = Number(gibibytes) * GiB;
-  checkSpace(bytes);
+  const rounds = Number(times);
+  checkSpace(bytes, rounds);
   compile();
   const home = mkdtempSync(join(tmpdir(), "tailrace-bench-"));
   await using server = await openS3Server();
+  const copy = bucketCopy(server);
+  const [source, restored, copied] = [join(home, "source"), join(home, "restored"), join(home, "copied")];
+  const url = (round: number): string => `s3://logs/backup-${round}`;
+  const { program, addr } = await startNode(source);
   try {
-    const [source, restored] = [join(home, "source"), join(home, "restored")];
-    const url = `s3://${bucket}/backup`;
-    const backup = await filledAndBackedUp(source, bytes, server, url);
-    report({ name: "store files", value: backup.bytes / MB, unit: "MB", note: `${logs} named logs` });
-    const restore = await timed(backup.bytes, () =>
-      runCommand(["restore", url, "--data-dir", restored], server),
+    await fill(addr, bytes);
+    const stores = storesIn(source);
+    const stored = stores.reduce((sum, one) => sum + one.bytes, 0);
+    report({ name: "store files", value: stored / MB, unit: "MB", note: `${logs} named logs` });
+    const backups = await alternate(
+      rounds,
+      (round) => {
+        dropFromPageCache(source);
+        return timed([server.pid, program.pid], () =>
+          runCommand(["backup", url(round), "--addr", addr], server),
+        );
+      },
+      async () => {
+        await copy.delete(stores);
+        dropFromPageCache(source);
+        return await timed([server.pid], () => copy.put(join(source, "log"), stores));
+      },
     );
-    const compared = await timed(2 * backup.bytes, () =>
-      runCommand(["verify", "--compare", source, restored], server),
+    figures("backup", `${copy.name}, into the bucket`, stored, backups);
+    await program.end("SIGKILL");
+    let comparing: Taken | undefined;
+    const restores = await alternate(
+      rounds,
+      async (round) => {
+        const taken = await timed([server.pid], () =>
+          runCommand(["restore", url(round), "--data-dir", restored], server),
+        );
+        comparing = await timed([], () => runCommand(["verify", "--compare", source, restored], server));
+        rmSync(restored, { recursive: true, force: true });
+        return taken;
+      },
+      async () => {
+        const taken = await timed([server.pid], () => copy.get(stores, copied));
+        rmSync(copied, { recursive: true, force: true });
+        return taken;
+      },
     );
-    rmSync(restored, { recursive: true, force: true });
-    const { put, get } = await plainCopies(source, home, server);
-    report({ name: "plain PUT", value: rateOf(put), unit: "MB/s" });
-    figure("backup", backup, put);
-    report({ name: "plain GET into files", value: rateOf(get), unit: "MB/s" });
-    figure("restore, checked and synced", restore, get);
-    report({ name: "both logs are equal, compared by log", value: compared.seconds, unit: "s" });
+    figures("restore, checked and synced", `${copy.name}, out of the bucket`, stored, restores);
+    report({ name: "both logs are equal, compared by log", value: comparing?.seconds ?? 0, unit: "s" });
   } finally {
+    if (!program.hasExited()) await program.end("SIGKILL");
     rmSync(home, { recursive: true, force: true });
   }
 }
