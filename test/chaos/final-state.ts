@@ -2,16 +2,31 @@
  * The final log: as a node serves it, and as it is in the directories after the nodes have stopped.
  */
 import type { Transport } from "@connectrpc/connect";
-import { createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { Log, ReadMode } from "../../src/gen/log/v1/log_pb.js";
 import { tailrace } from "../support/process/process.ts";
 import type { StoredRecord } from "./checker.ts";
+import { pause } from "./clients/client-context.ts";
 import { nameIn } from "./clients/values.ts";
 
-/** Reads all records from a node, in the order in which it sends them. */
-export async function recordsOn(
-  node: Transport,
-): Promise<(StoredRecord & { readonly timestampMs: number })[]> {
+const attemptsMax = 20;
+
+/**
+ * Reads all records from a node, in the order in which it sends them. On a machine with too much other load, a node can fail to
+ * confirm a read in time: then it is read again.
+ */
+export async function recordsOn(node: Transport): ReturnType<typeof readOn> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readOn(node);
+    } catch (reason) {
+      if (attempt === attemptsMax || ConnectError.from(reason).code !== Code.Unavailable) throw reason;
+    }
+    await pause(1_000, new AbortController().signal);
+  }
+}
+
+async function readOn(node: Transport): Promise<(StoredRecord & { readonly timestampMs: number })[]> {
   const log = createClient(Log, node);
   const kept: (StoredRecord & { readonly timestampMs: number })[] = [];
   const request = { stopAtEnd: true, readMode: ReadMode.LINEARIZABLE };
