@@ -16,6 +16,12 @@ export interface ObjectEntry {
 /** What must hold for a write: there is no object, or it is the one with this tag. */
 export type WriteCondition = { readonly ifAbsent: true } | { readonly ifTag: string };
 
+/**
+ * Called before each attempt of a write. Returns how long the attempt may take, in ms, beside the time that its bytes take. Throws
+ * if the write must not happen any more.
+ */
+export type WriteGuard = () => number;
+
 /** Writes one object from parts in order. Without `finish` there is no object. */
 export interface ObjectWriter {
   /** Resolves when the next part may come. The writer keeps `data`. */
@@ -35,7 +41,12 @@ export interface ObjectStore {
   /** For messages: `s3://bucket/prefix`, or a directory. */
   readonly url: string;
   /** Writes a small object. Returns its tag, or undefined if the condition does not hold. */
-  put(key: string, data: Uint8Array, condition?: WriteCondition): Promise<string | undefined>;
+  put(
+    key: string,
+    data: Uint8Array,
+    condition?: WriteCondition,
+    guard?: WriteGuard,
+  ): Promise<string | undefined>;
   /** Begins an object of this size, which may be large. */
   create(key: string, bytes: number): ObjectWriter;
   /** Returns the size in bytes; undefined without such an object. */
@@ -50,7 +61,7 @@ export interface ObjectStore {
   /** Yields the objects whose key begins with `prefix`, in any order. An object of the last moments can be missing. */
   list(prefix: string): AsyncIterable<ObjectEntry>;
   /** Deletes an object. No error without one. */
-  delete(key: string): Promise<void>;
+  delete(key: string, guard?: WriteGuard): Promise<void>;
   /** Removes the parts of all objects below the prefix that were begun and not finished. Returns how many objects. */
   removeUnfinished(): Promise<number>;
 }

@@ -16,7 +16,14 @@ const firstSeed = 9_200_001;
 /** States of the protocol that the run must reach. */
 const marks = [
   "auto-leave-postponed",
+  "backup-completed",
+  "backup-locked",
+  "backup-restored",
   "became",
+  "bucket-cut",
+  "bucket-deleted",
+  "bucket-down",
+  "bucket-list-lagged",
   "condition-failed",
   "condition-held",
   "conflict-found",

@@ -79,6 +79,7 @@ async function runPhases(cluster: SimCluster): Promise<void> {
   startWorkload(cluster);
   await cluster.run(cluster.swarm.chaosMs);
   await heal(cluster);
+  await cluster.backups?.finish();
   check(cluster);
   await cluster.drainRejections();
 }

@@ -71,6 +71,11 @@ export function startWorkload(cluster: SimCluster): void {
     const server = own.chance(0.5) ? cluster.leader() : cluster.pickRunning(own);
     if (!cluster.quiet && server !== undefined) cluster.checker.trimmedTo(server.replica.trim());
   });
+  const { backups } = cluster;
+  act("backup", backups !== undefined, 500, (own) => backups?.writeSome(own));
+  act("restore", backups !== undefined, 2500, () => backups?.restoreOne());
+  act("bucket-cut", backups !== undefined, 1000, (own) => backups?.cutSome(own));
+  act("bucket-down", backups !== undefined, 4000, (own) => backups?.bucket.failFor(own.between(100, 2000)));
   // While operators remove other servers, a rollback would leave too few.
   const rollsBack = swarm.rollbacks && swarm.realLog && !swarm.churn;
   if (rollsBack) cluster.identity.startPings();

@@ -3,7 +3,7 @@
  *
  *   backups/<index>-<time>      the snapshot of one backup (replication/backup), written last; time as 20261130T190000Z
  *   files/<file>                a file of one or several backups; the name has a checksum, so one name always has the same bytes
- *   lock                        held by the writer (writer-lease.ts)
+ *   lock                        of the writer; the last one said that it was released (writer-lease.ts)
  *
  * A backup is there exactly if its snapshot is. Backups are in the order of their indexes, and then of their times.
  */
@@ -35,6 +35,9 @@ export function lastIndexOf(file: string): number | undefined {
 
 export const keyOfBackup = (name: string): string => backupsPrefix + name;
 export const keyOfFile = (file: string): string => filesPrefix + file;
+
+export const isBackupName = (name: unknown): name is string =>
+  typeof name === "string" && backupName.test(name);
 
 /** Returns the name of the backup with this key; undefined for another object. */
 export function backupOfKey(key: string): string | undefined {

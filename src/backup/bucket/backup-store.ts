@@ -1,6 +1,6 @@
 /** Reads the backups of a store of objects: their names and their snapshots. */
 import { Fault } from "../../fault.ts";
-import { systemClock } from "../../lib/time/clock.ts";
+import { type Clock, systemClock } from "../../lib/time/clock.ts";
 import { inSlices } from "../../lib/time/in-slices.ts";
 import type { ObjectEntry, ObjectStore } from "../../objects/mod.ts";
 import {
@@ -21,9 +21,9 @@ import {
 /** A limit above the state of a million producers. */
 const snapshotBytesMax = 1024 * 1024 * 1024;
 
-export interface StoredBackup<T = BackupSnapshot> {
+export interface StoredBackup {
   readonly name: string;
-  readonly snapshot: T;
+  readonly snapshot: BackupSnapshot;
   readonly ageMs: number;
 }
 
@@ -48,41 +48,47 @@ export async function listFiles(store: ObjectStore): Promise<Map<string, number>
 }
 
 /** Resolves to undefined if there is no such backup. @throws Fault "corrupt", "unsupported-version" */
-export function readBackup(store: ObjectStore, name: string): Promise<BackupSnapshot | undefined> {
-  return read(store, name, unpackSnapshot);
+export async function readBackup(
+  store: ObjectStore,
+  name: string,
+  clock: Clock = systemClock,
+): Promise<BackupSnapshot | undefined> {
+  const found = await store.readWhole(keyOfBackup(name), snapshotBytesMax);
+  return found === undefined ? undefined : await inSlices(clock, unpackSnapshot(found.data));
 }
 
 /** The same without the state at the start of the backup. */
-export function readOutline(store: ObjectStore, name: string): Promise<BackupOutline | undefined> {
-  return read(store, name, unpackOutline);
+export async function readOutline(
+  store: ObjectStore,
+  name: string,
+  clock: Clock,
+): Promise<BackupOutline | undefined> {
+  const found = await store.readWhole(keyOfBackup(name), snapshotBytesMax);
+  return found === undefined ? undefined : await inSlices(clock, unpackOutline(found.data));
 }
 
 /** Resolves to the newest backup, or undefined if there is none. A list can still have one that was deleted. */
-export function newestBackup(store: ObjectStore): Promise<StoredBackup | undefined> {
-  return newest(store, readBackup);
-}
-
-/** The same without the state at its start. */
-export function newestOutline(store: ObjectStore): Promise<StoredBackup<BackupOutline> | undefined> {
-  return newest(store, readOutline);
-}
-
-async function read<T>(
+export async function newestBackup(
   store: ObjectStore,
-  name: string,
-  unpack: (bytes: Uint8Array) => Generator<void, T, undefined>,
-): Promise<T | undefined> {
-  const found = await store.readWhole(keyOfBackup(name), snapshotBytesMax);
-  return found === undefined ? undefined : await inSlices(systemClock, unpack(found.data));
-}
-
-async function newest<T>(
-  store: ObjectStore,
-  read: (store: ObjectStore, name: string) => Promise<T | undefined>,
-): Promise<StoredBackup<T> | undefined> {
+  clock: Clock = systemClock,
+): Promise<StoredBackup | undefined> {
   for (const { name, ageMs } of await listBackups(store)) {
-    const snapshot = await read(store, name);
+    const snapshot = await readBackup(store, name, clock);
     if (snapshot !== undefined) return { name, snapshot, ageMs };
+  }
+  return undefined;
+}
+
+/** Resolves to the newest of the backups that are listed and of `recent`, which the list may lack. */
+export async function newestOutline(
+  store: ObjectStore,
+  recent: readonly string[],
+  clock: Clock,
+): Promise<{ readonly name: string; readonly snapshot: BackupOutline } | undefined> {
+  const listed = await listBackups(store);
+  for (const name of newestFirst([...listed.map((one) => one.name), ...recent])) {
+    const snapshot = await readOutline(store, name, clock);
+    if (snapshot !== undefined) return { name, snapshot };
   }
   return undefined;
 }
@@ -94,13 +100,14 @@ async function newest<T>(
 export async function chooseBackup(
   store: ObjectStore,
   name: string | undefined,
+  clock: Clock = systemClock,
 ): Promise<Omit<StoredBackup, "ageMs">> {
   if (name === undefined) {
-    const newest = await newestBackup(store);
+    const newest = await newestBackup(store, clock);
     if (newest !== undefined) return newest;
     throw new Fault("not-found", { message: `there is no backup in ${store.url}` });
   }
-  const snapshot = await readBackup(store, checkBackupName(name));
+  const snapshot = await readBackup(store, checkBackupName(name), clock);
   if (snapshot !== undefined) return { name, snapshot };
   throw new Fault("not-found", { message: `there is no backup ${name} in ${store.url}`, facts: { name } });
 }

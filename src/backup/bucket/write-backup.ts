@@ -22,7 +22,7 @@ import {
   unpackOutline,
 } from "../../replication/mod.ts";
 import { backupNameOf, keyOfBackup, keyOfFile, lastIndexOf, namesItsBytes } from "./backup-keys.ts";
-import { listFiles, newestOutline, type StoredBackup } from "./backup-store.ts";
+import { listFiles, newestOutline, readOutline } from "./backup-store.ts";
 import { type BackupContents, prune } from "./prune.ts";
 import { UploadedFiles } from "./uploaded-files.ts";
 import { type LeaseOptions, WriterLease } from "./writer-lease.ts";
@@ -45,6 +45,9 @@ export interface WriteBackupOptions extends LeaseOptions {
   readonly onPruneFailed?: ((reason: Fault) => void) | undefined;
 }
 
+/** Backups of one index in one second that are told apart. */
+const namesMax = 100;
+
 export interface WrittenBackup {
   readonly name: string;
   readonly index: number;
@@ -64,7 +67,7 @@ export async function writeBackup(options: WriteBackupOptions): Promise<WrittenB
   const { store, parts, clock } = options;
   await using lease = await WriterLease.acquire(options);
   const begun = await store.removeUnfinished();
-  const newest = await newestOutline(store);
+  const newest = await newestOutline(store, lease.recent, clock);
   const there = await filesThere(store, newest);
   const {
     snapshot,
@@ -74,8 +77,8 @@ export async function writeBackup(options: WriteBackupOptions): Promise<WrittenB
   await checkFiles(store, snapshot);
   lease.confirm();
   const isNew = newest === undefined || !isSame(newest.snapshot, snapshot);
-  const name = isNew ? backupNameOf(snapshot.index, clock.wallMs()) : newest.name;
-  if (isNew) await store.put(keyOfBackup(name), snapshotBytes, { ifAbsent: true });
+  const name = isNew ? await putSnapshot(options, lease, snapshot, snapshotBytes) : newest.name;
+  lease.wrote(name);
   const known = new Map([[name, snapshot]]);
   if (newest !== undefined) known.set(newest.name, newest.snapshot);
   const removed = await pruned(options, lease, known);
@@ -85,20 +88,37 @@ export async function writeBackup(options: WriteBackupOptions): Promise<WrittenB
   return { name, index, files: files.length, bytes, uploadedBytes, removed: begun + removed, isNew };
 }
 
-function endOf(
-  store: ObjectStore,
-  newest: StoredBackup<BackupOutline> | undefined,
-): Promise<ChainPoint | undefined> {
+/** Resolves to the name of the backup: of this second, or of a later one if a name is taken. */
+async function putSnapshot(
+  { store, clock }: WriteBackupOptions,
+  lease: WriterLease,
+  snapshot: BackupOutline,
+  bytes: Uint8Array,
+): Promise<string> {
+  for (let later = 0; later < namesMax; later++) {
+    const name = backupNameOf(snapshot.index, clock.wallMs() + later * 1_000);
+    const isWritten = await store.put(keyOfBackup(name), bytes, { ifAbsent: true }, lease.confirm);
+    if (isWritten !== undefined) return name;
+    // The answer to an earlier attempt was lost, or another backup of this index was written in this second.
+    const there = await readOutline(store, name, clock);
+    if (there !== undefined && isSame(there, snapshot)) return name;
+  }
+  throw new Fault("unavailable", {
+    message: `${store.url}: the names of backups of index ${snapshot.index} are taken; the backup was not completed, try again`,
+  });
+}
+
+/** The newest backup that is there, with its name. */
+type Newest = Awaited<ReturnType<typeof newestOutline>>;
+
+function endOf(store: ObjectStore, newest: Newest): Promise<ChainPoint | undefined> {
   const read = (file: string, position: number, bytes: number) =>
     store.read(keyOfFile(file), position, bytes);
   return newest === undefined ? Promise.resolve(undefined) : chainPointOf(newest.snapshot, read);
 }
 
 /** The files that need not be sent, with their sizes. The list may lack new ones, and have ones that were deleted. */
-async function filesThere(
-  store: ObjectStore,
-  newest: StoredBackup<BackupOutline> | undefined,
-): Promise<Map<string, number>> {
+async function filesThere(store: ObjectStore, newest: Newest): Promise<Map<string, number>> {
   const listed = await listFiles(store);
   const sizes = new Map(
     newest === undefined ? [] : backupFiles(newest.snapshot).map(({ file, bytes }) => [file, bytes]),
@@ -121,7 +141,7 @@ interface Receiving {
   readonly store: ObjectStore;
   readonly parts: ReadParts;
   readonly clock: Clock;
-  readonly newest: StoredBackup<BackupOutline> | undefined;
+  readonly newest: Newest;
   /** The end of the newest backup in the chain; undefined if it is not known. */
   readonly after: ChainPoint | undefined;
   readonly lease: WriterLease;
@@ -174,8 +194,7 @@ async function withoutDamaged(
   const whole = new Map(there);
   for (const { file, bytes } of backupFiles(snapshot)) {
     if ((there.get(file) ?? bytes) === bytes) continue;
-    lease.confirm();
-    await store.delete(keyOfFile(file));
+    await store.delete(keyOfFile(file), lease.confirm);
     whole.delete(file);
   }
   return whole;
@@ -196,12 +215,12 @@ async function checkFiles(store: ObjectStore, snapshot: BackupOutline): Promise<
 }
 
 async function pruned(
-  { store, keep, cache, onPruneFailed }: WriteBackupOptions,
+  { store, keep, cache, clock, onPruneFailed }: WriteBackupOptions,
   lease: WriterLease,
   known: ReadonlyMap<string, BackupOutline>,
 ): Promise<number> {
   try {
-    return await prune({ store, lease, keep, known, cache });
+    return await prune({ store, lease, keep, known, cache, clock });
   } catch (reason) {
     if (!(reason instanceof Fault)) throw reason;
     onPruneFailed?.(reason);

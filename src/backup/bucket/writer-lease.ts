@@ -1,18 +1,22 @@
 /**
- * Lets one writer at a time write and delete in a store of backups.
+ * Lets one writer at a time write and delete in a store of backups, and hands on the names of the last backups, because a list may
+ * lack them.
  *
  *   no lock ─────────────────────────────────► write it, if there is none          If-None-Match: *
+ *   a lock that was released ────────────────► replace it                          If-Match
  *   a lock that changes ─────────────────────► another writer works: Fault "locked"
  *   a lock that is the same for 75 s ────────► its writer is dead: replace this one     If-Match
  *   held ── every 10 s ──► replace it by itself        not renewed for 30 s ──► the writer stops
+ *   held ── at the end ──► replace it by one that says that it was released
  *
- * Times are those of this process, so no clocks are compared. A server that ignores conditions is refused.
+ * Times are those of this process, so no clocks are compared. A server that ignores conditions is refused. A request that the writer
+ * has begun while the lock was valid ends before another writer may begin (confirm).
  */
 import { Fault } from "../../fault.ts";
 import { fieldsOf } from "../../lib/fields.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
 import type { ObjectStore } from "../../objects/mod.ts";
-import { lockKey } from "./backup-keys.ts";
+import { isBackupName, lockKey } from "./backup-keys.ts";
 
 export interface LeaseTimes {
   readonly renewMs: number;
@@ -23,6 +27,10 @@ export interface LeaseTimes {
 const defaultTimes: LeaseTimes = { renewMs: 10_000, validMs: 30_000, staleMs: 75_000 };
 const looks = 15;
 const lockBytesMax = 4096;
+/** Backups that the lock names: more than a writer makes while a list lags. */
+const recentMax = 40;
+/** Requests end within this share of the time until another writer may begin. The rest is for clocks of different speed. */
+const usableShare = 0.8;
 
 export interface LeaseOptions {
   readonly store: ObjectStore;
@@ -39,6 +47,8 @@ export interface LeaseOptions {
 export class WriterLease implements AsyncDisposable {
   readonly #options: LeaseOptions;
   readonly #times: LeaseTimes;
+  /** The names of the last backups, the newest first. */
+  #recent: readonly string[];
   #tag: string;
   #renewedMs: number;
   #renewals = 0;
@@ -46,8 +56,9 @@ export class WriterLease implements AsyncDisposable {
   #renewing: Promise<void> = Promise.resolve();
   #lost: Fault | undefined;
 
-  private constructor(options: LeaseOptions, tag: string, startedMs: number) {
+  private constructor(options: LeaseOptions, tag: string, startedMs: number, recent: readonly string[] = []) {
     this.#options = options;
+    this.#recent = recent;
     this.#times = options.times ?? defaultTimes;
     [this.#tag, this.#renewedMs] = [tag, startedMs];
     this.#renewLater();
@@ -59,37 +70,55 @@ export class WriterLease implements AsyncDisposable {
     let seen: { readonly tag: string; readonly sinceMs: number } | undefined;
     for (;;) {
       const startedMs = clock.monotonicMs();
-      const own = contentOf(options, 0);
       const found = await store.readWhole(lockKey, lockBytesMax);
-      if (found === undefined) {
-        const tag = await store.put(lockKey, own, { ifAbsent: true });
+      const { id, isReleased, recent } = lockIn(found?.data);
+      const own = contentOf(options, { renewals: 0, recent });
+      // The answer to an earlier attempt was lost.
+      if (id === options.id && !isReleased) return new WriterLease(options, found!.tag, startedMs, recent);
+      if (found === undefined || isReleased) {
+        const condition = found === undefined ? { ifAbsent: true as const } : { ifTag: found.tag };
+        const tag = await store.put(lockKey, own, condition);
         if (tag !== undefined) {
           await checkConditions(options, own);
-          return new WriterLease(options, tag, startedMs);
+          return new WriterLease(options, tag, startedMs, recent);
         }
-        continue;
-      }
-      // The answer to an earlier attempt was lost.
-      if (idIn(found.data) === options.id) return new WriterLease(options, found.tag, startedMs);
-      if (seen !== undefined && seen.tag !== found.tag) throw locked(store, found.data);
-      if (seen === undefined) options.onWait?.(holderIn(found.data), times.staleMs);
-      seen ??= { tag: found.tag, sinceMs: startedMs };
-      if (startedMs - seen.sinceMs >= times.staleMs) {
-        const tag = await store.put(lockKey, own, { ifTag: found.tag });
-        if (tag !== undefined) return new WriterLease(options, tag, startedMs);
+      } else {
+        if (seen !== undefined && seen.tag !== found.tag) throw locked(store, found.data);
+        if (seen === undefined) options.onWait?.(holderIn(found.data), times.staleMs);
+        // The holder may have renewed it at any time before the answer.
+        seen ??= { tag: found.tag, sinceMs: clock.monotonicMs() };
+        if (startedMs - seen.sinceMs >= times.staleMs) {
+          const tag = await store.put(lockKey, own, { ifTag: found.tag });
+          if (tag !== undefined) return new WriterLease(options, tag, startedMs, recent);
+        }
       }
       await new Promise<void>((resolve) => clock.after(times.staleMs / looks, resolve, true));
     }
   }
 
-  /** @throws Fault "locked" or "unavailable" if another writer may work now */
-  confirm(): void {
+  /** The names of the last backups in this place. A list may lack them, and some may be deleted. */
+  get recent(): readonly string[] {
+    return this.#recent;
+  }
+
+  /** A backup was written. Later writers learn its name. */
+  wrote(name: string): void {
+    this.#recent = [name, ...this.#recent.filter((one) => one !== name)].slice(0, recentMax);
+  }
+
+  /**
+   * Returns how long a request that begins now may take, in ms. It is a WriteGuard.
+   * @throws Fault "locked" or "unavailable" if another writer may work now
+   */
+  readonly confirm = (): number => {
     if (this.#lost !== undefined) throw this.#lost;
-    if (this.#options.clock.monotonicMs() - this.#renewedMs < this.#times.validMs) return;
+    const { validMs, staleMs } = this.#times;
+    const ageMs = this.#options.clock.monotonicMs() - this.#renewedMs;
+    if (ageMs < validMs) return Math.max(validMs, staleMs * usableShare) - ageMs;
     throw new Fault("unavailable", {
       message: `${this.#options.store.url}: the lock could not be renewed in time, and another writer may work now; nothing that it needs was deleted`,
     });
-  }
+  };
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#timer?.cancel();
@@ -97,7 +126,8 @@ export class WriterLease implements AsyncDisposable {
     await this.#renewing;
     try {
       this.confirm();
-      await this.#options.store.delete(lockKey);
+      const state = { renewals: ++this.#renewals, recent: this.#recent, isReleased: true };
+      await this.#options.store.put(lockKey, contentOf(this.#options, state), { ifTag: this.#tag });
     } catch {
       // The next writer finds it unchanged, and replaces it.
     }
@@ -116,7 +146,7 @@ export class WriterLease implements AsyncDisposable {
   async #renew(): Promise<void> {
     const { store, clock } = this.#options;
     const startedMs = clock.monotonicMs();
-    const content = contentOf(this.#options, ++this.#renewals);
+    const content = contentOf(this.#options, { renewals: ++this.#renewals, recent: this.#recent });
     try {
       const tag = await store.put(lockKey, content, { ifTag: this.#tag });
       const now = tag === undefined ? await store.readWhole(lockKey, lockBytesMax) : undefined;
@@ -143,8 +173,29 @@ async function checkConditions({ store }: LeaseOptions, own: Uint8Array): Promis
   });
 }
 
-const contentOf = ({ id, holder }: LeaseOptions, renewals: number): Uint8Array =>
-  new TextEncoder().encode(`${JSON.stringify({ id, holder, renewals })}\n`);
+interface LockState {
+  readonly renewals: number;
+  readonly recent: readonly string[];
+  readonly isReleased?: boolean;
+}
+
+const contentOf = ({ id, holder }: LeaseOptions, state: LockState): Uint8Array =>
+  new TextEncoder().encode(`${JSON.stringify({ id, holder: holder.slice(0, 200), ...state })}\n`);
+
+/** What a lock says. One of an earlier version, or one that is damaged, names no backups. */
+function lockIn(data: Uint8Array | undefined): {
+  readonly id: unknown;
+  readonly isReleased: boolean;
+  readonly recent: readonly string[];
+} {
+  const { id, isReleased, recent } = data === undefined ? {} : parsed(data);
+  const names = Array.isArray(recent) ? recent : [];
+  return {
+    id,
+    isReleased: isReleased === true,
+    recent: names.filter((name) => isBackupName(name)).slice(0, recentMax),
+  };
+}
 
 function parsed(data: Uint8Array): Readonly<Record<string, unknown>> {
   try {

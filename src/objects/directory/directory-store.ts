@@ -23,6 +23,7 @@ import {
   type ObjectStore,
   type ObjectWriter,
   type WriteCondition,
+  type WriteGuard,
 } from "../object-store.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants;
@@ -44,8 +45,14 @@ export class DirectoryStore implements ObjectStore {
     this.#clock = clock;
   }
 
-  async put(key: string, data: Uint8Array, condition?: WriteCondition): Promise<string | undefined> {
+  async put(
+    key: string,
+    data: Uint8Array,
+    condition?: WriteCondition,
+    guard?: WriteGuard,
+  ): Promise<string | undefined> {
     const path = this.#pathOf(key);
+    guard?.();
     const isFirst = condition !== undefined && "ifAbsent" in condition;
     return await this.#translated(async () => {
       if (isFirst && fs.existsSync(path)) return undefined;
@@ -139,9 +146,10 @@ export class DirectoryStore implements ObjectStore {
     }
   }
 
-  async delete(key: string): Promise<void> {
+  async delete(key: string, guard?: WriteGuard): Promise<void> {
     await this.#translated(async () => {
       const path = this.#pathOf(key);
+      guard?.();
       fs.rmSync(path, { force: true });
       if (fs.existsSync(dirname(path))) systemDisk.syncDirectory(dirname(path));
     });

@@ -8,6 +8,7 @@ import { Fault } from "../../fault.ts";
 import { errorText } from "../../lib/disk/disk.ts";
 import type { Prng } from "../../lib/prng.ts";
 import type { Clock } from "../../lib/time/clock.ts";
+import type { WriteGuard } from "../object-store.ts";
 import type { HttpExchanger } from "./http-exchange.ts";
 import { type Addressee, type S3Answer, verdictOf } from "./s3-answer.ts";
 import type { CredentialSource } from "./s3-credentials.ts";
@@ -33,6 +34,7 @@ export interface S3Request {
   readonly accepted?: readonly number[];
   /** Default 4 MiB. */
   readonly answerBytesMax?: number;
+  readonly guard?: WriteGuard | undefined;
 }
 
 /** An answer, and whether an earlier attempt may have done the work already. */
@@ -135,7 +137,7 @@ export class S3Connection {
   /** Resolves to a Fault if there was no complete answer. */
   async #attempt(request: S3Request): Promise<S3Answer | Fault> {
     const { settings, sign, http, clock, credentials, at, signal } = this.#options;
-    const { body } = request;
+    const { body, guard } = request;
     const url = objectUrl(settings.bucket, request.name, request.query ?? {});
     const moment = new Date(clock.wallMs() + this.#skewMs).toISOString();
     const headers = await sign({
@@ -149,6 +151,8 @@ export class S3Connection {
     const length: Record<string, string> =
       body === undefined && request.method !== "POST" ? {} : { "content-length": String(body?.bytes ?? 0) };
     const bytesMax = request.answerBytesMax ?? answerBytesMax;
+    const limitMs = Math.min(attemptMs, guard?.() ?? attemptMs);
+    const bytes = guard === undefined ? Math.max(body?.bytes ?? 0, bytesMax) : (body?.bytes ?? 0);
     try {
       return await http.send({
         method: request.method,
@@ -156,7 +160,7 @@ export class S3Connection {
         headers: { ...headers, ...length },
         body: body?.pieces ?? [],
         answerBytesMax: bytesMax,
-        limitMs: attemptMs + Math.max(body?.bytes ?? 0, bytesMax) / slowestBytesPerMs,
+        limitMs: limitMs + bytes / slowestBytesPerMs,
         signal,
       });
     } catch (cause) {

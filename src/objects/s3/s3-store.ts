@@ -7,6 +7,7 @@ import {
   type ObjectStore,
   type ObjectWriter,
   type WriteCondition,
+  type WriteGuard,
 } from "../object-store.ts";
 import type { S3Connection, S3Result } from "./s3-connection.ts";
 import { bodyOf, S3Upload, sizeOf } from "./s3-upload.ts";
@@ -39,13 +40,19 @@ export class S3Store implements ObjectStore {
     this.#memory = memory;
   }
 
-  async put(key: string, data: Uint8Array, condition?: WriteCondition): Promise<string | undefined> {
+  async put(
+    key: string,
+    data: Uint8Array,
+    condition?: WriteCondition,
+    guard?: WriteGuard,
+  ): Promise<string | undefined> {
     const { status, headers } = await this.#connection.send({
       method: "PUT",
       name: this.#nameOf(key),
       headers: { ...this.#connection.settings.encryption, ...headersOf(condition) },
       body: bodyOf(data),
       accepted: condition === undefined ? [] : [conditionFailed, 404],
+      guard,
     });
     // 404: the object of the tag was deleted.
     return status === conditionFailed || status === 404 ? undefined : tagOf(headers);
@@ -108,8 +115,8 @@ export class S3Store implements ObjectStore {
     throw new Fault("corrupt", { message: `${this.url}: the list of objects does not end` });
   }
 
-  async delete(key: string): Promise<void> {
-    await this.#connection.send({ method: "DELETE", name: this.#nameOf(key), accepted: [404] });
+  async delete(key: string, guard?: WriteGuard): Promise<void> {
+    await this.#connection.send({ method: "DELETE", name: this.#nameOf(key), accepted: [404], guard });
   }
 
   async removeUnfinished(): Promise<number> {

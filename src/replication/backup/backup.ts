@@ -13,7 +13,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { crc32 } from "../../lib/checksum.ts";
-import { systemClock } from "../../lib/time/clock.ts";
+import { type Clock, systemClock } from "../../lib/time/clock.ts";
 import { inSlices } from "../../lib/time/in-slices.ts";
 import {
   batchKind,
@@ -217,11 +217,12 @@ export async function restoreFrames(
   log: SegmentedLog,
   snapshot: BackupSnapshot,
   source: Omit<BackupSource, "size">,
+  clock: Pick<Clock, "monotonicMs" | "soon"> = systemClock,
 ): Promise<void> {
   if (snapshot.base !== undefined) await source.prepare?.(snapshot.base.file);
   const rows = baseSourceOf(snapshot, source);
   // A node that restores before it joins answers probes meanwhile.
-  if (rows !== undefined) await inSlices(systemClock, checkBackupBase(snapshot, rows));
+  if (rows !== undefined) await inSlices(clock, checkBackupBase(snapshot, rows));
   const start = rows === undefined ? snapshot.start : { ...snapshot.start, rows };
   await log.rows.prepare(start);
   log.reset(start);
@@ -234,7 +235,7 @@ export async function restoreFrames(
       log.flushNow();
       log.commitTo(log.durableIndex);
       position += frames.length;
-      await new Promise<void>((resolve) => systemClock.soon(resolve));
+      await new Promise<void>((resolve) => clock.soon(resolve));
     }
     source.release?.(file);
     if (log.end.index === last && log.end.crc === (crc ?? log.end.crc)) continue;

@@ -13,7 +13,8 @@ import { Violation } from "../checks/violation.ts";
 import type { SimCluster } from "../cluster/sim-cluster.ts";
 import type { SimServer } from "../cluster/sim-server.ts";
 import { repeatAtRandom } from "../faults/repeat-at-random.ts";
-import { runOf, valuesOf } from "../replicas/real-replica.ts";
+import { runOf } from "../replicas/real-replica.ts";
+import { valuesOf } from "../replicas/stored-values.ts";
 import { acknowledged } from "./clients.ts";
 
 export function startLogClients(cluster: SimCluster, random: Prng): void {

@@ -12,7 +12,7 @@ import { Violation } from "../checks/violation.ts";
 import type { SimCluster } from "../cluster/sim-cluster.ts";
 import type { SimServer } from "../cluster/sim-server.ts";
 import { repeatAtRandom } from "../faults/repeat-at-random.ts";
-import { valuesOf } from "../replicas/real-replica.ts";
+import { valuesOf } from "../replicas/stored-values.ts";
 
 export function startMultiClients(cluster: SimCluster, random: Prng): void {
   for (const prefix of ["", "t"]) new MultiFollower(cluster, random.stream(`prefix/${prefix}`), prefix);

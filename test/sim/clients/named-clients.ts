@@ -14,7 +14,8 @@ import { Violation } from "../checks/violation.ts";
 import type { SimCluster } from "../cluster/sim-cluster.ts";
 import type { SimServer } from "../cluster/sim-server.ts";
 import { repeatAtRandom } from "../faults/repeat-at-random.ts";
-import { runOf, valuesOf } from "../replicas/real-replica.ts";
+import { runOf } from "../replicas/real-replica.ts";
+import { valuesOf } from "../replicas/stored-values.ts";
 
 const names = ["one", "two", "three", "four", livedName];
 /** Streams of this time to live expire in a run, unless they are used. */

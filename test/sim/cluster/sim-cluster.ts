@@ -10,6 +10,7 @@ import { type Prng, prng } from "../../../src/lib/prng.ts";
 import type { RowsRange } from "../../../src/replication/mod.ts";
 import { SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { type VirtualClock, VirtualTime } from "../../support/time/virtual-clock.ts";
+import { SimBackups } from "../bucket/sim-backups.ts";
 import { History } from "../checks/history.ts";
 import { InvariantChecker } from "../checks/invariant-checker.ts";
 import { NamedHistory } from "../checks/named-history.ts";
@@ -53,6 +54,8 @@ export class SimCluster implements ClusterContext {
   /** True while a fault of leader-changes.ts is in progress. */
   leadersAlternate = false;
   readonly identity = new IdentityChecks(this);
+  /** Undefined in most runs. */
+  readonly backups: SimBackups | undefined;
   #values = 0;
   #failure: unknown;
 
@@ -69,6 +72,7 @@ export class SimCluster implements ClusterContext {
       (message) => this.#deliver(message),
       ({ from, to }, delivered) => this.servers.get(from)?.node?.reportSnapshot(to, delivered),
     );
+    if (this.swarm.bucket && this.swarm.realLog) this.backups = new SimBackups(this, root.stream("backups"));
     const peers = Array.from({ length: this.swarm.nodes }, (_, at) => at + 1);
     const first: ConfState = {
       ...emptyConfState,

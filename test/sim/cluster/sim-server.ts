@@ -2,6 +2,7 @@
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { VirtualClock, VirtualTime } from "../../support/time/virtual-clock.ts";
 import type { InvariantChecker } from "../checks/invariant-checker.ts";
+import type { NamedHistory } from "../checks/named-history.ts";
 import type { ObservedServer } from "../checks/observed-server.ts";
 import type { Trace } from "../checks/trace.ts";
 import type { Swarm } from "../faults/swarm.ts";
@@ -31,6 +32,9 @@ export interface ClusterContext {
   readonly network: SimNetwork;
   readonly servers: ReadonlyMap<PeerId, SimServer>;
   readonly healed: boolean;
+  readonly named: NamedHistory;
+  readonly random: Prng;
+  run(end: number, until?: () => boolean): Promise<boolean>;
   running(): SimServer[];
   pickRunning(random: Prng): SimServer | undefined;
   leader(): SimLeader | undefined;

@@ -68,6 +68,8 @@ export interface Swarm {
   readonly namedLogs: boolean;
   /** Nodes settle segments, and values are long enough for that. */
   readonly settles: boolean;
+  /** Nodes make backups in a bucket with faults of its own. */
+  readonly bucket: boolean;
 }
 
 export function drawSwarm(random: Prng): Swarm {
@@ -116,5 +118,6 @@ export function drawSwarm(random: Prng): Swarm {
     clockLeaps: maybe(0.3),
     namedLogs: maybe(0.5),
     settles: random.stream("settles").chance(0.5),
+    bucket: random.stream("bucket").chance(0.3),
   };
 }

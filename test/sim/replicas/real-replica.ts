@@ -24,15 +24,14 @@ import {
   frameLogId,
   frameTerm,
   frameTimestampMs,
-  RecordCursor,
   SyncPolicy,
 } from "../../../src/log/mod.ts";
 import type { Forwarder } from "../../../src/replication/forwarder.ts";
 import type { BootRecords } from "../../../src/replication/identity/boot-records.ts";
-import { Replica } from "../../../src/replication/mod.ts";
+import { type BackupPart, backupParts, type ChainPoint, Replica } from "../../../src/replication/mod.ts";
 import type { ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import { LogTime } from "../../../src/replication/time/log-time.ts";
-import type { LogId, ProducerStamp, RecordRun } from "../../../src/types.ts";
+import type { ProducerStamp, RecordRun } from "../../../src/types.ts";
 import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { SimStableStore } from "../../support/disk/sim-stable-store.ts";
 import { MemoryRowStore } from "../../support/rows/memory-row-store.ts";
@@ -49,8 +48,9 @@ import type {
   ReplicaFaults,
   SimReplica,
 } from "./sim-replica.ts";
+import { namedValuesIn, recordsOf, valuesIn, valuesOf } from "./stored-values.ts";
 
-const directory = "/data";
+export const dataDirectory = "/data";
 const chunkBytes = 1 << 20;
 
 /** Small segments, so that there are many. The retention time is longer than any run. */
@@ -100,7 +100,7 @@ export function newMachine(
     return left === 0 ? Promise.resolve() : new Promise((resolve) => machine.clock.after(left, resolve));
   };
   const disk = new SimDisk(random.stream("torn"), { delay });
-  disk.makeDirectory(directory);
+  disk.makeDirectory(dataDirectory);
   const store = new SimStableStore(disk);
   const rowStore = new MemoryRowStore(disk, () => nextTurn(machine.clock));
   const machine: Machine = {
@@ -136,7 +136,7 @@ export class RealReplica implements SimReplica {
     const time = new LogTime(own);
     this.time = time;
     this.#replica = Replica.open({
-      directory,
+      directory: dataDirectory,
       disk,
       store,
       rowStore,
@@ -277,32 +277,15 @@ export class RealReplica implements SimReplica {
   }
 
   namedValues(): ReturnType<NonNullable<SimReplica["namedValues"]>> {
-    const { storedLog } = this.#replica;
-    const found = new Map<LogId, { readonly lowest: number; readonly values: readonly string[] }>();
-    for (const { id, lowest, next, deleted } of storedLog.state.logs.rows()) {
-      // What its forks show of it is found in them.
-      if (deleted === true) continue;
-      const values: string[] = [];
-      const view = storedLog.view(id);
-      while (lowest + values.length < next) {
-        const at = lowest + values.length;
-        values.push(...valuesOf(view.take(at, 1000)!.frames, at)[0]);
-      }
-      found.set(id, { lowest, values });
-    }
-    return found;
+    return namedValuesIn(this.#replica.storedLog);
   }
 
   values(): readonly string[] {
-    const { storedLog } = this.#replica;
-    const { lowest } = this;
-    const found: string[] = [];
-    for (let at = storedLog.firstIndex; at <= storedLog.commitIndex; ) {
-      const frames = storedLog.entries(at, chunkBytes, storedLog.commitIndex);
-      for (const frame of frames) if (frameLogId(frame, 0) === 0) found.push(...valuesOf(frame, lowest)[0]);
-      at += frames.length;
-    }
-    return found;
+    return valuesIn(this.#replica.storedLog);
+  }
+
+  backup(have: readonly string[], after: ChainPoint | undefined): Iterable<BackupPart | undefined> {
+    return backupParts(this.#replica.storedLog, this.#replica.state, have, after);
   }
 
   append(value: string, callbacks: AppendCallbacks, producer?: ProducerStamp): void {
@@ -377,28 +360,6 @@ function namedFrameOf(frame: Uint8Array): NamedFrame {
       command.length > 0 &&
       JSON.parse(Buffer.from(command).toString()).closes === true,
   };
-}
-
-/** A settled frame has no values any more, but their offset. Another server has shown them before. */
-function recordsOf(frame: Uint8Array): ReturnType<typeof valuesOf> {
-  return frameKind(frame, 0) === batchKind.settled ? [[], frameBaseOffset(frame, 0)] : valuesOf(frame);
-}
-
-/** Returns the values of one or more consecutive frames, and the offset of the first value. */
-export function valuesOf(frames: Uint8Array, from = 0): [values: string[], offset: number | undefined] {
-  const cursor = new RecordCursor(frames, from);
-  const values: string[] = [];
-  let offset: number | undefined;
-  while (cursor.next()) {
-    offset ??= cursor.offset;
-    values.push(valueAt(cursor));
-  }
-  return [values, offset];
-}
-
-/** Decodes a record of one short value: tag, length, value. */
-function valueAt({ frames, start, end }: RecordCursor): string {
-  return end - start < 2 ? "" : Buffer.from(frames.subarray(start + 2, end)).toString("utf8");
 }
 
 /**

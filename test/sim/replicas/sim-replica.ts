@@ -6,7 +6,7 @@
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { Clock } from "../../../src/lib/time/clock.ts";
 import type { BootRecords } from "../../../src/replication/identity/boot-records.ts";
-import type { Replica } from "../../../src/replication/mod.ts";
+import type { BackupPart, ChainPoint, Replica } from "../../../src/replication/mod.ts";
 import type { ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import type { LogTime } from "../../../src/replication/time/log-time.ts";
 import type { LogId, ProducerStamp } from "../../../src/types.ts";
@@ -93,6 +93,9 @@ export interface SimReplica {
 
   /** The rows of named logs on their way between nodes. Only a real replica has them. */
   readonly rows?: Replica["rows"];
+
+  /** Yields the parts of a backup. Only of a real replica. */
+  backup?(have: readonly string[], after: ChainPoint | undefined): Iterable<BackupPart | undefined>;
 
   /** Starts to take part in the cluster. */
   start(): RaftNode;

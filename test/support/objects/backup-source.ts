@@ -122,7 +122,7 @@ export function toFormat6(store: MemoryStore): void {
 
 /** There are no objects besides these backups and their files. */
 export async function checkNoOrphans(store: MemoryStore, names: readonly string[]): Promise<void> {
-  const expected = new Set(names.map((name) => `backups/${name}`));
+  const expected = new Set(["lock", ...names.map((name) => `backups/${name}`)]);
   for (const name of names) {
     const { snapshot } = await chooseBackup(store, name);
     for (const { file } of backupFiles(snapshot)) expected.add(`files/${file}`);

@@ -21,6 +21,10 @@ export type Trouble =
   | { readonly kind: "cut-answer" }
   /** A byte of the request is damaged. */
   | { readonly kind: "damage" }
+  /** A byte of the answer is damaged. */
+  | { readonly kind: "damage-answer" }
+  /** A list lacks these names. */
+  | { readonly kind: "short-list"; readonly lacks: (name: string) => boolean }
   | { readonly kind: "slow"; readonly ms: number };
 
 export interface Seen {
@@ -81,6 +85,14 @@ export class FaultyProxy implements AsyncDisposable {
     const answer = await this.#forward(seen.method, url, headers, body).catch(() => undefined);
     if (trouble?.kind === "lost-answer") trouble.done?.();
     if (answer === undefined || trouble?.kind === "lost-answer") return void request.socket.destroy();
+    if (trouble?.kind === "damage-answer" && answer.body.length > 0)
+      answer.body[answer.body.length >> 1]! ^= 1;
+    if (trouble?.kind === "short-list") {
+      const body = withoutNames(answer.body, trouble.lacks);
+      const { "transfer-encoding": _, ...headers } = answer.headers;
+      response.writeHead(answer.status, { ...headers, "content-length": body.length });
+      return void response.end(body);
+    }
     response.writeHead(answer.status, answer.headers);
     if (trouble?.kind !== "cut-answer") return void response.end(answer.body);
     response.write(answer.body.subarray(0, answer.body.length >> 1), () => request.socket.destroy());
@@ -107,4 +119,10 @@ export class FaultyProxy implements AsyncDisposable {
     forwarded.end(body);
     return promise;
   }
+}
+
+function withoutNames(list: Buffer, lacks: (name: string) => boolean): Buffer {
+  const items = /<Contents>.*?<\/Contents>/gs;
+  const nameIn = (item: string): string => decodeURIComponent(/<Key>(.*?)<\/Key>/.exec(item)?.[1] ?? "");
+  return Buffer.from(list.toString().replace(items, (item) => (lacks(nameIn(item)) ? "" : item)));
 }

@@ -5,6 +5,7 @@ import type {
   ObjectStore,
   ObjectWriter,
   WriteCondition,
+  WriteGuard,
 } from "../../../src/objects/object-store.ts";
 
 export class Killed extends Error {}
@@ -26,6 +27,17 @@ export class MemoryStore implements ObjectStore {
   sizes(): Map<string, number> {
     return new Map([...this.objects].map(([key, { length }]) => [key, length]));
   }
+  /** Whether a writer holds the lock of backups. */
+  get isLocked(): boolean {
+    const lock = this.objects.get("lock");
+    return lock !== undefined && !Buffer.from(lock).toString().includes('"isReleased":true');
+  }
+
+  /** The objects besides the lock, which each writer leaves. */
+  get contents(): ReadonlyMap<string, Uint8Array> {
+    return new Map([...this.objects].filter(([key]) => key !== "lock"));
+  }
+
   /** Called before each operation. */
   onOperation: (operation: string) => void | Promise<void> = () => undefined;
   #isDead = false;
@@ -37,8 +49,14 @@ export class MemoryStore implements ObjectStore {
     this.operations.length = 0;
   }
 
-  put(key: string, data: Uint8Array, condition?: WriteCondition): Promise<string | undefined> {
+  put(
+    key: string,
+    data: Uint8Array,
+    condition?: WriteCondition,
+    guard?: WriteGuard,
+  ): Promise<string | undefined> {
     return this.#run(`put ${key}`, () => {
+      guard?.();
       const now = this.objects.get(key);
       if (condition !== undefined && "ifAbsent" in condition && now !== undefined) return undefined;
       if (
@@ -93,8 +111,11 @@ export class MemoryStore implements ObjectStore {
       if (key.startsWith(prefix)) yield { key, bytes, ageMs: 0 };
   }
 
-  delete(key: string): Promise<void> {
-    return this.#run(`delete ${key}`, () => void this.objects.delete(key));
+  delete(key: string, guard?: WriteGuard): Promise<void> {
+    return this.#run(`delete ${key}`, () => {
+      guard?.();
+      this.objects.delete(key);
+    });
   }
 
   removeUnfinished(): Promise<number> {

@@ -15,6 +15,8 @@ const credentials = { AWS_ACCESS_KEY_ID: "testkey", AWS_SECRET_ACCESS_KEY: "test
 export interface S3Server extends AsyncDisposable {
   /** `http://127.0.0.1:PORT` */
   readonly endpoint: string;
+  /** Of the server; undefined if it is in this process. */
+  readonly pid: number | undefined;
   /** The variables of a client. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -30,7 +32,7 @@ const serverKind: ServerKind = serverKinds[0]!;
 export async function openS3Server(kind: ServerKind = serverKind): Promise<S3Server> {
   if (kind === "stub") {
     const stub = await StubS3.open(bucket, credentials);
-    return serverAt(stub.endpoint, () => stub[Symbol.asyncDispose]());
+    return serverAt(stub.endpoint, undefined, () => stub[Symbol.asyncDispose]());
   }
   const directory = mkdtempSync(join(tmpdir(), "tailrace-s3-"));
   mkdirSync(join(directory, "data", bucket), { recursive: true });
@@ -59,15 +61,15 @@ export async function openS3Server(kind: ServerKind = serverKind): Promise<S3Ser
       () => false,
     );
   });
-  return serverAt(endpoint, async () => {
+  return serverAt(endpoint, child.pid, async () => {
     child.kill("SIGKILL");
     await exited;
     rmSync(directory, { recursive: true, force: true });
   });
 }
 
-const serverAt = (endpoint: string, close: () => Promise<void>): S3Server => ({
-  endpoint,
+const serverAt = (endpoint: string, pid: number | undefined, close: () => Promise<void>): S3Server => ({
+  ...{ endpoint, pid },
   environment: { ...credentials, AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_S3: endpoint },
   [Symbol.asyncDispose]: close,
 });

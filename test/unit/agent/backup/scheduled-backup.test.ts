@@ -114,7 +114,7 @@ test("only a leader makes backups: one at once, and then one each time", async (
   assert.equal((await checkBackups(world.store)).length, 2);
   await world.pass(hour + 60_000, "nothing is new", () => world.lines.length === 4);
   assert.match(world.lines[3]!, /nothing new/);
-  assert.equal(world.store.objects.has("lock"), false);
+  assert.equal(world.store.isLocked, false);
 });
 
 test("a request that is sent again is a warning, and counted", async () => {
@@ -172,7 +172,7 @@ test("a node that leads no more ends its backup, and another leader completes it
     if (operation.startsWith("finish")) world.lead(false);
   };
   world.start();
-  await world.pass(60_000, "the backup has ended", () => !world.leads && !world.store.objects.has("lock"));
+  await world.pass(60_000, "the backup has ended", () => !world.leads && !world.store.isLocked);
   assert.equal(await world.count(), 0);
   assert.deepEqual(world.lines, []);
   world.store.onOperation = () => undefined;
@@ -194,5 +194,5 @@ test("the node ends while a backup is written, and leaves no lock", async () => 
   );
   await begun.promise;
   await world[Symbol.asyncDispose]();
-  assert.equal(world.store.objects.has("lock"), false);
+  assert.equal(world.store.isLocked, false);
 });

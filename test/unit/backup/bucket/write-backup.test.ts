@@ -37,10 +37,10 @@ test("a second backup uploads only new files, and one without new records change
   assert.ok(second.isNew && second.index > first.index);
   assert.equal(uploads(store), 1);
   assert.ok(second.uploadedBytes < first.uploadedBytes / 2);
-  const before = new Map(store.objects);
+  const before = store.contents;
   const third = await source.write(store, undefined, { clock });
   assert.deepEqual([third.isNew, third.name, third.uploadedBytes], [false, second.name, 0]);
-  assert.deepEqual(store.objects, before);
+  assert.deepEqual(store.contents, before);
   assert.deepEqual(await checkBackups(store), [second.name, first.name]);
   assert.deepEqual(
     await checkBackups(store),
@@ -89,9 +89,9 @@ test("a backup of another cluster, or of a node that is behind, changes nothing"
   const [name] = await checkBackups(store);
   const { value } = unpackChecked(store.objects.get(`backups/${name}`)!);
   const refused = async (message: RegExp): Promise<void> => {
-    const there = new Map(store.objects);
+    const there = store.contents;
     await assert.rejects(source.write(store, 1), { kind: "failed-precondition", message });
-    assert.deepEqual(store.objects, there);
+    assert.deepEqual(store.contents, there);
   };
   store.objects.set(`backups/${name}`, pack({ ...(value as object), clusterId: "other" }));
   await refused(/a backup of cluster other, the node belongs to cluster/);
@@ -128,9 +128,9 @@ test("a node does not go on from a backup of a cluster that was restored from it
     await using __ = other;
     await source.append(other.index - source.index + more);
     assert.equal(source.index, other.index + more);
-    const there = new Map(store.objects);
+    const there = store.contents;
     await assert.rejects(source.write(store), history);
-    assert.deepEqual(store.objects, there, "nothing was written");
+    assert.deepEqual(store.contents, there, "nothing was written");
     await other.append(3);
     assert.equal((await other.write(store)).index, other.index);
     await checkBackups(store);
@@ -340,6 +340,68 @@ test("a list that lags neither loses a file nor counts on a deleted one", async 
   await source.write(store, 5);
   store.lagging = undefined;
   await checkBackups(store);
+});
+
+test("a list that lacks the last backups, of other writers, does not cost them their files", async () => {
+  await using source = await BackupNode.open();
+  const store = new MemoryStore();
+  const clock = minutes();
+  await source.append(10);
+  await source.write(store, 4, { clock });
+  const early = [...store.sizes().keys()].filter((key) => key.startsWith("backups/"));
+  const names: string[] = [];
+  for (let n = 0; n < 4; n++) {
+    await source.append(10);
+    // Files are listed at once, snapshots are not.
+    store.lagging = new Map(
+      [...store.sizes()].filter(([key]) => !key.startsWith("backups/") || early.includes(key)),
+    );
+    names.unshift((await source.write(store, 4, { clock })).name);
+    store.lagging = undefined;
+    assert.deepEqual((await checkBackups(store)).slice(0, n + 1), names);
+  }
+  assert.deepEqual(await checkBackups(store), names);
+  await checkNoOrphans(store, names);
+});
+
+test("backups of one index in one second have different names", async () => {
+  await using source = await BackupNode.open();
+  await source.append(40);
+  const store = new MemoryStore();
+  const clock: Clock = { ...systemClock, wallMs: () => 1_700_000_000_500 };
+  const first = await source.write(store, 3, { clock });
+  await source.node.replica!.log.trim(30);
+  const index = source.index;
+  const before = await source.write(store, 3, { clock });
+  assert.deepEqual([before.index, before.isNew], [index, true]);
+  // The same records in other files.
+  assert.ok((await compact(source.node.replica!.storedLog)) > 0);
+  const after = await source.write(store, 3, { clock });
+  assert.deepEqual([after.index, after.isNew], [index, true]);
+  assert.notEqual(after.name, before.name);
+  assert.deepEqual(await checkBackups(store), [after.name, before.name, first.name]);
+  await checkNoOrphans(store, [after.name, before.name, first.name]);
+});
+
+test("a writer that lost its lock while a deletion is repeated does not delete", async () => {
+  await using source = await BackupNode.open();
+  await source.append(20);
+  const store = new MemoryStore();
+  await source.write(store, 1);
+  await source.append(20);
+  let ms = 0;
+  const clock: Clock = { ...systemClock, monotonicMs: () => ms };
+  let deletions = 0;
+  const { delete: remove } = store;
+  store.delete = (key, guard) => {
+    // The first attempt failed, and after the pause the lock is of another writer.
+    if (deletions++ === 0) ms += 31_000;
+    return remove.call(store, key, guard);
+  };
+  const there = [...store.objects.keys()].filter((key) => key !== "lock");
+  const { removed } = await source.write(store, 1, { clock });
+  assert.deepEqual([removed, deletions], [0, 1]);
+  for (const key of there) assert.ok(store.objects.has(key), key);
 });
 
 test("a kept backup that cannot be read keeps all files", async () => {

@@ -55,7 +55,7 @@ test("a second writer is refused while the first works, and gets the lock after 
   });
   first.confirm();
   await world.pass(first[Symbol.asyncDispose]());
-  assert.equal(world.store.objects.size, 0);
+  assert.equal(world.store.isLocked, false);
   const second = await world.pass(world.acquire("b"));
   second.confirm();
   assert.deepEqual(world.waits, ["b waits for holder a"]);
@@ -134,4 +134,62 @@ test("a server that ignores conditions is refused", async () => {
     message: /ignores conditions/,
   });
   assert.equal(store.objects.size, 0);
+});
+
+test("a lock that was released is taken at once, with the names of the last backups", async () => {
+  const world = new World();
+  const names = Array.from({ length: 50 }, (_, n) => `${String(n).padStart(20, "0")}-20261130T190000Z`);
+  for (const name of names) {
+    const lease = await world.pass(world.acquire(`writer ${name}`));
+    lease.wrote(name);
+    await world.pass(lease[Symbol.asyncDispose]());
+  }
+  assert.deepEqual([world.time.now, world.waits], [0, []]);
+  const last = await world.pass(world.acquire("last"));
+  assert.deepEqual(last.recent, names.toReversed().slice(0, 40));
+  // A writer that dies leaves them, too.
+  last.wrote(names[0]!);
+  await world.advance(times.renewMs);
+  const text = Buffer.from(world.store.objects.get("lock")!).toString();
+  world.store.objects.set("lock", Buffer.from(text.replace('"last"', '"dead"')));
+  const heir = await world.pass(world.acquire("heir"));
+  assert.deepEqual(heir.recent.slice(0, 2), [names[0], names[49]]);
+  world.store.objects.set("lock", Buffer.from('{"id":"x","isReleased":true,"recent":["../a",7,null]}'));
+  assert.deepEqual((await world.pass(world.acquire("other"))).recent, []);
+});
+
+test("of two writers that find a released lock, one gets it", async () => {
+  const world = new World();
+  await world.pass((await world.pass(world.acquire("first")))[Symbol.asyncDispose]());
+  const results = await world.pass(Promise.allSettled([world.acquire("a"), world.acquire("b")]));
+  assert.deepEqual(results.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+});
+
+test("a lock counts as unchanged only from the answer that showed it on", async () => {
+  const world = new World();
+  const { store } = world;
+  const renewed = (renewals: number): void =>
+    void store.objects.set("lock", Buffer.from(JSON.stringify({ id: "holder", renewals })));
+  renewed(1);
+  const clock = world.time.clock();
+  let looks = 0;
+  store.onOperation = async () => {
+    if (looks++ === 0) await new Promise<void>((resolve) => clock.after(60, resolve));
+  };
+  clock.after(59, () => renewed(2));
+  await world.pass(world.acquire("heir"));
+  assert.ok(world.time.now >= 60 + times.staleMs, `taken at ${world.time.now}`);
+});
+
+test("a request that begins while the lock is valid ends before another writer may begin", async () => {
+  const world = new World();
+  const lease = await world.pass(world.acquire("a"));
+  world.store.onOperation = () => {
+    throw new Fault("unavailable");
+  };
+  for (let n = 0; n < times.validMs; n++) {
+    const limitMs = lease.confirm();
+    assert.ok(limitMs > 0 && world.time.now + limitMs < times.staleMs, `${limitMs} ms at ${world.time.now}`);
+    await world.advance(1);
+  }
 });

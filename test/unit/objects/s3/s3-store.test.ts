@@ -1,12 +1,16 @@
 /** A store of objects in a bucket, with a real server (versitygw) and with the stub, and with faults between both. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { listBackups } from "../../../../src/backup/mod.ts";
+import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import { type Clock, systemClock } from "../../../../src/lib/time/clock.ts";
 import type { RetryNotice } from "../../../../src/objects/mod.ts";
 import { openS3Store } from "../../../../src/objects/s3/open-s3-store.ts";
+import { S3Connection } from "../../../../src/objects/s3/s3-connection.ts";
 import type { S3Flags } from "../../../../src/objects/s3/s3-settings.ts";
-import type { S3Store } from "../../../../src/objects/s3/s3-store.ts";
+import { S3Store } from "../../../../src/objects/s3/s3-store.ts";
+import { BackupNode } from "../../../support/objects/backup-source.ts";
 import { FaultyProxy, type Seen, type Trouble } from "../../../support/objects/faulty-proxy.ts";
 import { checkObjectStore, keysOf } from "../../../support/objects/object-store-contract.ts";
 import { openS3Server, type S3Server, serverKinds } from "../../../support/objects/s3-server.ts";
@@ -196,6 +200,72 @@ for (const kind of serverKinds) {
       await assert.rejects(open().size("a"), { kind: "permission-denied", message: /AccessDenied/ });
     });
 
+    test("credentials that expired are read again, once", async () => {
+      const store = open();
+      const requests = proxy.seen.length;
+      fail({ kind: "status", status: 400, code: "ExpiredToken" });
+      assert.notEqual(await store.put("a", Buffer.from("x")), undefined);
+      assert.equal(proxy.seen.length - requests, 2);
+      fail({ kind: "status", status: 400, code: "ExpiredToken" }, () => true, 100);
+      await assert.rejects(store.size("a"), { kind: "permission-denied", message: /ExpiredToken/ });
+    });
+
+    test("a guard is asked before each attempt, and ends a write", async () => {
+      const store = open();
+      proxy.trouble = () => undefined;
+      await store.put("a", Buffer.from("x"));
+      let asked = 0;
+      const guard = (limitMs: number, attempts: number) => (): number => {
+        if (++asked > attempts) throw new Fault("locked", { message: "the lock is lost" });
+        return limitMs;
+      };
+      fail({ kind: "status", status: 503, code: "SlowDown" }, () => true, 100);
+      await assert.rejects(store.delete("a", guard(1_000, 2)), { kind: "locked" });
+      assert.equal(asked, 3);
+      proxy.trouble = () => undefined;
+      assert.equal(await store.size("a"), 1);
+      await assert.rejects(store.put("b", Buffer.from("x"), { ifAbsent: true }, guard(1_000, 0)), {
+        kind: "locked",
+      });
+      assert.equal(await store.size("b"), undefined);
+    });
+
+    test("backups go on with a list that lags and without credentials, and a damaged answer is found", async () => {
+      await using source = await BackupNode.open();
+      await source.append(15);
+      const store = open();
+      proxy.trouble = () => undefined;
+      const first = await source.write(store, 3);
+      await source.append(15);
+      const hidden: Trouble = { kind: "short-list", lacks: (name) => name.includes("/backups/") };
+      const isList = ({ path }: Seen): boolean => path.includes("list-type");
+      fail(hidden, isList, 100);
+      const second = await source.write(store, 3);
+      assert.ok(second.uploadedBytes < second.bytes);
+      fail({ kind: "short-list", lacks: () => true }, isList, 100);
+      await source.append(1);
+      const third = await source.write(store, 3);
+      // Lost in the middle of a backup.
+      await source.append(15);
+      const isFile = ({ method, path }: Seen): boolean => method === "PUT" && path.includes("/files/");
+      fail({ kind: "status", status: 403, code: "InvalidAccessKeyId" }, isFile, 100);
+      await assert.rejects(source.write(store, 3), { kind: "permission-denied" });
+      proxy.trouble = () => undefined;
+      const names = (await listBackups(store)).map(({ name }) => name);
+      assert.deepEqual(names, [third.name, second.name, first.name]);
+      for (const name of names) {
+        await using restored = await BackupNode.restored(store, name);
+        assert.ok(restored.index > 0);
+      }
+      fail({ kind: "damage-answer" }, ({ path }) => path.includes(".frames"));
+      await assert.rejects(BackupNode.restored(store), { kind: "corrupt" });
+      fail({ kind: "damage-answer" }, ({ path }) => path.includes("/backups/0"));
+      await assert.rejects(BackupNode.restored(store), { kind: "corrupt" });
+      const { isNew } = await source.write(store, 1);
+      assert.ok(isNew);
+      assert.equal((await listBackups(store)).length, 1);
+    });
+
     test("the headers of encryption go with what creates an object", async () => {
       const requests = proxy.seen.length;
       proxy.trouble = () => undefined;
@@ -223,3 +293,25 @@ for (const kind of serverKinds) {
     });
   });
 }
+
+test("a guard limits the time of an attempt, beside that of the bytes", async () => {
+  const limitsMs: number[] = [];
+  const connection = new S3Connection({
+    settings: { bucket: new URL("http://server/logs"), region: "us-east-1", encryption: {} },
+    at: { url: "s3://logs", bucket: "logs", host: "server" },
+    credentials: { get: async () => ({ accessKeyId: "a", secretAccessKey: "b" }) } as never,
+    sign: async () => ({}),
+    http: {
+      send: async ({ limitMs }) => {
+        limitsMs.push(limitMs);
+        return { status: 200, headers: { etag: "x" }, body: new Uint8Array() };
+      },
+    },
+    ...{ clock: systemClock, random: prng(1) },
+  });
+  const store = new S3Store("s3://logs", connection, "");
+  await store.delete("a", () => 40_000);
+  await store.delete("a", () => 100_000);
+  await store.put("a", new Uint8Array(32_000), undefined, () => 1_000);
+  assert.deepEqual(limitsMs, [40_000, 60_000, 2_000]);
+});
