@@ -4,6 +4,7 @@ import { version } from "../agent/version.ts";
 import { commandFiles } from "./commands.ts";
 import { addExamples } from "./examples.ts";
 import { exitStatus } from "./exit-status.ts";
+import { useLightHeaders } from "./light-headers.ts";
 import { meantBy, meantByFlag } from "./other-words.ts";
 import { outputRule } from "./output/output-rule.ts";
 import { exitWhenOutputCloses } from "./output/standard-output.ts";
@@ -15,6 +16,7 @@ export async function main(args: readonly string[]): Promise<void> {
   if (first === "serve") return (await import("./commands/node/serve.ts")).serve(flags);
   if (first === "help" && flags[0] === "serve") return main(["serve", "--help"]);
   exitWhenOutputCloses();
+  useLightHeaders();
   const { Command, CommanderError } = await import("commander");
   const program = new Command("tailrace")
     .description("a distributed, durable, append-only commit log: curl, the browser and gRPC on one port")

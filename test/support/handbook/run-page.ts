@@ -5,11 +5,10 @@
  * repository.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { TestContext } from "node:test";
-import { bin, environment, root } from "../process/process.ts";
+import { bin, environment, isCompiled, root } from "../process/process.ts";
 import { scratch } from "../scratch.ts";
 import { consoleSteps, outputPattern, type Step } from "./console-blocks.ts";
 import { ShellSession } from "./shell-session.ts";
@@ -59,17 +58,6 @@ export async function runPage(t: TestContext, page: string, run: PageRun): Promi
     assert.equal(status, 0, `${page}: ${step.command}\n${out}\n${err}`);
     assert.match(there(out, run.ports), outputPattern(step.expected), `${page}: ${step.command}\n${err}`);
   }
-}
-
-/** Returns whether dist/ has the present sources. Programs then import the compiled client, which starts faster. */
-function isCompiled(): boolean {
-  const { stampOf } = createRequire(import.meta.url)("../../../src/cli/stamp.cjs") as Stamp;
-  const stamp = join(root, "dist/stamp");
-  return existsSync(stamp) && readFileSync(stamp, "utf8") === stampOf(root);
-}
-
-interface Stamp {
-  stampOf(root: string): string;
 }
 
 /** A directory of programs with `tailrace`, and with the `npx` that runs it. */
