@@ -23,8 +23,9 @@ export async function openBrowser(): Promise<Browser> {
 
 const screenshots = join(dirname(fileURLToPath(import.meta.url)), "../../screenshots");
 
-/** Takes a screenshot for a reader. No test compares it. */
+/** With TAILRACE_SCREENSHOTS=yes: takes a screenshot for a reader. No test compares it. */
 export async function screenshot(page: Page, name: string): Promise<void> {
+  if (process.env["TAILRACE_SCREENSHOTS"] !== "yes") return;
   mkdirSync(screenshots, { recursive: true });
   await page.screenshot({ path: join(screenshots, `${name}.png`) });
 }

@@ -49,6 +49,8 @@ export class MemoryCluster implements AsyncDisposable {
     const members = cluster.nodes.map((node) => node.replica!.member);
     for (const { replica } of cluster.nodes) replica!.bootstrap(members);
     for (const { replica } of cluster.nodes) replica!.start();
+    // Saves an election timeout.
+    cluster.nodes[0]!.replica!.node.campaign();
     await cluster.leader();
     return cluster;
   }
