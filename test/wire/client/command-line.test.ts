@@ -9,7 +9,7 @@ import { after, beforeEach, test } from "node:test";
 import { createFastPath } from "../../../src/api/mod.ts";
 import { Fault } from "../../../src/fault.ts";
 import { type Served, serve } from "../../support/http/serve.ts";
-import { bin, ended, environment, startCommand, tailrace } from "../../support/process/process.ts";
+import { bin, ended, environment, isCompiled, startCommand, tailrace } from "../../support/process/process.ts";
 import { scratch } from "../../support/scratch.ts";
 import { until } from "../../support/until.ts";
 
@@ -40,6 +40,17 @@ test("produce appends one record per line and prints its offset; consume prints 
   const { nowMs } = served.log;
   assert.equal(custom.out, `2 0 [] ${nowMs} %\n3 19 [last without an end] ${nowMs} %\n`);
   assert.equal((await run(["consume", "--from", "0", "--count", "1", "--format", "hex"])).out, "6f6e65\n");
+});
+
+test("a compiled command does not load fetch", {
+  skip: isCompiled() ? false : "dist/ is not built",
+}, async (t) => {
+  const probe = join(scratch(t), "probe.cjs");
+  const found = 'process.moduleLoadList.some((name) => name.includes("undici"))';
+  writeFileSync(probe, `process.on("exit", () => process.stderr.write(String(${found})));\n`);
+  const env = { NODE_OPTIONS: `--require=${probe}` };
+  const { status, err } = await tailrace(["consume", "--addr", addr], { env });
+  assert.deepEqual([status, err], [0, "false"]);
 });
 
 test("thousands of lines keep their order, as single records and in batches", async () => {
