@@ -9,7 +9,14 @@ import { after, beforeEach, test } from "node:test";
 import { createFastPath } from "../../../src/api/mod.ts";
 import { Fault } from "../../../src/fault.ts";
 import { type Served, serve } from "../../support/http/serve.ts";
-import { bin, ended, environment, isCompiled, startCommand, tailrace } from "../../support/process/process.ts";
+import {
+  bin,
+  ended,
+  environment,
+  isCompiled,
+  startCommand,
+  tailrace,
+} from "../../support/process/process.ts";
 import { scratch } from "../../support/scratch.ts";
 import { until } from "../../support/until.ts";
 
