@@ -84,13 +84,13 @@ export const logClosed = (name: string): Fault =>
 /** `needed` are the bytes of the append with the head of its frame. `bytes` includes appends that are queued. */
 export const logFull = (name: string, bytes: number, needed: number, maxBytes: number): Fault =>
   new Fault("failed-precondition", {
-    message: `log "${name}" holds ${bytes} bytes, the append needs ${needed}, and max_bytes is ${maxBytes}. Trim the log (tailrace trim --log), or raise max_bytes: ${updateCommand(name)} --max-bytes SIZE`,
+    message: `log "${name}" holds ${bytes} bytes, the append needs ${needed}, and max_bytes is ${maxBytes}. Trim the log (tailrace trim --log), or raise max_bytes: ${updateCommand(name, "--max-bytes SIZE")}`,
     facts: { name, foundBytes: bytes, needed, bytesMax: maxBytes, reason: "LOG_FULL" },
   });
 
 export const recordTooLarge = (name: string, foundBytes: number, bytesMax: number): Fault =>
   new Fault("too-large", {
-    message: `a record has ${foundBytes} bytes with its key and headers, and record_bytes_max of log "${name}" is ${bytesMax}. To raise it: ${updateCommand(name)} --record-bytes-max SIZE`,
+    message: `a record has ${foundBytes} bytes with its key and headers, and record_bytes_max of log "${name}" is ${bytesMax}. To raise it: ${updateCommand(name, "--record-bytes-max SIZE")}`,
     facts: { foundBytes, bytesMax },
   });
 
