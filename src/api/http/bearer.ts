@@ -38,6 +38,8 @@ const malformed = (message: string): Fault =>
 export class TokenClients {
   readonly #reader: TokenReader;
   readonly #last = new WeakMap<ClientConnection, TokenClient>();
+  /** What prepare() found about the token of the next request of a connection. */
+  readonly #refused = new WeakMap<ClientConnection, { readonly token: string; readonly reason: unknown }>();
 
   constructor(reader: TokenReader) {
     this.#reader = reader;
@@ -57,6 +59,28 @@ export class TokenClients {
   }
 
   /**
+   * Resolves once known() knows the token, or of() its refusal: a token that is not valid is one failed attempt. Undefined: that is so
+   * already. It does not reject.
+   */
+  prepare(authorization: string, connection: ClientConnection): Promise<void> | undefined {
+    let token: string | undefined;
+    try {
+      token = bearerTokenOf(authorization);
+    } catch {
+      return undefined;
+    }
+    if (token === undefined || this.#reader.known(token) !== undefined) return undefined;
+    if (this.#refused.get(connection)?.token === token) return undefined;
+    const stated = token;
+    return this.#reader.identify(token, connection.peer).then(
+      () => undefined,
+      (reason: unknown) => {
+        this.#refused.set(connection, { token: stated, reason });
+      },
+    );
+  }
+
+  /**
    * Resolves to the client of a request: the holder of its token, or the connection's.
    * @throws as bearerTokenOf() and TokenReader.identify()
    */
@@ -66,6 +90,9 @@ export class TokenClients {
   ): Promise<ClientConnection> {
     const token = bearerTokenOf(authorization);
     if (token === undefined) return connection;
+    const refused = this.#refused.get(connection);
+    this.#refused.delete(connection);
+    if (refused?.token === token) throw refused.reason;
     return this.#clientOf(connection, await this.#reader.identify(token, connection.peer));
   }
 

@@ -74,6 +74,11 @@ export interface Router {
   /** Serves a new stream of HTTP/2. Streams can share a headers object. */
   stream(stream: H2Stream, headers: IncomingHttpHeaders, client: ClientConnection): void;
   /**
+   * Resolves when it is known what the token of a POST over HTTP/1.1 is worth: then direct() serves it, or request() refuses it.
+   * Undefined: there is nothing to wait for. It does not reject.
+   */
+  prepare(headers: IncomingHttpHeaders, client: ClientConnection): Promise<void> | undefined;
+  /**
    * Serves a POST over HTTP/1.1 on the fast path, with the headers as in HTTP/2. Returns false, and leaves the stream
    * untouched, if the fast path does not serve it: request() must.
    */
@@ -106,13 +111,23 @@ class HttpRouter implements Router {
     }
   }
 
+  prepare(headers: IncomingHttpHeaders, client: ClientConnection): Promise<void> | undefined {
+    const { authorization } = headers;
+    if (authorization === undefined || this.#tokenClients === undefined) return undefined;
+    const path = headers[":path"] ?? "";
+    const mayBeFast =
+      this.#options.fastPath !== undefined && (path === "/" || permissionOfPath(path) !== undefined);
+    if (!mayBeFast || !this.#isKnown(headers.host, client)) return undefined;
+    return this.#tokenClients.prepare(authorization, client);
+  }
+
   direct(stream: FastStream, headers: IncomingHttpHeaders, client: ClientConnection): boolean {
     const { fastPath } = this.#options;
     if (fastPath === undefined || !this.#isKnown(headers[":authority"] ?? headers.host, client)) return false;
     const { authorization } = headers;
     if (authorization === undefined || this.#tokenClients === undefined)
       return fastPath(stream, headers, client);
-    // request() waits for a token that is not known yet, and refuses one that is not valid.
+    // request() waits for a token that is not known yet, as in HTTP/2, and refuses one that is not valid.
     const holder = this.#tokenClients.known(authorization, client);
     return holder !== undefined && fastPath(stream, headers, holder);
   }

@@ -5,7 +5,10 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
+import { AccessControl } from "../../../src/access/mod.ts";
+import { systemClock } from "../../../src/lib/time/clock.ts";
 import { openPathServer, type PathServer } from "../../support/http/fast-path-servers.ts";
+import { TestTokens } from "../../support/tokens/test-tokens.ts";
 import { until } from "../../support/until.ts";
 
 let fast: PathServer;
@@ -69,16 +72,16 @@ function responsesIn(text: string): string[] {
   return responses;
 }
 
-async function compare(pieces: readonly string[]): Promise<string[]> {
+async function compare(pieces: readonly string[], servers = [fast, reference] as const): Promise<string[]> {
   const [fromFast = "", fromReference = ""] = await Promise.all(
-    [fast, reference].map((server) => exchange(server, pieces)),
+    servers.map((server) => exchange(server, pieces)),
   );
   const label = JSON.stringify(pieces).slice(0, 400);
   assert.deepEqual(responsesIn(fromFast), responsesIn(fromReference), label);
   await until("all calls have ended", () =>
-    [fast, reference].every(({ served }) => served.service.calls.openCalls === 0),
+    servers.every(({ served }) => served.service.calls.openCalls === 0),
   );
-  assert.equal(fast.served.log.next, reference.served.log.next, label);
+  assert.equal(servers[0].served.log.next, servers[1].served.log.next, label);
   return responsesIn(fromFast);
 }
 
@@ -218,4 +221,70 @@ test("a client that disconnects in a request leaves nothing behind, and one that
     }
   }
   await until("all calls have ended", () => fast.served.service.calls.openCalls === 0);
+});
+
+test("requests with tokens are served directly, from the first one on, and refused alike", async () => {
+  await using closing = new AsyncDisposableStack();
+  const clock = { ...systemClock, monotonicMs: () => 0 };
+  const both = [await TestTokens.make({ clock }), await TestTokens.make({ clock })] as const;
+  const [tokens, others] = both;
+  others.add(tokens.key);
+  const open = async (one: TestTokens): Promise<PathServer> => {
+    const access = await AccessControl.open({ policy: "p, alice, *, *\np, bob, *, consume\n" });
+    one.onChange = () => access.recheck();
+    const server = await openPathServer(one === tokens, { tokens: one.verifier, access });
+    closing.defer(async () => {
+      server.session.destroy();
+      await server.served[Symbol.asyncDispose]();
+    });
+    return server;
+  };
+  const pair = [await open(tokens), await open(others)] as const;
+  const as = (token: string): string => `Authorization: Bearer ${token}\r\n`;
+  const end = (token: string): string => last.replace("Connection", `${as(token)}Connection`);
+  const statuses = async (pieces: readonly string[]): Promise<string> =>
+    (await compare(pieces, pair)).map((answer) => answer.slice(9, 12)).join(" ");
+  const alice = await tokens.issue("alice", { id: "alice" });
+  assert.equal(await statuses([post(body, as(alice)) + post(body, as(alice)) + end(alice)]), "200 200 200");
+  assert.equal(pair[0].fastRequests, 2, "also the request with which the token came");
+  const [first, second] = [await tokens.issue("alice"), await tokens.issue("alice")];
+  const mixed = [first, second, first, alice].map((token) => post(body, as(token)));
+  // Appends with tokens that are not known yet overtake each other where Connect serves them.
+  for (const token of [first, second])
+    assert.equal(await statuses([post(body, as(token)) + end(alice)]), "200 200");
+  assert.equal(await statuses([mixed.join("") + end(alice)]), "200 200 200 200 200");
+  assert.equal(await statuses([...mixed, end(alice)]), "200 200 200 200 200");
+  assert.equal(pair[0].fastRequests, 12);
+
+  const [bob, narrow] = [await tokens.issue("bob"), await tokens.issue("alice", { scope: "logs=*:consume" })];
+  for (const denied of [bob, narrow, bob]) {
+    assert.equal(await statuses([post(body, as(denied)) + end(alice)]), "403 200");
+    const consume = post('{"offset":"0"}', as(denied), "/log.v1.Log/Consume");
+    assert.equal(await statuses([consume + post(body, as(alice)) + end(alice)]), "200 200 200");
+  }
+  for (const header of [
+    "rubbish",
+    "Bearer",
+    "Bearer a b",
+    "Basic YTpi",
+    `bearer ${alice}`,
+    `Bearer  ${alice}`,
+  ])
+    await compare([post(body, `Authorization: ${header}\r\n`) + end(alice)], pair);
+  await compare([post(body, as(alice), "/log.v1.Log/Nothing") + end(alice)], pair);
+  await compare([post(body, as(alice), "/nowhere") + end(alice)], pair);
+  await compare([post(body, `${as(alice)}Origin: https://evil.example\r\n`) + end(alice)], pair);
+
+  tokens.nowMs = () => Date.now() - 3_600_000;
+  const expired = await tokens.issue("alice", { lifeMs: 60_000 });
+  tokens.nowMs = () => Date.now();
+  assert.equal(await statuses([post(body, as(expired)) + end(alice)]), "401 200");
+  assert.equal(await statuses([post(body, as(alice)) + post(body, as(expired)) + end(alice)]), "200 401 200");
+  for (const one of both) one.change({ kind: "revoke", id: "alice", untilMs: Number.MAX_SAFE_INTEGER });
+  assert.equal(await statuses([post(body, as(alice)) + end(first)]), "401 200");
+  // A refusal is one failed attempt, also if it was found before the request was passed on.
+  const rubbish = Array.from({ length: 25 }, (_, n) => `rubbish${n}`);
+  const found: string[] = [];
+  for (const token of rubbish) found.push((await statuses([post(body, as(token)) + end(first)])).slice(0, 3));
+  assert.equal(found.indexOf("429"), 17, "three attempts failed before");
 });

@@ -101,6 +101,7 @@ test("a router that throws ends the HTTP/1.1 connection, or resets the HTTP/2 st
   const router: Router = {
     request: (exchange) => (throws ? boom() : exchange.send(200, {}, "well")),
     stream: (stream) => (throws ? boom() : stream.reset(8)),
+    prepare: () => undefined,
     direct: () => false,
   };
   const servers = new HttpServers({ router, log });

@@ -9,19 +9,16 @@
  * request runs alone, as in http1-request-order.ts: it stays unread until its turn.
  */
 import type { Socket } from "node:net";
-import { type ClientConnection, isAppendRequest, type Router } from "../../../api/mod.ts";
+import { isAppendRequest } from "../../../api/mod.ts";
 import { guarded } from "../../../lib/boundary.ts";
-import type { Logger } from "../../../lib/telemetry.ts";
-import type { Clock } from "../../../lib/time/clock.ts";
 import { type WorkTurns, workTurns } from "../../../lib/time/work-turns.ts";
-import { type MemoryBudget, UnsentBytes } from "../../../memory/mod.ts";
+import { UnsentBytes } from "../../../memory/mod.ts";
 import { http1Bytes } from "../../connections/refusal.ts";
 import { sendAndClose } from "../../connections/send-and-close.ts";
-import type { Activity, HttpLimits } from "../http-limits.ts";
 import { parserRefusal } from "../http1-refusals.ts";
 import { waitingMaxBusy, waitingMaxDefault } from "../http1-request-order.ts";
 import { GatheredOutput } from "./gathered-output.ts";
-import type { HeadEnds } from "./head-ends.ts";
+import type { Http1ConnectionOptions } from "./http1-connection-options.ts";
 import { Http1Stream, type StreamConnection } from "./http1-stream.ts";
 import { type RequestHead, RequestHeads } from "./request-head.ts";
 import { TimeLimit } from "./time-limit.ts";
@@ -37,21 +34,6 @@ const halfClosedMs = 10_000;
 const readMs = 2;
 /** The rest of a body up to this size is read to keep the connection. */
 const keptBytesMax = 256 * 1024;
-
-export interface Http1ConnectionOptions {
-  readonly router: Pick<Router, "direct">;
-  readonly client: ClientConnection;
-  readonly activity: Activity;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly limits: HttpLimits;
-  readonly memory: MemoryBudget | undefined;
-  readonly ends: HeadEnds;
-  /** Serves the connection from now on. The next request is unread. */
-  readonly handOver: () => void;
-  /** The connection is over, or was handed over. */
-  readonly onDone: () => void;
-}
 
 export class Http1Connection implements StreamConnection {
   readonly #socket: Socket;
@@ -151,16 +133,21 @@ export class Http1Connection implements StreamConnection {
       else this.#readLater(bytes);
     });
 
-  /** Reads when the event loop has time for it. */
-  #readLater(bytes: Buffer): void {
-    this.#wait(bytes);
-    this.#isFull = false;
-    this.#work.wait(() => this.#guard(() => this.#proceed()));
+  /** Reads when the event loop has time for it, or when `ready` has resolved. */
+  #readLater(bytes: Buffer, ready?: Promise<void>): void {
+    this.#wait(bytes, false);
+    const proceed = (): void => this.#guard(() => this.#proceed());
+    if (ready === undefined) this.#work.wait(proceed);
+    else {
+      this.#awaitFor(this.#options.limits.requestMs);
+      void ready.then(proceed);
+    }
   }
 
-  #wait(bytes: Buffer): void {
+  #wait(bytes: Buffer, isFull: boolean): void {
     this.#unread.keep(bytes);
     this.#isWaiting = true;
+    this.#isFull = isFull;
     this.#socket.pause();
   }
 
@@ -197,17 +184,25 @@ export class Http1Connection implements StreamConnection {
         if (this.#time.limitMs !== headMs) this.#awaitFor(headMs);
         return;
       }
-      if (head !== "unusual" && this.#mustWait(head)) {
-        this.#isFull = true;
-        this.#wait(bytes.subarray(at));
-        return;
-      }
+      if (head !== "unusual" && this.#isLater(head, bytes.subarray(at))) return;
       if (head === "unusual" || !this.#begin(head)) {
         this.#handOver(bytes.subarray(at));
         return;
       }
       at += head.bytes;
     }
+  }
+
+  /** Returns whether the request is read again later: after those before it, or when it is known what its token is worth. */
+  #isLater(head: RequestHead, unread: Buffer): boolean {
+    if (this.#mustWait(head)) {
+      this.#wait(unread, true);
+      return true;
+    }
+    const { router, client } = this.#options;
+    const ready = router.prepare(head.headers, client);
+    if (ready !== undefined) this.#readLater(unread, ready);
+    return ready !== undefined;
   }
 
   /** Returns whether the requests before this one must be answered first. */

@@ -25,6 +25,7 @@ async function open(requestMs = 60_000) {
     socket = accepted;
     connection = new Http1Connection(accepted, {
       router: {
+        prepare: () => undefined,
         direct(stream, headers) {
           if (headers[":path"] !== "/" && headers[":path"] !== "/read") return false;
           const seen = Object.assign(stream, { body: "", isWhole: false });
