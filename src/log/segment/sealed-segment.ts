@@ -182,7 +182,7 @@ export class SealedSegment implements Segment {
   }
 
   /**
-   * Another segment has its place, and its files are replaced or removed. A reader that still holds it finds no damage: it asks for
+   * Another segment has its place, or its files are replaced or removed. A reader that still holds it finds no damage: it asks for
    * the segments again.
    */
   gone(): void {
@@ -233,7 +233,9 @@ export class SealedSegment implements Segment {
 
   damaged(position: number, why: string): Fault {
     if (this.#isGone)
-      return new Fault("unavailable", { message: "the segment was merged meanwhile, read it again" });
+      return new Fault("unavailable", {
+        message: "the files of the segment were replaced meanwhile, read it again",
+      });
     return this.#files.damage.report(this.first, { path: this.path, position, why });
   }
 

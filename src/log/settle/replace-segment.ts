@@ -26,7 +26,13 @@ export function replaceBySettled(
   catalog: Catalog,
 ): void {
   catalog.write(catalogChange.segment(meta), catalogChange.settling(segment.first));
-  takeFiles(files, segment.first);
+  try {
+    takeFiles(files, segment.first);
+  } catch (reason) {
+    // Its files can be those of before and after. The next opening makes them equal; until then that is no damage.
+    segment.gone();
+    throw reason;
+  }
   segment.replaced(meta);
 }
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
 import { verifyLog } from "../../../../src/log/mod.ts";
+import { scanSegment } from "../../../../src/log/rows/base-fold.ts";
 import { RefusingDisk } from "../../../support/disk/refusing-disk.ts";
 import { type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
 import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
@@ -112,6 +114,16 @@ test("a failed sync of a copy, and a replacement that stops half-way, fail the l
     const log = await openSettling(machine, { settlePace, disk });
     await passTime(machine, log, 2_000);
     assert.equal(log.failure?.kind, "disk-failed", operation);
+    // The files of a segment can be those of before and after. No reader may take that for damage, which the catalog would remember.
+    for (const segment of log.storedLog.sealed) {
+      try {
+        segment.checkIndex();
+        for (const _ of scanSegment(segment, () => undefined));
+      } catch (reason) {
+        assert.equal(Fault.from(reason).kind, "unavailable", `${operation}: ${Fault.from(reason).message}`);
+      }
+    }
+    assert.equal(log.storedLog.damage, undefined, operation);
     log.kill();
     machine.disk.kill();
     assert.deepEqual(verify(machine), [], operation);
