@@ -22,6 +22,7 @@ import { MemoryBudget, observeMemory } from "../memory/mod.ts";
 import type { CommitLog, LogCatalog } from "../types.ts";
 import { CallTracker } from "./calls/call-tracker.ts";
 import { Traffic } from "./calls/traffic.ts";
+import { TrafficHistory } from "./calls/traffic-history.ts";
 import { observeCluster } from "./cluster-metrics.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { logService } from "./connect/log-service.ts";
@@ -103,7 +104,8 @@ export function createService(options: ServiceOptions): Service {
   const memory = options.memory ?? new MemoryBudget({ limit: memoryBytesDefault, clock });
   observeMemory(telemetry.metrics, memory);
   const calls = new CallTracker({ access, telemetry, clock, memory });
-  const shared = sharedOptions(options, { heartbeatMs, filterMs, traffic, memory, calls });
+  const history = new TrafficHistory(traffic, clock);
+  const shared = sharedOptions(options, { heartbeatMs, filterMs, traffic, history, memory, calls });
   const textCache = new TailTextCache();
   const streamEvents = new StreamEventCache(memory);
   const tail = { log, clock, calls, traffic, memory, textCache, streamEvents, filterMs, pingMs: heartbeatMs };
@@ -129,7 +131,10 @@ export function createService(options: ServiceOptions): Service {
     pages: options.pages,
     opsAddress: options.opsAddress,
   });
-  const drain = (): void => calls.endLong(new Fault("unavailable", { message: "the server is stopping" }));
+  const drain = (): void => {
+    history.stop();
+    calls.endLong(new Fault("unavailable", { message: "the server is stopping" }));
+  };
   return { router, traffic, calls, drain };
 }
 
@@ -138,7 +143,7 @@ type SharedOptions = LogServiceOptions & FastPathOptions;
 /** What the log service, the fast path and `POST /` share. */
 function sharedOptions(
   options: ServiceOptions,
-  made: Pick<SharedOptions, "heartbeatMs" | "filterMs" | "traffic" | "memory" | "calls">,
+  made: Pick<SharedOptions, "heartbeatMs" | "filterMs" | "traffic" | "history" | "memory" | "calls">,
 ): SharedOptions {
   const { log, named, cluster, clock, telemetry, requestBytesMax } = options;
   return {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
+import { until } from "../support/until.ts";
 import { openBrowser } from "./support/chromium.ts";
 import { Dashboard, stuckMs } from "./support/dashboard.ts";
 import { framesSeen, watchFrames } from "./support/frames.ts";
@@ -261,4 +262,24 @@ test("at a width of 360 pixels every view fits without horizontal scrolling", as
     assert.equal(await page.page.evaluate(wide), 0, view);
     await page.pictured(`narrow-${view.toLowerCase()}`);
   }
+});
+
+test("the charts show what was before the page was opened", async () => {
+  await using page = await Dashboard.open(browser, node.origin);
+  const isOlder = async (): Promise<boolean> => {
+    await page.page.reload();
+    await page.page
+      .locator(".plot-canvas")
+      .first()
+      .hover({ position: { x: 1, y: 5 } });
+    await page.page.locator(".plot-when").first().filter({ hasText: "ago" }).waitFor();
+    // The oldest sample is under the pointer.
+    const ago = (await page.page.locator(".plot-when").first().textContent()) ?? "";
+    const pageMs = (await page.page.evaluate("performance.now()")) as number;
+    const seconds = ago.includes("min") ? 60 : Number.parseFloat(ago);
+    return seconds * 1_000 > pageMs + 1_500;
+  };
+  // The node counts since its start.
+  await until("a sample is older than the page", isOlder);
+  page.assertClean();
 });

@@ -1,6 +1,7 @@
 /** The dependencies of the handlers of log.v1.Log. */
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { CallTracker } from "../calls/call-tracker.ts";
+import type { TrafficHistory } from "../calls/traffic-history.ts";
 import type { ClusterView } from "../cluster-view.ts";
 import type { AppendContext } from "../methods/append.ts";
 import type { LogDirectory } from "../methods/logs/log-directory.ts";
@@ -11,6 +12,7 @@ export interface LogServiceOptions extends AppendContext {
   readonly logs: LogDirectory;
   readonly calls: Pick<CallTracker, "beginTail" | "inProgress">;
   readonly cluster: ClusterView;
+  readonly history: Pick<TrafficHistory, "last">;
   readonly streamBudget: StreamBudget;
   readonly clusterVersion: string;
   readonly memory: MemoryBudget;

@@ -54,7 +54,7 @@ export function logService(options: LogServiceOptions): ServiceImpl<typeof Log> 
     },
 
     watch(request, context: HandlerContext) {
-      return watch(options, request.intervalMs, signalOf(callOf(context), context.signal));
+      return watch(options, request, signalOf(callOf(context), context.signal));
     },
   };
 }

@@ -9,7 +9,8 @@ import type { WatchEventSchema } from "../../gen/log/v1/log_pb.js";
 import type { Clock } from "../../lib/time/clock.ts";
 import type { CommitLog } from "../../types.ts";
 import { faultOfAbort } from "../calls/abort.ts";
-import { latencyBetween, type Traffic, type TrafficSample } from "../calls/traffic.ts";
+import type { Traffic } from "../calls/traffic.ts";
+import { intervalBetween, type TrafficHistory, type TrafficInterval } from "../calls/traffic-history.ts";
 import type { ClusterChange, ClusterView } from "../cluster-view.ts";
 import { clusterStateOf, describe } from "./describe.ts";
 
@@ -18,6 +19,7 @@ export interface WatchOptions {
   readonly cluster: ClusterView;
   readonly clock: Clock;
   readonly traffic: Traffic;
+  readonly history: Pick<TrafficHistory, "last">;
   readonly clusterVersion: string;
 }
 
@@ -29,15 +31,16 @@ const changesKeptMax = 1024;
 
 /**
  * Yields events until `signal` is aborted.
- * @param requestedIntervalMs 0: 1000 ms
+ * @param request.intervalMs 0: 1000 ms
+ * @param request.pastMs 0: no history
  * @throws Fault "bad-request" for an interval below 100 ms; the fault of the abort
  */
 export async function* watch(
   options: WatchOptions,
-  requestedIntervalMs: number,
+  request: { readonly intervalMs: number; readonly pastMs: number },
   signal: AbortSignal,
 ): AsyncGenerator<Event, void, undefined> {
-  const intervalMs = requestedIntervalMs === 0 ? intervalMsDefault : requestedIntervalMs;
+  const intervalMs = request.intervalMs === 0 ? intervalMsDefault : request.intervalMs;
   if (intervalMs < intervalMsMin) {
     throw new Fault("bad-request", {
       message: `interval_ms is ${intervalMs}, the minimum is ${intervalMsMin}`,
@@ -55,6 +58,10 @@ export async function* watch(
   let sampledAtMs = clock.monotonicMs();
   let sentSegments = "";
   yield clusterEvent();
+  if (request.pastMs > 0) {
+    const intervals = options.history.last(request.pastMs).map(throughputOf);
+    yield event({ case: "history", value: { intervals } });
+  }
   for (;;) {
     const description = await describe(log, cluster, options.clusterVersion);
     const shape = segmentShape(description);
@@ -72,7 +79,8 @@ export async function* watch(
     const after = traffic.sample();
     const now = clock.monotonicMs();
     const { next } = await log.bounds({ mode: "any" });
-    const value = throughput(before, after, now - sampledAtMs, traffic.tails, next);
+    const counted = throughputOf(intervalBetween(before, after, now - sampledAtMs));
+    const value = { ...counted, tails: traffic.tails, nextOffset: BigInt(next) };
     yield event({ case: "throughput", value });
     yield clusterEvent();
     before = after;
@@ -123,25 +131,13 @@ class ChangeQueue implements Disposable {
   }
 }
 
-function throughput(
-  before: TrafficSample,
-  after: TrafficSample,
-  elapsedMs: number,
-  tails: number,
-  next: number,
-) {
-  return {
-    intervalMs: Math.max(1, Math.round(elapsedMs)),
-    recordsIn: BigInt(after.recordsIn - before.recordsIn),
-    bytesIn: BigInt(after.bytesIn - before.bytesIn),
-    recordsOut: BigInt(after.recordsOut - before.recordsOut),
-    bytesOut: BigInt(after.bytesOut - before.bytesOut),
-    appendP50Ms: latencyBetween(before, after, 0.5),
-    appendP99Ms: latencyBetween(before, after, 0.99),
-    tails,
-    nextOffset: BigInt(next),
-  };
-}
+const throughputOf = ({ recordsIn, bytesIn, recordsOut, bytesOut, ...rest }: TrafficInterval) => ({
+  ...rest,
+  recordsIn: BigInt(recordsIn),
+  bytesIn: BigInt(bytesIn),
+  recordsOut: BigInt(recordsOut),
+  bytesOut: BigInt(bytesOut),
+});
 
 /** Returns a text that changes when a segment is created, sealed or deleted, but not with every record. */
 function segmentShape(description: {

@@ -24,6 +24,15 @@ export function withSample(samples: readonly Sample[], sample: Sample): Sample[]
   return kept.slice(-samplesMax);
 }
 
+/**
+ * Returns the samples with those of the past that no other is near to: what the page measured itself counts. Both are in the
+ * order of their times.
+ */
+export function withPast(samples: readonly Sample[], past: readonly Sample[], nearMs = 700): Sample[] {
+  const added = past.filter(({ atMs }) => !samples.some((own) => Math.abs(own.atMs - atMs) < nearMs));
+  return [...samples, ...added].sort((a, b) => a.atMs - b.atMs).slice(-samplesMax);
+}
+
 /** A sample from what a Throughput event counted in its interval. */
 export function rates(
   counts: {

@@ -3,7 +3,7 @@
  * that Watch has not sent yet is requested once.
  */
 import { signal } from "@preact/signals";
-import type { DescribeResponse, WatchEvent } from "../../../src/gen/log/v1/log_pb.js";
+import type { DescribeResponse, Throughput, WatchEvent } from "../../../src/gen/log/v1/log_pb.js";
 import {
   type ClusterShape,
   changes,
@@ -13,7 +13,7 @@ import {
   withEvents,
 } from "../core/cluster-events.ts";
 import { classify, localFailure, type StreamFailure } from "../core/failure.ts";
-import { rates, type Sample, withSample } from "../core/series.ts";
+import { rates, type Sample, seriesMs, withPast, withSample } from "../core/series.ts";
 import { asCallError, baseOf, callsTo, ownBase } from "../io/calls.ts";
 import { nowMs } from "../io/timing.ts";
 import { Link } from "./link.ts";
@@ -40,6 +40,31 @@ export interface LogExtent {
   readonly clusterId: string;
   readonly version: string;
   readonly segments: readonly SegmentRow[];
+}
+
+function sampleOf(counted: Throughput, atMs: number): Sample {
+  const counts = {
+    recordsIn: Number(counted.recordsIn),
+    recordsOut: Number(counted.recordsOut),
+    bytesIn: Number(counted.bytesIn),
+    bytesOut: Number(counted.bytesOut),
+    p50Ms: counted.appendP50Ms,
+    p99Ms: counted.appendP99Ms,
+  };
+  return rates(counts, counted.intervalMs, atMs);
+}
+
+/** Samples of intervals that follow each other, of which the last one ends at `endMs`. */
+function pastSamples(intervals: readonly Throughput[], endMs: number): Sample[] {
+  let atMs = endMs;
+  return intervals
+    .toReversed()
+    .map((counted) => {
+      const sample = sampleOf(counted, atMs);
+      atMs -= counted.intervalMs;
+      return sample;
+    })
+    .toReversed();
 }
 
 export class ClusterWatch {
@@ -83,7 +108,7 @@ export class ClusterWatch {
     const { log } = callsTo(node);
     try {
       void this.#ask(node, abort);
-      for await (const event of log.watch({ intervalMs: 1000 }, { signal: abort })) {
+      for await (const event of log.watch({ intervalMs: 1000, pastMs: seriesMs }, { signal: abort })) {
         this.link.heard();
         this.#take(event);
       }
@@ -108,18 +133,11 @@ export class ClusterWatch {
 
   #take({ atMs, event }: WatchEvent): void {
     if (event.case === "throughput") {
-      const withEvents = event.value;
-      const counts = {
-        recordsIn: Number(withEvents.recordsIn),
-        recordsOut: Number(withEvents.recordsOut),
-        bytesIn: Number(withEvents.bytesIn),
-        bytesOut: Number(withEvents.bytesOut),
-        p50Ms: withEvents.appendP50Ms,
-        p99Ms: withEvents.appendP99Ms,
-      };
-      this.samples.value = withSample(this.samples.peek(), rates(counts, withEvents.intervalMs, nowMs()));
-      this.tails.value = withEvents.tails;
-      this.end.value = Number(withEvents.nextOffset);
+      this.samples.value = withSample(this.samples.peek(), sampleOf(event.value, nowMs()));
+      this.tails.value = event.value.tails;
+      this.end.value = Number(event.value.nextOffset);
+    } else if (event.case === "history") {
+      this.samples.value = withPast(this.samples.peek(), pastSamples(event.value.intervals, nowMs()));
     } else if (event.case === "cluster") {
       const value = event.value;
       const shape: ClusterShape = {

@@ -1165,6 +1165,14 @@ export declare type WatchRequest = Message<"log.v1.WatchRequest"> & {
    * @generated from field: uint32 interval_ms = 1;
    */
   intervalMs: number;
+
+  /**
+   * Begin with the throughput of this time before now, as far as this node has it:
+   * ten minutes at most, second by second. 0 sends none.
+   *
+   * @generated from field: uint32 past_ms = 2;
+   */
+  pastMs: number;
 };
 
 /**
@@ -1211,6 +1219,12 @@ export declare type WatchEvent = Message<"log.v1.WatchEvent"> & {
      */
     value: MembershipChange;
     case: "membership";
+  } | {
+    /**
+     * @generated from field: log.v1.ThroughputHistory history = 6;
+     */
+    value: ThroughputHistory;
+    case: "history";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1219,6 +1233,27 @@ export declare type WatchEvent = Message<"log.v1.WatchEvent"> & {
  * Use `create(WatchEventSchema)` to create a new message.
  */
 export declare const WatchEventSchema: GenMessage<WatchEvent>;
+
+/**
+ * Throughput from before the call, only sent to a request that states past_ms.
+ *
+ * @generated from message log.v1.ThroughputHistory
+ */
+export declare type ThroughputHistory = Message<"log.v1.ThroughputHistory"> & {
+  /**
+   * The oldest one comes first, each begins where the one before ended, and the last
+   * one ended at at_ms of the event. They have no tails and no next_offset.
+   *
+   * @generated from field: repeated log.v1.Throughput intervals = 1;
+   */
+  intervals: Throughput[];
+};
+
+/**
+ * Describes the message log.v1.ThroughputHistory.
+ * Use `create(ThroughputHistorySchema)` to create a new message.
+ */
+export declare const ThroughputHistorySchema: GenMessage<ThroughputHistory>;
 
 /**
  * Counts since the last event of this kind.

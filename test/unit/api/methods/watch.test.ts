@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Traffic } from "../../../../src/api/calls/traffic.ts";
+import { TrafficHistory } from "../../../../src/api/calls/traffic-history.ts";
 import type { ClusterChange } from "../../../../src/api/cluster-view.ts";
 import { watch } from "../../../../src/api/methods/watch.ts";
 import { encodeRun } from "../../../../src/log/mod.ts";
@@ -8,7 +9,7 @@ import { MemoryLog } from "../../../support/log/memory-log.ts";
 import { singleView } from "../../../support/peer/single-view.ts";
 import { VirtualTime } from "../../../support/time/virtual-clock.ts";
 
-function open(intervalMs = 1000) {
+function open(intervalMs = 1000, pastMs = 0) {
   const log = new MemoryLog();
   const time = new VirtualTime();
   const traffic = new Traffic();
@@ -27,10 +28,14 @@ function open(intervalMs = 1000) {
     },
   };
   const controller = new AbortController();
-  const options = { log, cluster, clock: time.clock(), traffic, clusterVersion: "1" };
-  const events = watch(options, intervalMs, controller.signal);
+  const clock = time.clock();
+  // A time of its own: it goes on for ever.
+  const past = new VirtualTime();
+  const history = new TrafficHistory(traffic, past.clock());
+  const options = { log, cluster, clock, traffic, history, clusterVersion: "1" };
+  const events = watch(options, { intervalMs, pastMs }, controller.signal);
   const next = async () => (await events.next()).value?.event;
-  return { log, time, traffic, listeners, controller, events, next };
+  return { log, time, traffic, past, history, listeners, controller, events, next };
 }
 
 test("a watch begins with the cluster and the segments, then reports throughput at every interval", async () => {
@@ -62,4 +67,25 @@ test("an abort ends a watch with its fault and its subscription to the cluster",
 
 test("an interval below 100 ms is a bad request", async () => {
   await assert.rejects(open(99).next(), { kind: "bad-request", facts: { field: "interval_ms" } });
+});
+
+test("a watch that asks for the past begins with what was counted before it", async () => {
+  const { history, next, past, traffic } = open(1000, 3_000);
+  for (let second = 1; second <= 700; second++) {
+    traffic.appended(second, 10, 5);
+    assert.ok(past.step());
+  }
+  assert.equal((await next())?.case, "cluster");
+  const event = await next();
+  assert.equal(event?.case, "history");
+  const { intervals = [] } = event.value;
+  assert.deepEqual(
+    intervals.map(({ intervalMs, recordsIn, bytesIn }) => [intervalMs, recordsIn, bytesIn]),
+    [698n, 699n, 700n].map((records) => [1000, records, 10n]),
+  );
+  assert.equal((await next())?.case, "segments");
+  assert.equal(history.last(10_000_000).length, 600);
+  history.stop();
+  assert.equal(past.step(), false);
+  assert.equal(history.last(10_000_000).length, 600);
 });
