@@ -26,7 +26,12 @@ const call = {} as Call;
 
 /** The logs of a node, as requests of clients find them. */
 function directoryFor({ log }: Replica): LogDirectory {
-  const calls = { useLog: () => {}, mayUse: () => true, patternsOf: () => [] } as unknown as CallTracker;
+  const calls = {
+    useLog: () => {},
+    mayUse: () => true,
+    patternsOf: () => [],
+    beginTail: () => {},
+  } as unknown as CallTracker;
   return new LogDirectory({ log, named: log.named, calls });
 }
 

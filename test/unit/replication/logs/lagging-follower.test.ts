@@ -26,6 +26,7 @@ function directoryFor({ log }: Replica): LogDirectory {
     useLogs: () => {},
     mayUse: () => true,
     patternsOf: () => undefined,
+    beginTail: () => {},
   } as unknown as CallTracker;
   return new LogDirectory({ log, named: log.named, calls });
 }
