@@ -60,7 +60,7 @@ export interface TokenScopes {
 /** What a token adds to its subject. It narrows the rights of the subject, and ends. */
 export interface TokenRights {
   /** What the holder presented. Default a token. */
-  readonly form?: "ticket";
+  readonly form?: "ticket" | "session";
   /** The claim `jti`; empty if the token has none, and for the ticket of a certificate. */
   readonly id: string;
   /** When it expires, in ms since 1970. Infinity for the ticket of a certificate. */

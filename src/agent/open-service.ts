@@ -20,6 +20,7 @@ import type { OpenedCluster } from "./cluster/open-cluster.ts";
 import type { Config } from "./config/settings.ts";
 import type { NodeReadiness } from "./node-readiness.ts";
 import type { OpenIssuer } from "./tokens/open-issuer.ts";
+import { openLogin } from "./tokens/open-login.ts";
 import { version } from "./version.ts";
 
 export interface OpenServiceOptions {
@@ -47,20 +48,23 @@ export function openService(options: OpenServiceOptions): ReturnType<typeof crea
       .nodes()
       .filter(({ id }) => id !== view.nodeId)
       .map(({ rpcAddr }) => `${scheme}://${rpcAddr}`);
+  const verifier = new TokenVerifier({
+    source: tokens,
+    clusterId: () => replica.state.clusterId,
+    isConfirmed: () => tokens.isConfirmed,
+    refresh: () => tokens.refresh(),
+    issuer: options.issuer.tokens,
+    clock,
+  });
+  const identify = (token: string, peer: string) => verifier.identify(token, peer);
   return createService({
     log: replica.log,
     named: replica.log.named,
     cluster: view,
     operations: { ...membershipOperations(gossip.membership), ...adminOperations(node.admin) },
     access: access.access,
-    tokens: new TokenVerifier({
-      source: tokens,
-      clusterId: () => replica.state.clusterId,
-      isConfirmed: () => tokens.isConfirmed,
-      refresh: () => tokens.refresh(),
-      issuer: options.issuer.tokens,
-      clock,
-    }),
+    tokens: verifier,
+    login: openLogin({ config, cluster: options.cluster, identify, clock }),
     tokenAdmin,
     tickets,
     readiness,

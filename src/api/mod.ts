@@ -9,6 +9,7 @@ export type { FastStream } from "./fast-path/fast-stream.ts";
 export { isAppendRequest } from "./http/exchange/append-requests.ts";
 export { NodeExchange } from "./http/exchange/node-exchange.ts";
 export { requestTarget } from "./http/exchange/request-target.ts";
+export type { LoginProvider, PendingLogin } from "./http/login/provider-login.ts";
 export { isKnownHost } from "./http/origin-rules.ts";
 export type { Pages, Router } from "./http/router.ts";
 export { createStaticFiles, type Site, sites } from "./http/static-files.ts";

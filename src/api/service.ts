@@ -33,6 +33,7 @@ import type { FastPathOptions } from "./fast-path/fast-path-context.ts";
 import { healthService } from "./health.ts";
 import type { TokenReader } from "./http/bearer.ts";
 import { StreamEventCache } from "./http/durable-streams/event-text.ts";
+import type { LoginOptions } from "./http/login/login-routes.ts";
 import type { OriginRules } from "./http/origin-rules.ts";
 import { createRouter, type Pages, type Router } from "./http/router.ts";
 import { TailTextCache } from "./http/tails/tail-text.ts";
@@ -60,6 +61,8 @@ export interface ServiceOptions {
   readonly tokens?: TokenReader | undefined;
   /** Makes and takes tickets. Default: there are none. */
   readonly tickets?: Tickets | undefined;
+  /** Sessions of browsers. Default: there is no login, and cookies are ignored. */
+  readonly login?: LoginOptions | undefined;
   /** Default: the service Tokens is not served. */
   readonly tokenAdmin?: TokenAdmin | undefined;
   readonly readiness: Readiness;
@@ -127,6 +130,7 @@ export function createService(options: ServiceOptions): Service {
     telemetry,
     tokens: options.tokens,
     tickets: options.tickets,
+    login: options.login,
     fastPath: options.fastPath?.(shared),
     pages: options.pages,
     opsAddress: options.opsAddress,

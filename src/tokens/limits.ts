@@ -11,5 +11,13 @@ export const keysMax = 16;
 /** Revoked ids at the same time, and subjects whose tokens are revoked. */
 export const revokedIdsMax = 8_192;
 export const revokedSubjectsMax = 1_024;
+/** The longest session of a browser, in ms: 7 days. It ends with its token, if that is earlier. */
+export const sessionLifeMsMax = 7 * 24 * 3_600_000;
+/** Sessions are sealed with a key for so long, in ms: 30 days. Then the next session gets a new key. */
+export const sessionKeyLifeMs = 30 * 24 * 3_600_000;
+/** Sessions that were logged out and would not have ended yet. */
+export const endedSessionsMax = 8_192;
+/** The longest value of a cookie, in characters: browsers keep 4,096 with the name. */
+export const cookieCharsMax = 4_000;
 /** The longest id of a token or a key, in characters. */
 export const idCharsMax = 64;

@@ -5,8 +5,18 @@
 import { createHash } from "node:crypto";
 import { isSubjectName } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
-import { idCharsMax, keysMax, revokedIdsMax, revokedSubjectsMax, tokenLifeMsMax } from "./limits.ts";
-import { isId, type TokenChange, type TokenKey, type TokenState } from "./token-state.ts";
+import {
+  endedSessionsMax,
+  idCharsMax,
+  keysMax,
+  revokedIdsMax,
+  revokedSubjectsMax,
+  sessionKeyLifeMs,
+  sessionLifeMsMax,
+  tokenLifeMsMax,
+} from "./limits.ts";
+import { revokedSessionId, sessionIdPrefix } from "./sessions/session-token.ts";
+import { isId, isSealKey, type TokenChange, type TokenKey, type TokenState } from "./token-state.ts";
 
 export type TokenRequest =
   /** The tokens of the key `replaces` stay valid for `retireAfterMs`. Default: until the last of them has expired. */
@@ -19,7 +29,17 @@ export type TokenRequest =
   | { readonly kind: "remove-key"; readonly id: string }
   /** `expiresMs`: when the token expires, if that is known. */
   | { readonly kind: "revoke"; readonly id: string; readonly expiresMs?: number }
-  | { readonly kind: "revoke-subject"; readonly subject: string };
+  | { readonly kind: "revoke-subject"; readonly subject: string }
+  | SessionRequest;
+
+/** What a node asks for in the name of a browser. It needs no right. */
+export type SessionRequest =
+  /** Adds the key if the newest one is old. */
+  | { readonly kind: "session-key"; readonly id: string; readonly key: string }
+  | { readonly kind: "end-session"; readonly id: string; readonly untilMs: number };
+
+export const isSessionRequest = (request: TokenRequest): request is SessionRequest =>
+  request.kind === "session-key" || request.kind === "end-session";
 
 /** Returns the id of a public key: its thumbprint (RFC 7638). `x` is in base64url. */
 export const keyIdOf = (x: string): string =>
@@ -51,6 +71,10 @@ export function changesFor(
       if (!state.revokedSubjects.has(request.subject) && state.revokedSubjects.size >= revokedSubjectsMax)
         throw tooMany("subjects whose tokens are revoked", revokedSubjectsMax);
       return [{ kind: "revoke-subject", subject: request.subject, issuedUntilMs: nowMs }];
+    case "session-key":
+      return addSessionKey(state, request, nowMs);
+    case "end-session":
+      return endSession(state, request, nowMs);
   }
 }
 
@@ -102,11 +126,48 @@ function revoke(
   const known = state.revokedIds.get(id);
   if (known !== undefined && known >= untilMs) return [];
   if (known === undefined) {
-    let kept = 0;
-    for (const keptMs of state.revokedIds.values()) if (keptMs > nowMs) kept++;
-    if (kept >= revokedIdsMax) throw tooMany("revoked tokens", revokedIdsMax);
+    if (isFull(state, false, revokedIdsMax, nowMs)) throw tooMany("revoked tokens", revokedIdsMax);
   }
   return [{ kind: "revoke", id, untilMs }];
+}
+
+/**
+ * Returns whether `limit` revoked ids of sessions, or of tokens, have not expired. Users who log out leave room for the
+ * revocations of an administrator.
+ */
+function isFull({ revokedIds }: TokenState, ofSessions: boolean, limit: number, nowMs: number): boolean {
+  if (revokedIds.size < limit) return false;
+  let kept = 0;
+  for (const [id, untilMs] of revokedIds)
+    if (untilMs > nowMs && id.startsWith(sessionIdPrefix) === ofSessions) kept++;
+  return kept >= limit;
+}
+
+function addSessionKey(
+  { newestSessionKey: newest }: TokenState,
+  { id, key }: Extract<TokenRequest, { kind: "session-key" }>,
+  nowMs: number,
+): readonly TokenChange[] {
+  if (!isId(id) || !isSealKey(key)) throw badRequest("a key of sessions has 32 bytes and an id", "key");
+  // Nodes ask at the same time.
+  if (newest !== undefined && nowMs < newest.addedMs + sessionKeyLifeMs) return [];
+  return [{ kind: "session-key", key: { id, key, addedMs: nowMs } }];
+}
+
+function endSession(
+  state: TokenState,
+  { id, untilMs }: Extract<TokenRequest, { kind: "end-session" }>,
+  nowMs: number,
+): readonly TokenChange[] {
+  const revokedId = revokedSessionId(id);
+  if (!/^[\w-]{22}$/.test(id)) throw badRequest("this cannot be the id of a session", "id");
+  if (state.revokedIds.has(revokedId) || untilMs <= nowMs) return [];
+  if (isFull(state, true, endedSessionsMax, nowMs))
+    throw new Fault("quota-exceeded", {
+      message: `a cluster has at most ${endedSessionsMax} sessions that were logged out and have not expired: this one ends when its token does`,
+      facts: { limit: endedSessionsMax },
+    });
+  return [{ kind: "revoke", id: revokedId, untilMs: Math.min(untilMs, nowMs + sessionLifeMsMax) }];
 }
 
 const badRequest = (message: string, field: string): Fault =>
@@ -121,7 +182,7 @@ const tooMany = (what: string, limit: number): Fault =>
 
 /** Returns the request in a value that another node sent. @throws Fault "bad-request" */
 export function requestFrom(value: unknown): TokenRequest {
-  const { kind, x, replaces, retireAfterMs, id, expiresMs, subject } = (value ?? {}) as Record<
+  const { kind, x, replaces, retireAfterMs, id, expiresMs, subject, key, untilMs } = (value ?? {}) as Record<
     string,
     unknown
   >;
@@ -134,6 +195,9 @@ export function requestFrom(value: unknown): TokenRequest {
   if (kind === "remove-key" && typeof id === "string") return { kind, id };
   if (kind === "revoke" && typeof id === "string")
     return { kind, id, ...(typeof expiresMs === "number" ? { expiresMs } : {}) };
+  if (kind === "session-key" && typeof id === "string" && typeof key === "string") return { kind, id, key };
+  if (kind === "end-session" && typeof id === "string" && typeof untilMs === "number")
+    return { kind, id, untilMs };
   if (kind === "revoke-subject" && typeof subject === "string") return { kind, subject };
   throw new Fault("bad-request", { message: "the peer's request about tokens is malformed" });
 }

@@ -49,6 +49,7 @@ export const chapters: readonly Chapter[] = [
     name: "Operate",
     pages: [
       page("security", "Security"),
+      page("login", "Logging in"),
       { source: "certs/README.md", file: "certificates.html", label: "Certificates" },
       { source: "deploy/README.md", file: "deploy.html", label: "systemd, Docker, Helm, Prometheus" },
       page("operations", "Operations"),

@@ -59,7 +59,9 @@ function checkTls(config: Config): void {
 }
 
 /** Without a policy, every user of the issuer could do what a certificate can. */
-function checkIssuer({ oidcIssuer, oidcAudience, jwksFile, oidcScopeClaim, aclPolicyFile }: Config): void {
+function checkIssuer(config: Config): void {
+  const { oidcIssuer, oidcAudience, jwksFile, oidcScopeClaim, aclPolicyFile } = config;
+  const { oidcClientId, oidcClientSecretFile, oidcCallbackUrl } = config;
   const needed = oidcAudience.length > 0 && aclPolicyFile !== undefined;
   need(
     oidcIssuer === undefined || needed,
@@ -69,6 +71,18 @@ function checkIssuer({ oidcIssuer, oidcAudience, jwksFile, oidcScopeClaim, aclPo
   need(
     oidcIssuer !== undefined || !others,
     "--oidc-audience, --jwks-file and --oidc-scope-claim need --oidc-issuer",
+  );
+  need(
+    oidcClientId === undefined || oidcAudience.includes(oidcClientId),
+    "--oidc-client-id must be one of --oidc-audience: the tokens of a login have it as their audience",
+  );
+  need(
+    oidcClientId !== undefined || (oidcClientSecretFile ?? oidcCallbackUrl) === undefined,
+    "--oidc-client-secret-file and --oidc-callback-url need --oidc-client-id",
+  );
+  need(
+    oidcCallbackUrl === undefined || oidcCallbackUrl.endsWith("/login/callback"),
+    "--oidc-callback-url ends with /login/callback",
   );
 }
 

@@ -172,6 +172,27 @@ export const settings = {
     text,
     "claim of the issuer's tokens with scopes that narrow the subject's rights; default they are not narrowed",
   ),
+  oidcClientId: maybe(
+    "Security",
+    text,
+    "client of --oidc-issuer with which users log in at the dashboard; it must be in --oidc-audience",
+  ),
+  oidcClientSecretFile: maybe(
+    "Security",
+    path,
+    "file with the secret of --oidc-client-id; default it has none",
+  ),
+  oidcLoginScopes: set(
+    "Security",
+    list(text),
+    ["openid"],
+    "scopes that a login asks the issuer for, separated by commas, such as openid,email",
+  ),
+  oidcCallbackUrl: maybe(
+    "Security",
+    webUrl,
+    "URL of /login/callback as browsers reach it, behind a proxy; default by the name in the request",
+  ),
   allowPlaintext: set("Security", flag, false, "allow plaintext on an --addr that is not loopback"),
   allowHosts: set(
     "Security",

@@ -5,7 +5,7 @@ const timeoutMs = 5_000;
 const bytesMax = 262_144;
 
 /** As fetch(), but the whole body has arrived. @throws Fault "unavailable" that names the URL without its query */
-async function boundedFetch(url: string | URL, init: RequestInit = {}): Promise<Response> {
+export async function boundedFetch(url: string | URL, init: RequestInit = {}): Promise<Response> {
   const { origin, pathname } = new URL(url);
   try {
     const response = await fetch(url, {

@@ -12,6 +12,7 @@ import type { Replica } from "../../replication/mod.ts";
 import {
   changesFor,
   encodeChange,
+  isSessionRequest,
   requestFrom,
   type TokenChange,
   type TokenRequest,
@@ -75,8 +76,11 @@ export class TokenAdmin {
     const { request, subject, isPeer } = (body ?? {}) as Readonly<Record<string, unknown>>;
     if (typeof subject !== "string")
       throw new Fault("bad-request", { message: "the peer's request about tokens is malformed" });
-    this.#options.authorize({ subject, isPeer: isPeer === true }, logObject, "admin");
-    await this.#inTurn(requestFrom(request), subject);
+    const asked = requestFrom(request);
+    // The node that asks has looked at the session.
+    if (!isSessionRequest(asked))
+      this.#options.authorize({ subject, isPeer: isPeer === true }, logObject, "admin");
+    await this.#inTurn(asked, subject);
     return null;
   }
 

@@ -34,15 +34,29 @@ function bearerTokenOf(authorization: string | readonly string[] | undefined): s
 const malformed = (message: string): Fault =>
   new Fault("unauthenticated", { message, facts: { reason: "TOKEN_INVALID" } });
 
-/** The clients of requests with a token, one for each connection and token in use. */
+/** Connections as the holders of tokens use them, one for each connection and token in use. */
+export class Holders {
+  readonly #last = new WeakMap<ClientConnection, Holder>();
+
+  of(connection: ClientConnection, identity: Identity): ClientConnection {
+    const last = this.#last.get(connection);
+    if (last?.identity === identity) return last;
+    const holder = new Holder(connection, identity);
+    this.#last.set(connection, holder);
+    return holder;
+  }
+}
+
+/** The clients of requests with a token. */
 export class TokenClients {
   readonly #reader: TokenReader;
-  readonly #last = new WeakMap<ClientConnection, TokenClient>();
+  readonly #holders: Holders;
   /** What prepare() found about the token of the next request of a connection. */
   readonly #refused = new WeakMap<ClientConnection, { readonly token: string; readonly reason: unknown }>();
 
-  constructor(reader: TokenReader) {
+  constructor(reader: TokenReader, holders: Holders) {
     this.#reader = reader;
+    this.#holders = holders;
   }
 
   /** Returns the client of a request, if that is known at once: the holder of its token, or the connection's. */
@@ -55,7 +69,7 @@ export class TokenClients {
     }
     if (token === undefined) return connection;
     const identity = this.#reader.known(token);
-    return identity === undefined ? undefined : this.#clientOf(connection, identity);
+    return identity === undefined ? undefined : this.#holders.of(connection, identity);
   }
 
   /**
@@ -93,24 +107,16 @@ export class TokenClients {
     const refused = this.#refused.get(connection);
     this.#refused.delete(connection);
     if (refused?.token === token) throw refused.reason;
-    return this.#clientOf(connection, await this.#reader.identify(token, connection.peer));
-  }
-
-  #clientOf(connection: ClientConnection, identity: Identity): TokenClient {
-    const last = this.#last.get(connection);
-    if (last?.identity === identity) return last;
-    const client = new TokenClient(connection, identity);
-    this.#last.set(connection, client);
-    return client;
+    return this.#holders.of(connection, await this.#reader.identify(token, connection.peer));
   }
 }
 
 /** The client of a request with a ticket. */
 export const clientWith = (connection: ClientConnection, identity: Identity): ClientConnection =>
-  new TokenClient(connection, identity);
+  new Holder(connection, identity);
 
 /** A connection as the holder of a token uses it. What is counted for the connection is counted there. */
-class TokenClient implements ClientConnection {
+class Holder implements ClientConnection {
   readonly identity: Identity;
   readonly #connection: ClientConnection;
 

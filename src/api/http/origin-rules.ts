@@ -6,6 +6,7 @@
  */
 import { isIP } from "node:net";
 import { cors } from "@connectrpc/connect";
+import { headerOf, type RequestHeaders } from "./exchange/exchange.ts";
 
 export interface OriginRules {
   /** Other origins whose pages can call this server, such as `https://example.org`. */
@@ -100,6 +101,31 @@ export function canChangeState({ origin, fetchSite, self }: Provenance, rules: O
   if (fetchSite === "same-origin") return true;
   if (origin !== undefined) return origin === self || rules.origins.includes(origin);
   return fetchSite === undefined || fetchSite === "same-origin" || fetchSite === "none";
+}
+
+/** Returns where a request comes from, as its headers say. `secure`: it came over TLS. */
+export function provenanceOf(
+  { headers, authority }: { readonly headers: RequestHeaders; readonly authority: string | undefined },
+  secure: boolean,
+): Provenance {
+  const origin = headerOf({ headers }, "origin");
+  // Compared only with an origin.
+  const self = origin === undefined ? "" : `${secure ? "https" : "http"}://${authority ?? ""}`;
+  return { origin, fetchSite: headerOf({ headers }, "sec-fetch-site"), self };
+}
+
+/**
+ * Returns whether the cookie of a session counts for a request of this provenance. Browsers send Origin with each request that is
+ * not a GET or HEAD, so one without it and without Sec-Fetch-Site is not of a page.
+ */
+export function canUseCookie(
+  { origin, fetchSite, self }: Provenance,
+  isRead: boolean,
+  rules: OriginRules,
+): boolean {
+  if (fetchSite === "same-origin") return true;
+  if (origin !== undefined) return origin === self || rules.origins.includes(origin);
+  return isRead && (fetchSite === undefined || fetchSite === "none");
 }
 
 /** Returns whether a plaintext client can use this name: localhost, an address or a configured name. */

@@ -4,7 +4,7 @@
  *   /log.v1.… /grpc.…   RPCs        /   produce and consume        /tail   live tail
  *   /tickets   tickets for tails
  *   /logs, /logs/NAME   named logs        /v1/stream/NAME   Durable Streams        /cursors, /cursors/NAME   cursors
- *   /ui/   the dashboard        /docs/   the handbook
+ *   /ui/   the dashboard        /docs/   the handbook        /login, /logout   sessions of browsers
  *
  * The router is also the error boundary of a request: what a route throws ends its exchange, with one log line.
  */
@@ -19,7 +19,8 @@ import { permissionOfPath } from "../calls/method-permissions.ts";
 import type { RpcHandler } from "../connect/rpc-routes.ts";
 import type { FastPath } from "../fast-path/fast-path.ts";
 import type { FastStream } from "../fast-path/fast-stream.ts";
-import { clientWith, TokenClients, type TokenReader } from "./bearer.ts";
+import { clientWith, type TokenReader } from "./bearer.ts";
+import { Credentials } from "./credentials.ts";
 import { cursorMethodsOf, isCursorsPath, serveCursors } from "./cursors/cursor-routes.ts";
 import { isStreamPath } from "./durable-streams/stream-path.ts";
 import { answerStreamPreflight, serveStream } from "./durable-streams/stream-routes.ts";
@@ -29,6 +30,7 @@ import { checkQueryText } from "./exchange/query-text.ts";
 import { httpDate } from "./http-date.ts";
 import { type ProduceConsumeOptions, serveProduceConsume } from "./http-produce-consume.ts";
 import { serveTail, type TailOptions } from "./http-tail.ts";
+import { type LoginOptions, LoginRoutes } from "./login/login-routes.ts";
 import type { LogRouteOptions } from "./logs/log-call.ts";
 import { isLogsPath } from "./logs/log-path.ts";
 import { methodsOf, serveLogs } from "./logs/log-routes.ts";
@@ -39,6 +41,7 @@ import {
   isKnownHost,
   type OriginRules,
   preflightHeaders,
+  provenanceOf,
 } from "./origin-rules.ts";
 import { refuse, refuseUnknownPath } from "./route-refusal.ts";
 import { isSitePath } from "./static-files.ts";
@@ -61,6 +64,8 @@ export interface RouterOptions {
   readonly tokens?: TokenReader | undefined;
   /** Default: there are no tickets, and their parameter is one that no route has. */
   readonly tickets?: Tickets | undefined;
+  /** Default: there is no login, and cookies are ignored. */
+  readonly login?: LoginOptions | undefined;
   readonly fastPath?: FastPath | undefined;
   readonly pages?: Pages | undefined;
   /** `host:port` of probes and metrics. The refusal of such a path names it. */
@@ -93,14 +98,19 @@ export function createRouter(options: RouterOptions): Router {
 class HttpRouter implements Router {
   readonly #options: RouterOptions;
   readonly #date: () => string;
-  readonly #tokenClients: TokenClients | undefined;
+  readonly #credentials: Credentials;
+  readonly #login: LoginRoutes | undefined;
   /** The last authority that was checked. Nearly all clients use the same one. */
   #checked: { readonly authority: string; readonly known: boolean } | undefined;
 
   constructor(options: RouterOptions) {
     this.#options = options;
     this.#date = httpDate(options.clock);
-    this.#tokenClients = options.tokens === undefined ? undefined : new TokenClients(options.tokens);
+    const { tokens, login, origins, clock, telemetry } = options;
+    this.#credentials = new Credentials({ tokens, login, origins });
+    const { memory } = options.tail;
+    this.#login =
+      login === undefined ? undefined : new LoginRoutes({ ...login, origins, clock, telemetry, memory });
   }
 
   request(exchange: Exchange, client: ClientConnection): void {
@@ -112,23 +122,19 @@ class HttpRouter implements Router {
   }
 
   prepare(headers: IncomingHttpHeaders, client: ClientConnection): Promise<void> | undefined {
-    const { authorization } = headers;
-    if (authorization === undefined || this.#tokenClients === undefined) return undefined;
+    if (headers.authorization === undefined) return undefined;
     const path = headers[":path"] ?? "";
     const mayBeFast =
       this.#options.fastPath !== undefined && (path === "/" || permissionOfPath(path) !== undefined);
     if (!mayBeFast || !this.#isKnown(headers.host, client)) return undefined;
-    return this.#tokenClients.prepare(authorization, client);
+    return this.#credentials.prepare(headers.authorization, client);
   }
 
   direct(stream: FastStream, headers: IncomingHttpHeaders, client: ClientConnection): boolean {
     const { fastPath } = this.#options;
     if (fastPath === undefined || !this.#isKnown(headers[":authority"] ?? headers.host, client)) return false;
-    const { authorization } = headers;
-    if (authorization === undefined || this.#tokenClients === undefined)
-      return fastPath(stream, headers, client);
     // request() waits for a token that is not known yet, as in HTTP/2, and refuses one that is not valid.
-    const holder = this.#tokenClients.known(authorization, client);
+    const holder = this.#credentials.known(headers, client);
     return holder !== undefined && fastPath(stream, headers, holder);
   }
 
@@ -159,23 +165,25 @@ class HttpRouter implements Router {
       return undefined;
     }
     if (!this.#passesOriginRules(exchange, client)) return undefined;
+    const login = this.#login?.serve(exchange, client);
+    if (login !== undefined) return login;
     const holder = this.#holderOf(exchange, client);
     return holder === undefined ? this.#route(exchange, client) : this.#routeAs(holder, exchange, client);
   }
 
-  /** The holder of the ticket or the token of a request; undefined if it states none. */
+  /** The holder of the ticket, the token or the session of a request; undefined if it states none. */
   #holderOf(exchange: Exchange, client: ClientConnection): Promise<ClientConnection> | undefined {
     const { tickets } = this.#options;
-    const { authorization } = exchange.headers;
     if (tickets !== undefined) {
       const given = takeTicket(exchange);
       if (given !== undefined) return holderOfTicket(tickets, given, exchange, client);
     }
-    if (authorization === undefined || this.#tokenClients === undefined) return undefined;
-    return this.#tokenClients.of(authorization, client);
+    // The page that lets a user log in again is served also with the cookie of a session that has ended.
+    const isPage = isSitePath(pathOf(exchange)) && exchange.headers["authorization"] === undefined;
+    return isPage ? undefined : this.#credentials.of(exchange, client);
   }
 
-  /** Routes the request of the holder of a token or a ticket, or refuses it. */
+  /** Routes the request of the holder of a token, a ticket or a session, or refuses it. */
   async #routeAs(
     known: Promise<ClientConnection>,
     exchange: Exchange,
@@ -215,7 +223,7 @@ class HttpRouter implements Router {
     }
     // A preflight is not enough: a browser sends one only for some content types.
     const isRead = exchange.method === "GET" || exchange.method === "HEAD";
-    if (!isRead && !canChangeState(provenanceOf(exchange, client, origin), origins)) {
+    if (!isRead && !canChangeState(provenanceOf(exchange, client.secure), origins)) {
       const message = `a page of ${quoted(origin ?? "another site")} is not allowed to do this; --cors-origins lists the pages that are`;
       recordUnroutedRequest(telemetry.begin, exchange, client, "permission_denied");
       refuse(exchange, { fault: new Fault("permission-denied", { message }), status: 403 });
@@ -306,11 +314,4 @@ function allowedFor(path: string): string {
   if (path === ticketsPath) return "POST";
   if (isCursorsPath(path)) return cursorMethodsOf(path);
   return isLogsPath(path) ? methodsOf(path) : "GET, POST";
-}
-
-function provenanceOf(exchange: Exchange, client: ClientConnection, origin: string | undefined) {
-  // Compared only with an origin.
-  const self =
-    origin === undefined ? "" : `${client.secure ? "https" : "http"}://${exchange.authority ?? ""}`;
-  return { origin, fetchSite: headerOf(exchange, "sec-fetch-site"), self };
 }

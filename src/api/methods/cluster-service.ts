@@ -63,7 +63,9 @@ export function clusterService(options: ClusterServiceOptions): Partial<ServiceI
       const { identity } = callOf(context).client;
       const logs = logActions.flatMap((action) => allowedLogs(action, access.patternsOf(identity, action)));
       const { token } = identity;
-      const credential = token !== undefined ? "token" : identity.fingerprint !== "" ? "certificate" : "none";
+      const ofToken = token?.form ?? "token";
+      const ofConnection = identity.fingerprint !== "" ? "certificate" : "none";
+      const credential = token !== undefined ? ofToken : ofConnection;
       return {
         subject: identity.subject,
         actions: access.allowedActions(identity),

@@ -27,6 +27,7 @@ export interface ServeOptions
       | "responseMs"
       | "tokens"
       | "tickets"
+      | "login"
       | "filterMs"
     >
   > {
@@ -110,6 +111,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     opsAddress: options.opsAddress,
     tokens: options.tokens,
     tickets: options.tickets,
+    login: options.login,
     filterMs: options.filterMs,
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     memory,

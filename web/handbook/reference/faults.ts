@@ -43,6 +43,11 @@ export const reasons: Readonly<Record<string, string>> = {
     "`tailrace repair`: which named logs there were is lost in this directory; restore a backup, or let the node join the cluster again",
   TICKET_INVALID:
     "the ticket was used, is older than 30 seconds, or is not one of this cluster; `POST /tickets` makes another one",
+  LOGIN_INVALID:
+    "the login at the provider was refused, took too long, or does not belong to the browser: begin again",
+  SESSION_ENDED: "the session of the browser was logged out",
+  SESSION_EXPIRED: "the session of the browser has expired: log in again",
+  SESSION_INVALID: "the cookie of the session is not one of this cluster, or was changed",
   TOKEN_EXPIRED: "the bearer token has expired; `tailrace token issue` makes another one",
   TOKEN_KEY_UNKNOWN: "the cluster has no key with the id that the bearer token names, or the key was removed",
   TOKEN_KEY_RETIRED: "the key of the bearer token has retired: `tailrace token keys rotate` made another one",

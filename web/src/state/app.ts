@@ -12,7 +12,7 @@ import {
   reloadFrom,
   type UrlState,
 } from "../core/url-state.ts";
-import { callsTo, ownBase } from "../io/calls.ts";
+import { asCallError, callsTo, ownBase } from "../io/calls.ts";
 import { isVisible, onDarkScheme, replaceAddress, storedTheme, storeTheme, type Theme } from "../io/page.ts";
 import { after, every, nowMs } from "../io/timing.ts";
 import { ClusterWatch } from "./cluster.ts";
@@ -25,6 +25,8 @@ import { Tail } from "./tail.ts";
 export interface Identity {
   readonly subject: string;
   readonly actions: readonly string[];
+  /** What the browser has shown: certificate, token, session or none. */
+  readonly credential: string;
 }
 
 const initial: UrlState = parseUrl(location.search);
@@ -43,6 +45,8 @@ export const helping = signal(false);
 /** Does the system ask for the dark scheme? */
 export const darkScheme = signal(false);
 export const theme = signal<Theme>(storedTheme());
+/** The user asked for the login. */
+export const loggingIn = signal(false);
 export const identity = signal<Identity | undefined>(undefined);
 /** A clock that ticks each second, for relative times. */
 export const second = signal(nowMs());
@@ -78,6 +82,12 @@ export const selectedLog = signal<string | undefined>(undefined);
  */
 export const may = (action: string): boolean =>
   identity.value === undefined || tail.log.value !== "" || identity.value.actions.includes(action);
+
+/** The login is shown: the user asked for it, or the node requires it. */
+export const needsLogin = computed(() => {
+  const { phase, failure } = tail.link.cursor.value;
+  return loggingIn.value || (phase === "stopped" && failure?.kind === "unauthenticated");
+});
 
 /** Records that are committed and not yet on the page. */
 export const unread = computed(() => {
@@ -192,10 +202,12 @@ export function goTo(from: From): void {
 
 async function askIdentity(): Promise<void> {
   try {
-    const { subject, actions } = await callsTo(tail.link.node).cluster.whoAmI({}, { timeoutMs: 5000 });
-    identity.value = { subject, actions };
-  } catch {
-    after(3000, () => void askIdentity());
+    const calls = callsTo(tail.link.node);
+    const { subject, actions, credential } = await calls.cluster.whoAmI({}, { timeoutMs: 5000 });
+    identity.value = { subject, actions, credential };
+  } catch (reason) {
+    // After a login the page is loaded again.
+    if (asCallError(reason).code !== "unauthenticated") after(3000, () => void askIdentity());
   }
 }
 

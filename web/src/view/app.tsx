@@ -1,11 +1,12 @@
 /** The frame of the page: bar, plots, problems, and the current view. */
 import { useEffect } from "preact/hooks";
-import { helping, view } from "../state/app.ts";
+import { helping, needsLogin, view } from "../state/app.ts";
 import { Banners } from "./banners.tsx";
 import { Bar } from "./bar.tsx";
 import { ClusterView } from "./cluster-view.tsx";
 import { Help } from "./help.tsx";
 import { onKey } from "./keys.ts";
+import { LoginView } from "./login-view.tsx";
 import { LogsView } from "./logs-view.tsx";
 import { SegmentsView } from "./segments-view.tsx";
 import { Strip } from "./strip.tsx";
@@ -19,15 +20,23 @@ export function App() {
   return (
     <div class="app">
       <Bar />
-      <Strip />
-      <Banners />
-      <main class="main">
-        {view.value === "tail" && <TailView />}
-        {view.value === "logs" && <LogsView />}
-        {view.value === "cluster" && <ClusterView />}
-        {view.value === "segments" && <SegmentsView />}
-      </main>
+      {!needsLogin.value && <Strip />}
+      {!needsLogin.value && <Banners />}
+      <main class="main">{needsLogin.value ? <LoginView /> : <Shown />}</main>
       {helping.value && <Help />}
     </div>
   );
+}
+
+function Shown() {
+  switch (view.value) {
+    case "tail":
+      return <TailView />;
+    case "logs":
+      return <LogsView />;
+    case "cluster":
+      return <ClusterView />;
+    case "segments":
+      return <SegmentsView />;
+  }
 }

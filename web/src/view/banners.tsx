@@ -165,6 +165,13 @@ const askedFor = (): number | undefined => {
   return from.kind === "offset" ? from.offset : undefined;
 };
 
+const credentialText = (credential: string): string =>
+  credential === "session"
+    ? "your login"
+    : location.protocol === "https:"
+      ? "your client certificate"
+      : "this plaintext connection";
+
 function Denied({ failure }: { failure: StreamFailure }) {
   const who = identity.value;
   return (
@@ -176,8 +183,7 @@ function Denied({ failure }: { failure: StreamFailure }) {
         <>The page could not find out who you are. </>
       ) : (
         <>
-          You are <b data-testid="subject">{who.subject}</b>, by{" "}
-          {location.protocol === "https:" ? "your client certificate" : "this plaintext connection"}, and may{" "}
+          You are <b data-testid="subject">{who.subject}</b>, by {credentialText(who.credential)}, and may{" "}
           {who.actions.length === 0 ? "do nothing here" : `only ${who.actions.join(", ")}`}.{" "}
         </>
       )}

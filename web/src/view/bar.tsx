@@ -1,7 +1,19 @@
 /** The bar at the top: name, views, connection state, and the user's identity. */
 import { ago, grouped } from "../core/format.ts";
 import type { View } from "../core/url-state.ts";
-import { cluster, helping, identity, second, tail, theme, unread, view } from "../state/app.ts";
+import { logOut } from "../io/session.ts";
+import {
+  cluster,
+  helping,
+  identity,
+  loggingIn,
+  needsLogin,
+  second,
+  tail,
+  theme,
+  unread,
+  view,
+} from "../state/app.ts";
 import { statusOf } from "./status.ts";
 
 const views: readonly (readonly [View, string])[] = [
@@ -38,6 +50,7 @@ export function Bar() {
       <Status />
       <div class="bar-end">
         <Who />
+        <Session />
         <button
           type="button"
           class="icon"
@@ -79,6 +92,29 @@ function Status() {
         {status.spoken}
       </span>
     </div>
+  );
+}
+
+/** Logs out; or in, for a user without any credential. A process on the machine of the node needs none. */
+function Session() {
+  const who = identity.value;
+  if (who?.credential === "session")
+    return (
+      <button type="button" class="small" onClick={() => void logOut()}>
+        Log out
+      </button>
+    );
+  if (who?.credential !== "none" || who.subject === "local" || needsLogin.value) return null;
+  return (
+    <button
+      type="button"
+      class="small"
+      onClick={() => {
+        loggingIn.value = true;
+      }}
+    >
+      Log in
+    </button>
   );
 }
 

@@ -6,7 +6,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import type { Principal } from "../../../access/mod.ts";
 import { Fault } from "../../../fault.ts";
 import type { Tokens } from "../../../gen/log/v1/log_pb.js";
-import { keyIdOf, type TokenRequest, type TokenState } from "../../../tokens/mod.ts";
+import { keyIdOf, sessionIdPrefix, type TokenRequest, type TokenState } from "../../../tokens/mod.ts";
 import { signalOf, unlessAborted } from "../../calls/abort.ts";
 import { callOf } from "../../calls/call-context.ts";
 
@@ -72,9 +72,13 @@ export function tokensService(admin: TokenAdmin): ServiceImpl<typeof Tokens> {
     async listRevokedTokens() {
       const { revokedIds, revokedSubjects } = await admin.state();
       return {
-        tokens: [...revokedIds].map(([id, untilMs]) => ({ id, untilMs: BigInt(untilMs) })),
+        tokens: tokensIn(revokedIds).map(([id, untilMs]) => ({ id, untilMs: BigInt(untilMs) })),
         subjects: [...revokedSubjects].map(([subject, ms]) => ({ subject, issuedUntilMs: BigInt(ms) })),
       };
     },
   };
 }
+
+/** Sessions that were logged out are left out: there can be thousands, and no operator has revoked them. */
+const tokensIn = (revokedIds: TokenState["revokedIds"]): readonly [id: string, untilMs: number][] =>
+  [...revokedIds].filter(([id]) => !id.startsWith(sessionIdPrefix));

@@ -1887,7 +1887,7 @@ export declare type WhoAmIResponse = Message<"log.v1.WhoAmIResponse"> & {
   logs: AllowedLogs[];
 
   /**
-   * What the caller has shown: certificate, token or none.
+   * What the caller has shown: certificate, token, session or none.
    *
    * @generated from field: string credential = 4;
    */

@@ -39,6 +39,8 @@ test("settings that contradict each other are refused", () => {
     [["--oidc-issuer", "https://login.example.org", "--acl-policy-file", "p"], /needs --oidc-audience/],
     [["--oidc-audience", "a", "--acl-policy-file", "p"], /need --oidc-issuer/],
     [["--jwks-file", "k"], /need --oidc-issuer/],
+    [["--oidc-client-id", "c"], /must be one of --oidc-audience/],
+    [["--oidc-client-secret-file", "s"], /need --oidc-client-id/],
   ];
   for (const [flags, expected] of cases)
     assert.match(

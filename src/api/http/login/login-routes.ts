@@ -1,0 +1,207 @@
+/**
+ * Login and logout of browsers. The cookie of a session is set and removed here; session-clients.ts reads it.
+ *
+ *   GET  /login?return=PATH   to the provider's page       GET /login/callback   from there
+ *   POST /login/token         {"token": "…"}               GET /login/options    {"provider": name or null}
+ *   POST /logout
+ */
+import { Fault } from "../../../fault.ts";
+import type { Telemetry } from "../../../lib/telemetry.ts";
+import type { Clock } from "../../../lib/time/clock.ts";
+import type { MemoryBudget } from "../../../memory/mod.ts";
+import type { Sessions } from "../../../tokens/mod.ts";
+import type { ClientConnection } from "../../calls/call-tracker.ts";
+import { codeName, codeOf, httpErrorOf } from "../../calls/error-mapping.ts";
+import { type Exchange, pathOf, queryOf } from "../exchange/exchange.ts";
+import { readBody } from "../exchange/read-body.ts";
+import { canUseCookie, type OriginRules, provenanceOf } from "../origin-rules.ts";
+import { recordUnroutedRequest } from "../unrouted-requests.ts";
+import { cookieOf, setCookie } from "./cookies.ts";
+import { type LoginProvider, loginMs, ProviderLogin, returnPathOf } from "./provider-login.ts";
+
+export interface LoginOptions {
+  readonly sessions: Pick<Sessions, "open" | "end" | "seal" | "unseal" | "known" | "identify">;
+  /** Default: users log in with a token only. */
+  readonly provider?: LoginProvider | undefined;
+  /** The URL of /login/callback as browsers reach it. Default: by the name of the server in the request. */
+  readonly callbackUrl?: string | undefined;
+}
+
+export interface LoginRoutesOptions extends LoginOptions {
+  readonly origins: OriginRules;
+  readonly clock: Clock;
+  readonly memory: MemoryBudget;
+  readonly telemetry: Pick<Telemetry, "begin" | "log">;
+}
+
+const bodyBytesMax = 16_384;
+const noStore = { "cache-control": "no-store", "referrer-policy": "no-referrer" };
+
+type Route = (exchange: Exchange, client: ClientConnection) => Promise<void>;
+
+/** Returns whether browsers reach the server over TLS: by itself, or by a proxy in front of it. */
+export const isSecure = (
+  client: ClientConnection,
+  { callbackUrl }: Pick<LoginOptions, "callbackUrl">,
+): boolean => client.secure || callbackUrl?.startsWith("https:") === true;
+
+export class LoginRoutes {
+  readonly #options: LoginRoutesOptions;
+  readonly #login: ProviderLogin | undefined;
+  readonly #routes: ReadonlyMap<string, readonly [method: "GET" | "POST", route: Route]>;
+
+  constructor(options: LoginRoutesOptions) {
+    const { provider, sessions, clock } = options;
+    this.#options = options;
+    this.#login = provider === undefined ? undefined : new ProviderLogin({ provider, sessions, clock });
+    this.#routes = new Map([
+      ["/login", ["GET", (...request) => this.#begin(...request)]],
+      ["/login/callback", ["GET", (...request) => this.#finish(...request)]],
+      ["/login/options", ["GET", (exchange) => this.#describe(exchange)]],
+      ["/login/token", ["POST", (...request) => this.#withToken(...request)]],
+      ["/logout", ["POST", (...request) => this.#logout(...request)]],
+    ]);
+  }
+
+  /** Serves a request to a route of login; returns undefined for any other path. */
+  serve(exchange: Exchange, client: ClientConnection): Promise<void> | undefined {
+    const found = this.#routes.get(pathOf(exchange));
+    return found === undefined ? undefined : this.#serve(exchange, client, ...found);
+  }
+
+  async #serve(exchange: Exchange, client: ClientConnection, method: string, route: Route): Promise<void> {
+    const { telemetry } = this.#options;
+    let code = "ok";
+    try {
+      if (exchange.method === method) {
+        this.#requireOwnPage(exchange, client);
+        await route(exchange, client);
+      } else {
+        code = "unimplemented";
+        const message = `${pathOf(exchange)} takes ${method} only`;
+        exchange.send(405, { ...noStore, ...json, allow: method }, line({ code, message, written: "no" }));
+      }
+    } catch (reason) {
+      const fault = Fault.from(reason);
+      if (fault.unexpected) throw reason;
+      code = codeName(codeOf(fault));
+      const { status, headers } = httpErrorOf(fault);
+      const { "retry-after": later } = headers;
+      const all = { ...noStore, ...(later === undefined ? {} : { "retry-after": later }) };
+      if (method === "GET") exchange.send(status, { ...all, ...html }, pageOf(fault.message));
+      else {
+        const { message, written } = fault;
+        const why = fault.facts.reason === undefined ? {} : { reason: fault.facts.reason };
+        exchange.send(status, { ...all, ...json }, line({ code, message, written, ...why }));
+      }
+    }
+    recordUnroutedRequest(telemetry.begin, exchange, client, code);
+  }
+
+  /** A page of another site must not log a user in or out. Going to the provider is a link, and changes nothing here. */
+  #requireOwnPage(exchange: Exchange, client: ClientConnection): void {
+    const provenance = provenanceOf(exchange, client.secure);
+    if (exchange.method === "GET" || canUseCookie(provenance, false, this.#options.origins)) return;
+    throw new Fault("permission-denied", {
+      message:
+        "only a page of this server can log in and out; a program sends its token: Authorization: Bearer TOKEN",
+    });
+  }
+
+  async #describe(exchange: Exchange): Promise<void> {
+    exchange.send(200, { ...noStore, ...json }, line({ provider: this.#options.provider?.name ?? null }));
+  }
+
+  async #begin(exchange: Exchange, client: ClientConnection): Promise<void> {
+    if (this.#login === undefined)
+      throw new Fault("not-found", {
+        message: "no provider of logins is configured (--oidc-client-id); log in with a token",
+      });
+    const returnTo = returnPathOf(new URLSearchParams(queryOf(exchange)).get("return"));
+    const own = `${client.secure ? "https" : "http"}://${exchange.authority ?? ""}/login/callback`;
+    const { url, cookie } = await this.#login.begin(this.#options.callbackUrl ?? own, returnTo);
+    const wish = { value: cookie, maxAgeS: loginMs / 1000, sameSite: "Lax" } as const;
+    exchange.setHeader(
+      "set-cookie",
+      setCookie("tailrace-login", { ...wish, secure: this.#isSecure(client) }),
+    );
+    exchange.send(303, { ...noStore, location: url }, "");
+  }
+
+  async #finish(exchange: Exchange, client: ClientConnection): Promise<void> {
+    if (this.#login === undefined)
+      throw new Fault("not-found", { message: "no provider of logins is configured" });
+    const cookie = cookieOf(exchange.headers["cookie"], "tailrace-login", this.#isSecure(client));
+    const { token, returnTo } = await this.#login.finish(cookie, queryOf(exchange));
+    await this.#open(exchange, client, token);
+    exchange.send(303, { ...noStore, location: returnTo }, "");
+  }
+
+  async #withToken(exchange: Exchange, client: ClientConnection): Promise<void> {
+    const body = await readBody(exchange, bodyBytesMax, this.#options.memory);
+    let token: unknown;
+    try {
+      ({ token } = JSON.parse(body.toString()));
+    } catch (cause) {
+      throw new Fault("bad-request", { message: 'the body is not {"token": "…"}', cause });
+    }
+    if (typeof token !== "string" || token.trim() === "")
+      throw new Fault("bad-request", {
+        message: 'the body is not {"token": "…"}',
+        facts: { field: "token" },
+      });
+    const { subject, expiresMs } = await this.#open(exchange, client, token.trim());
+    exchange.send(200, { ...noStore, ...json }, line({ subject, expires_ms: expiresMs }));
+  }
+
+  /** Opens a session and sets its cookie. */
+  async #open(
+    exchange: Exchange,
+    client: ClientConnection,
+    token: string,
+  ): Promise<{ readonly subject: string; readonly expiresMs: number }> {
+    const { sessions, clock, telemetry } = this.#options;
+    const { value, expiresMs, identity } = await sessions.open(token, client.peer);
+    const maxAgeS = (expiresMs - clock.wallMs()) / 1000;
+    const wish = { value, maxAgeS, sameSite: "Strict", secure: this.#isSecure(client) } as const;
+    exchange.setHeader("set-cookie", setCookie("tailrace-session", wish));
+    const { subject } = identity;
+    telemetry.log.info({ subject, peer: client.peer, token: identity.token?.id }, "logged in");
+    return { subject, expiresMs };
+  }
+
+  /** The cookie is removed also if the session has ended or cannot be ended. */
+  async #logout(exchange: Exchange, client: ClientConnection): Promise<void> {
+    const { sessions, telemetry } = this.#options;
+    const secure = this.#isSecure(client);
+    const value = cookieOf(exchange.headers["cookie"], "tailrace-session", secure);
+    const removed = { value: "", maxAgeS: 0, sameSite: "Strict", secure } as const;
+    exchange.setHeader("set-cookie", setCookie("tailrace-session", removed));
+    try {
+      if (value !== undefined) await sessions.end(value, client.peer);
+    } catch (reason) {
+      // A session that has ended needs no end.
+      if (Fault.from(reason).kind !== "unauthenticated") throw reason;
+    }
+    telemetry.log.info({ peer: client.peer }, "logged out");
+    exchange.send(204, noStore, "");
+  }
+
+  #isSecure(client: ClientConnection): boolean {
+    return isSecure(client, this.#options);
+  }
+}
+
+const json = { "content-type": "application/json" };
+const html = {
+  "content-type": "text/html; charset=utf-8",
+  "content-security-policy":
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+};
+const line = (value: unknown): string => `${JSON.stringify(value)}\n`;
+
+/** A page for a person whose login failed. The message can have text of the provider, and of the address. */
+const pageOf = (message: string): string =>
+  `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tailrace</title><h1>The login failed</h1><p>${escaped(message.slice(0, 500))}</p><p><a href="/ui/">Back to the dashboard</a></p></html>\n`;
+
+const escaped = (text: string): string => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+import { Fault } from "../../../../src/fault.ts";
+import { systemClock } from "../../../../src/lib/time/clock.ts";
+import {
+  cookieCharsMax,
+  endedSessionsMax,
+  revokedIdsMax,
+  sessionKeyLifeMs,
+  sessionLifeMsMax,
+} from "../../../../src/tokens/limits.ts";
+import {
+  changesFor,
+  decodeChange,
+  encodeChange,
+  requestFrom,
+  Sessions,
+  TokenState,
+} from "../../../../src/tokens/mod.ts";
+import { TestTokens } from "../../../support/tokens/test-tokens.ts";
+
+const peer = "192.0.2.7:1234";
+
+/** The sessions of one node. Changes go through what the leader decides, and through bytes. */
+async function open(tokens: TestTokens, options: Partial<ConstructorParameters<typeof Sessions>[0]> = {}) {
+  return new Sessions({
+    source: tokens,
+    identify: (token, from) => tokens.verifier.identify(token, from),
+    clusterId: () => "a-cluster",
+    isConfirmed: () => true,
+    refresh: async () => {
+      tokens.refreshes++;
+    },
+    change: async (request) => {
+      const asked = requestFrom(JSON.parse(JSON.stringify(request)));
+      for (const change of changesFor(tokens.state, asked, tokens.nowMs(), ""))
+        tokens.change(decodeChange(encodeChange(change)));
+    },
+    random: randomBytes,
+    clock: { ...systemClock, wallMs: () => tokens.nowMs() },
+    ...options,
+  });
+}
+
+const outcome = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => "taken",
+    (reason) => String(Fault.from(reason).facts.reason ?? Fault.from(reason).kind),
+  );
+
+test("a session has the rights of its token, at each node, until logout", async () => {
+  const tokens = await TestTokens.make();
+  const [here, there] = [await open(tokens), await open(tokens)];
+  const token = await tokens.issue("alice", { scope: "logs=orders/*:consume" });
+  const { value, identity } = await here.open(token, peer);
+  assert.deepEqual([identity.subject, identity.token?.form], ["alice", "session"]);
+  assert.ok(!value.includes(token.slice(0, 20)), "the token cannot be read");
+  assert.equal(there.known(value), undefined);
+  const used = await there.identify(value, peer);
+  assert.equal(there.known(value), used);
+  assert.deepEqual([used.subject, used.token?.scopes?.allows("orders/eu", "produce")], ["alice", false]);
+  const other = await here.open(token, peer);
+  await here.end(value, peer);
+  assert.equal(used.token?.invalid()?.facts.reason, "SESSION_ENDED");
+  assert.equal(there.known(value), undefined);
+  assert.equal(await outcome(there.identify(value, peer)), "SESSION_ENDED");
+  assert.equal(await outcome((await open(tokens)).identify(value, peer)), "SESSION_ENDED");
+  assert.equal(await outcome(there.identify(other.value, peer)), "taken");
+  assert.equal(await outcome(tokens.verifier.identify(token, peer)), "taken", "the token itself goes on");
+  tokens.change({ kind: "revoke", id: "t1", untilMs: Number.MAX_SAFE_INTEGER });
+  assert.equal(await outcome(there.identify(other.value, peer)), "TOKEN_REVOKED");
+});
+
+test("a cookie that was changed, of another cluster, of another purpose or of no key is refused, and attempts are limited", async () => {
+  const tokens = await TestTokens.make();
+  const sessions = await open(tokens);
+  const token = await tokens.issue("alice");
+  const { value } = await sessions.open(token, peer);
+  const elsewhere = await open(tokens, { clusterId: () => "another-cluster" });
+  const changed = (at: number): string =>
+    `${value.slice(0, at)}${value[at] === "A" ? "B" : "A"}${value.slice(at + 1)}`;
+  const wrong = {
+    "a first character": changed(value.indexOf(".") + 1),
+    "a middle character": changed(value.length >> 1),
+    "a last character": changed(value.length - 3),
+    "a character of the key": changed(2),
+    "more characters": `${value}AAAA`,
+    "fewer characters": value.slice(0, -4),
+    "other base64": `${value}=`,
+    "another cluster": (await elsewhere.open(token, peer)).value,
+    "another purpose": await sessions.seal("login", Buffer.alloc(64)),
+    "no session": await sessions.seal("session", Buffer.alloc(64)),
+    "too short": await sessions.seal("session", Buffer.alloc(4)),
+    nothing: "",
+    huge: "x".repeat(cookieCharsMax + 1),
+    token,
+  };
+  let address = 0;
+  for (const [name, cookie] of Object.entries(wrong))
+    assert.equal(await outcome(sessions.identify(cookie, `192.0.2.${++address}:1`)), "SESSION_INVALID", name);
+  assert.equal(await outcome(elsewhere.identify(value, "192.0.2.200:1")), "SESSION_INVALID");
+  const attempts = await Promise.all(
+    Array.from({ length: 40 }, (_, n) => outcome(sessions.identify(`x${n}`, "198.51.100.1:1"))),
+  );
+  assert.ok(attempts.includes("SESSION_INVALID"));
+  assert.equal(await outcome(sessions.identify("y", "198.51.100.1:1")), "overloaded");
+  assert.equal(await outcome(sessions.identify(value, "198.51.100.2:1")), "taken");
+});
+
+test("a session ends with its token, and at most after a week", async () => {
+  const tokens = await TestTokens.make();
+  const sessions = await open(tokens);
+  const begunMs = tokens.nowMs();
+  tokens.nowMs = () => begunMs;
+  const short = await sessions.open(await tokens.issue("alice", { lifeMs: 60_000 }), peer);
+  const long = await sessions.open(await tokens.issue("alice", { lifeMs: 2 * sessionLifeMsMax }), peer);
+  tokens.nowMs = () => short.expiresMs;
+  assert.equal(await outcome(sessions.identify(short.value, peer)), "TOKEN_EXPIRED");
+  const { token: rights } = await sessions.identify(long.value, peer);
+  tokens.nowMs = () => begunMs + sessionLifeMsMax - 2_000;
+  assert.equal(rights?.invalid(), undefined);
+  assert.ok((rights?.leftMs() ?? 0) <= 2_000);
+  tokens.nowMs = () => begunMs + sessionLifeMsMax;
+  assert.equal(await outcome(sessions.identify(long.value, peer)), "SESSION_EXPIRED");
+});
+
+test("a key seals for a month, and its sessions outlive it", async () => {
+  const tokens = await TestTokens.make();
+  const sessions = await open(tokens);
+  const token = await tokens.issue("alice", { lifeMs: 60 * 86_400_000 });
+  await Promise.all([sessions.open(token, peer), sessions.open(token, peer)]);
+  assert.equal(tokens.state.sessionKeys.size, 1, "nodes that ask at the same time get one key");
+  const begunMs = tokens.nowMs();
+  tokens.nowMs = () => begunMs + sessionKeyLifeMs - 1_000;
+  const { value } = await sessions.open(token, peer);
+  tokens.nowMs = () => begunMs + sessionKeyLifeMs + 60_000;
+  await sessions.open(token, peer);
+  assert.equal(tokens.state.sessionKeys.size, 2);
+  const written = new TokenState();
+  for (const change of tokens.state.compacted(tokens.nowMs()))
+    written.apply(decodeChange(encodeChange(change)));
+  assert.deepEqual([...written.sessionKeys], [...tokens.state.sessionKeys]);
+  assert.equal(await outcome(sessions.identify(value, peer)), "taken");
+  const later = tokens.state.compacted(begunMs + sessionKeyLifeMs + sessionLifeMsMax + 120_000);
+  assert.equal(later.filter(({ kind }) => kind === "session-key").length, 1);
+});
+
+test("a token that fits into no cookie is refused, and one that is not valid opens no session", async () => {
+  const tokens = await TestTokens.make();
+  const sessions = await open(tokens);
+  const scope = (names: number): string =>
+    `logs=${Array.from({ length: names }, (_, n) => `${randomBytes(12).toString("hex")}${n}`).join(",")}:consume`;
+  assert.equal(
+    await outcome(sessions.open(await tokens.issue("alice", { scope: scope(60) }), peer)),
+    "taken",
+  );
+  assert.equal(
+    await outcome(sessions.open(await tokens.issue("alice", { scope: scope(125) }), peer)),
+    "too-large",
+  );
+  assert.equal(await outcome(sessions.open("x.y.z", peer)), "TOKEN_INVALID");
+});
+
+test("users who log out leave room for revocations, and the other way around", () => {
+  const state = new TokenState();
+  const end = (id: string): void => {
+    const request = { kind: "end-session", id, untilMs: 2_000 } as const;
+    for (const change of changesFor(state, request, 1_000, "")) state.apply(change);
+  };
+  for (let n = 0; n < endedSessionsMax; n++)
+    state.apply({ kind: "revoke", id: `session.${n}`, untilMs: 2_000 });
+  assert.throws(() => end("A".repeat(22)), /quota|at most 8192 sessions/);
+  assert.equal(changesFor(state, { kind: "revoke", id: "a" }, 1_000, "").length, 1);
+  for (let n = 0; n < revokedIdsMax; n++) state.apply({ kind: "revoke", id: `t${n}`, untilMs: 2_000 });
+  assert.throws(() => changesFor(state, { kind: "revoke", id: "a" }, 1_000, ""), /at most/);
+  for (const id of ["", "a b", "x".repeat(64)]) assert.throws(() => end(id), /id of a session/);
+});
