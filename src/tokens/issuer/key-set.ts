@@ -26,16 +26,18 @@ const algorithmsOf: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 const publicMembers = ["kty", "crv", "x", "y", "n", "e"] as const;
 
-/** Returns the keys by their id. @throws Fault "bad-request" for a text that is no JWK Set, or has no key that can be used */
+/** Returns the keys by their id. @throws Fault "bad-request" for a text that is no JWK Set, or has keys of which none can be used */
 export function parseKeySet(text: string): ReadonlyMap<string, IssuerKey> {
   const keys = new Map<string, IssuerKey>();
-  for (const value of listOf(text)) {
+  const values = listOf(text);
+  for (const value of values) {
     const key = keyFrom(value);
     if (key === undefined || keys.has(key.id)) continue;
     if (keys.size === keysMax) throw wrong(`it has more than ${keysMax} keys`);
     keys.set(key.id, key);
   }
-  if (keys.size === 0)
+  // An issuer that removed all of its keys says so with an empty list.
+  if (keys.size === 0 && values.length > 0)
     throw wrong("it has no public key with an id (kid) for signatures of RSA, EC or Ed25519");
   return keys;
 }

@@ -40,6 +40,10 @@ test("the private part of a key is left out, and of two keys with an id the firs
   assert.deepEqual(Object.keys(keys.get("a")?.jwk ?? {}), ["kty", "crv", "x", "y"]);
 });
 
+test("an empty list means that the issuer has no keys", () => {
+  assert.equal(parseKeySet('{"keys":[]}').size, 0);
+});
+
 test("what is no key set, has too many keys, or none that can be used, is refused", () => {
   const many = Array.from({ length: 65 }, (_, n) => ({ ...publicKey, kid: `k${n}` }));
   for (const [text, why] of [
@@ -47,7 +51,7 @@ test("what is no key set, has too many keys, or none that can be used, is refuse
     ["null", /no list of keys/],
     ["[]", /no list of keys/],
     ['{"keys":{}}', /no list of keys/],
-    ['{"keys":[]}', /no public key/],
+    ['{"keys":[{}]}', /no public key/],
     [JSON.stringify({ keys: many }), /more than 64 keys/],
   ] as const)
     assert.throws(() => parseKeySet(text), why, text.slice(0, 20));
