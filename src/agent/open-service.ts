@@ -56,7 +56,7 @@ export function openService(options: OpenServiceOptions): ReturnType<typeof crea
     issuer: options.issuer.tokens,
     clock,
   });
-  const identify = (token: string, peer: string) => verifier.identify(token, peer);
+  const identify = (token: string, peer: string | undefined) => verifier.identify(token, peer);
   return createService({
     log: replica.log,
     named: replica.log.named,

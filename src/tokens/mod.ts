@@ -1,4 +1,5 @@
 /** Tokens: what the cluster knows of them, and what they are worth. See README.md. */
+export { FailedAttempts } from "./failed-attempts.ts";
 export { IssuerKeys } from "./issuer/issuer-keys.ts";
 export { IssuerTokens } from "./issuer/issuer-tokens.ts";
 export { sessionIdPrefix } from "./sessions/session-token.ts";

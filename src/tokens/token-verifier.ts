@@ -65,11 +65,12 @@ export class TokenVerifier {
   }
 
   /**
-   * Resolves to the identity of the holder of `token`. `peer` is the address and port of the client.
+   * Resolves to the identity of the holder of `token`. `peer` is the address and port of the client. Undefined: the token was valid
+   * before, so a failed attempt is not counted.
    * @throws Fault "unauthenticated" for a token that is not valid; "overloaded" after many failed attempts of the address, and for
    *   too many at once; "unavailable" while this node cannot ask the leader
    */
-  async identify(token: string, peer: string): Promise<Identity> {
+  async identify(token: string, peer: string | undefined): Promise<Identity> {
     if (token.length > tokenBytesMax)
       throw this.#failed(
         peer,
@@ -96,7 +97,7 @@ export class TokenVerifier {
     return work;
   }
 
-  async #verify(token: string, digest: string, peer: string): Promise<Identity> {
+  async #verify(token: string, digest: string, peer: string | undefined): Promise<Identity> {
     const { clusterId, isConfirmed, refresh, source, clock } = this.#options;
     const audience = clusterId();
     if (audience === undefined)
@@ -207,7 +208,8 @@ export class TokenVerifier {
     return imported;
   }
 
-  #requireAttempt(peer: string): void {
+  #requireAttempt(peer: string | undefined): void {
+    if (peer === undefined) return;
     const waitMs = this.#failures.waitMs(clientNetworkOf(peer), this.#options.clock.monotonicMs());
     if (waitMs === 0) return;
     throw new Fault("overloaded", {
@@ -215,8 +217,8 @@ export class TokenVerifier {
     });
   }
 
-  #failed(peer: string, fault: Fault): Fault {
-    this.#failures.failed(clientNetworkOf(peer), this.#options.clock.monotonicMs());
+  #failed(peer: string | undefined, fault: Fault): Fault {
+    if (peer !== undefined) this.#failures.failed(clientNetworkOf(peer), this.#options.clock.monotonicMs());
     return fault;
   }
 }

@@ -61,7 +61,7 @@ function checkTls(config: Config): void {
 /** Without a policy, every user of the issuer could do what a certificate can. */
 function checkIssuer(config: Config): void {
   const { oidcIssuer, oidcAudience, jwksFile, oidcScopeClaim, aclPolicyFile } = config;
-  const { oidcClientId, oidcClientSecretFile, oidcCallbackUrl } = config;
+  const { oidcClientId, oidcClientSecretFile, oidcCallbackUrl, serverTlsCertFile } = config;
   const needed = oidcAudience.length > 0 && aclPolicyFile !== undefined;
   need(
     oidcIssuer === undefined || needed,
@@ -81,8 +81,12 @@ function checkIssuer(config: Config): void {
     "--oidc-client-secret-file and --oidc-callback-url need --oidc-client-id",
   );
   need(
-    oidcCallbackUrl === undefined || oidcCallbackUrl.endsWith("/login/callback"),
-    "--oidc-callback-url ends with /login/callback",
+    oidcClientId === undefined || serverTlsCertFile !== undefined,
+    "--oidc-client-id needs --server-tls-cert-file: in plaintext, every client on the node's machine may do everything without a login, and so may all clients of a proxy there",
+  );
+  need(
+    oidcCallbackUrl === undefined || /^https:.*\/login\/callback$/.test(oidcCallbackUrl),
+    "--oidc-callback-url is an https URL that ends with /login/callback",
   );
 }
 

@@ -175,7 +175,7 @@ export const settings = {
   oidcClientId: maybe(
     "Security",
     text,
-    "client of --oidc-issuer with which users log in at the dashboard; it must be in --oidc-audience",
+    "client of --oidc-issuer with which users log in at the dashboard; it must be in --oidc-audience, and needs TLS",
   ),
   oidcClientSecretFile: maybe(
     "Security",
@@ -191,14 +191,14 @@ export const settings = {
   oidcCallbackUrl: maybe(
     "Security",
     webUrl,
-    "URL of /login/callback as browsers reach it, behind a proxy; default by the name in the request",
+    "URL of /login/callback as browsers reach it, behind a proxy that speaks TLS to the node; default by the name in the request",
   ),
   allowPlaintext: set("Security", flag, false, "allow plaintext on an --addr that is not loopback"),
   allowHosts: set(
     "Security",
     list(text),
     [],
-    "host names that plaintext requests may use, besides localhost and IP addresses",
+    "host names that plaintext requests and logins may use, besides localhost and IP addresses",
   ),
   corsOrigins: set(
     "Security",

@@ -11,7 +11,7 @@ export interface OpenLoginOptions {
   readonly config: Config;
   readonly cluster: Pick<OpenedCluster, "replica" | "tokens" | "tokenAdmin">;
   /** Verifies tokens. */
-  readonly identify: (token: string, peer: string) => Promise<Identity>;
+  readonly identify: (token: string, peer: string | undefined) => Promise<Identity>;
   readonly clock: Clock;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The token of a request: `Authorization: Bearer TOKEN` (RFC 6750 §2.1). A request that states one is a request of the token's
- * subject, whatever the connection is; other schemes are ignored.
+ * subject, whatever the connection is; other schemes are ignored, and so is an empty header.
  */
 import type { Identity } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
@@ -17,6 +17,12 @@ export interface TokenReader {
   identify(token: string, peer: string): Promise<Identity>;
 }
 
+/** Returns whether the header can state a token. If it cannot, a cookie counts. */
+export const statesToken = (authorization: string | readonly string[] | undefined): boolean =>
+  typeof authorization === "object" || (authorization !== undefined && scheme.test(authorization));
+
+const scheme = /^bearer(?:[ ,]|$)/i;
+
 /**
  * Returns the token of the header; undefined if it has none.
  * @throws Fault "unauthenticated" for a header that names the scheme and has no token
@@ -24,7 +30,7 @@ export interface TokenReader {
 function bearerTokenOf(authorization: string | readonly string[] | undefined): string | undefined {
   if (authorization === undefined) return undefined;
   if (typeof authorization !== "string") throw malformed("there is more than one header Authorization");
-  if (!/^bearer(?:[ ,]|$)/i.test(authorization)) return undefined;
+  if (!scheme.test(authorization)) return undefined;
   const token = authorization.slice("bearer ".length).trim();
   if (!/^[A-Za-z0-9._~+/-]+=*$/.test(token))
     throw malformed("the header Authorization has no token after Bearer");

@@ -8,10 +8,10 @@
 import type { IncomingHttpHeaders } from "node:http2";
 import { Fault } from "../../fault.ts";
 import type { ClientConnection } from "../calls/call-tracker.ts";
-import { Holders, TokenClients, type TokenReader } from "./bearer.ts";
-import type { RequestHeaders } from "./exchange/exchange.ts";
-import { cookieOf } from "./login/cookies.ts";
-import { isSecure, type LoginOptions } from "./login/login-routes.ts";
+import { Holders, statesToken, TokenClients, type TokenReader } from "./bearer.ts";
+import type { Exchange, RequestHeaders } from "./exchange/exchange.ts";
+import { type Cookie, cookieOf, removeCookie } from "./login/cookies.ts";
+import type { LoginOptions } from "./login/login-routes.ts";
 import { canUseCookie, type OriginRules, provenanceOf } from "./origin-rules.ts";
 
 export interface CredentialsOptions {
@@ -43,14 +43,16 @@ export class Credentials {
   /** Returns the client of a POST, if that is known at once; undefined if of() must decide. */
   known(headers: IncomingHttpHeaders, client: ClientConnection): ClientConnection | undefined {
     const { authorization, cookie } = headers;
-    if (authorization !== undefined && this.#tokens !== undefined)
+    if (authorization !== undefined && this.#tokens !== undefined && statesToken(authorization))
       return this.#tokens.known(authorization, client);
     const { login } = this.#options;
     if (cookie === undefined || login === undefined) return client;
     const authority = headers[":authority"] ?? headers.host;
-    const value = this.#cookieOf({ method: "POST", headers, authority }, client, login);
+    const cookieName = sessionCookie(client, login);
+    if (cookieName === undefined) return client;
+    const value = this.#valueOf({ method: "POST", headers, authority }, client, cookieName);
     if (value === undefined) return client;
-    const identity = value === "refused" ? undefined : login.sessions.known(value);
+    const identity = value instanceof Fault ? undefined : login.sessions.known(value);
     return identity === undefined ? undefined : this.#holders.of(client, identity);
   }
 
@@ -60,34 +62,60 @@ export class Credentials {
   }
 
   /**
-   * Resolves to the client of a request. Undefined: it is that of the connection.
+   * Resolves to the client of a request. Undefined: it is that of the connection. The response removes a cookie that is not valid: a
+   * browser would send it with each request.
    * @throws Fault "unauthenticated", "overloaded", "unavailable"; "permission-denied" for a page of another site
    */
-  of(request: Requester, client: ClientConnection): Promise<ClientConnection> | undefined {
+  of(
+    request: Requester & Pick<Exchange, "setHeader">,
+    client: ClientConnection,
+  ): Promise<ClientConnection> | undefined {
     const { authorization, cookie } = request.headers;
-    if (authorization !== undefined && this.#tokens !== undefined)
+    if (authorization !== undefined && this.#tokens !== undefined && statesToken(authorization))
       return this.#tokens.of(authorization, client);
     const { login } = this.#options;
     if (cookie === undefined || login === undefined) return undefined;
-    const value = this.#cookieOf(request, client, login);
-    return value === undefined ? undefined : this.#ofSession(value, client, login);
+    const cookieName = sessionCookie(client, login);
+    if (cookieName === undefined) return undefined;
+    const value = this.#valueOf(request, client, cookieName);
+    if (value === undefined) return undefined;
+    return this.#ofSession(value, client, login).catch((reason: unknown) => {
+      if (Fault.from(reason).kind === "unauthenticated")
+        request.setHeader("set-cookie", removeCookie(cookieName));
+      throw reason;
+    });
   }
 
-  async #ofSession(value: string, client: ClientConnection, login: LoginOptions): Promise<ClientConnection> {
-    if (value === "refused")
-      throw new Fault("permission-denied", {
-        message:
-          "a request that changes something with the cookie of a session must come from a page of this server; a program sends a token instead: Authorization: Bearer TOKEN",
-      });
+  async #ofSession(
+    value: string | Fault,
+    client: ClientConnection,
+    login: LoginOptions,
+  ): Promise<ClientConnection> {
+    if (value instanceof Fault) throw value;
     return this.#holders.of(client, await login.sessions.identify(value, client.peer));
   }
 
-  /** The cookie of the session, if it counts. `refused`: it does not, and the request would change something. */
-  #cookieOf(request: Requester, client: ClientConnection, login: LoginOptions): string | undefined {
-    const value = cookieOf(request.headers["cookie"], "tailrace-session", isSecure(client, login));
+  /** The value of the session's cookie, if it counts; or why the request is refused. */
+  #valueOf(request: Requester, client: ClientConnection, cookie: Cookie): string | Fault | undefined {
+    let value: string | undefined;
+    try {
+      value = cookieOf(request.headers["cookie"], cookie);
+    } catch (reason) {
+      return Fault.from(reason);
+    }
     if (value === undefined) return undefined;
     const isRead = request.method === "GET" || request.method === "HEAD";
     if (canUseCookie(provenanceOf(request, client.secure), isRead, this.#options.origins)) return value;
-    return isRead ? undefined : "refused";
+    if (isRead) return undefined;
+    return new Fault("permission-denied", {
+      message:
+        "a request that changes something with the cookie of a session must come from a page of this server; a program sends a token instead: Authorization: Bearer TOKEN",
+    });
   }
+}
+
+/** Undefined while the node belongs to no cluster. Then there are no sessions. */
+function sessionCookie({ secure }: ClientConnection, { sessions }: LoginOptions): Cookie | undefined {
+  const { clusterTag } = sessions;
+  return clusterTag === undefined ? undefined : { name: "tailrace-session", clusterTag, secure };
 }

@@ -19,7 +19,7 @@ import { permissionOfPath } from "../calls/method-permissions.ts";
 import type { RpcHandler } from "../connect/rpc-routes.ts";
 import type { FastPath } from "../fast-path/fast-path.ts";
 import type { FastStream } from "../fast-path/fast-stream.ts";
-import { clientWith, type TokenReader } from "./bearer.ts";
+import { clientWith, statesToken, type TokenReader } from "./bearer.ts";
 import { Credentials } from "./credentials.ts";
 import { cursorMethodsOf, isCursorsPath, serveCursors } from "./cursors/cursor-routes.ts";
 import { isStreamPath } from "./durable-streams/stream-path.ts";
@@ -179,7 +179,7 @@ class HttpRouter implements Router {
       if (given !== undefined) return holderOfTicket(tickets, given, exchange, client);
     }
     // The page that lets a user log in again is served also with the cookie of a session that has ended.
-    const isPage = isSitePath(pathOf(exchange)) && exchange.headers["authorization"] === undefined;
+    const isPage = isSitePath(pathOf(exchange)) && !statesToken(exchange.headers["authorization"]);
     return isPage ? undefined : this.#credentials.of(exchange, client);
   }
 

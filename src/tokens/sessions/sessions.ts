@@ -20,8 +20,8 @@ import { decodeSession, encodeSession } from "./session-value.ts";
 
 export interface SessionsOptions {
   readonly source: TokenSource;
-  /** Verifies tokens. `peer` is the address and port of the client. */
-  readonly identify: (token: string, peer: string) => Promise<Identity>;
+  /** Verifies tokens. `peer` is the address and port of the client. Undefined: a failed attempt is not counted. */
+  readonly identify: (token: string, peer: string | undefined) => Promise<Identity>;
   /** Undefined while this node belongs to no cluster. */
   readonly clusterId: () => string | undefined;
   /** True once the state was compared with that of the leader since the start. */
@@ -58,9 +58,18 @@ export class Sessions {
   readonly #failures = new FailedAttempts();
   /** Hash of the cookie → the session. The one that was added last is last. */
   readonly #known = new Map<string, KnownSession>();
+  #clusterTag: string | undefined;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+  }
+
+  /** 8 characters that tell the cookies of this cluster from those of another one. Undefined while this node belongs to no cluster. */
+  get clusterTag(): string | undefined {
+    const clusterId = this.#options.clusterId();
+    if (clusterId === undefined) return undefined;
+    this.#clusterTag ??= hash("sha256", clusterId, "hex").slice(0, 8);
+    return this.#clusterTag;
   }
 
   /**
@@ -159,7 +168,8 @@ export class Sessions {
       this.#failures.failed(network, clock.monotonicMs());
       throw invalidSession("it is not one of this cluster, or was changed");
     }
-    const identity = await identify(session.token, peer);
+    // It is a session of this cluster. A browser whose session has ended does not guess.
+    const identity = await identify(session.token, undefined);
     if (identity.token === undefined) throw invalidSession("it has no token");
     const { id, expiresMs } = session;
     const rights = new SessionToken({

@@ -1,11 +1,14 @@
 /** Login with a real OpenID provider and with a token, and the session that follows. The dashboard does it in test/browser/login.test.ts. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import { get } from "node:https";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { type Server, startServer } from "../../../src/agent/embedded/start-server.ts";
-import { openClient } from "../../../src/client/mod.ts";
+import { type ClientTls, openClient } from "../../../src/client/mod.ts";
 import { issueToken, makeSigningKey } from "../../../src/tokens/issue-token.ts";
+import { testAuthority, writeTlsFiles } from "../../support/process/certificates.ts";
 import { scratchDirectory } from "../../support/scratch.ts";
 import { LoginVisitor, OpenIdProvider, providerClient } from "../../support/tokens/openid-provider.ts";
 
@@ -13,17 +16,30 @@ const closing = new AsyncDisposableStack();
 let provider: OpenIdProvider;
 let server: Server;
 let url: string;
+/** The certificate of an administrator. */
+let tls: ClientTls;
 
 before(async () => {
   const directory = closing.use(scratchDirectory()).path;
   const [policy, secret] = [join(directory, "policy.csv"), join(directory, "secret")];
   writeFileSync(
     policy,
-    ["oidc:alice, *, consume", "oidc:alice, *, produce", "oidc:alice, *, describe", "carol, *, consume"]
+    [
+      "oidc:alice, *, consume",
+      "oidc:alice, *, produce",
+      "oidc:alice, *, describe",
+      "carol, *, consume",
+      "root, *, *",
+    ]
       .map((rule) => `p, ${rule}\n`)
       .join(""),
   );
   writeFileSync(secret, `${providerClient.secret}\n`);
+  const authority = await testAuthority();
+  const own = writeTlsFiles(directory, "server", await authority.node(), authority.issued);
+  const admin = await authority.client("root");
+  tls = { ca: authority.issued.certificatePem, cert: admin.certificatePem, key: admin.keyPem };
+  setDefaultCACertificates([...getCACertificates(), authority.issued.certificatePem]);
   provider = closing.use(await OpenIdProvider.open());
   server = closing.use(
     await startServer({
@@ -32,6 +48,10 @@ before(async () => {
       "ops-addr": "127.0.0.1:0",
       "log-level": "error",
       "acl-policy-file": policy,
+      "client-auth": "optional",
+      "server-tls-cert-file": own.certFile,
+      "server-tls-key-file": own.keyFile,
+      "server-tls-ca-file": own.caFile,
       "oidc-issuer": provider.issuer,
       "oidc-audience": providerClient.id,
       "oidc-client-id": providerClient.id,
@@ -48,6 +68,10 @@ interface Who {
   readonly subject: string;
   readonly credential: string;
 }
+
+/** The name under which a visitor keeps a cookie of the node. */
+const cookieKey = (visitor: LoginVisitor, kind: "login" | "session"): string =>
+  [...visitor.cookies.keys()].find((key) => key.startsWith(`${url} __Host-tailrace-${kind}-`)) ?? "";
 
 const rpc = { method: "POST", headers: { "content-type": "application/json" }, body: "{}" } as const;
 
@@ -111,7 +135,9 @@ test("a user logs in with the provider: code flow with PKCE, and a cookie that s
     [asked("state"), asked("nonce"), asked("code_challenge")].every((text) => (text ?? "").length >= 43),
   );
   const attributes = (sameSite: string): RegExp =>
-    new RegExp(`^tailrace-\\w+=[\\w.-]+; Path=/; Max-Age=\\d+; HttpOnly; SameSite=${sameSite}$`);
+    new RegExp(
+      `^__Host-tailrace-\\w+-[0-9a-f]{8}=[\\w.-]+; Path=/; Max-Age=\\d+; HttpOnly; SameSite=${sameSite}; Secure$`,
+    );
   assert.match(visitor.setCookies.join(), attributes("Lax"));
 
   const callback = await visitor.logIn(
@@ -120,7 +146,9 @@ test("a user logs in with the provider: code flow with PKCE, and a cookie that s
   );
   const finished = await visitor.request(callback);
   assert.deepEqual([finished.status, finished.headers.get("location")], [303, "/ui/?log=orders"]);
-  assert.match(visitor.setCookies.join(), attributes("Strict"));
+  const [session = "", login = ""] = visitor.setCookies;
+  assert.match(session, attributes("Strict"));
+  assert.match(login, /^__Host-tailrace-login-[0-9a-f]{8}=; Path=\/; Max-Age=0;/, "it is used up");
   assert.equal(finished.headers.get("cache-control"), "no-store");
   const { subject, credential } = await who(visitor);
   assert.deepEqual([subject, credential], ["oidc:alice", "session"]);
@@ -129,6 +157,22 @@ test("a user logs in with the provider: code flow with PKCE, and a cookie that s
   const options = await (await fetch(`${url}/login/options`)).json();
   assert.deepEqual(options, { provider: provider.issuer });
   await logOut(visitor);
+});
+
+test("a login begins at a name of this server only, and not by a link of another site", async () => {
+  const begin = (headers: Record<string, string>): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const { hostname: host, port } = new URL(url);
+      get({ host, port, path: "/login", headers, agent: false, servername: "localhost" }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      }).on("error", reject);
+    });
+  for (const host of ["localhost:99999", "[", "%"]) assert.equal(await begin({ host }), 400, host);
+  for (const host of ["evil.example", "evil.example:443"]) assert.equal(await begin({ host }), 403, host);
+  assert.equal(await begin({ "sec-fetch-site": "cross-site" }), 403);
+  for (const site of ["same-origin", "none"])
+    assert.equal(await begin({ "sec-fetch-site": site }), 303, site);
 });
 
 test("a session may do what the policy allows, and writes only for pages of this server", async () => {
@@ -152,13 +196,15 @@ test("a session may do what the policy allows, and writes only for pages of this
   const bob = await loggedIn("bob");
   assert.equal((await who(bob)).subject, "oidc:bob");
   assert.equal(await append(bob, { origin: url }), 403);
-  // A read of another site has no session; on plaintext the connection then counts.
-  const read = await alice.request(`${url}/logs`, { headers: { "sec-fetch-site": "same-site" } });
-  assert.equal(read.status, 200);
+  // A read of another site has no session.
+  const read = await alice.request(`${url}/logs/default`, { headers: { "sec-fetch-site": "same-site" } });
+  assert.equal(read.status, 401);
   assert.equal((await alice.request(`${url}/logs`)).status, 200);
   // A token counts before a cookie.
   const both = await alice.request(`${url}/logs`, { headers: { authorization: "Bearer x" } });
   assert.equal(both.status, 401);
+  const basic = await alice.request(`${url}/logs/default`, { headers: { authorization: "Basic eDp5" } });
+  assert.equal(basic.status, 200, await basic.text());
 });
 
 test("a callback that does not belong to the login, or comes twice, is refused", async () => {
@@ -177,7 +223,8 @@ test("a callback that does not belong to the login, or comes twice, is refused",
   await another.request(`${url}/login`);
   await refused(callback, another, /the login is not valid: .*state/);
   const changed = new LoginVisitor();
-  changed.cookies.set(`${url} tailrace-login`, `${visitor.cookies.get(`${url} tailrace-login`)}A`);
+  const key = cookieKey(visitor, "login");
+  changed.cookies.set(key, `${visitor.cookies.get(key)}A`);
   await refused(callback, changed, /not one of this cluster/);
   const script = `${callback.split("?")[0]}?error=<script>&error_description=%3Cimg+src%3Dx%3E&state=${new URL(callback).searchParams.get("state")}&iss=${encodeURIComponent(provider.issuer)}`;
   const stolen = new LoginVisitor();
@@ -193,7 +240,7 @@ test("a callback that does not belong to the login, or comes twice, is refused",
   assert.ok(!text.includes("<script>") && !text.includes("<img"), text);
   // A session is not the cookie of a login, nor the other way around.
   const swapped = new LoginVisitor();
-  swapped.cookies.set(`${url} tailrace-session`, stolen.cookies.get(`${url} tailrace-login`) ?? "");
+  swapped.cookies.set(cookieKey(visitor, "session"), stolen.cookies.get(key) ?? "");
   assert.equal((await swapped.request(`${url}/logs`)).status, 401);
 });
 
@@ -208,7 +255,7 @@ test("a cookie that was changed is refused, and the page with the login is still
     "/ui/",
     "no login leads to another site",
   );
-  const name = `${url} tailrace-session`;
+  const name = cookieKey(visitor, "session");
   const cookie = visitor.cookies.get(name) ?? "";
   const read = async (value: string): Promise<number> => {
     visitor.cookies.set(name, value);
@@ -219,6 +266,7 @@ test("a cookie that was changed is refused, and the page with the login is still
   const flipped = `${cookie.slice(0, -10)}${cookie.at(-10) === "A" ? "B" : "A"}${cookie.slice(-9)}`;
   for (const value of [flipped, `${cookie}A`, cookie.slice(0, -4), sealed, `other.${sealed}`, "x", "x.y", ""])
     assert.equal(await read(value), 401, value.slice(0, 30));
+  assert.ok(!visitor.cookies.has(name), "a cookie that is not valid is removed");
   assert.notEqual((await visitor.request(`${url}/ui/`)).status, 401);
   assert.equal(await read(cookie), 200);
 });
@@ -232,7 +280,7 @@ test("logout ends the session and its streams, of this session only", async () =
   const going = await tail(other);
   const response = await logOut(alice);
   assert.equal(response.status, 204);
-  assert.match(alice.setCookies.join(), /^tailrace-session=; Path=\/; Max-Age=0; HttpOnly; SameSite=Strict$/);
+  assert.match(alice.setCookies.join(), /^__Host-tailrace-session-\w+=; Path=\/; Max-Age=0;/);
   assert.match(await endOf(running, Date.now()), /event: error[\s\S]*logged out/);
   assert.equal((await stolen.request(`${url}/logs`)).status, 401);
   assert.equal((await other.request(`${url}/logs`)).status, 200);
@@ -253,7 +301,7 @@ test("a session ends with its token, with its streams", async () => {
 });
 
 test("a token is put into the cookie of a session; one that is not valid, or of a page of another site, is not", async () => {
-  using admin = openClient({ addr: server.addr });
+  using admin = openClient({ addr: server.addr, tls });
   const key = await makeSigningKey();
   const { audience } = await admin.rpc.tokens.addTokenKey({ publicKey: Buffer.from(key.x, "base64url") });
   const wish = { subject: "carol", id: "c1", lifeMs: 600_000, nowMs: Date.now() };

@@ -47,7 +47,7 @@ export const reasons: Readonly<Record<string, string>> = {
     "the login at the provider was refused, took too long, or does not belong to the browser: begin again",
   SESSION_ENDED: "the session of the browser was logged out",
   SESSION_EXPIRED: "the session of the browser has expired: log in again",
-  SESSION_INVALID: "the cookie of the session is not one of this cluster, or was changed",
+  SESSION_INVALID: "the cookie of the session is not one of this cluster, was changed, or was sent twice",
   TOKEN_EXPIRED: "the bearer token has expired; `tailrace token issue` makes another one",
   TOKEN_KEY_UNKNOWN: "the cluster has no key with the id that the bearer token names, or the key was removed",
   TOKEN_KEY_RETIRED: "the key of the bearer token has retired: `tailrace token keys rotate` made another one",

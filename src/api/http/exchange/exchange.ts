@@ -38,8 +38,8 @@ export interface Exchange {
   readonly headersSent: boolean;
   /** True when the response has ended or the client has disconnected. */
   readonly closed: boolean;
-  /** Adds a field to the headers that respond() or send() sends. */
-  setHeader(name: string, value: string): void;
+  /** Adds a field to the headers that respond() or send() sends; of a list, a field for each value. */
+  setHeader(name: string, value: string | readonly string[]): void;
   /** Sends status and headers. */
   respond(status: number, headers: ResponseHeaders): void;
   /**
@@ -87,12 +87,17 @@ export const isBodyless = (method: string, status: number): boolean =>
 const always: ResponseHeaders = { "x-content-type-options": "nosniff" };
 
 /** Merges the fields of setHeader() and respond(). Those of respond() win, except that `vary` lists both. */
-export function mergedHeaders(set: ReadonlyMap<string, string>, headers: ResponseHeaders): ResponseHeaders {
+export function mergedHeaders(
+  set: ReadonlyMap<string, string | readonly string[]>,
+  headers: ResponseHeaders,
+): Readonly<Record<string, string | string[]>> {
   if (set.size === 0) return { ...always, ...headers };
   const { vary } = headers;
   const before = set.get("vary");
   const both = vary === undefined || before === undefined ? {} : { vary: `${before}, ${vary}` };
-  return { ...always, ...Object.fromEntries(set), ...headers, ...both };
+  const fields: Record<string, string | string[]> = { ...always };
+  for (const [name, value] of set) fields[name] = typeof value === "string" ? value : [...value];
+  return { ...fields, ...headers, ...both };
 }
 
 /** Returns at most 100 characters of a text that a client sent, for a message. */

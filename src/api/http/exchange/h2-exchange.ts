@@ -30,7 +30,7 @@ export class H2Exchange implements Exchange {
   readonly #body: BodyQueue;
   /** Returns the value of the field `date`. */
   readonly #date: () => string;
-  readonly #set = new Map<string, string>();
+  readonly #set = new Map<string, string | readonly string[]>();
   #expectsContinue: boolean;
   #disconnected: AbortController | undefined;
   #ended = false;
@@ -96,7 +96,7 @@ export class H2Exchange implements Exchange {
     this.#body.fail(reason);
   }
 
-  setHeader(name: string, value: string): void {
+  setHeader(name: string, value: string | readonly string[]): void {
     this.#set.set(name, value);
   }
 
@@ -104,8 +104,10 @@ export class H2Exchange implements Exchange {
     if (this.closed || this.headersSent) return;
     this.#bodyless = isBodyless(this.method, status);
     const fields: [string, string][] = [[":status", String(status)]];
-    for (const field of Object.entries(mergedHeaders(this.#set, headers))) {
-      if (!connectionFields.has(field[0])) fields.push(field);
+    for (const [name, value] of Object.entries(mergedHeaders(this.#set, headers))) {
+      if (connectionFields.has(name)) continue;
+      if (typeof value === "string") fields.push([name, value]);
+      else for (const one of value) fields.push([name, one]);
     }
     fields.push(["date", this.#date()]);
     this.#stream.respond(encodeBlock(fields));

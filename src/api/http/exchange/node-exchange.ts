@@ -45,7 +45,7 @@ export class NodeExchange implements Exchange {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #clock: Clock;
-  readonly #set = new Map<string, string>();
+  readonly #set = new Map<string, string | readonly string[]>();
   readonly #body: BodyQueue;
   #reading = false;
   #discarding = false;
@@ -140,7 +140,7 @@ export class NodeExchange implements Exchange {
     this.#body.fail(reason);
   }
 
-  setHeader(name: string, value: string): void {
+  setHeader(name: string, value: string | readonly string[]): void {
     this.#set.set(name, value);
   }
 

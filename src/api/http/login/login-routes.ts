@@ -1,5 +1,5 @@
 /**
- * Login and logout of browsers. The cookie of a session is set and removed here; session-clients.ts reads it.
+ * Login and logout of browsers. The cookie of a session is set and removed here; credentials.ts reads it.
  *
  *   GET  /login?return=PATH   to the provider's page       GET /login/callback   from there
  *   POST /login/token         {"token": "…"}               GET /login/options    {"provider": name or null}
@@ -12,15 +12,15 @@ import type { MemoryBudget } from "../../../memory/mod.ts";
 import type { Sessions } from "../../../tokens/mod.ts";
 import type { ClientConnection } from "../../calls/call-tracker.ts";
 import { codeName, codeOf, httpErrorOf } from "../../calls/error-mapping.ts";
-import { type Exchange, pathOf, queryOf } from "../exchange/exchange.ts";
+import { type Exchange, pathOf, queryOf, quoted } from "../exchange/exchange.ts";
 import { readBody } from "../exchange/read-body.ts";
-import { canUseCookie, type OriginRules, provenanceOf } from "../origin-rules.ts";
+import { canUseCookie, isKnownHost, type OriginRules, provenanceOf } from "../origin-rules.ts";
 import { recordUnroutedRequest } from "../unrouted-requests.ts";
-import { cookieOf, setCookie } from "./cookies.ts";
+import { type Cookie, cookieOf, removeCookie, setCookie } from "./cookies.ts";
 import { type LoginProvider, loginMs, ProviderLogin, returnPathOf } from "./provider-login.ts";
 
 export interface LoginOptions {
-  readonly sessions: Pick<Sessions, "open" | "end" | "seal" | "unseal" | "known" | "identify">;
+  readonly sessions: Pick<Sessions, "open" | "end" | "seal" | "unseal" | "known" | "identify" | "clusterTag">;
   /** Default: users log in with a token only. */
   readonly provider?: LoginProvider | undefined;
   /** The URL of /login/callback as browsers reach it. Default: by the name of the server in the request. */
@@ -38,12 +38,6 @@ const bodyBytesMax = 16_384;
 const noStore = { "cache-control": "no-store", "referrer-policy": "no-referrer" };
 
 type Route = (exchange: Exchange, client: ClientConnection) => Promise<void>;
-
-/** Returns whether browsers reach the server over TLS: by itself, or by a proxy in front of it. */
-export const isSecure = (
-  client: ClientConnection,
-  { callbackUrl }: Pick<LoginOptions, "callbackUrl">,
-): boolean => client.secure || callbackUrl?.startsWith("https:") === true;
 
 export class LoginRoutes {
   readonly #options: LoginRoutesOptions;
@@ -98,7 +92,7 @@ export class LoginRoutes {
     recordUnroutedRequest(telemetry.begin, exchange, client, code);
   }
 
-  /** A page of another site must not log a user in or out. Going to the provider is a link, and changes nothing here. */
+  /** A page of another site must not log a user in or out. See also #begin(). */
   #requireOwnPage(exchange: Exchange, client: ClientConnection): void {
     const provenance = provenanceOf(exchange, client.secure);
     if (exchange.method === "GET" || canUseCookie(provenance, false, this.#options.origins)) return;
@@ -117,23 +111,41 @@ export class LoginRoutes {
       throw new Fault("not-found", {
         message: "no provider of logins is configured (--oidc-client-id); log in with a token",
       });
+    // The provider may know the user already. Then a link is enough to log in.
+    if (provenanceOf(exchange, client.secure).fetchSite === "cross-site")
+      throw new Fault("permission-denied", {
+        message: "a page of another site cannot begin a login here; log in at the dashboard",
+      });
     const returnTo = returnPathOf(new URLSearchParams(queryOf(exchange)).get("return"));
-    const own = `${client.secure ? "https" : "http"}://${exchange.authority ?? ""}/login/callback`;
-    const { url, cookie } = await this.#login.begin(this.#options.callbackUrl ?? own, returnTo);
+    const callbackUrl = this.#options.callbackUrl ?? this.#ownCallback(exchange, client);
+    const { url, cookie } = await this.#login.begin(callbackUrl, returnTo);
     const wish = { value: cookie, maxAgeS: loginMs / 1000, sameSite: "Lax" } as const;
-    exchange.setHeader(
-      "set-cookie",
-      setCookie("tailrace-login", { ...wish, secure: this.#isSecure(client) }),
-    );
+    exchange.setHeader("set-cookie", setCookie(this.#cookie("tailrace-login", client), wish));
     exchange.send(303, { ...noStore, location: url }, "");
+  }
+
+  /** The URL of the callback by the name of the server in the request. The provider sends the code there. */
+  #ownCallback({ authority = "" }: Exchange, { secure }: ClientConnection): string {
+    const url = `${secure ? "https" : "http"}://${authority}/login/callback`;
+    if (!URL.canParse(url))
+      throw new Fault("bad-request", {
+        message: `"${quoted(authority)}" is not a name and a port of a server`,
+        facts: { field: "host" },
+      });
+    if (isKnownHost(authority, this.#options.origins)) return url;
+    throw new Fault("permission-denied", {
+      message: `no login begins at the name "${quoted(authority)}"; use localhost or an address, or --allow-hosts or --oidc-callback-url`,
+    });
   }
 
   async #finish(exchange: Exchange, client: ClientConnection): Promise<void> {
     if (this.#login === undefined)
       throw new Fault("not-found", { message: "no provider of logins is configured" });
-    const cookie = cookieOf(exchange.headers["cookie"], "tailrace-login", this.#isSecure(client));
-    const { token, returnTo } = await this.#login.finish(cookie, queryOf(exchange));
-    await this.#open(exchange, client, token);
+    const login = this.#cookie("tailrace-login", client);
+    const cookie = cookieOf(exchange.headers["cookie"], login);
+    const { token, returnTo } = await this.#login.finish(cookie, queryOf(exchange), client.peer);
+    const { setSession } = await this.#open(token, client);
+    exchange.setHeader("set-cookie", [setSession, removeCookie(login)]);
     exchange.send(303, { ...noStore, location: returnTo }, "");
   }
 
@@ -150,34 +162,33 @@ export class LoginRoutes {
         message: 'the body is not {"token": "…"}',
         facts: { field: "token" },
       });
-    const { subject, expiresMs } = await this.#open(exchange, client, token.trim());
+    const { setSession, subject, expiresMs } = await this.#open(token.trim(), client);
+    exchange.setHeader("set-cookie", setSession);
     exchange.send(200, { ...noStore, ...json }, line({ subject, expires_ms: expiresMs }));
   }
 
-  /** Opens a session and sets its cookie. */
+  /** Opens a session. `setSession` is the header that sets its cookie. */
   async #open(
-    exchange: Exchange,
-    client: ClientConnection,
     token: string,
-  ): Promise<{ readonly subject: string; readonly expiresMs: number }> {
+    client: ClientConnection,
+  ): Promise<{ readonly setSession: string; readonly subject: string; readonly expiresMs: number }> {
     const { sessions, clock, telemetry } = this.#options;
     const { value, expiresMs, identity } = await sessions.open(token, client.peer);
     const maxAgeS = (expiresMs - clock.wallMs()) / 1000;
-    const wish = { value, maxAgeS, sameSite: "Strict", secure: this.#isSecure(client) } as const;
-    exchange.setHeader("set-cookie", setCookie("tailrace-session", wish));
+    const wish = { value, maxAgeS, sameSite: "Strict" } as const;
+    const setSession = setCookie(this.#cookie("tailrace-session", client), wish);
     const { subject } = identity;
     telemetry.log.info({ subject, peer: client.peer, token: identity.token?.id }, "logged in");
-    return { subject, expiresMs };
+    return { setSession, subject, expiresMs };
   }
 
   /** The cookie is removed also if the session has ended or cannot be ended. */
   async #logout(exchange: Exchange, client: ClientConnection): Promise<void> {
     const { sessions, telemetry } = this.#options;
-    const secure = this.#isSecure(client);
-    const value = cookieOf(exchange.headers["cookie"], "tailrace-session", secure);
-    const removed = { value: "", maxAgeS: 0, sameSite: "Strict", secure } as const;
-    exchange.setHeader("set-cookie", setCookie("tailrace-session", removed));
+    const cookie = this.#cookie("tailrace-session", client);
+    exchange.setHeader("set-cookie", removeCookie(cookie));
     try {
+      const value = cookieOf(exchange.headers["cookie"], cookie);
       if (value !== undefined) await sessions.end(value, client.peer);
     } catch (reason) {
       // A session that has ended needs no end.
@@ -187,8 +198,12 @@ export class LoginRoutes {
     exchange.send(204, noStore, "");
   }
 
-  #isSecure(client: ClientConnection): boolean {
-    return isSecure(client, this.#options);
+  #cookie(name: Cookie["name"], { secure }: ClientConnection): Cookie {
+    const { clusterTag } = this.#options.sessions;
+    if (clusterTag !== undefined) return { name, clusterTag, secure };
+    throw new Fault("unavailable", {
+      message: "this node belongs to no cluster yet, so it has no sessions",
+    });
   }
 }
 

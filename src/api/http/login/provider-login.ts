@@ -5,10 +5,12 @@
  *
  * What the callback needs is in a sealed cookie of ten minutes, so the callback can reach another node. It is the only cookie that a
  * link from another site may bring. A login is completed once; the provider takes its code once.
+ * Each attempt is a request to the provider with the secret of the client, so failed attempts are limited as those of tokens are.
  */
 import { Fault } from "../../../fault.ts";
+import { clientNetworkOf } from "../../../lib/names/client-network.ts";
 import type { Clock } from "../../../lib/time/clock.ts";
-import type { Sessions } from "../../../tokens/mod.ts";
+import { FailedAttempts, type Sessions } from "../../../tokens/mod.ts";
 
 /** What finish() needs of begin(). */
 export interface PendingLogin {
@@ -50,12 +52,16 @@ export const loginMs = 600_000;
 /** States of completed logins that are remembered, and logins that are being completed. */
 const completedMax = 4_096;
 const underWayMax = 32;
+/** Of clients of one network. */
+const underWayOfNetworkMax = 4;
 const returnCharsMax = 1_000;
 
 export class ProviderLogin {
   readonly #options: ProviderLoginOptions;
   readonly #completed = new Set<string>();
-  #underWay = 0;
+  readonly #failures = new FailedAttempts();
+  /** Network → logins that are being completed. */
+  readonly #underWay = new Map<string, number>();
 
   constructor(options: ProviderLoginOptions) {
     this.#options = options;
@@ -74,26 +80,65 @@ export class ProviderLogin {
     return { url, cookie: await sessions.seal("login", Buffer.from(JSON.stringify(value))) };
   }
 
-  /** @throws Fault "unauthenticated", "overloaded", "unavailable" */
+  /**
+   * Resolves to the ID token. `peer` is the address and port of the client.
+   * @throws Fault "unauthenticated", "unavailable"; "overloaded" also after many failed attempts of the address
+   */
   async finish(
     cookie: string | undefined,
     query: string,
+    peer: string,
   ): Promise<{ readonly token: string; readonly returnTo: string }> {
+    const { clock } = this.#options;
+    const network = clientNetworkOf(peer);
+    const waitMs = this.#failures.waitMs(network, clock.monotonicMs());
+    if (waitMs > 0)
+      throw new Fault("overloaded", {
+        message: `too many logins from this address failed; the next one is completed in ${Math.ceil(waitMs / 1000)} s`,
+      });
+    try {
+      return await this.#finish(cookie, query, network);
+    } catch (reason) {
+      // Without a cookie, nothing was done.
+      if (cookie !== undefined && Fault.from(reason).kind !== "overloaded")
+        this.#failures.failed(network, clock.monotonicMs());
+      throw reason;
+    }
+  }
+
+  async #finish(cookie: string | undefined, query: string, network: string) {
     const { provider } = this.#options;
     const { pending, callbackUrl, returnTo } = await this.#pending(cookie);
     const { state } = pending;
+    if (new URLSearchParams(query).get("state") !== state)
+      throw refusedLogin("the login is not valid: its state is not the one of this browser, begin again");
     if (this.#completed.has(state)) throw refusedLogin("this login was completed before");
-    if (this.#underWay >= underWayMax)
-      throw new Fault("overloaded", { message: `${underWayMax} logins are being completed, try again` });
-    this.#underWay++;
+    const end = this.#begun(network);
     this.#complete(state);
     try {
       const url = new URL(callbackUrl);
       url.search = query;
       return { token: await provider.finish(url, pending), returnTo };
     } finally {
-      this.#underWay--;
+      end();
     }
+  }
+
+  /** Counts a login that is being completed, until the returned function is called. @throws Fault "overloaded" */
+  #begun(network: string): () => void {
+    const ofNetwork = this.#underWay.get(network) ?? 0;
+    let all = 0;
+    for (const count of this.#underWay.values()) all += count;
+    if (all >= underWayMax || ofNetwork >= underWayOfNetworkMax)
+      throw new Fault("overloaded", {
+        message: `${all >= underWayMax ? underWayMax : underWayOfNetworkMax} logins are being completed, try again`,
+      });
+    this.#underWay.set(network, ofNetwork + 1);
+    return () => {
+      const left = (this.#underWay.get(network) ?? 1) - 1;
+      if (left === 0) this.#underWay.delete(network);
+      else this.#underWay.set(network, left);
+    };
   }
 
   async #pending(cookie: string | undefined) {

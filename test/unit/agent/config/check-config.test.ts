@@ -17,6 +17,8 @@ const messageOf = (work: () => unknown): string => {
 
 test("settings that contradict each other are refused", () => {
   const tls = ["--server-tls-cert-file", "c", "--server-tls-key-file", "k", "--server-tls-ca-file", "a"];
+  const login = ["--oidc-issuer", "https://login.example.org", "--oidc-audience", "c"];
+  login.push("--acl-policy-file", "p", "--oidc-client-id", "c");
   const cases: readonly (readonly [string[], RegExp])[] = [
     [["--server-tls-cert-file", "c"], /needs --server-tls-key-file/],
     [["--addr", "10.0.0.1:80"], /plaintext.*--allow-plaintext/],
@@ -41,6 +43,10 @@ test("settings that contradict each other are refused", () => {
     [["--jwks-file", "k"], /need --oidc-issuer/],
     [["--oidc-client-id", "c"], /must be one of --oidc-audience/],
     [["--oidc-client-secret-file", "s"], /need --oidc-client-id/],
+    [["--oidc-callback-url", "https://log.example/login/callback"], /need --oidc-client-id/],
+    [login, /--oidc-client-id needs --server-tls-cert-file/],
+    [[...login, ...tls, "--oidc-callback-url", "https://log.example/x"], /https URL that ends with/],
+    [[...login, ...tls, "--oidc-callback-url", "http://127.0.0.1/login/callback"], /https URL that ends/],
   ];
   for (const [flags, expected] of cases)
     assert.match(
@@ -48,5 +54,6 @@ test("settings that contradict each other are refused", () => {
       expected,
     );
   assert.equal(read(["--addr", "[::1]:80"]).config.addr.host, "::1");
+  assert.equal(read([...login, ...tls]).config.oidcClientId, "c");
   assert.equal(read([...tls]).config.serverTlsCaFile, "a");
 });

@@ -108,6 +108,28 @@ test("a cookie that was changed, of another cluster, of another purpose or of no
   assert.equal(await outcome(sessions.identify(value, "198.51.100.2:1")), "taken");
 });
 
+test("a session that has ended is no failed attempt, as often as its cookie comes", async () => {
+  const tokens = await TestTokens.make();
+  const sessions = await open(tokens);
+  const [revoked, other] = [await tokens.issue("alice", { id: "a" }), await tokens.issue("bob")];
+  const [dead, live] = [await sessions.open(revoked, peer), await sessions.open(other, peer)];
+  tokens.change({ kind: "revoke", id: "a", untilMs: Number.MAX_SAFE_INTEGER });
+  for (let n = 0; n < 50; n++)
+    assert.equal(await outcome(sessions.identify(dead.value, peer)), "TOKEN_REVOKED");
+  assert.equal(await outcome(sessions.identify(live.value, peer)), "taken");
+  assert.equal(await outcome(tokens.verifier.identify(await tokens.issue("carol"), peer)), "taken");
+});
+
+test("the tag of a cluster is that of no other one, and a node without a cluster has none", async () => {
+  const tokens = await TestTokens.make();
+  const tagOf = async (id: string | undefined) => (await open(tokens, { clusterId: () => id })).clusterTag;
+  const [one, two] = [await tagOf("a-cluster"), await tagOf("another-cluster")];
+  assert.match(one ?? "", /^[0-9a-f]{8}$/);
+  assert.notEqual(one, two);
+  assert.equal(await tagOf("a-cluster"), one);
+  assert.equal(await tagOf(undefined), undefined);
+});
+
 test("a session ends with its token, and at most after a week", async () => {
   const tokens = await TestTokens.make();
   const sessions = await open(tokens);

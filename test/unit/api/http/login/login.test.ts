@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cookieOf, setCookie } from "../../../../../src/api/http/login/cookies.ts";
-import { returnPathOf } from "../../../../../src/api/http/login/provider-login.ts";
+import { localIdentity, namedIdentity } from "../../../../../src/access/mod.ts";
+import { Credentials } from "../../../../../src/api/http/credentials.ts";
+import { cookieOf, removeCookie, setCookie } from "../../../../../src/api/http/login/cookies.ts";
+import type { LoginOptions } from "../../../../../src/api/http/login/login-routes.ts";
+import { ProviderLogin, returnPathOf } from "../../../../../src/api/http/login/provider-login.ts";
 import { canUseCookie } from "../../../../../src/api/http/origin-rules.ts";
+import { Fault } from "../../../../../src/fault.ts";
+import { systemClock } from "../../../../../src/lib/time/clock.ts";
 
 test("a login leads back to the dashboard only", () => {
   for (const path of ["/ui/", "/ui/?log=a&from=0", "/ui/?log=%2F%2Fevil.example"])
@@ -21,22 +26,157 @@ test("a login leads back to the dashboard only", () => {
   assert.equal(returnPathOf("/ui/?a=\r\nb"), "/ui/?a=b", "no line can be added to the headers");
 });
 
-test("over TLS a cookie has the prefix __Host-, and one without it does not count", () => {
+const cookie = (secure: boolean, clusterTag = "0a") =>
+  ({ name: "tailrace-session", clusterTag, secure }) as const;
+
+test("over TLS a cookie has the prefix __Host-, and one without it or of another cluster does not count", () => {
   const wish = { value: "v", maxAgeS: 60.9, sameSite: "Strict" } as const;
   assert.equal(
-    setCookie("tailrace-session", { ...wish, secure: true }),
-    "__Host-tailrace-session=v; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure",
+    setCookie(cookie(true), wish),
+    "__Host-tailrace-session-0a=v; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure",
   );
   assert.equal(
-    setCookie("tailrace-session", { ...wish, secure: false }),
-    "tailrace-session=v; Path=/; Max-Age=60; HttpOnly; SameSite=Strict",
+    setCookie(cookie(false), wish),
+    "tailrace-session-0a=v; Path=/; Max-Age=60; HttpOnly; SameSite=Strict",
   );
-  const header = "a=b; tailrace-session=plain; xtailrace-session=no; __Host-tailrace-session=secure=1";
-  assert.equal(cookieOf(header, "tailrace-session", true), "secure=1");
-  assert.equal(cookieOf(header, "tailrace-session", false), "plain");
-  assert.equal(cookieOf(["a=b", "tailrace-session=c"], "tailrace-session", false), "c");
-  assert.equal(cookieOf("tailrace-session=plain", "tailrace-session", true), undefined);
-  assert.equal(cookieOf(undefined, "tailrace-session", true), undefined);
+  assert.match(removeCookie(cookie(true)), /^__Host-tailrace-session-0a=; .*Max-Age=0/);
+  const header =
+    "a=b; tailrace-session-0a=plain; xtailrace-session-0a=no; __Host-tailrace-session-0a=secure=1";
+  assert.equal(cookieOf(header, cookie(true)), "secure=1");
+  assert.equal(cookieOf(header, cookie(false)), "plain");
+  assert.equal(cookieOf(header, cookie(false, "0b")), undefined);
+  assert.equal(cookieOf(["a=b", "tailrace-session-0a=c"], cookie(false)), "c");
+  assert.equal(cookieOf("tailrace-session-0a=plain", cookie(true)), undefined);
+  assert.equal(cookieOf(undefined, cookie(true)), undefined);
+});
+
+test("a cookie that comes twice is refused", () => {
+  for (const header of [
+    "tailrace-session-0a=x; tailrace-session-0a=y",
+    ["tailrace-session-0a=x", "tailrace-session-0a=x"],
+  ])
+    assert.throws(() => cookieOf(header, cookie(false)), { kind: "unauthenticated", message: /twice/ });
+});
+
+const plaintext = { identity: localIdentity, peer: "192.0.2.1:1", secure: false };
+
+test("a header Authorization without a token leaves the session; a cookie that is not valid is removed", async () => {
+  const alice = namedIdentity("alice");
+  const sessions = {
+    clusterTag: "0a",
+    known: (value: string) => (value === "good" ? alice : undefined),
+    identify: async (value: string) => {
+      if (value === "good") return alice;
+      throw new Fault("unauthenticated", { message: "x" });
+    },
+  } as unknown as LoginOptions["sessions"];
+  const tokens = { known: () => undefined, identify: () => Promise.reject(new Error("not asked")) };
+  const origins = { origins: [], hosts: [] };
+  const credentials = new Credentials({ tokens, login: { sessions }, origins });
+  const request = (value: string, authorization: string) => {
+    const set: unknown[] = [];
+    const headers = {
+      cookie: `tailrace-session-0a=${value}`,
+      authorization,
+      host: "localhost",
+      origin: "http://localhost",
+    };
+    return {
+      method: "GET",
+      headers,
+      authority: "localhost",
+      set,
+      setHeader: (...field: unknown[]) => void set.push(field),
+    };
+  };
+  for (const authorization of ["", "Basic x", "Negotiate"]) {
+    const good = request("good", authorization);
+    assert.equal((await credentials.of(good, plaintext))?.identity, alice, authorization);
+    assert.equal(credentials.known(good.headers, plaintext)?.identity, alice, authorization);
+    assert.deepEqual(good.set, []);
+  }
+  for (const value of ["dead", "good; tailrace-session-0a=dead"]) {
+    const dead = request(value, "");
+    assert.equal(credentials.known(dead.headers, plaintext), undefined);
+    await assert.rejects(credentials.of(dead, plaintext) ?? Promise.resolve(), { kind: "unauthenticated" });
+    assert.deepEqual(dead.set, [["set-cookie", removeCookie(cookie(false))]]);
+  }
+});
+
+/** The logins of a provider that takes no code, until the test changes that. */
+function logins() {
+  const asked: string[] = [];
+  let nowMs = 0;
+  let answer = (): Promise<string> =>
+    Promise.reject(new Fault("unauthenticated", { message: "invalid_grant" }));
+  let begun = 0;
+  const login = new ProviderLogin({
+    provider: {
+      name: "p",
+      begin: async () => ({ url: "u", pending: { state: `s${++begun}`, nonce: "n", codeVerifier: "v" } }),
+      finish: (url) => {
+        asked.push(url.search);
+        return answer();
+      },
+    },
+    sessions: {
+      seal: async (_purpose, bytes) => Buffer.from(bytes).toString("base64url"),
+      unseal: async (_purpose, text) => Buffer.from(text, "base64url"),
+    },
+    clock: { ...systemClock, monotonicMs: () => nowMs },
+  });
+  const attempt = async (peer: string): Promise<string> => {
+    const { cookie } = await login.begin("https://localhost/login/callback", "/ui/");
+    const [state] = JSON.parse(Buffer.from(cookie, "base64url").toString()) as [string];
+    return login.finish(cookie, `code=c&state=${state}`, peer).then(
+      ({ token }) => token,
+      (reason) => Fault.from(reason).kind,
+    );
+  };
+  return {
+    ...{ asked, login, attempt },
+    wait: (ms: number) => (nowMs += ms),
+    answer: (next: () => Promise<string>) => {
+      answer = next;
+    },
+  };
+}
+
+test("failed callbacks of an address are limited, and the provider is not asked again", async () => {
+  const { asked, attempt, wait, answer } = logins();
+  for (let n = 0; n < 20; n++) assert.equal(await attempt("192.0.2.1:1"), "unauthenticated");
+  assert.equal(await attempt("192.0.2.1:2"), "overloaded");
+  assert.equal(asked.length, 20);
+  answer(async () => "token");
+  assert.equal(await attempt("192.0.2.2:1"), "token");
+  wait(1_000);
+  assert.equal(await attempt("192.0.2.1:1"), "token");
+});
+
+test("a network has at most 4 logins that are being completed, and all have 32", async () => {
+  const { attempt, answer } = logins();
+  const { promise, resolve } = Promise.withResolvers<string>();
+  answer(() => promise);
+  const attempts = Array.from({ length: 5 }, () => attempt("192.0.2.1:1"));
+  const none = new Promise((done) => setImmediate(done, "none"));
+  assert.equal(await Promise.race([...attempts, none]), "overloaded");
+  for (let n = 2; n <= 9; n++) attempts.push(...Array.from({ length: 4 }, () => attempt(`192.0.2.${n}:1`)));
+  await new Promise((done) => setImmediate(done));
+  resolve("token");
+  const outcomes = await Promise.all(attempts);
+  assert.equal(outcomes.filter((one) => one === "token").length, 32);
+  assert.equal(await attempt("192.0.2.1:1"), "token");
+});
+
+test("a callback with another state does not complete the login", async () => {
+  const { login, asked, answer } = logins();
+  answer(async () => "token");
+  const { cookie } = await login.begin("https://localhost/login/callback", "/ui/");
+  for (const query of ["code=c&state=other", "code=c", ""])
+    await assert.rejects(login.finish(cookie, query, "192.0.2.1:1"), { message: /its state/ });
+  assert.equal(asked.length, 0);
+  assert.equal((await login.finish(cookie, "code=c&state=s1", "192.0.2.1:1")).token, "token");
+  await assert.rejects(login.finish(cookie, "code=c&state=s1", "192.0.2.1:1"), { message: /before/ });
 });
 
 test("a cookie counts for pages of this server and of listed origins, and without a page for reads only", () => {
