@@ -115,6 +115,9 @@ test("a user logs in with the provider, appends, tails, loads the page again, an
     events.onmessage = ({ lastEventId }) => { events.close(); done(lastEventId); };
   })`;
   assert.equal(await page.evaluate(source), "0", "an EventSource has the session, and nothing was forged");
+  await page.route("**/logout", (route) => route.abort(), { times: 1 });
+  await page.getByRole("button", { name: "Log out" }).click();
+  await dashboard.text(/The logout failed/);
   await page.getByRole("button", { name: "Log out" }).click();
   await dashboard.text("Log in with this token");
   assert.deepEqual(

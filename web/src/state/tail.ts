@@ -166,6 +166,11 @@ export class Tail {
     this.notices.value = this.notices.peek().filter((notice) => notice.id !== id);
   }
 
+  /** Shows a notice that leads to no place. */
+  showNotice(text: string): void {
+    this.#notice(text, undefined);
+  }
+
   #notice(text: string, goTo: From | undefined): void {
     const notice = { id: ++this.#noticeId, text, goTo };
     this.notices.value = [...this.notices.peek().slice(-2), notice];

@@ -100,7 +100,7 @@ function Session() {
   const who = identity.value;
   if (who?.credential === "session")
     return (
-      <button type="button" class="small" onClick={() => void logOut()}>
+      <button type="button" class="small" onClick={() => void logOutOrSay()}>
         Log out
       </button>
     );
@@ -116,6 +116,10 @@ function Session() {
       Log in
     </button>
   );
+}
+
+async function logOutOrSay(): Promise<void> {
+  if (!(await logOut())) tail.showNotice("The logout failed. You are still logged in; try again.");
 }
 
 function Who() {
