@@ -10,13 +10,12 @@ export const connectionFields: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-/** Of these fields only the first counts. Repeated other fields are joined. */
+/** Of these fields only the first counts. Repeated other fields are joined: two Authorization are refused as one malformed value. */
 const single: ReadonlySet<string> = new Set([
   "content-type",
   "content-length",
   "host",
   "user-agent",
-  "authorization",
   "referer",
 ]);
 

@@ -90,3 +90,8 @@ test("trailers contain neither pseudo-header fields nor connection-specific fiel
   for (const field of [":path", "Upper", "connection", "transfer-encoding"])
     assert.equal(areTrailers([[field, "1"]]), false, field);
 });
+
+test("two fields Authorization are one value, which is no credential, and not the first of them", () => {
+  const two: readonly Field[] = [...plain, ["authorization", "Bearer a"], ["authorization", "Bearer b"]];
+  assert.equal(requestHeaders(two)?.["authorization"], "Bearer a, Bearer b");
+});

@@ -3,7 +3,7 @@
  * What runs with another token goes on.
  */
 import assert from "node:assert/strict";
-import { get } from "node:http";
+import { get, type OutgoingHttpHeaders } from "node:http";
 import { test } from "node:test";
 import { ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import {
@@ -43,7 +43,7 @@ async function drained(messages: AsyncIterable<unknown>): Promise<string> {
 }
 
 /** The whole response of a GET. */
-const body = (url: string, token: string | undefined, more: Record<string, string> = {}): Promise<string> =>
+const body = (url: string, token: string | undefined, more: OutgoingHttpHeaders = {}): Promise<string> =>
   new Promise((resolve) => {
     const headers = token === undefined ? more : { authorization: `Bearer ${token}`, ...more };
     get(url, { headers, agent: false }, (response) => {
@@ -54,6 +54,10 @@ const body = (url: string, token: string | undefined, more: Record<string, strin
       response.on("close", () => resolve(text));
     }).on("error", (error) => resolve(`failed: ${error}`));
   });
+
+/** The response to a GET with two equal fields Authorization. */
+const twice = (url: string, authorization: string): Promise<string> =>
+  body(url, undefined, { Authorization: [authorization, authorization] });
 
 /** Opens everything that runs without end. Each promise resolves to how it ended. */
 function openAll({ node }: ServedTokens, token: string): Record<string, Promise<string>> {
@@ -253,12 +257,30 @@ test("a request with a token is one of its subject, also where the connection ma
       401,
       authorization,
     );
+  const valid = `Bearer ${await tokens.issue("alice")}`;
+  assert.match(await twice(`${node.url}/logs/orders`, valid), /^401 .*"reason":"TOKEN_INVALID"/);
   const basic = { authorization: "Basic YTpi" };
   assert.equal(
     (await node.ask("GET", "/logs/orders", undefined, basic)).status,
     200,
     "another scheme is ignored",
   );
+});
+
+test("what a token opened is kept by no shared cache, and is checked again with each use", async () => {
+  await using closing = new AsyncDisposableStack();
+  const { node, tokens } = await serveWithTokens(closing);
+  const id = (await node.ask("HEAD", "/logs/orders")).headers["tailrace-log-id"];
+  const caching = async (path: string, headers: Record<string, string>) =>
+    (await node.ask("GET", path, undefined, headers)).headers["cache-control"];
+  const token = { authorization: `Bearer ${await tokens.issue("alice")}` };
+  for (const [path, ofAnyone] of [
+    ["/v1/stream/events?offset=-1", /^public, no-cache$/],
+    [`/logs/orders?offset=0&log_id=${id}`, /^private, max-age=31536000/],
+  ] as const) {
+    assert.match(String(await caching(path, {})), ofAnyone, path);
+    assert.equal(await caching(path, token), "private, no-cache", path);
+  }
 });
 
 test("the log of the cluster itself is shown to no client, by name, in a list or in a tail", async () => {

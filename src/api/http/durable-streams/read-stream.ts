@@ -14,6 +14,7 @@ import { crc32 } from "../../../lib/checksum.ts";
 import { workTurns } from "../../../lib/time/work-turns.ts";
 import type { BatchSlice, LogInfo, Offset, Tail } from "../../../types.ts";
 import { faultOfAbort } from "../../calls/abort.ts";
+import type { ClientConnection } from "../../calls/call-tracker.ts";
 import { streamRoutePermissions } from "../../calls/method-permissions.ts";
 import { logIdText } from "../../methods/logs/log-id.ts";
 import { memoryWaitMs, reserveWhenReadable } from "../../methods/read-admission.ts";
@@ -149,7 +150,7 @@ async function respond(
   const etag = tagOf(info, contentType, { from, next, isClosed });
   const headers: ResponseHeaders = {
     ...valueHeaders(contentType),
-    "cache-control": isNow ? "no-store" : caching(client.secure, isAtEnd),
+    "cache-control": isNow ? "no-store" : caching(client, isAtEnd),
     ...identityHeaders(info),
     ...positionHeaders(next, isClosed),
     ...(isAtEnd ? { "stream-up-to-date": "true" } : {}),
@@ -201,8 +202,10 @@ function cursorHeaders({ options, params }: OneLogRequest): ResponseHeaders {
  * A part of a stream never changes. What is at its end does, so a cache asks again whether it is still the end, and whether the
  * name is still that of the same log.
  */
-function caching(isSecure: boolean, isEnd: boolean): string {
-  const who = isSecure ? "private" : "public";
+function caching({ secure, identity }: ClientConnection, isEnd: boolean): string {
+  // A shared cache would serve it to everyone, and any cache would serve it after the token was revoked.
+  if (identity.token !== undefined) return "private, no-cache";
+  const who = secure ? "private" : "public";
   return isEnd ? `${who}, no-cache` : `${who}, max-age=60, stale-while-revalidate=300`;
 }
 

@@ -36,6 +36,14 @@ export interface NodeExchangeOptions {
   readonly expectsContinue: boolean;
 }
 
+/** Node keeps the first of several fields Authorization. Here they are joined, as over HTTP/2: the result is no valid credential. */
+function headersOf(request: IncomingMessage): IncomingMessage["headers"] {
+  const { headers } = request;
+  if (headers.authorization === undefined) return headers;
+  const all = request.headersDistinct["authorization"] ?? [];
+  return all.length > 1 ? { ...headers, authorization: all.join(", ") } : headers;
+}
+
 export class NodeExchange implements Exchange {
   readonly httpVersion: "1.0" | "1.1";
   readonly method: string;
@@ -70,7 +78,7 @@ export class NodeExchange implements Exchange {
     this.method = request.method ?? "";
     this.target = options.target;
     this.authority = options.authority;
-    this.headers = request.headers;
+    this.headers = headersOf(request);
     this.#expectsContinue = options.expectsContinue;
     const { memory } = options;
     this.#body = new BodyQueue({ pause: () => request.pause(), resume: () => request.resume() }, memory);

@@ -130,9 +130,12 @@ function getRecord(request: OneLogRequest): Promise<void> {
   });
 }
 
-/** Another content type of the log changes the type of its values, and may change what a client prefers to JSON. */
-const cachingOf = ({ exchange }: OneLogRequest, asBytes: boolean): string =>
-  !asBytes && isPreferredToAll(headerOf(exchange, "accept"), json)
+/**
+ * Another content type of the log changes the type of its values, and may change what a client prefers to JSON. What a token opened
+ * must not be served from a cache after the token was revoked.
+ */
+const cachingOf = ({ exchange, client }: OneLogRequest, asBytes: boolean): string =>
+  client.identity.token === undefined && !asBytes && isPreferredToAll(headerOf(exchange, "accept"), json)
     ? "private, max-age=31536000, immutable"
     : "private, no-cache";
 
