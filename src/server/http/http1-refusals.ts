@@ -18,6 +18,14 @@ export const tunnelRefusal: Http1Refusal = {
   headers: ["allow: GET, POST"],
 };
 
+/** For a request that had to wait, and that is not served because its client has closed its side of the connection meanwhile. */
+export const halfClosedRefusal: Http1Refusal = {
+  status: 503,
+  code: "unavailable",
+  message:
+    "the client closed its side of the connection before the request could begin, so it was not served: send it again and keep the connection open until the response",
+};
+
 /** Why a request is refused that Node's parser has passed. */
 export function requestRefusal({ headers }: IncomingMessage): Http1Refusal | undefined {
   const coding = headers["transfer-encoding"];

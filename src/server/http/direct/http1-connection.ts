@@ -15,7 +15,7 @@ import { type WorkTurns, workTurns } from "../../../lib/time/work-turns.ts";
 import { UnsentBytes } from "../../../memory/mod.ts";
 import { http1Bytes } from "../../connections/refusal.ts";
 import { sendAndClose } from "../../connections/send-and-close.ts";
-import { parserRefusal } from "../http1-refusals.ts";
+import { halfClosedRefusal, parserRefusal } from "../http1-refusals.ts";
 import { waitingMaxBusy, waitingMaxDefault } from "../http1-request-order.ts";
 import { GatheredOutput } from "./gathered-output.ts";
 import type { Http1ConnectionOptions } from "./http1-connection-options.ts";
@@ -273,7 +273,8 @@ export class Http1Connection implements StreamConnection {
   #idle(): void {
     if (this.#isDone) return;
     this.#setIdle();
-    if (this.#isLast) {
+    if (this.#isHandingOver && this.#isHalfClosed) this.#handOver(this.#unread.take());
+    else if (this.#isLast) {
       this.#time.begin(this.#options.limits.idleMs);
       this.#endSoon();
     } else if (this.#isHandingOver) this.#handOver(this.#unread.take());
@@ -298,9 +299,13 @@ export class Http1Connection implements StreamConnection {
     this.#isHandingOver = true;
     this.#socket.pause();
     if (this.#streams.length > 0) return;
-    // Node's parser would not learn of the end.
-    if (this.#isHalfClosed) return;
     this.#output.flush();
+    if (this.#isHalfClosed) {
+      // Node's parser would not learn of the end.
+      this.#isHandingOver = false;
+      sendAndClose(this.#socket, http1Bytes(halfClosedRefusal), this.#options.clock);
+      return;
+    }
     const socket = this.#socket;
     socket.off("data", this.#onData);
     socket.off("drain", this.#onDrain);

@@ -15,7 +15,7 @@ const post = (path: string, body = ""): string =>
   `POST ${path} HTTP/1.1\r\nhost: h\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
 
 /** A connection whose requests to / (appends) and /read are served directly, and answered by the test. */
-async function open(requestMs = 60_000) {
+async function open(requestMs = 60_000, prepare: () => Promise<void> | undefined = () => undefined) {
   const streams: (FastStream & { body: string; isWhole: boolean })[] = [];
   const events: string[] = [];
   const limits = { ...defaultHttpLimits, requestMs };
@@ -25,7 +25,7 @@ async function open(requestMs = 60_000) {
     socket = accepted;
     connection = new Http1Connection(accepted, {
       router: {
-        prepare: () => undefined,
+        prepare,
         direct(stream, headers) {
           if (headers[":path"] !== "/" && headers[":path"] !== "/read") return false;
           const seen = Object.assign(stream, { body: "", isWhole: false });
@@ -119,7 +119,7 @@ test("a request whose body does not come is answered, and a disconnect closes ev
   await using gone = await open();
   gone.client.write(post("/") + post("/"));
   await until("the requests are there", () => gone.streams.length === 2);
-  gone.client.destroy();
+  gone.client.resetAndDestroy();
   await until("the streams are closed", () => gone.events.filter((event) => event === "closed").length === 2);
   assert.ok(gone.streams.every(({ closed }) => closed));
 });
@@ -198,4 +198,26 @@ test("a response that is a stream ends when the client sends no more", async () 
   streams[0]?.write(Buffer.from("some"));
   await once(client, "close");
   assert.match(received.text, /some/);
+});
+
+test("a request that waits and cannot be served directly is refused when the client sends no more", async () => {
+  const held = Promise.withResolvers<void>();
+  let asked = 0;
+  await using waiting = await open(60_000, () => (asked++ === 0 ? held.promise : undefined));
+  waiting.client.end(post("/logs/a", "body"));
+  await until("the token is being verified", () => asked === 1);
+  // The end of the stream has been read when another turn has passed.
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  held.resolve();
+  await once(waiting.client, "close");
+  assert.match(waiting.received.text, /^HTTP\/1\.1 503 .*connection: close.*"written":"no"/s);
+  assert.ok(!waiting.events.includes("handed over"));
+
+  await using behind = await open();
+  behind.client.end(`${post("/")}GET / HTTP/1.1\r\nhost: h\r\n\r\n`);
+  await until("the append is there", () => behind.streams.length === 1);
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  answer(behind.streams[0], "first");
+  await once(behind.client, "close");
+  assert.match(behind.received.text, /200 OK.*first.*HTTP\/1\.1 503 .*connection: close/s);
 });
