@@ -202,10 +202,12 @@ export class SealedSegment implements Segment {
       throw unreadable(this, reason, 0);
     }
     const { bytes, meta, seal } = this;
-    const size = file.size();
-    if (size !== bytes) {
+    try {
+      const size = file.size();
+      if (size !== bytes) throw this.damaged(Math.min(size, bytes), "length");
+    } catch (reason) {
       file.close();
-      throw this.damaged(Math.min(size, bytes), "length");
+      throw reason;
     }
     return {
       ...{ bytes, meta, seal },

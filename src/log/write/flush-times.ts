@@ -25,9 +25,10 @@ export class FlushTimes {
   readonly #ended: FlushTime[] = [];
   #current: Omit<FlushTime, "endedMs"> | undefined;
 
-  /** A flush of these indexes begins, or is tried again. */
+  /** A flush of these indexes begins, or is tried again. One that begins at another index is not the one that was refused. */
   began(firstIndex: RaftIndex, lastIndex: RaftIndex, nowMs: number): void {
-    const { beganMs, syncMs } = this.#current ?? { beganMs: nowMs, syncMs: 0 };
+    const isAgain = this.#current?.firstIndex === firstIndex;
+    const { beganMs, syncMs } = isAgain ? this.#current! : { beganMs: nowMs, syncMs: 0 };
     this.#current = { firstIndex, lastIndex, beganMs, syncMs };
   }
 

@@ -25,6 +25,15 @@ test("a flush under way has no end, and one that was refused began with its firs
   assert.equal(times.of(5)?.endedMs, 300);
 });
 
+test("a flush that the disk refused is forgotten if its frames were cut off", () => {
+  const times = new FlushTimes();
+  times.began(5, 9, 100);
+  times.synced(70);
+  times.began(4, 5, 900);
+  const flush = { firstIndex: 4, lastIndex: 5, beganMs: 900, syncMs: 0, endedMs: undefined };
+  assert.deepEqual(times.of(5), flush);
+});
+
 test("an index that was written again belongs to the last flush that wrote it", () => {
   const times = new FlushTimes();
   times.began(5, 9, 100);
