@@ -14,7 +14,7 @@ import { damageRefusal } from "../segment/damage.ts";
 import { SealedSegment, type SealedSegments } from "../segment/sealed-segment.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, type SegmentFiles, settledName } from "../segment/segment-files.ts";
-import { finishSettling } from "../settle/finish-settling.ts";
+import { checkSettling, finishSettling } from "../settle/finish-settling.ts";
 import type { LogState } from "../state/log-state.ts";
 import { type LastSegmentReport, recoverLast } from "./recover-last.ts";
 import { checkSealed, type SealedCheck } from "./sealed-check.ts";
@@ -92,9 +92,10 @@ function checkListed(meta: SegmentMeta, next: SegmentMeta | undefined, files: Se
   throw damageRefusal({ path: files.storePath(firstOf(next)), position: 0, why });
 }
 
-/** Removes files that are known to be left over. @throws Fault "corrupt" for a store that is not in the catalog */
+/** Removes files that are known to be left over. @throws Fault "corrupt" for a store that is not in the catalog, or a lost replacement */
 function clean(files: SegmentFiles, catalog: Catalog): void {
   const { disk } = files;
+  checkSettling(files, catalog);
   finishSettling(files, catalog);
   const pending = catalog.pendingRemovals();
   for (const first of pending) files.remove(first);

@@ -24,6 +24,8 @@ export interface RepairWork {
   readonly level: number;
   /** The index of the base file that stays; 0 for none. The database of rows is built again. */
   readonly base: RaftIndex;
+  /** Segments whose files the next start removes. */
+  readonly doomed: readonly RaftIndex[];
   /** Keys of other modules whose values are damaged. */
   readonly damagedKeys: readonly string[];
   /** Undefined: the directory keeps its identity. */
@@ -50,7 +52,7 @@ export function applyRepair(work: RepairWork): void {
     changes.push(...writeSegment(files, id, segment, seal));
   }
   files.disk.syncDirectory(files.directory);
-  changes.push(catalogChange.cut(cutAfter(work)));
+  changes.push(catalogChange.cut(cutAfter(work)), catalogChange.pendingRemovals(work.doomed));
   changes.push(catalogChange.rowFiles({ base: work.base, generation: 0 }));
   changes.push(catalogChange.directory(id, work.level), catalogChange.commit(commitAfter(work)));
   catalog.write(...changes);

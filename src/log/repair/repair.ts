@@ -10,6 +10,7 @@
 
 import { Fault } from "../../fault.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
+import type { RaftIndex } from "../../types.ts";
 import { type ChainEnd, chainStart, linkOfFrame, scanStore } from "../frame/chain.ts";
 import { batchKind, frameKind, frameLogId } from "../frame/frame.ts";
 import { settledLevel } from "../frame/log-command.ts";
@@ -109,7 +110,9 @@ class Repair {
     const metas = lostCatalog ? metasFromFiles(this.#files) : this.#catalog.segments();
     if (lostCatalog) this.#plan("build-catalog", "meta");
     const kept = this.#keep(metas, lostCatalog);
-    this.#planFiles(report, kept, lostCatalog);
+    // What a damaged segment has lost may be in a neighbour that was merged into it.
+    const doomed = lostCatalog || !areWhole(metas, kept) ? [] : this.#doomed();
+    this.#planFiles(report, kept, lostCatalog, doomed);
     const last = kept[kept.length - 1];
     const commit = lostCatalog ? 0 : orIfCorrupt(() => this.#catalog.commit(), 0);
     if ((last?.end.index ?? 0) < commit) this.#plan("forget-commit", "meta");
@@ -132,6 +135,7 @@ class Repair {
         lostCatalog,
         level: this.#level,
         base: this.#base,
+        doomed,
         damagedKeys,
         identity,
         unchanged,
@@ -160,6 +164,11 @@ class Repair {
     if (yes) baseFromDatabase(lost, index, heldIn(this.#scratch));
     this.#plan("build-base", name);
     return true;
+  }
+
+  /** Segments whose files the next start removes. */
+  #doomed(): readonly RaftIndex[] {
+    return orIfCorrupt(() => this.#catalog.pendingRemovals(), []);
   }
 
   #planRows({ findings }: VerifyReport): void {
@@ -266,9 +275,14 @@ class Repair {
   }
 
   /** Plans which stores are set aside, and which index files are rebuilt. */
-  #planFiles(report: VerifyReport, kept: readonly KeptSegment[], lostCatalog: boolean): void {
+  #planFiles(
+    report: VerifyReport,
+    kept: readonly KeptSegment[],
+    lostCatalog: boolean,
+    doomed: readonly RaftIndex[],
+  ): void {
     const { disk } = this.#place;
-    const stays = new Set(kept.map(({ meta }) => firstOf(meta)));
+    const stays = new Set([...kept.map(({ meta }) => firstOf(meta)), ...doomed]);
     for (const name of disk.list(this.#files.directory)) {
       const first = firstIndexOf(name, "store");
       if (first === undefined || stays.has(first)) continue;
@@ -310,6 +324,11 @@ class Repair {
     this.#actions.push({ action, file, position, bytes });
   }
 }
+
+/** True if every segment stays with all its bytes. */
+const areWhole = (metas: readonly SegmentMeta[], kept: readonly KeptSegment[]): boolean =>
+  kept.length === metas.length &&
+  kept.every(({ meta, bytes }) => meta.seal === undefined || meta.seal.storeBytes === bytes);
 
 const rowsAreLost = (directory: string): Fault =>
   new Fault("failed-precondition", {

@@ -364,6 +364,7 @@ export class SegmentSet {
   #removeFromCatalog(gone: readonly Segment[], ...changes: readonly CatalogChanges[]): void {
     const firsts = gone.map(({ first }) => first);
     this.removals.add(firsts, ...changes);
+    for (const segment of gone) if (segment instanceof SealedSegment) segment.gone();
     this.#files.damage.remove(firsts);
     this.checkpoints.removed(firsts);
   }

@@ -5,8 +5,10 @@ import { entryBytes } from "../index/offset-index.ts";
 import { ageMaxMs, namedFramesMax } from "../segment/roll-policy.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
 
-/** The frames of a merged segment at most. Its indexes are written in one turn of the event loop. */
-const framesMax = 2 * namedFramesMax;
+/** The frames of a merged segment at most, as in a roll. Its indexes are written in one turn of the event loop. */
+const framesMax = namedFramesMax;
+/** So many segments at most become one. One transaction of the catalog removes them. */
+const partsMax = 64;
 /** It is so many times as large as the largest of its parts. So a byte is copied again a few times, and not for each neighbour. */
 const growthMin = 1.5;
 /** What an entry of an index can hold beyond the first one. */
@@ -20,9 +22,10 @@ export interface MergeLimits {
   readonly lowest: Offset;
   /** Segments up to this index may be merged. */
   readonly lastMax: RaftIndex;
-  /** True if a segment must begin here, so that it is not merged with the one before. */
-  readonly beginsApart: (segment: SealedSegment) => boolean;
-  readonly isDamaged: (segment: SealedSegment) => boolean;
+  /** True if a segment must begin here, so that it is not merged with those before it, from `first` on. */
+  readonly beginsApart: (segment: SealedSegment, first: SealedSegment) => boolean;
+  /** True if the segment is damaged, or has too much in it to be merged with any other. */
+  readonly staysAlone: (segment: SealedSegment) => boolean;
 }
 
 /** The first segments that are worth merging, two or more; undefined if there are none. */
@@ -43,19 +46,20 @@ export function planMerge(
 function runFrom(sealed: readonly SealedSegment[], at: number, limits: MergeLimits): SealedSegment[] {
   const run: SealedSegment[] = [];
   const sum = { bytes: 0, entries: 0 };
-  for (let k = at; k < sealed.length; k++) {
+  const first = sealed[at]!;
+  for (let k = at; k < sealed.length && run.length < partsMax; k++) {
     const segment = sealed[k]!;
-    if (!isSettled(segment, limits) || (k > at && limits.beginsApart(segment))) break;
+    if (!isSettled(segment, limits) || (k > at && limits.beginsApart(segment, first))) break;
     sum.bytes += segment.bytes;
     sum.entries += segment.seal.entries;
-    if (!fits(sealed[at]!, segment, sum, limits)) break;
+    if (!fits(first, segment, sum, limits)) break;
     run.push(segment);
   }
   return run;
 }
 
-const isSettled = (segment: SealedSegment, { lastMax, isDamaged }: MergeLimits): boolean =>
-  segment.meta.settled !== undefined && segment.end.index <= lastMax && !isDamaged(segment);
+const isSettled = (segment: SealedSegment, { lastMax, staysAlone }: MergeLimits): boolean =>
+  segment.meta.settled !== undefined && segment.end.index <= lastMax && !staysAlone(segment);
 
 /** Also what a roll keeps to: an entry of the index holds each frame, and `default` is not kept longer than its settings say. */
 function fits(

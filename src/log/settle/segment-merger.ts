@@ -3,7 +3,7 @@
  * log that keeps everything. The frames stay as they are.
  */
 import { noLogger } from "../../lib/telemetry.ts";
-import type { LogId, Offset } from "../../types.ts";
+import type { LogId, Offset, RaftIndex } from "../../types.ts";
 import type { ActiveLogIndex } from "../index/log-index.ts";
 import { namedCommandsMax, namedLogsMax } from "../segment/roll-policy.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
@@ -39,6 +39,8 @@ export class SegmentMerger {
   readonly #turns: MergeTurns;
   /** Segments that cannot be merged with the one before. */
   readonly #apart = new WeakSet<SealedSegment>();
+  /** Segments that cannot be merged: one alone has more than a merged one may have. */
+  readonly #alone = new WeakSet<SealedSegment>();
   totals: MergedTotals = { from: 0, to: 0, bytes: 0 };
 
   constructor(parts: Parts, copies: SegmentCopies, turns: MergeTurns) {
@@ -47,34 +49,37 @@ export class SegmentMerger {
     this.#turns = turns;
   }
 
-  /** Merges all that can be merged. @throws what keeps it from merging */
-  async pass(): Promise<void> {
+  /** Merges all that can be merged from this segment on. @throws what keeps it from merging */
+  async pass(from: RaftIndex): Promise<void> {
     const { pace } = this.#parts;
-    for (let run = this.#plan(); run !== undefined; run = this.#plan()) {
+    for (let run = this.#plan(from); run !== undefined; run = this.#plan(from)) {
       if (!(await this.#merge(run))) return;
       await this.#turns.sleep(pace.restMs);
     }
   }
 
   /** Nothing is merged on a full disk: it takes space before it gives some back. */
-  #plan(): ReturnType<typeof planMerge> {
+  #plan(from: RaftIndex): ReturnType<typeof planMerge> {
     const { set, log, files, health, pace } = this.#parts;
     const { settings } = log.state;
     const sealed = health.refusal === undefined && this.#turns.mayReplace([]) ? set.sealed : [];
-    return planMerge(sealed, {
+    const merged = sealed.filter(({ first }) => first >= from);
+    return planMerge(merged, {
       settings,
       storeBytesMax: pace.mergedShare * settings.segmentStoreBytesMax,
       lowest: log.bounds.lowest,
       lastMax: Math.min(log.commitIndex, log.committed.savedCommit),
-      beginsApart: (segment) => this.#beginsApart(segment),
-      isDamaged: ({ first }) => files.damage.has(first),
+      beginsApart: (segment, first) => this.#beginsApart(segment, first),
+      staysAlone: (segment) => files.damage.has(segment.first) || this.#alone.has(segment),
     });
   }
 
-  /** The next start needs a segment that begins where the rows on disk end, and one that has its producers. */
-  #beginsApart(segment: SealedSegment): boolean {
+  /** The next start needs a segment that begins where the rows on disk end, and one that has its producers. So does a removal. */
+  #beginsApart(segment: SealedSegment, first: SealedSegment): boolean {
     const { set, log } = this.#parts;
     if (this.#apart.has(segment) || log.rows.isAsOf(segment.meta.before.index)) return true;
+    const lacks = (one: SealedSegment): boolean => set.checkpoints.lacksProducers(one.first);
+    if (lacks(first) && !lacks(segment)) return true;
     const last = set.all.findLast(({ first }) => !set.checkpoints.lacksProducers(first));
     return last?.first === segment.first;
   }
@@ -83,14 +88,16 @@ export class SegmentMerger {
   async #merge(segments: NonNullable<ReturnType<typeof planMerge>>): Promise<boolean> {
     const { catalog, files, set, log, logger } = this.#parts;
     const { mayReplace, sleep } = this.#turns;
-    for (const segment of segments)
+    for (const segment of segments) {
       while (mayReplace(segments) && !segment.prepareLogs(rebuildSteps)) await sleep(0);
-    if (!mayReplace(segments)) return false;
+      await sleep(0);
+    }
+    if (!mayReplace(segments) || !this.#hasSpace(segments)) return false;
     // A file that an earlier replacement left, and that the catalog names, is not touched.
     forgetReplacement(catalog);
     let isApart = false;
     const setApart = (segment: SealedSegment): void => {
-      this.#apart.add(segment);
+      (segment === segments[0] ? this.#alone : this.#apart).add(segment);
       isApart = true;
     };
     const copy = await this.#copies.copy({
@@ -107,9 +114,10 @@ export class SegmentMerger {
     });
     // A removal of segments reads those that it began with.
     while (copy !== undefined && log.rows.readsSegments && mayReplace(segments)) await sleep(1);
-    const isApartNow = segments.slice(1).some((segment) => this.#beginsApart(segment));
-    if (copy === undefined || isApartNow || !mayReplace(segments)) {
-      if (mayReplace(segments)) this.#copies.remove(segments);
+    const isApartNow = segments.slice(1).some((segment) => this.#beginsApart(segment, segments[0]));
+    const isDamaged = segments.some(({ first }) => files.damage.has(first));
+    if (copy === undefined || isApartNow || isDamaged || !mayReplace(segments)) {
+      this.#copies.remove(segments);
       return isApart;
     }
     this.#copies.replace(segments, () => replaceByMerged(segments, copy.meta, files, set));
@@ -122,6 +130,16 @@ export class SegmentMerger {
     (logger ?? noLogger).info(facts, "segments were merged");
     forgetReplacement(catalog);
     return true;
+  }
+
+  /** A merge takes no space that the next segment needs. */
+  #hasSpace(segments: readonly SealedSegment[]): boolean {
+    const { files, log } = this.#parts;
+    const bytes = segments.reduce(
+      (sum, segment) => sum + segment.bytes,
+      log.state.settings.segmentStoreBytesMax,
+    );
+    return files.disk.freeBytes(files.directory) > bytes;
   }
 }
 

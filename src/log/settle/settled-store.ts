@@ -68,7 +68,11 @@ export async function writeSettled(
   const target = files.disk.open(settledName(path), "create");
   try {
     const copy = new Copy(firstMeta, target, segments.length > 1, parts);
-    for (const segment of segments) if (!(await copy.add(segment))) return undefined;
+    for (const segment of segments) {
+      // It may have been removed while the end of the one before was written.
+      if (copy.hasParts && !(await parts.goesOn(copy.lastStepBytes))) return undefined;
+      if (!(await copy.add(segment))) return undefined;
+    }
     const { meta, frames, gainBytes } = copy;
     if (segments.length === 1 && frames === 0) return undefined;
     await copy.syncAll();
@@ -102,6 +106,8 @@ class Copy {
   #readBytes = 0;
   #unsynced = 0;
   frames = 0;
+  /** What was read of the last segment since goesOn() was asked. */
+  lastStepBytes = 0;
 
   constructor(first: SegmentMeta, target: DiskFile, isMerged: boolean, parts: SettledCopyParts) {
     this.#first = first;
@@ -110,6 +116,11 @@ class Copy {
     this.#index = new ActiveIndex(baseOf(first));
     this.#logs = isMerged ? new ActiveLogIndex() : undefined;
     this.#end = first.before;
+  }
+
+  /** True once a segment was copied. */
+  get hasParts(): boolean {
+    return this.#metas.length > 0;
   }
 
   get gainBytes(): number {
@@ -158,6 +169,7 @@ class Copy {
           this.#end = last;
           this.#metas.push(meta);
           this.#readBytes += bytes;
+          this.lastStepBytes = bytes - position;
           return this.#logs === undefined || fits?.(this.#logs, segment) !== false;
         }
         position += step.value;

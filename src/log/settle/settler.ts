@@ -161,6 +161,7 @@ export class Settler {
     if (!this.settles && counted === this.#counted) return;
     const census = new SpaceCensus((id) => log.state.logs.peek(id));
     let isFirst = true;
+    let mergedFrom = Number.POSITIVE_INFINITY;
     let restedMs = clock.monotonicMs();
     reserve?.refill();
     for (const segment of set.sealed) {
@@ -170,6 +171,7 @@ export class Settler {
       const plan = await this.#look(segment, census.wantsLive);
       // The first segments are removed once they are dead.
       isFirst &&= plan?.isDead === true;
+      if (!isFirst) mergedFrom = Math.min(mergedFrom, segment.first);
       if (plan === undefined) continue;
       const isSettled = !isFirst && this.#isWorth(segment, plan) && (await this.#settle(segment, plan));
       const found = isSettled ? await this.#look(segment, census.wantsLive) : plan;
@@ -180,7 +182,7 @@ export class Settler {
     }
     this.#space = { ...census.report(), countedMs: clock.monotonicMs() };
     this.#counted = counted;
-    if (this.#mayLook && this.#maySettle) await this.#merger.pass();
+    if (this.#mayLook && this.#maySettle) await this.#merger.pass(mergedFrom);
   }
 
   /** Undefined if the segment is removed meanwhile, or looking is over. */
@@ -259,7 +261,9 @@ export class Settler {
   }
 
   #mayReplace(segments: readonly SealedSegment[]): boolean {
-    return this.#isOn && this.#holds === 0 && segments.every((segment) => this.#isThere(segment));
+    const { sealed } = this.#parts.set;
+    const at = segments.length === 0 ? 0 : sealed.indexOf(segments[0]!);
+    return this.#isOn && this.#holds === 0 && segments.every((segment, k) => sealed[at + k] === segment);
   }
 
   #sleep(ms: number): Promise<void> {

@@ -35,7 +35,7 @@ const limits: MergeLimits = {
   lowest: 0,
   lastMax: 1e9,
   beginsApart: () => false,
-  isDamaged: () => false,
+  staysAlone: () => false,
 };
 
 /** The number of the first segment that is merged, and how many are. */
@@ -68,7 +68,11 @@ test("only settled segments that are committed and not damaged are merged", () =
   assert.deepEqual(planned(mixed), [2, 2]);
   assert.deepEqual(planned(sizes(100, 100, 100, 100), { lastMax: 39 }), [0, 3]);
   assert.equal(planned(sizes(100, 100), { lastMax: 19 }), undefined);
-  assert.deepEqual(planned(sizes(100, 100, 100), { isDamaged: ({ first }) => first === 1 }), [1, 2]);
+  assert.deepEqual(planned(sizes(100, 100, 100), { staysAlone: ({ first }) => first === 1 }), [1, 2]);
+});
+
+test("a run has at most 64 segments", () => {
+  assert.deepEqual(planned(sizes(...Array.from({ length: 100 }, () => 2))), [0, 64]);
 });
 
 test("a segment that must begin where it does is not merged with the one before", () => {
@@ -80,15 +84,15 @@ test("a segment that must begin where it does is not merged with the one before"
 test("a merged segment has a limit of frames, and its index one of bytes", () => {
   assert.equal(
     planned([
-      { bytes: 100, entries: 60_000 },
-      { bytes: 100, entries: 5_537 },
+      { bytes: 100, entries: 30_000 },
+      { bytes: 100, entries: 2_769 },
     ]),
     undefined,
   );
   assert.deepEqual(
     planned([
-      { bytes: 100, entries: 60_000 },
-      { bytes: 100, entries: 5_536 },
+      { bytes: 100, entries: 30_000 },
+      { bytes: 100, entries: 2_768 },
     ]),
     [0, 2],
   );

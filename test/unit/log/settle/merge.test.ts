@@ -10,45 +10,9 @@ import { backupParts } from "../../../../src/replication/mod.ts";
 import { RefusingDisk } from "../../../support/disk/refusing-disk.ts";
 import { directoryOf } from "../../../support/log/closed-log.ts";
 import { run, type SimMachine, simDirectory, simMachine, valuesOf } from "../../../support/log/logs.ts";
-import type { OneNodeLog, OneNodeOptions } from "../../../support/log/one-node-log.ts";
-import { longValue, openSettling, passTime } from "../../../support/log/settling-log.ts";
-
-const names = ["keep", "seldom", "bursts", "late", "gone"];
-const pace = { firstPassMs: 100, restMs: 0, nextPassMs: 5_000 };
-const unmerged = { ...pace, nextPassMs: 1_000, mergedShare: 0 };
-
-/** Most of "gone" and of `default` is trimmed. "seldom" has few records, "bursts" has them in some segments only, and "late" begins in the middle. */
-async function filled(log: OneNodeLog, machine: SimMachine, rounds: number): Promise<void> {
-  for (const name of ["keep", "seldom", "bursts", "gone"])
-    await log.change({ kind: "create", name, settings: {} });
-  for (let n = 0; n < rounds; n++) {
-    machine.clock.advance(7);
-    if (n === rounds / 2) await log.change({ kind: "create", name: "late", settings: {} });
-    await log.append(run(longValue("gone", n)), { log: { name: "gone" } });
-    await log.append(run(longValue("default", n)));
-    if (n % 4 === 0) await log.append(run(`keep ${n}`, `keep ${n} b`), { log: { name: "keep" } });
-    if (n % 19 === 3) await log.append(run(`seldom ${n}`), { log: { name: "seldom" } });
-    if (n % 20 < 4) await log.append(run(`bursts ${n}`), { log: { name: "bursts" } });
-    if (n > rounds / 2 && n % 2 === 0) await log.append(run(`late ${n}`), { log: { name: "late" } });
-  }
-  await log.trim(rounds - 3, { log: { name: "gone" } });
-  await log.trim(rounds - 3);
-}
-
-/** A machine with segments that are settled, and not merged. */
-async function settled(seed: number, rounds = 48, options: OneNodeOptions = {}): Promise<SimMachine> {
-  const machine = simMachine(seed);
-  const log = await openSettling(machine, { settlePace: unmerged, ...options });
-  await filled(log, machine, rounds);
-  await passTime(machine, log, 2_000);
-  await log.append(run("the level is raised"));
-  await passTime(machine, log, 2_500);
-  const { sealed, settler } = log.storedLog;
-  assert.ok(sealed.filter(({ meta }) => meta.settled !== undefined).length >= 3, "it is settled");
-  assert.equal(settler!.merged.to, 0);
-  await log.close();
-  return machine;
-}
+import { names, orphans, pace, settled, unmerged } from "../../../support/log/merging-log.ts";
+import type { OneNodeLog } from "../../../support/log/one-node-log.ts";
+import { openSettling, passTime } from "../../../support/log/settling-log.ts";
 
 /** Everything that can be read of the log, in each way. */
 async function readAll(log: OneNodeLog): Promise<Record<string, unknown>> {
@@ -94,17 +58,6 @@ function verify({ disk, store, rowStore }: SimMachine): unknown {
   using report = verifyLog({ directory: simDirectory, disk, store, rowStore });
   const last = disk.list("/data/log").findLast((name) => name.endsWith(".index"));
   return report.findings.filter(({ file }) => file !== last);
-}
-
-/** The files that a segment of the catalog does not have. */
-function orphans({ disk }: SimMachine, { storedLog }: OneNodeLog): string[] {
-  const firsts = new Set(storedLog.segments.map(({ first }) => first));
-  return disk
-    .list("/data/log")
-    .filter(
-      (name) =>
-        name.endsWith(".settled") || (!name.endsWith(".rows") && !firsts.has(Number.parseInt(name, 10))),
-    );
 }
 
 test("merged segments are fewer, and read as before by offset, time and last records, and by tails", async () => {
@@ -377,4 +330,74 @@ test("segments of which one does not follow the other are not merged", async () 
   assert.equal(copy?.meta.seal?.lastCrc, second!.seal.lastCrc);
   await assert.rejects(writeSettled([first!, third!], parts), { kind: "corrupt" });
   assert.equal(storedLog.damage?.facts.why, "chain");
+});
+
+test("a segment that is removed while the one before it is copied is no damage", async () => {
+  const machine = await settled(13, 24);
+  const { storedLog } = await openSettling(machine, { settleBytesPerSecond: 0 });
+  const [first, second] = storedLog.sealed;
+  const { directoryId } = storedLog;
+  const files = new SegmentFiles("/data/log", machine.disk, heapMapper(machine.disk), 8);
+  const parts = { files, directoryId, below: new Map(), settledAt: 0, goesOn: () => Promise.resolve(false) };
+  machine.disk.remove(second!.path);
+  assert.equal(await writeSettled([first!, second!], parts), undefined);
+  assert.equal(storedLog.damage, undefined);
+});
+
+test("a segment that was removed is no damage for a reader that still holds it", async () => {
+  const machine = await settled(14, 24);
+  const log = await openSettling(machine, { settleBytesPerSecond: 0 });
+  const [first] = log.storedLog.sealed;
+  for (const name of names) await log.change({ kind: "delete", log: { name } });
+  await log.trim((await log.bounds()).next);
+  for (let n = 0; n < 40; n++) await log.append(run(`${n}`.padEnd(500, ".")));
+  await log.trim((await log.bounds()).next);
+  await passTime(machine, log, 2_000);
+  assert.ok(!log.storedLog.sealed.includes(first!), "it is removed");
+  assert.throws(() => first!.openStore(), { kind: "unavailable" });
+  assert.equal(log.storedLog.damage, undefined);
+});
+
+test("a start without the merged store is refused before it removes the neighbours", async () => {
+  const machine = await settled(15, 24);
+  const disk = new RefusingDisk(machine.disk);
+  disk.refuse = (one, path) => (one === "rename" && path.endsWith(".store") ? "EIO" : undefined);
+  const log = await openSettling(machine, { settlePace: pace, disk });
+  await passTime(machine, log, 2_000);
+  assert.equal(log.failure?.kind, "disk-failed");
+  log.kill();
+  machine.disk.kill();
+  const left = machine.disk.list("/data/log").find((name) => name.endsWith(".store.settled"));
+  const store = machine.disk.open(`/data/log/${left!}`, "write");
+  store.truncate(store.size() - 1);
+  store.close();
+  const before = machine.disk.list("/data/log");
+  await assert.rejects(openSettling(machine), {
+    kind: "corrupt",
+    message: /\.store is damaged at byte \d+ \(length\)/,
+  });
+  assert.deepEqual(machine.disk.list("/data/log"), before);
+});
+
+test("a repair leaves the neighbours of a merged segment to the next start, unless the segment is damaged", async () => {
+  for (const isDamaged of [false, true]) {
+    const machine = await settled(16, 24);
+    const disk = new RefusingDisk(machine.disk);
+    disk.refuse = (one) => (one === "remove" ? "EBUSY" : undefined);
+    const log = await openSettling(machine, { settlePace: pace, disk });
+    await passTime(machine, log, 2_000);
+    const stores = orphans(machine, log).filter((name) => name.endsWith(".store"));
+    assert.ok(stores.length > 0);
+    const { path, bytes } = log.storedLog.sealed[0]!;
+    await log.close();
+    if (isDamaged) machine.disk.flipBit(path, 8 * (bytes - 20));
+    const { actions } = repairLog(directoryOf(machine), true, { refused: true });
+    const aside = actions.filter(({ action }) => action === "set-aside").map(({ file }) => file);
+    if (isDamaged) assert.ok(stores.every((name) => aside.includes(name)));
+    else assert.deepEqual(aside, []);
+    if (isDamaged) continue;
+    const again = await openSettling(machine, { settleBytesPerSecond: 0 });
+    assert.deepEqual(orphans(machine, again), []);
+    await again.close();
+  }
 });
