@@ -17,6 +17,8 @@ export const sessionLifeMsMax = 7 * 24 * 3_600_000;
 export const sessionKeyLifeMs = 30 * 24 * 3_600_000;
 /** Sessions that were logged out and would not have ended yet. */
 export const endedSessionsMax = 8_192;
+/** So many of them can be sessions of one subject. */
+export const endedSessionsOfSubjectMax = 256;
 /** The longest value of a cookie, in characters: browsers keep 4,096 with the name. */
 export const cookieCharsMax = 4_000;
 /** The longest id of a token or a key, in characters. */

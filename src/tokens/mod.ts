@@ -4,6 +4,7 @@ export { IssuerKeys } from "./issuer/issuer-keys.ts";
 export { IssuerTokens } from "./issuer/issuer-tokens.ts";
 export { sessionIdPrefix } from "./sessions/session-token.ts";
 export { Sessions } from "./sessions/sessions.ts";
+export { Shares } from "./shares.ts";
 export { parseTicket, type Ticket, TicketBook, ticketIdentity, unusable } from "./tickets/ticket-book.ts";
 export { decodeTicket, encodeTicket } from "./tickets/ticket-form.ts";
 export { ticketLifeMs, ticketLogsMax } from "./tickets/ticket-limits.ts";

@@ -7,6 +7,7 @@ import { isSubjectName } from "../access/mod.ts";
 import { Fault } from "../fault.ts";
 import {
   endedSessionsMax,
+  endedSessionsOfSubjectMax,
   idCharsMax,
   keysMax,
   revokedIdsMax,
@@ -15,7 +16,7 @@ import {
   sessionLifeMsMax,
   tokenLifeMsMax,
 } from "./limits.ts";
-import { revokedSessionId, sessionIdPrefix } from "./sessions/session-token.ts";
+import { revokedSessionId, revokedSubjectPrefix, sessionIdPrefix } from "./sessions/session-token.ts";
 import { isId, isSealKey, type TokenChange, type TokenKey, type TokenState } from "./token-state.ts";
 
 export type TokenRequest =
@@ -162,14 +163,24 @@ function endSession(
   const revokedId = revokedSessionId(id);
   if (!/^[\w-]{22}$/.test(id)) throw badRequest("this cannot be the id of a session", "id");
   if (state.revokedIds.has(revokedId) || untilMs <= nowMs) return [];
-  if (isFull(state, true, endedSessionsMax, nowMs))
-    throw new Fault("quota-exceeded", {
-      message: `a cluster has at most ${endedSessionsMax} sessions that were logged out and have not expired: this one ends when its token does`,
-      facts: { limit: endedSessionsMax },
-    });
+  if (countOf(state, revokedSubjectPrefix(id), nowMs) >= endedSessionsOfSubjectMax)
+    throw tooManyEnded("a subject", endedSessionsOfSubjectMax);
+  if (isFull(state, true, endedSessionsMax, nowMs)) throw tooManyEnded("a cluster", endedSessionsMax);
   return [{ kind: "revoke", id: revokedId, untilMs: Math.min(untilMs, nowMs + sessionLifeMsMax) }];
 }
 
+/** Returns the number of revoked ids that begin with the prefix and have not expired. */
+function countOf({ revokedIds }: TokenState, prefix: string, nowMs: number): number {
+  let count = 0;
+  for (const [id, untilMs] of revokedIds) if (untilMs > nowMs && id.startsWith(prefix)) count++;
+  return count;
+}
+
+const tooManyEnded = (who: string, limit: number): Fault =>
+  new Fault("quota-exceeded", {
+    message: `${who} has at most ${limit} sessions that were logged out and have not expired: this one ends when its token does`,
+    facts: { limit },
+  });
 const badRequest = (message: string, field: string): Fault =>
   new Fault("bad-request", { message, facts: { field } });
 const noSuchKey = (id: string): Fault =>

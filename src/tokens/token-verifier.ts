@@ -19,6 +19,7 @@ import type { Clock } from "../lib/time/clock.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import type { IssuerTokens } from "./issuer/issuer-tokens.ts";
 import { clockSkewMs, tokenBytesMax, tokenLifeMsMax } from "./limits.ts";
+import { Shares } from "./shares.ts";
 import { isId, type TokenKey } from "./token-state.ts";
 import { refused, type TokenSource, type VerifiedClaims, VerifiedToken } from "./verified-token.ts";
 
@@ -44,6 +45,7 @@ const digestOf = (token: string): string => hash("sha256", token, "base64");
 /** Verified tokens that are remembered, and tokens that are being verified. */
 const keptMax = 8_192;
 const underWayMax = 256;
+const underWayOfNetworkMax = 32;
 
 export class TokenVerifier {
   readonly #options: TokenVerifierOptions;
@@ -51,6 +53,8 @@ export class TokenVerifier {
   /** Hash of a token → its identity. The one that was added last is last. */
   readonly #known = new Map<string, Identity>();
   readonly #underWay = new Map<string, Promise<Identity>>();
+  /** What is under way, for each network of clients. */
+  readonly #shares = new Shares(underWayOfNetworkMax);
   readonly #publicKeys = new WeakMap<TokenKey, Promise<CryptoKey>>();
 
   constructor(options: TokenVerifierOptions) {
@@ -66,7 +70,7 @@ export class TokenVerifier {
 
   /**
    * Resolves to the identity of the holder of `token`. `peer` is the address and port of the client. Undefined: the token was valid
-   * before, so a failed attempt is not counted.
+   * before, so a failed attempt is not counted, and it takes no share of an address.
    * @throws Fault "unauthenticated" for a token that is not valid; "overloaded" after many failed attempts of the address, and for
    *   too many at once; "unavailable" while this node cannot ask the leader
    */
@@ -92,7 +96,17 @@ export class TokenVerifier {
         message: `${underWayMax} tokens are being verified, try again`,
         facts: { limit: underWayMax },
       });
-    const work = this.#verify(token, digest, peer).finally(() => this.#underWay.delete(digest));
+    const network = peer === undefined ? undefined : clientNetworkOf(peer);
+    if (network !== undefined && this.#shares.isFull(network))
+      throw new Fault("overloaded", {
+        message: `${underWayOfNetworkMax} tokens from this address are being verified, try again`,
+        facts: { limit: underWayOfNetworkMax },
+      });
+    if (network !== undefined) this.#shares.begin(network);
+    const work = this.#verify(token, digest, peer).finally(() => {
+      if (network !== undefined) this.#shares.end(network);
+      this.#underWay.delete(digest);
+    });
     this.#underWay.set(digest, work);
     return work;
   }

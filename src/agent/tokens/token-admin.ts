@@ -19,6 +19,7 @@ import {
   type TokenState,
 } from "../../tokens/mod.ts";
 import { type AskLeaderPorts, askLeader } from "../cluster/ask-leader.ts";
+import { ChangeQueue, sessionChangesMax, tooManySessionChanges } from "./change-queue.ts";
 import type { TokenRegistry } from "./token-registry.ts";
 
 export interface TokenAdminOptions {
@@ -42,8 +43,9 @@ const spareRecordsMax = 256;
 
 export class TokenAdmin {
   readonly #options: TokenAdminOptions;
-  /** Resolves when the last change has ended. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #queue = new ChangeQueue();
+  /** Changes about sessions that the leader was asked for. */
+  #forwarded = 0;
 
   constructor(options: TokenAdminOptions) {
     this.#options = options;
@@ -62,11 +64,16 @@ export class TokenAdmin {
     return this.#options.registry.state;
   }
 
-  /** Resolves when the change is durable, and this node shows it. @throws what changesFor() throws, "unavailable" */
+  /**
+   * Resolves when the change is durable, and this node shows it.
+   * @throws what changesFor() throws, "unavailable"; "overloaded" for a change about a session
+   */
   async change(request: TokenRequest, { subject, isPeer }: Principal): Promise<void> {
     const { replica, registry } = this.#options;
     if (replica.ready) return this.#inTurn(request, subject);
-    await askLeader(this.#options, tokensVerb, { request, subject, isPeer });
+    const body = { request, subject, isPeer };
+    if (isSessionRequest(request)) await this.#forward(body);
+    else await askLeader(this.#options, tokensVerb, body);
     // It is done, also if this node cannot be brought up to date now.
     await registry.refresh().catch(() => undefined);
   }
@@ -84,10 +91,19 @@ export class TokenAdmin {
     return null;
   }
 
+  /** Forwards a change about a session. Any user can cause one, also while there is no leader. */
+  async #forward(body: object): Promise<void> {
+    if (this.#forwarded >= sessionChangesMax) throw tooManySessionChanges();
+    this.#forwarded++;
+    try {
+      await askLeader(this.#options, tokensVerb, body);
+    } finally {
+      this.#forwarded--;
+    }
+  }
+
   #inTurn(request: TokenRequest, subject: string): Promise<void> {
-    const work = this.#last.then(() => this.#here(request, subject));
-    this.#last = work.catch(() => undefined);
-    return work;
+    return this.#queue.run(isSessionRequest(request), () => this.#here(request, subject));
   }
 
   async #here(request: TokenRequest, subject: string): Promise<void> {

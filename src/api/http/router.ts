@@ -307,7 +307,7 @@ async function holderOfTicket(
   client: ClientConnection,
 ): Promise<ClientConnection> {
   const ticket = requireTicketRoute(exchange, given);
-  return clientWith(client, await tickets.redeem(ticket));
+  return clientWith(client, await tickets.redeem(ticket, client.peer));
 }
 
 function allowedFor(path: string): string {

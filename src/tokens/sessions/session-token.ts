@@ -1,4 +1,5 @@
 /** The token of a session. It ends with the token, with the session, and at logout. */
+import { hash } from "node:crypto";
 import type { TokenRights } from "../../access/mod.ts";
 import type { Fault } from "../../fault.ts";
 import { refused, type TokenSource } from "../verified-token.ts";
@@ -6,6 +7,16 @@ import { refused, type TokenSource } from "../verified-token.ts";
 /** The id under which the end of a session is kept among the revoked ids. */
 export const revokedSessionId = (id: string): string => `${sessionIdPrefix}${id}`;
 export const sessionIdPrefix = "session.";
+
+/** The id of a session begins with so many characters that its subject determines. */
+const subjectChars = 8;
+
+/** Returns the id of a new session, 16 bytes in base64url: 6 of a hash of the subject, and 10 random ones. */
+export const newSessionId = (subject: string, random: (bytes: number) => Uint8Array): string =>
+  hash("sha256", subject, "base64url").slice(0, subjectChars) + Buffer.from(random(10)).toString("base64url");
+
+/** What the revoked ids of the sessions of one subject begin with. `id` is that of a session. */
+export const revokedSubjectPrefix = (id: string): string => revokedSessionId(id.slice(0, subjectChars));
 
 export interface SessionTokenOptions {
   readonly token: TokenRights;

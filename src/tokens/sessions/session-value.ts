@@ -9,7 +9,7 @@ import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { tokenBytesMax } from "../limits.ts";
 
 export interface SessionValue {
-  /** 16 random bytes in base64url. */
+  /** 16 bytes in base64url, from newSessionId(). */
   readonly id: string;
   readonly expiresMs: number;
   readonly token: string;

@@ -15,7 +15,7 @@ import type { SessionRequest } from "../token-requests.ts";
 import type { SessionKey } from "../token-state.ts";
 import { refused, type TokenSource } from "../verified-token.ts";
 import { seal, sealKeyIdOf, unseal } from "./seal.ts";
-import { SessionToken } from "./session-token.ts";
+import { newSessionId, SessionToken } from "./session-token.ts";
 import { decodeSession, encodeSession } from "./session-value.ts";
 
 export interface SessionsOptions {
@@ -59,6 +59,8 @@ export class Sessions {
   /** Hash of the cookie → the session. The one that was added last is last. */
   readonly #known = new Map<string, KnownSession>();
   #clusterTag: string | undefined;
+  /** The new key that is being made. */
+  #making: Promise<SessionKey> | undefined;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -80,7 +82,7 @@ export class Sessions {
   async open(token: string, peer: string): Promise<OpenedSession> {
     const { identify, random, clock, source } = this.#options;
     const identity = await identify(token, peer);
-    const id = Buffer.from(random(16)).toString("base64url");
+    const id = newSessionId(identity.subject, random);
     const nowMs = clock.wallMs();
     const expiresMs = Math.min(identity.token?.expiresMs ?? 0, nowMs + sessionLifeMsMax);
     const value = await this.seal("session", encodeSession({ id, expiresMs, token }));
@@ -195,11 +197,20 @@ export class Sessions {
 
   /** The newest key, or a new one if that is old. */
   async #sealKey(): Promise<SessionKey> {
-    const { source, change, random, clock, isConfirmed, refresh } = this.#options;
+    const { source, clock, isConfirmed, refresh } = this.#options;
     if (!isConfirmed()) await refresh();
-    const newest = (): SessionKey | undefined => source.state.newestSessionKey;
-    const before = newest();
+    const before = source.state.newestSessionKey;
     if (before !== undefined && clock.wallMs() < before.addedMs + sessionKeyLifeMs) return before;
+    // Requests that need it at the same time cause one change. They need no credentials.
+    this.#making ??= this.#makeSealKey(before).finally(() => {
+      this.#making = undefined;
+    });
+    return this.#making;
+  }
+
+  async #makeSealKey(before: SessionKey | undefined): Promise<SessionKey> {
+    const { source, change, random, refresh } = this.#options;
+    const newest = (): SessionKey | undefined => source.state.newestSessionKey;
     const [id, key] = [random(9), random(32)].map((bytes) => Buffer.from(bytes).toString("base64url"));
     await change({ kind: "session-key", id: id ?? "", key: key ?? "" });
     // On another node than the leader, the change may not have arrived.

@@ -53,7 +53,7 @@ export function parseTicket(text: string): TicketParts {
 export const unusable = (): Fault =>
   refused(
     "TICKET_INVALID",
-    `this ticket was used, is older than ${ticketLifeMs / 1000} s, or is not one of this cluster; POST /tickets makes another one`,
+    `this ticket was used, is older than ${ticketLifeMs / 1000} s, is not one of this cluster, or the node that made it does not answer; POST /tickets makes another one`,
   );
 
 export class TicketBook {

@@ -245,3 +245,28 @@ test("an address that fails often waits, others do not, and a token that is know
   assert.equal((await refusal(tokens, fresh)).kind, "overloaded");
   assert.equal((await tokens.verifier.identify(fresh, "192.0.2.8:1")).subject, "bob");
 });
+
+test("an address has a share of the tokens that are being verified", async () => {
+  const held = Promise.withResolvers<void>();
+  const tokens = await TestTokens.make({ isConfirmed: () => false, refresh: () => held.promise });
+  const verify = (token: string, from: string): Promise<string> =>
+    tokens.verifier.identify(token, from).then(
+      () => "taken",
+      (reason) => Fault.from(reason).kind,
+    );
+  const waiting = Array.from({ length: 32 }, (_, n) => verify(`x${n}`, peer));
+  const another = verify("another", peer);
+  const same = verify("x0", peer);
+  const token = await tokens.issue("alice");
+  const other = verify(token, "192.0.2.8:1234");
+  held.resolve();
+  assert.deepEqual(await Promise.all([...waiting, same]), Array(33).fill("unauthenticated"));
+  assert.equal(await another, "overloaded");
+  assert.equal(await other, "taken");
+  for (let n = 0; n < 40; n++)
+    assert.equal(
+      await verify(await tokens.issue("bob"), "192.0.2.8:1234"),
+      "taken",
+      "its places are free again",
+    );
+});

@@ -42,7 +42,7 @@ export const reasons: Readonly<Record<string, string>> = {
   ROWS_LOST:
     "`tailrace repair`: which named logs there were is lost in this directory; restore a backup, or let the node join the cluster again",
   TICKET_INVALID:
-    "the ticket was used, is older than 30 seconds, or is not one of this cluster; `POST /tickets` makes another one",
+    "the ticket was used, is older than 30 seconds, is not one of this cluster, or the node that made it does not answer; `POST /tickets` makes another one",
   LOGIN_INVALID:
     "the login at the provider was refused, took too long, or does not belong to the browser: begin again",
   SESSION_ENDED: "the session of the browser was logged out",

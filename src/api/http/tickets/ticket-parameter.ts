@@ -14,10 +14,10 @@ export interface Tickets {
   /** Returns a ticket that opens one tail of these logs. @throws Fault "overloaded" */
   issue(holder: Identity, logs: TicketLogs): string;
   /**
-   * Resolves to the identity of the holder of a ticket, which is used then.
-   * @throws Fault "unauthenticated", "unavailable", "overloaded", "failed-precondition"
+   * Resolves to the identity of the holder of a ticket, which is used then. `peer` is the address and port of the client.
+   * @throws Fault "unauthenticated", "overloaded", "failed-precondition"
    */
-  redeem(ticket: string): Promise<Identity>;
+  redeem(ticket: string, peer: string): Promise<Identity>;
 }
 
 const param = "ticket";

@@ -6,6 +6,7 @@ import { systemClock } from "../../../../src/lib/time/clock.ts";
 import {
   cookieCharsMax,
   endedSessionsMax,
+  endedSessionsOfSubjectMax,
   revokedIdsMax,
   sessionKeyLifeMs,
   sessionLifeMsMax,
@@ -151,7 +152,8 @@ test("a key seals for a month, and its sessions outlive it", async () => {
   const tokens = await TestTokens.make();
   const sessions = await open(tokens);
   const token = await tokens.issue("alice", { lifeMs: 60 * 86_400_000 });
-  await Promise.all([sessions.open(token, peer), sessions.open(token, peer)]);
+  const other = await open(tokens);
+  await Promise.all([sessions.open(token, peer), other.open(token, peer)]);
   assert.equal(tokens.state.sessionKeys.size, 1, "nodes that ask at the same time get one key");
   const begunMs = tokens.nowMs();
   tokens.nowMs = () => begunMs + sessionKeyLifeMs - 1_000;
@@ -182,6 +184,36 @@ test("a token that fits into no cookie is refused, and one that is not valid ope
     "too-large",
   );
   assert.equal(await outcome(sessions.open("x.y.z", peer)), "TOKEN_INVALID");
+});
+
+test("requests that need a key at the same time cause one change, and a change that fails is made again", async () => {
+  const tokens = await TestTokens.make();
+  let changes = 0;
+  const sessions = await open(tokens, {
+    change: async () => {
+      changes++;
+      throw new Fault("unavailable");
+    },
+  });
+  const seal = () => outcome(sessions.seal("login", Buffer.alloc(8)));
+  assert.deepEqual(await Promise.all([seal(), seal(), seal()]), Array(3).fill("unavailable"));
+  assert.equal(changes, 1);
+  await seal();
+  assert.equal(changes, 2);
+});
+
+test("a subject that logs out often leaves room for the others", async () => {
+  const tokens = await TestTokens.make();
+  const sessions = await open(tokens);
+  const [alice, bob] = [await tokens.issue("alice"), await tokens.issue("bob")];
+  const logOut = async (token: string): Promise<string> =>
+    outcome(sessions.end((await sessions.open(token, peer)).value, peer));
+  for (let n = 0; n < endedSessionsOfSubjectMax; n++) assert.equal(await logOut(alice), "taken");
+  assert.equal(await logOut(alice), "quota-exceeded");
+  assert.equal(await logOut(bob), "taken");
+  const laterMs = tokens.nowMs() + 600_000;
+  tokens.nowMs = () => laterMs;
+  assert.equal(await logOut(await tokens.issue("alice")), "taken", "the ended sessions have expired");
 });
 
 test("users who log out leave room for revocations, and the other way around", () => {
