@@ -292,6 +292,19 @@ test("every injected bug applies to the source", () => {
   assert.deepEqual(wrong, []);
 });
 
+test("every patch of a defect of the book, or of a rule of named logs, is in its list", () => {
+  const missing: string[] = [];
+  for (const [folder, page] of [
+    ["defects", "DEFECTS.md"],
+    ["defects/logs", "NAMED-LOGS.md"],
+  ] as const) {
+    const list = read(`test/${page}`);
+    for (const patch of globSync(`${folder}/*.patch`, { cwd: join(root, "test") }))
+      if (!list.includes(`(${patch})`)) missing.push(`${page} lacks ${patch}`);
+  }
+  assert.deepEqual(missing, []);
+});
+
 test("every injected bug that is to be found by one test names one that exists", () => {
   const wrong: string[] = [];
   for (const patch of globSync(["test/defects/**/*.patch", "test/unit/**/*.patch"], { cwd: root })) {

@@ -3,24 +3,10 @@
  * with the patch and passes without.
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
-import { root } from "../support/process/process.ts";
 import { defectsIn, tryTests } from "./book-defects.ts";
 
-const ofBook = defectsIn("test/defects");
-const ofLogs = defectsIn("test/defects/logs");
-const defects = [...ofBook, ...ofLogs];
-const pageOf = (name: string): string => readFileSync(join(root, `test/${name}`), "utf8");
-
-test("every patch of a defect is listed in test/DEFECTS.md or test/NAMED-LOGS.md", () => {
-  assert.equal(ofBook.length, 15);
-  const page = pageOf("DEFECTS.md");
-  for (const { name } of ofBook) assert.ok(page.includes(`(defects/${name}.patch)`), name);
-  const rules = pageOf("NAMED-LOGS.md");
-  for (const { name } of ofLogs) assert.ok(rules.includes(`(defects/logs/${name}.patch)`), name);
-});
+const defects = [...defectsIn("test/defects"), ...defectsIn("test/defects/logs")];
 
 for (const [file, ofFile] of Map.groupBy(defects, (defect) => defect.file)) {
   test(`as the source is, what ${file} names after defects passes`, async () => {
