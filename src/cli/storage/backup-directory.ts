@@ -27,6 +27,7 @@ import { type DirectoryLock, lockDirectory } from "../../lib/disk/directory-lock
 import { errorCode, errorText } from "../../lib/disk/disk.ts";
 import { ownerFile, systemDisk } from "../../lib/disk/system-disk.ts";
 import {
+  type BackupFile,
   type BackupSnapshot,
   backupFiles,
   type ChainPoint,
@@ -134,13 +135,21 @@ export class BackupDirectory {
     if (position + data.length === fileBytes) renameSync(part, this.#pathOf(file));
   }
 
-  /** Completes the backup. All files are durable before the snapshot is written, and it is before older files are deleted. */
-  finish(snapshot: Uint8Array, files: readonly string[]): void {
-    for (const file of files) {
-      if (this.size(file) !== undefined) continue;
-      throw new Fault("corrupt", { message: `${file} was not received completely` });
+  /**
+   * Completes the backup. All files are durable before the snapshot is written, and it is before older files are deleted.
+   * @throws Fault "corrupt" if a file is missing or has another size than the snapshot says; the backup that was there is complete
+   */
+  finish(snapshot: Uint8Array, files: readonly Pick<BackupFile, "file" | "bytes">[]): void {
+    for (const { file, bytes } of files) {
+      const found = this.size(file);
+      if (found === bytes) continue;
+      const why =
+        found === undefined
+          ? "was not received completely"
+          : `has ${found} bytes, not ${bytes}: write the backup to another directory`;
+      throw new Fault("corrupt", { message: `${file} ${why}` });
     }
-    const kept = new Set([...files, ...otherNames]);
+    const kept = new Set([...files.map(({ file }) => file), ...otherNames]);
     systemDisk.syncDirectory(this.#path);
     this.write(snapshotFile, 0, snapshot.length, snapshot);
     systemDisk.syncDirectory(this.#path);

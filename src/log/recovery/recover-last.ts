@@ -22,6 +22,7 @@ import { type Catalog, catalogChange } from "../segment/catalog.ts";
 import { damageRefusal } from "../segment/damage.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { type SegmentFiles, storeName } from "../segment/segment-files.ts";
+import { countSettled } from "../settle/merged-meta.ts";
 import type { LogState } from "../state/log-state.ts";
 import { agrees, type FoundIndex, lostItsEnd, readFoundIndex } from "./found-index.ts";
 
@@ -57,6 +58,7 @@ export function recoverLast(
   const index = new ActiveIndex(baseOf(meta));
   const logs = new ActiveLogIndex();
   const lastBatch: LastBatch = (id, before) => state.logs.lastBatch(id, before);
+  const settled = { frames: 0, bytes: 0 };
   const store = disk.open(files.storePath(first), "write");
   let scan: Scan;
   let report: LastSegmentReport;
@@ -65,8 +67,10 @@ export function recoverLast(
     scan = scanStore(store, fileBytes, meta.before, (bytes, at, position, before) => {
       // A frame that is not taken has no index entry.
       const flaw = state.stage(bytes, at) ?? enterFrame(index, bytes, at, position, before);
-      if (flaw === undefined) enterNamed(logs, index.length - 1, bytes, at, lastBatch);
-      return flaw;
+      if (flaw !== undefined) return flaw;
+      enterNamed(logs, index.length - 1, bytes, at, lastBatch);
+      countSettled(settled, bytes, at);
+      return undefined;
     });
     const cut = cutIfTorn(files, catalog, { first, store, scan, fileBytes, found, index });
     const synced = Math.min(found.receipts, index.length);
@@ -87,6 +91,7 @@ export function recoverLast(
     bytes: scan.position,
     end: scan.end,
     receipts,
+    settled,
   });
   active.settleReceipts();
   if (listed.seal !== undefined) catalog.write(catalogChange.segment(meta));

@@ -65,8 +65,8 @@ function writeSegment(
   segment: KeptSegment,
   seal: SealFacts | undefined,
 ): CatalogChanges[] {
-  const { checkpoint, logs } = segment;
-  const { before, baseTimestampMs, settled } = segment.meta;
+  const { checkpoint, logs, settled } = segment;
+  const { before, baseTimestampMs } = segment.meta;
   const first = firstOf(segment.meta);
   const body = indexBody(id, before.crc, segment.index);
   const footer = seal === undefined ? [] : [encodeFooter(body, seal)];
@@ -77,7 +77,7 @@ function writeSegment(
     before,
     baseTimestampMs,
     seal,
-    ...(settled === undefined || seal === undefined ? {} : { settled }),
+    ...(settled.frames === 0 || seal === undefined ? {} : { settled }),
     ...(named > 0 ? { namedBatches: named, namedBytes: logs.bytesIn(segment.index, segment.bytes) } : {}),
   };
   return [catalogChange.segment(meta), catalogChange.checkpoint(first, checkpoint)];

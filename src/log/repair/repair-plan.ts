@@ -8,7 +8,7 @@ import type { ChainEnd } from "../frame/chain.ts";
 import type { ActiveLogIndex } from "../index/log-index.ts";
 import type { ActiveIndex } from "../index/offset-index.ts";
 import type { CatalogChanges } from "../segment/catalog.ts";
-import type { SegmentMeta } from "../segment/segment.ts";
+import type { SegmentMeta, SettledFrames } from "../segment/segment.ts";
 import type { StateCheckpoint } from "../state/log-state.ts";
 
 /** One thing that a repair does. */
@@ -65,6 +65,7 @@ export interface KeptSegment {
   readonly checkpoint: StateCheckpoint;
   readonly end: ChainEnd;
   readonly bytes: number;
+  readonly settled: SettledFrames;
 }
 
 export interface RepairOptions {

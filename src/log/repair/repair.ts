@@ -12,7 +12,7 @@ import { Fault } from "../../fault.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { RaftIndex } from "../../types.ts";
 import { type ChainEnd, chainStart, linkOfFrame, scanStore } from "../frame/chain.ts";
-import { batchKind, frameKind, frameLogId } from "../frame/frame.ts";
+import { frameLogId } from "../frame/frame.ts";
 import { settledLevel } from "../frame/log-command.ts";
 import { isZeroTail } from "../frame/zero-tail.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
@@ -35,6 +35,7 @@ import { Catalog, catalogChange, nextGeneration, noRowFiles } from "../segment/c
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { firstIndexOf, indexName, logsName, SegmentFiles, storeName } from "../segment/segment-files.ts";
 import { currentPath, finishSettling } from "../settle/finish-settling.ts";
+import { countSettled } from "../settle/merged-meta.ts";
 import type { CommittedRows } from "../state/committed-rows.ts";
 import { LogState } from "../state/log-state.ts";
 import type { LogTable } from "../state/log-table.ts";
@@ -205,7 +206,6 @@ class Repair {
     let end = metas[0]?.before;
     const { state, isWhole } = this.#stateBefore(metas[0], lostCatalog);
     const settling = lostCatalog ? undefined : orIfCorrupt(() => this.#catalog.settling(), undefined);
-    let hasSettled = false;
     for (const meta of metas) {
       if (end === undefined || meta.before.crc !== end.crc || meta.before.index !== end.index) break;
       const path = currentPath(this.#place.disk, settling, meta, this.#files.storePath(firstOf(meta)));
@@ -216,13 +216,13 @@ class Repair {
       const fileBytes = store.size();
       const before = { ...meta.before, term: end.term, timestampMs: end.timestampMs };
       const checkpoint = state.checkpointAt(end.index);
+      const settled = { frames: 0, bytes: 0 };
       const scan = scanStore(store, fileBytes, before, (bytes, at, position, last) => {
-        // The level that says so may be cut off.
-        hasSettled ||= frameKind(bytes, at) === batchKind.settled;
         if (!isWhole && frameLogId(bytes, at) !== 0) throw rowsAreLost(this.#place.directory);
         const flaw = state.stage(bytes, at) ?? enterFrame(index, bytes, at, position, last);
         if (flaw !== undefined) return flaw;
         enterNamed(logs, index.length - 1, bytes, at, (id, index) => state.logs.lastBatch(id, index));
+        countSettled(settled, bytes, at);
         if (index.length % commitEvery === 0) this.#commitTo(state, linkOfFrame(bytes, at));
         return undefined;
       });
@@ -232,9 +232,11 @@ class Repair {
         scan.flaw !== undefined && (seal !== undefined || !isZeroTail(store, scan.position, fileBytes));
       store.close();
       this.#commitTo(state, scan.end);
-      this.#level = Math.max(state.logs.level, hasSettled ? settledLevel : 0);
-      const built = { index, logs, checkpoint };
+      const built = { index, logs, checkpoint, settled };
       kept.push({ meta: { ...meta, before: end }, ...built, end: scan.end, bytes: scan.position });
+      // The level that says so may be cut off.
+      const hasSettled = kept.some((one) => one.settled.frames > 0);
+      this.#level = Math.max(state.logs.level, hasSettled ? settledLevel : 0);
       end = scan.end;
       if (hasFlaw) {
         this.#plan("cut", storeName(firstOf(meta)), scan.position, fileBytes - scan.position);

@@ -8,6 +8,7 @@ import { assert } from "../../lib/assert.ts";
 import { certain, type DiskFile, syncFile, syncFileAside, troubleOf } from "../../lib/disk/disk.ts";
 import type { LogId, Offset, RaftIndex, SegmentDescription } from "../../types.ts";
 import { type ChainEnd, defaultAfter, linkOfFrame } from "../frame/chain.ts";
+import { batchKind, frameKind } from "../frame/frame.ts";
 import type { FrameGroup } from "../frame/frame-group.ts";
 import { zerosBehind } from "../frame/zero-tail.ts";
 import { encodeFooter, indexHeaderBytes, type SealFacts } from "../index/index-file.ts";
@@ -15,7 +16,7 @@ import type { ActiveLogIndex, LogBatches } from "../index/log-index.ts";
 import { type ActiveIndex, entryBytes, lastAtOrBefore, type OffsetIndex } from "../index/offset-index.ts";
 import { enterFrame, enterNamed, isNamedBatch, type LastBatch } from "../index/segment-index.ts";
 import type { SegmentFill } from "./roll-policy.ts";
-import { firstOf, readStore, type Segment, type SegmentMeta } from "./segment.ts";
+import { firstOf, readStore, type Segment, type SegmentMeta, type SettledFrames } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
 /** What an active segment holds when it is opened. */
@@ -24,6 +25,8 @@ export interface ActiveExtent {
   readonly end: ChainEnd;
   /** How many entries the index file holds. */
   readonly receipts: number;
+  /** Its settled frames. Default: none. */
+  readonly settled?: SettledFrames | undefined;
 }
 
 export class ActiveSegment implements Segment {
@@ -46,6 +49,10 @@ export class ActiveSegment implements Segment {
   #receipts: number;
   /** Bytes of the records of named logs. */
   #namedBytes: number;
+  /** The settled frames that were there when it was opened. They are committed: no cut reaches them. */
+  readonly #settledBefore: SettledFrames;
+  /** The entries of those that were written since. */
+  #settledSince: number[] = [];
 
   /** Opens both files. Throws what the disk throws; then both files are closed. */
   static open(
@@ -86,6 +93,7 @@ export class ActiveSegment implements Segment {
     this.end = at.end;
     this.#receipts = at.receipts;
     this.#namedBytes = logs.bytesIn(index, at.bytes);
+    this.#settledBefore = at.settled ?? { frames: 0, bytes: 0 };
   }
 
   get first(): RaftIndex {
@@ -103,6 +111,16 @@ export class ActiveSegment implements Segment {
   /** Without the records of named logs. */
   get defaultBytes(): number {
     return this.bytes - this.#namedBytes;
+  }
+
+  get settled(): SettledFrames | undefined {
+    const { index } = this;
+    let { frames, bytes } = this.#settledBefore;
+    for (const k of this.#settledSince) {
+      frames++;
+      bytes += (k + 1 < index.length ? index.position(k + 1) : this.bytes) - index.position(k);
+    }
+    return frames === 0 ? undefined : { frames, bytes };
   }
 
   /** The timestamp of the last batch with records. Retention by age does not count commands. */
@@ -218,6 +236,7 @@ export class ActiveSegment implements Segment {
       assert(flaw === undefined, "a frame was written to a segment that cannot describe it");
       enterNamed(this.logs, this.index.length - 1, bytes, at, lastBatch);
       if (isNamedBatch(bytes, at)) this.#namedBytes += length;
+      if (frameKind(bytes, at) === batchKind.settled) this.#settledSince.push(this.index.length - 1);
       this.bytes += length;
       before.nextOffset = defaultAfter(bytes, at, before.nextOffset);
     }
@@ -274,6 +293,7 @@ export class ActiveSegment implements Segment {
     const bytes = this.index.position(k);
     this.index.truncate(k);
     this.logs.truncate(k);
+    this.#settledSince = this.#settledSince.filter((ordinal) => ordinal < k);
     this.#namedBytes = this.logs.bytesIn(this.index, bytes);
     this.#receipts = Math.min(this.#receipts, k);
     this.#indexFile.truncate(indexHeaderBytes + entryBytes * this.#receipts);
@@ -312,9 +332,11 @@ export class ActiveSegment implements Segment {
     this.#indexFile.truncate(body.length + footer.length);
     syncFile(this.#indexFile);
     const named = { namedBatches, namedBytes: this.#namedBytes };
+    const { settled } = this;
     return {
       ...this.meta,
       seal,
+      ...(settled === undefined ? {} : { settled }),
       ...(namedBatches > 0 ? named : {}),
       ...(mayNameLogs ? { namesLogs: this.logs.touched > 0 } : {}),
     };

@@ -57,6 +57,8 @@ export interface Segment {
   readonly bytes: number;
   readonly nextOffset: Offset;
   readonly path: string;
+  /** The settled frames of an active segment, received or restored. Undefined if there are none. That of a sealed one is in its meta. */
+  readonly settled?: SettledFrames | undefined;
   /**
    * Runs a lookup in the index. A damaged index is rebuilt first.
    * @throws Fault "corrupt" if the store is damaged too

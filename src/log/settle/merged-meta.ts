@@ -1,5 +1,6 @@
 /** What the catalog holds of a segment that was copied from others. Pure. */
 import { assert } from "../../lib/assert.ts";
+import { batchKind, frameBytes, frameKind } from "../frame/frame.ts";
 import type { SegmentMeta, SettledFrames } from "../segment/segment.ts";
 
 /** What is counted while the frames are copied. */
@@ -8,6 +9,17 @@ export interface CopiedFrames {
   /** Of batches of named logs. */
   readonly namedBytes: number;
   readonly settled: SettledFrames;
+}
+
+/** Adds the frame at `at` to `settled` if it is a settled one. */
+export function countSettled(
+  settled: { frames: number; bytes: number },
+  bytes: Uint8Array,
+  at: number,
+): void {
+  if (frameKind(bytes, at) !== batchKind.settled) return;
+  settled.frames++;
+  settled.bytes += frameBytes(bytes, at);
 }
 
 /** Describes the copy of these segments, which follow each other: one or more. */

@@ -33,5 +33,6 @@ export function unsealed(
     bytes: storeBytes,
     end: segment.end,
     receipts: entries,
+    settled: segment.meta.settled,
   });
 }

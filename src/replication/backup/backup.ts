@@ -130,10 +130,10 @@ function* partsOf({ file, bytes }: BackupBase, rows: BaseSource): Generator<Back
 
 function* framesOf(
   log: SegmentedLog,
-  { file, first, last, bytes }: BackupFile,
+  { file, first, last, bytes, crc }: BackupFile,
   index: number,
 ): Generator<BackupPart, void> {
-  const isSettled = log.sealed.some((one) => one.first === first && one.meta.settled !== undefined);
+  const isSettled = file === settledNameOf({ first, last, bytes, crc });
   let position = 0;
   for (let from = first; from <= last; ) {
     if (from < log.firstIndex || log.closed) {
@@ -180,7 +180,7 @@ function filesOf(log: SegmentedLog): BackupFile[] {
       return [first + count - 1, count < entries.length ? entries.position(count) : segment.bytes];
     });
     const fields = { first, last, bytes, crc: log.endAt(last).crc };
-    return [{ file: nameOf(fields), ...fields }];
+    return [{ file: segment.settled === undefined ? nameOf(fields) : settledNameOf(fields), ...fields }];
   });
 }
 

@@ -119,10 +119,7 @@ async function backupToDirectory(directory: string, flags: ConnectFlags): Promis
   const received = readSnapshot(snapshotBytes);
   const { index } = received;
   const files = backupFiles(received);
-  target.finish(
-    snapshotBytes,
-    files.map(({ file }) => file),
-  );
+  target.finish(snapshotBytes, files);
   await print(`${JSON.stringify({ directory, index, files: files.length, bytes })}\n`);
   return exitStatus.done;
 }

@@ -95,10 +95,14 @@ test("only the owner can read a backup, and its files are durable before the sna
   target.write(name, 0, 6, Buffer.from("abc"));
   target.write(name, 3, 6, Buffer.from("def"));
   let filesWhenSynced: string[] = [];
+  assert.throws(() => target.finish(manifest(), [{ file: name, bytes: 7 }]), {
+    kind: "corrupt",
+    message: `${name} has 6 bytes, not 7: write the backup to another directory`,
+  });
   synced.mock.mockImplementationOnce((path: string) => {
     filesWhenSynced = readdirSync(path);
   });
-  target.finish(manifest(), [name]);
+  target.finish(manifest(), [{ file: name, bytes: 6 }]);
   assert.deepEqual(filesWhenSynced, [name]);
   assert.equal(readFileSync(join(at, name), "utf8"), "abcdef");
   assert.equal(statSync(at).mode & 0o777, 0o700);
@@ -116,7 +120,7 @@ test("two processes do not write to a directory at the same time, and its lock i
       message: `${at} is in use by process ${process.pid}`,
     });
     target.write(name, 0, 3, Buffer.from("abc"));
-    target.finish(manifest(), [name]);
+    target.finish(manifest(), [{ file: name, bytes: 3 }]);
     await assert.rejects(target.lock(), { kind: "locked" });
   }
   await using _ = await BackupDirectory.openOrCreate(at).lock();

@@ -15,6 +15,7 @@ import {
 } from "../../../../src/log/mod.ts";
 import type { SealedSegment } from "../../../../src/log/segment/sealed-segment.ts";
 import { planSettling, type SettlePlan } from "../../../../src/log/settle/settle-plan.ts";
+import { emptyConfState } from "../../../../src/raft/mod.ts";
 import { backupParts, readSnapshot, restoreFrames, verifyBackup } from "../../../../src/replication/mod.ts";
 import { directoryOf } from "../../../support/log/closed-log.ts";
 import { startOf } from "../../../support/log/log-start.ts";
@@ -125,6 +126,61 @@ test("a follower takes settled frames, also before the level that says so, and h
   assert.deepEqual(report.findings, []);
 });
 
+test("settled frames that were received are counted, also after a cut and a start, and name a file of a backup", async () => {
+  const { log } = await settled(12);
+  const machine = simMachine("counted");
+  const follower = await followerOf(log, machine);
+  assert.ok(checkCounts(follower) > rounds);
+  follower.commitTo(follower.end.index);
+  const { first } = follower.sealed.findLast(({ meta }) => meta.settled !== undefined)!;
+  assert.match(backupNameOf(follower, first), /^\d+-\d+-\d+\./);
+  follower.close();
+  checkCounts(machine.openStored());
+  const other = simMachine("cut");
+  const cut = await followerOf(log, other);
+  const { end } = cut.sealed.findLast(({ meta }) => meta.settled !== undefined)!;
+  cut.truncateSuffix(end.index + 1);
+  assert.notEqual(cut.segments.at(-1)!.settled, undefined, "it is opened again");
+  checkCounts(cut);
+  cut.commitTo(cut.end.index);
+  assert.match(backupNameOf(cut, cut.segments.at(-1)!.first), /^\d+-\d+-\d+\./);
+  cut.close();
+  const again = other.openStored();
+  assert.notEqual(again.segments.at(-1)!.settled, undefined, "it is recovered");
+  checkCounts(again);
+  again.close();
+  for (const key of other.store.keys("log/")) other.store.write({ [key]: undefined });
+  repairLog(directoryOf(other), true);
+  checkCounts(other.openStored());
+});
+
+/** What each segment says of its settled frames is what is in it. Returns how many there are. */
+function checkCounts(log: SegmentedLog): number {
+  let total = 0;
+  for (const [k, segment] of log.segments.entries()) {
+    const last = (log.segments[k + 1]?.first ?? log.end.index + 1) - 1;
+    const found = { frames: 0, bytes: 0 };
+    for (let at = segment.first; at <= last; at++) {
+      const [frame] = log.entries(at, 1, at);
+      if (frameKind(frame!, 0) !== batchKind.settled) continue;
+      found.frames++;
+      found.bytes += frame!.length;
+    }
+    const counted = (log.sealed[k]?.meta ?? segment).settled ?? { frames: 0, bytes: 0 };
+    assert.deepEqual(counted, found, `segment ${segment.first}`);
+    total += found.frames;
+  }
+  return total;
+}
+
+/** The name that a backup gives to the frames of a segment. */
+function backupNameOf(log: SegmentedLog, segment: number): string {
+  const snapshot = backupParts(log, backupState, []).find((part) => part !== undefined)!;
+  return readSnapshot(snapshot.data).files.find(({ first }) => first === segment)!.file;
+}
+
+const backupState = { clusterId: "c", configurationAt: () => emptyConfState } as never;
+
 function planOf(segment: SealedSegment, { bounds, state }: SegmentedLog): SettlePlan {
   const steps = planSettling(segment, { lowest: bounds.lowest, table: state.logs });
   for (;;) {
@@ -134,8 +190,7 @@ function planOf(segment: SealedSegment, { bounds, state }: SegmentedLog): Settle
 }
 
 function backupsOf(log: SegmentedLog): string[] {
-  const state = { clusterId: "c", configurationAt: () => ({ voters: [] }) } as never;
-  return [kindOf(() => [...backupParts(log, state, [])])];
+  return [kindOf(() => [...backupParts(log, backupState, [])])];
 }
 
 test("a tail of several logs passes over settled frames", async () => {
