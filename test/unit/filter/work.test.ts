@@ -5,12 +5,10 @@ import { compileFilter } from "../../../src/filter/mod.ts";
 import { recordCursor } from "../../support/filter/record-cursor.ts";
 
 const mib = 2 ** 20 - 100;
-const numbers = JSON.stringify(Array.from({ length: 20_000 }, (_, at) => at));
 const values = {
   fewer: JSON.stringify(Array.from({ length: 10_000 }, (_, at) => at)),
   a: "a".repeat(mib),
   ab: "ab".repeat(mib / 2),
-  numbers,
   objects: JSON.stringify(Array.from({ length: 3_000 }, (_, at) => ({ a: at, b: `x${at}` }))),
   arrays: `[${"[],".repeat(300_000)}1]`,
   deep: `${"[".repeat(50_000)}${"]".repeat(50_000)}`,
@@ -21,16 +19,16 @@ const values = {
 };
 const ten = "[1,2,3,4,5,6,7,8,9,10]";
 const tooCostly: readonly (readonly [string, keyof typeof values])[] = [
-  [`${ten}.all(a, ${ten}.all(b, ${ten}.all(c, ${ten}.all(d, ${ten}.all(e, true)))))`, "digits"],
-  ["json.all(x, json.all(y, x == y || true))", "numbers"],
-  ["json.all(x, json.exists(y, true))", "numbers"],
-  ["json.all(x, x in json)", "numbers"],
-  ["json.map(x, x).size() > 0", "numbers"],
+  [`${ten}.all(a, ${ten}.all(b, ${ten}.all(c, ${ten}.all(d, true))))`, "digits"],
+  ["json.all(x, json.all(y, x == y || true))", "fewer"],
+  ["json.all(x, json.exists(y, true))", "fewer"],
+  ["json.all(x, x in json)", "fewer"],
+  ["json.map(x, x).size() > 0", "fewer"],
   ["json.map(x, json).size() > 0", "objects"],
-  ["json.filter(x, true).filter(x, true).filter(x, true).size() > 0", "numbers"],
-  ['json.all(x, time.getHours("Europe/Berlin") >= 0)', "numbers"],
-  ['json.all(x, string(value) != "a")', "numbers"],
-  ['json.all(x, text.contains("zzz") || true)', "numbers"],
+  ["json.filter(x, true).filter(x, true).filter(x, true).size() > 0", "fewer"],
+  ['json.all(x, time.getHours("Europe/Berlin") >= 0)', "fewer"],
+  ['json.all(x, string(value) != "a")', "fewer"],
+  ['json.all(x, text.contains("zzz") || true)', "fewer"],
   ["json.t.contains(json.p)", "needle"],
   ["json == 1", "arrays"],
   ["json == 1", "members"],
