@@ -10,9 +10,9 @@ test("three nodes under all faults lose, duplicate, reorder and invent no record
 });
 
 test("five nodes under all faults lose, duplicate, reorder and invent no record", async (t) => {
-  await testChaos(t, { nodes: 5, seconds: 60, ...often });
+  await testChaos(t, { nodes: 5, seconds: 80, ...often });
 });
 
 test("three nodes over mutual TLS lose, duplicate, reorder and invent no record", async (t) => {
-  await testChaos(t, { nodes: 3, seconds: 60, ...often, acked: 5_000, tls: true });
+  await testChaos(t, { nodes: 3, seconds: 80, ...often, acked: 5_000, tls: true });
 });
