@@ -1,5 +1,5 @@
 /**
- * What the names of new logs and cursors must not have beyond log-name.ts: characters that nobody sees, and those that make one
+ * What the names of new logs and cursors must not have beyond log-name.ts: invisible characters, and those that make one
  * name look like another. Pure.
  *
  *   refused := default ignorable (zero width, direction of text, fillers) | format | unassigned | line separators | U+FFFD

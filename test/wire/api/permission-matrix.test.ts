@@ -6,7 +6,7 @@
  *   permission  a subject that has only this one, one that has all, one that has none, and one that has all of other logs
  *   credential  a certificate, a token, a token of a subject with all rights and one scope, tickets, no credential, tokens that are not valid
  *
- * A refusal is the same whether the log exists or not. Whoever adds a kind of credential adds it to `credentials` or to `worthless`.
+ * A refusal is the same whether the log exists or not. A new kind of credential belongs in `credentials` or to `worthless`.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
