@@ -61,7 +61,9 @@ export class Dashboard implements AsyncDisposable {
     assert.deepEqual(this.#guard.wrong, []);
   }
 
+  /** A context that is closed while its page loads another document may never end, so the page is left first. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.page.goto("about:blank").catch(() => undefined);
     await this.page.context().close();
   }
 

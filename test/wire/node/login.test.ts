@@ -1,4 +1,4 @@
-/** Login with a real OpenID provider and with a token, and the session that follows. */
+/** Login with a real OpenID provider and with a token, and the session that follows. The dashboard does it in test/browser/login.test.ts. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { get } from "node:https";
