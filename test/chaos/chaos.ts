@@ -245,12 +245,16 @@ async function injectFaults(
   const began = performance.now();
   await pause(ms, new AbortController().signal);
   const { faults, acked, everyFault = false } = options.atLeast ?? { faults: 0, acked: 0 };
+  if (everyFault) injector.addMissingOnly();
   await within(2 * ms, async () => {
-    return injector.total >= faults && history.counts.acked >= acked && (injector.hadAll || !everyFault);
+    return (
+      injector.total >= faults &&
+      history.counts.acked >= acked &&
+      (injector.missing.length === 0 || !everyFault)
+    );
   });
-  if (everyFault && !injector.hadAll) {
-    const happened = [...injector.counts.keys()].join(", ");
-    violations.push({ rule: "faults", text: `too few kinds happened: ${happened}` });
+  if (everyFault && injector.missing.length > 0) {
+    violations.push({ rule: "faults", text: `did not happen: ${injector.missing.join(", ")}` });
   }
   controller.abort();
   await done;

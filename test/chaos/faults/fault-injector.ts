@@ -1,7 +1,7 @@
 /**
  * Injects faults until its signal is aborted, in three sequences at the same time, so that the network can be cut while a
- * node is down, and the bucket of backups fails. Each fault happens once in random order, then they are drawn by weight. The seed decides which faults
- * happen; the machine decides when. At the end every fault is undone.
+ * node is down, and the bucket of backups fails. Each fault happens once in random order, then they are drawn by weight.
+ * The seed decides which faults happen; the machine decides when. At the end every fault is undone.
  */
 import type { Prng } from "../../../src/lib/prng.ts";
 import { pause } from "../clients/client-context.ts";
@@ -24,6 +24,7 @@ export class FaultInjector {
   readonly #history: History;
   readonly #report: (line: string) => void;
   readonly #only: readonly string[] | undefined;
+  #addsMissingOnly = false;
 
   constructor(scene: Scene, history: History, report: (line: string) => void, only?: readonly string[]) {
     this.#scene = scene;
@@ -34,9 +35,17 @@ export class FaultInjector {
       for (const fault of this.#names(table)) this.#due.add(fault);
   }
 
-  /** Has every possible fault happened? */
-  get hadAll(): boolean {
-    return this.#due.size === 0;
+  /** The possible faults that have not happened yet. */
+  get missing(): readonly string[] {
+    return [...this.#due];
+  }
+
+  /**
+   * From now on only faults happen that have not happened yet. A fault that needs a whole cluster waits in vain while the
+   * network fails again and again, so a sequence that has had all its faults is then quiet.
+   */
+  addMissingOnly(): void {
+    this.#addsMissingOnly = true;
   }
 
   get total(): number {
@@ -70,7 +79,9 @@ export class FaultInjector {
     while (!signal.aborted) {
       await pause(chance.between(200, 1_400) * tempo, signal);
       if (signal.aborted) return;
-      const fault: string = (missed ? undefined : first.shift()) ?? drawn(table, names, chance);
+      const next: string | undefined = missed && !this.#addsMissingOnly ? undefined : first.shift();
+      if (next === undefined && this.#addsMissingOnly) continue;
+      const fault: string = next ?? drawn(table, names, chance);
       const start = this.#history.now();
       const what = await table[fault]![1](scene);
       missed = what === undefined;
