@@ -4,9 +4,10 @@
  *
  *   door        an HTTP route, or an RPC that names a log in gRPC, gRPC-Web and Connect; permissions.test.ts has all other RPCs
  *   permission  a subject that has only this one, one that has all, one that has none, and one that has all of other logs
- *   credential  a certificate, a token, a token of a subject with all rights and one scope, tickets, no credential, tokens that are not valid
+ *   credential  a certificate; a token of the cluster, or of an OpenID provider, with and without scopes; a session with each of them;
+ *               tickets; no credential; tokens and cookies that are not valid: matrix-credentials.ts
  *
- * A refusal is the same whether the log exists or not. A new kind of credential belongs in `credentials` or to `worthless`.
+ * A refusal is the same whether the log exists or not.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -14,30 +15,33 @@ import { type ClientHttp2Session, connect } from "node:http2";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { create, type DescMethod, toBinary } from "@bufbuild/protobuf";
-import { UnsecuredJWT } from "jose";
-import { AccessControl, actions } from "../../../src/access/mod.ts";
+import { AccessControl } from "../../../src/access/mod.ts";
 import * as permissions from "../../../src/api/calls/method-permissions.ts";
 import { createFastPath } from "../../../src/api/mod.ts";
 import type { Issued } from "../../../src/cli/certs/build.ts";
 import { Cursors, Log, Logs, RecordSchema } from "../../../src/gen/log/v1/log_pb.js";
 import { encodeRun } from "../../../src/log/mod.ts";
 import { NodeTls } from "../../../src/server/tls/node-tls.ts";
-import { makeSigningKey } from "../../../src/tokens/issue-token.ts";
 import { type Door, doors, rpcs, withoutLog } from "../../support/http/doors.ts";
 import { type Served, serve } from "../../support/http/serve.ts";
 import { openOneNode } from "../../support/log/one-node-log.ts";
 import { testAuthority, writeTlsFiles } from "../../support/process/certificates.ts";
 import { root } from "../../support/process/process.ts";
 import { scratch } from "../../support/scratch.ts";
-import { TestTokens, testAudience } from "../../support/tokens/test-tokens.ts";
+import {
+  allProtocols,
+  type Caller,
+  MatrixCredentials,
+  type Subject,
+  subjects,
+} from "../../support/tokens/matrix-credentials.ts";
 
-const subjects = [...actions, "everything", "nothing", "elsewhere"] as const;
-type Subject = (typeof subjects)[number];
 type Outcome = "allowed" | "denied" | "unauthenticated";
 
 const closing = new AsyncDisposableStack();
 let served: Served;
-let tokens: TestTokens;
+const credentials = await MatrixCredentials.make();
+const { tokens } = credentials;
 const certificates = new Map<string, Issued>();
 let ca: Issued;
 const sessions = new Map<string, ClientHttp2Session>();
@@ -48,17 +52,7 @@ before(async () => {
   for (const subject of subjects) certificates.set(subject, await authority.client(subject));
   const directory = scratch({ after: (work) => closing.defer(work) });
   const files = writeTlsFiles(directory, "server", await authority.node(), ca);
-  // What the policy gives to `anonymous` is not given without a credential.
-  const rules = [
-    ...actions.map((action) => `${action}, *, ${action}`),
-    "everything, *, *",
-    "anonymous, *, *",
-  ];
-  const access = await AccessControl.open(
-    { policy: [...rules, "elsewhere, elsewhere*, *"].map((rule) => `p, ${rule}\n`).join("") },
-    { refuseAnonymous: true },
-  );
-  tokens = await TestTokens.make();
+  const access = await AccessControl.open({ policy: credentials.policy }, { refuseAnonymous: true });
   tokens.onChange = () => access.recheck();
   const node = closing.use(await openOneNode(directory));
   const { log } = node.replica;
@@ -68,11 +62,14 @@ before(async () => {
       access,
       tokens: tokens.verifier,
       tickets: tokens.tickets,
+      login: { sessions: credentials.sessions },
       fastPath: createFastPath,
       log,
       named: log.named,
     }),
   );
+  // The name in the requests is that of the certificate.
+  credentials.origin = `https://localhost:${served.port}`;
   await log.append(encodeRun([{ value: Buffer.from("x") }]));
   await log.named.admin.creation.create("there", { contentType: "text/plain" });
   await log.named.open({ name: "there" }).append(encodeRun([{ value: Buffer.from("x") }]));
@@ -98,13 +95,6 @@ function sessionOf(subject: string | undefined): ClientHttp2Session {
   return session;
 }
 
-/** How a request shows who sends it. */
-interface Caller {
-  readonly certificate?: string;
-  readonly authorization?: string;
-  readonly ticket?: string;
-}
-
 interface Answer {
   readonly outcome: Outcome;
   /** Head, body and trailers, without the names of logs, and dates. */
@@ -119,7 +109,7 @@ function send(
 ): Promise<Answer> {
   const stream = sessionOf(caller.certificate).request({
     ...head,
-    ...(caller.authorization === undefined ? {} : { authorization: caller.authorization }),
+    ...caller.headers,
   });
   return new Promise((resolve) => {
     let seen = "";
@@ -193,61 +183,6 @@ function call(caller: Caller, method: DescMethod, protocol: string, log: string)
     },
     isUnary ? bytes : enveloped,
   );
-}
-
-const allProtocols = ["grpc", "grpc-web+proto", "proto"];
-
-/** Each kind of credential that says who the caller is, and the protocols of the RPCs that are tried with it. */
-const credentials: Readonly<
-  Record<
-    string,
-    { readonly of: (subject: Subject) => Promise<Caller>; readonly protocols: readonly string[] }
-  >
-> = {
-  "a certificate": { of: async (subject) => ({ certificate: subject }), protocols: ["grpc"] },
-  "a token": {
-    of: async (subject) => ({ authorization: `Bearer ${await tokens.issue(subject)}` }),
-    protocols: allProtocols,
-  },
-  "a token with one scope": {
-    async of(subject) {
-      const all = actions.filter((action) => action !== "peer").join(",");
-      const scopes: Readonly<Record<string, string>> = {
-        everything: `logs=*:${all}`,
-        elsewhere: `logs=elsewhere*:${all}`,
-        nothing: "",
-        peer: "",
-      };
-      const scope = scopes[subject] ?? `logs=*:${subject}`;
-      return { authorization: `Bearer ${await tokens.issue("everything", { scope })}` };
-    },
-    protocols: ["proto"],
-  },
-};
-
-/** Credentials with which nothing is opened. */
-async function worthless(): Promise<Record<string, Caller>> {
-  const { key } = tokens;
-  const bearer = (token: string): Caller => ({ authorization: `Bearer ${token}` });
-  tokens.nowMs = () => Date.now() - 7_200_000;
-  const expired = await tokens.issue("everything", { lifeMs: 3_600_000 });
-  tokens.nowMs = () => Date.now();
-  const revoked = await tokens.issue("everything", { id: "revoked" });
-  tokens.change({ kind: "revoke", id: "revoked", untilMs: Number.MAX_SAFE_INTEGER });
-  const none = new UnsecuredJWT({ sub: "everything", jti: "n", aud: testAudience, iss: "tailrace" });
-  return {
-    "no credential": {},
-    "an expired token": bearer(expired),
-    "a revoked token": bearer(revoked),
-    "a token of another cluster": bearer(
-      await tokens.issue("everything", { key: { ...key, audience: "another" } }),
-    ),
-    "a token of another key": bearer(
-      await tokens.issue("everything", { key: { ...(await makeSigningKey()), audience: testAudience } }),
-    ),
-    "a token without a signature": bearer(none.setIssuedAt().setExpirationTime("1m").encode()),
-    "a revoked token and a certificate": { ...bearer(revoked), certificate: "everything" },
-  };
 }
 
 function expected({ needs, ofSome }: Pick<Door, "needs" | "ofSome">, subject: Subject): Outcome {
@@ -327,7 +262,7 @@ test("the tables have every route and every RPC that names a log, and no door ha
   assert.deepEqual([...new Set(served)].sort(), known.sort());
 });
 
-for (const [name, { of, protocols }] of Object.entries(credentials))
+for (const [name, { of, protocols }] of Object.entries(credentials.valid))
   test(`with ${name}, each subject opens what its permission opens, and no other door`, {
     timeout: 300_000,
   }, async () => {
@@ -374,23 +309,52 @@ test("with a ticket, a caller opens the tails of its logs and no other door", {
   }
 });
 
-test("without a credential, and with a token that is not valid, no door opens", {
+test("without a credential, and with one that is not valid, no door opens", {
   timeout: 300_000,
 }, async () => {
-  for (const [name, caller] of Object.entries(await worthless())) {
-    const unauthenticated = (): Outcome => "unauthenticated";
-    if (caller.authorization === undefined)
-      await tryAll({
-        caller,
-        outcome: unauthenticated,
-        protocols: allProtocols,
-        compares: true,
-        label: name,
-      });
-    else {
-      // An address may fail only so often (FailedAttempts), so these are tried at a route and at an RPC.
-      assert.equal((await open(caller, doors[1]!, "there")).outcome, "unauthenticated", name);
-      assert.equal((await call(caller, ofLogs[0]!, "grpc", "there")).outcome, "unauthenticated", name);
-    }
+  const { all, sparse } = await credentials.worthless();
+  for (const [name, caller] of Object.entries(all)) {
+    const isNone = caller.headers === undefined;
+    await tryAll({
+      caller,
+      outcome: () => "unauthenticated",
+      protocols: isNone ? allProtocols : ["grpc-web+proto"],
+      compares: isNone,
+      label: name,
+    });
+  }
+  for (const [name, caller] of Object.entries(sparse)) {
+    assert.equal((await open(caller, doors[1]!, "there")).outcome, "unauthenticated", name);
+    assert.equal((await call(caller, ofLogs[0]!, "grpc", "there")).outcome, "unauthenticated", name);
   }
 });
+
+test("with the cookie of a session, a page of another site opens no door", { timeout: 300_000 }, async () => {
+  const value = await credentials.session(tokens.issue("everything"));
+  const own = await tryOutcomes(credentials.cookie(value), "allowed");
+  assert.ok(own > doors.length);
+  const others: readonly Readonly<Record<string, string>>[] = [
+    { origin: "https://evil.example" },
+    { origin: "null" },
+    { "sec-fetch-site": "cross-site" },
+    { "sec-fetch-site": "same-site", origin: credentials.origin.replace("https:", "http:") },
+  ];
+  for (const from of others) await tryOutcomes(credentials.cookie(value, from), undefined);
+});
+
+/** Tries all doors. `outcome` undefined: a read has no session, and another request is refused. Returns the number of doors. */
+async function tryOutcomes(caller: Caller, outcome: Outcome | undefined): Promise<number> {
+  const label = JSON.stringify(caller.headers);
+  const of = (method: string): Outcome =>
+    outcome ?? (method === "GET" || method === "HEAD" ? "unauthenticated" : "denied");
+  for (const door of doors) {
+    const { outcome: found, text } = await open(caller, door, "there");
+    assert.equal(found, of(door.request.split(" ")[0] ?? ""), `${door.request} ${label}\n${text}`);
+  }
+  const asked = ofLogs.filter((method) => nameOf(method) in rpcs);
+  for (const method of asked) {
+    const { outcome: found, text } = await call(caller, method, "grpc-web+proto", "there");
+    assert.equal(found, of("POST"), `${nameOf(method)} ${label}\n${text}`);
+  }
+  return doors.length + asked.length;
+}

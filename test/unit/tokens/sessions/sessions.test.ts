@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { Fault } from "../../../../src/fault.ts";
-import { systemClock } from "../../../../src/lib/time/clock.ts";
 import {
   cookieCharsMax,
   endedSessionsMax,
@@ -11,38 +10,11 @@ import {
   sessionKeyLifeMs,
   sessionLifeMsMax,
 } from "../../../../src/tokens/limits.ts";
-import {
-  changesFor,
-  decodeChange,
-  encodeChange,
-  requestFrom,
-  Sessions,
-  TokenState,
-} from "../../../../src/tokens/mod.ts";
+import { changesFor, decodeChange, encodeChange, TokenState } from "../../../../src/tokens/mod.ts";
+import { testSessions } from "../../../support/tokens/test-sessions.ts";
 import { TestTokens } from "../../../support/tokens/test-tokens.ts";
 
 const peer = "192.0.2.7:1234";
-
-/** The sessions of one node. Changes go through what the leader decides, and through bytes. */
-async function open(tokens: TestTokens, options: Partial<ConstructorParameters<typeof Sessions>[0]> = {}) {
-  return new Sessions({
-    source: tokens,
-    identify: (token, from) => tokens.verifier.identify(token, from),
-    clusterId: () => "a-cluster",
-    isConfirmed: () => true,
-    refresh: async () => {
-      tokens.refreshes++;
-    },
-    change: async (request) => {
-      const asked = requestFrom(JSON.parse(JSON.stringify(request)));
-      for (const change of changesFor(tokens.state, asked, tokens.nowMs(), ""))
-        tokens.change(decodeChange(encodeChange(change)));
-    },
-    random: randomBytes,
-    clock: { ...systemClock, wallMs: () => tokens.nowMs() },
-    ...options,
-  });
-}
 
 const outcome = (work: Promise<unknown>): Promise<string> =>
   work.then(
@@ -52,7 +24,7 @@ const outcome = (work: Promise<unknown>): Promise<string> =>
 
 test("a session has the rights of its token, at each node, until logout", async () => {
   const tokens = await TestTokens.make();
-  const [here, there] = [await open(tokens), await open(tokens)];
+  const [here, there] = [testSessions(tokens), testSessions(tokens)];
   const token = await tokens.issue("alice", { scope: "logs=orders/*:consume" });
   const { value, identity } = await here.open(token, peer);
   assert.deepEqual([identity.subject, identity.token?.form], ["alice", "session"]);
@@ -66,7 +38,7 @@ test("a session has the rights of its token, at each node, until logout", async 
   assert.equal(used.token?.invalid()?.facts.reason, "SESSION_ENDED");
   assert.equal(there.known(value), undefined);
   assert.equal(await outcome(there.identify(value, peer)), "SESSION_ENDED");
-  assert.equal(await outcome((await open(tokens)).identify(value, peer)), "SESSION_ENDED");
+  assert.equal(await outcome(testSessions(tokens).identify(value, peer)), "SESSION_ENDED");
   assert.equal(await outcome(there.identify(other.value, peer)), "taken");
   assert.equal(await outcome(tokens.verifier.identify(token, peer)), "taken", "the token itself goes on");
   tokens.change({ kind: "revoke", id: "t1", untilMs: Number.MAX_SAFE_INTEGER });
@@ -75,10 +47,10 @@ test("a session has the rights of its token, at each node, until logout", async 
 
 test("a cookie that was changed, of another cluster, of another purpose or of no key is refused, and attempts are limited", async () => {
   const tokens = await TestTokens.make();
-  const sessions = await open(tokens);
+  const sessions = testSessions(tokens);
   const token = await tokens.issue("alice");
   const { value } = await sessions.open(token, peer);
-  const elsewhere = await open(tokens, { clusterId: () => "another-cluster" });
+  const elsewhere = testSessions(tokens, { clusterId: () => "another-cluster" });
   const changed = (at: number): string =>
     `${value.slice(0, at)}${value[at] === "A" ? "B" : "A"}${value.slice(at + 1)}`;
   const wrong = {
@@ -111,7 +83,7 @@ test("a cookie that was changed, of another cluster, of another purpose or of no
 
 test("a session that has ended is no failed attempt, as often as its cookie comes", async () => {
   const tokens = await TestTokens.make();
-  const sessions = await open(tokens);
+  const sessions = testSessions(tokens);
   const [revoked, other] = [await tokens.issue("alice", { id: "a" }), await tokens.issue("bob")];
   const [dead, live] = [await sessions.open(revoked, peer), await sessions.open(other, peer)];
   tokens.change({ kind: "revoke", id: "a", untilMs: Number.MAX_SAFE_INTEGER });
@@ -123,7 +95,7 @@ test("a session that has ended is no failed attempt, as often as its cookie come
 
 test("the tag of a cluster is that of no other one, and a node without a cluster has none", async () => {
   const tokens = await TestTokens.make();
-  const tagOf = async (id: string | undefined) => (await open(tokens, { clusterId: () => id })).clusterTag;
+  const tagOf = async (id: string | undefined) => testSessions(tokens, { clusterId: () => id }).clusterTag;
   const [one, two] = [await tagOf("a-cluster"), await tagOf("another-cluster")];
   assert.match(one ?? "", /^[0-9a-f]{8}$/);
   assert.notEqual(one, two);
@@ -133,7 +105,7 @@ test("the tag of a cluster is that of no other one, and a node without a cluster
 
 test("a session ends with its token, and at most after a week", async () => {
   const tokens = await TestTokens.make();
-  const sessions = await open(tokens);
+  const sessions = testSessions(tokens);
   const begunMs = tokens.nowMs();
   tokens.nowMs = () => begunMs;
   const short = await sessions.open(await tokens.issue("alice", { lifeMs: 60_000 }), peer);
@@ -150,9 +122,9 @@ test("a session ends with its token, and at most after a week", async () => {
 
 test("a key seals for a month, and its sessions outlive it", async () => {
   const tokens = await TestTokens.make();
-  const sessions = await open(tokens);
+  const sessions = testSessions(tokens);
   const token = await tokens.issue("alice", { lifeMs: 60 * 86_400_000 });
-  const other = await open(tokens);
+  const other = testSessions(tokens);
   await Promise.all([sessions.open(token, peer), other.open(token, peer)]);
   assert.equal(tokens.state.sessionKeys.size, 1, "nodes that ask at the same time get one key");
   const begunMs = tokens.nowMs();
@@ -172,7 +144,7 @@ test("a key seals for a month, and its sessions outlive it", async () => {
 
 test("a token that fits into no cookie is refused, and one that is not valid opens no session", async () => {
   const tokens = await TestTokens.make();
-  const sessions = await open(tokens);
+  const sessions = testSessions(tokens);
   const scope = (names: number): string =>
     `logs=${Array.from({ length: names }, (_, n) => `${randomBytes(12).toString("hex")}${n}`).join(",")}:consume`;
   assert.equal(
@@ -189,7 +161,7 @@ test("a token that fits into no cookie is refused, and one that is not valid ope
 test("requests that need a key at the same time cause one change, and a change that fails is made again", async () => {
   const tokens = await TestTokens.make();
   let changes = 0;
-  const sessions = await open(tokens, {
+  const sessions = testSessions(tokens, {
     change: async () => {
       changes++;
       throw new Fault("unavailable");
@@ -204,7 +176,7 @@ test("requests that need a key at the same time cause one change, and a change t
 
 test("a subject that logs out often leaves room for the others", async () => {
   const tokens = await TestTokens.make();
-  const sessions = await open(tokens);
+  const sessions = testSessions(tokens);
   const [alice, bob] = [await tokens.issue("alice"), await tokens.issue("bob")];
   const logOut = async (token: string): Promise<string> =>
     outcome(sessions.end((await sessions.open(token, peer)).value, peer));
