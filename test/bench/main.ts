@@ -27,12 +27,21 @@ const suites: Readonly<Record<string, () => Promise<Suite>>> = {
 
 // The garbage collector settings of a node, for the logs that run in this process.
 setGcFlags(machineMemory());
-const { positionals } = parseArgs({ allowPositionals: true });
+const usage = `npm run bench -- [SUITE [NAME…]]; the suites are ${Object.keys(suites).join(", ")}
+Example: npm run bench -- cluster P5 P6`;
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  strict: false,
+  options: { help: { type: "boolean", short: "h" } },
+});
+const unknown = Object.keys(values).find((option) => option !== "help");
 const [name, ...only] = positionals;
-if (name !== undefined && !(name in suites)) {
-  console.error(
-    `unknown suite "${name}"; the suites are ${Object.keys(suites).join(", ")}\nExample: npm run bench -- cluster P5 P6`,
-  );
+if (values["help"] === true) {
+  console.log(usage);
+  process.exit(0);
+}
+if (unknown !== undefined || (name !== undefined && !(name in suites))) {
+  console.error(`unknown ${unknown === undefined ? `suite "${name}"` : `option --${unknown}`}: ${usage}`);
   process.exit(2);
 }
 for (const [suite, load] of Object.entries(suites)) {
