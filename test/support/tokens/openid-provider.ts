@@ -63,6 +63,19 @@ export class LoginVisitor {
   readonly cookies = new Map<string, string>();
   /** The header Set-Cookie of the last response that had one. */
   setCookies: string[] = [];
+  readonly #headers: Readonly<Record<string, string>>;
+
+  /** `headers` are those of each request. */
+  constructor(headers: Readonly<Record<string, string>> = {}) {
+    this.#headers = headers;
+  }
+
+  /** Another browser with the same cookies. */
+  copy(): LoginVisitor {
+    const copy = new LoginVisitor(this.#headers);
+    for (const [name, value] of this.cookies) copy.cookies.set(name, value);
+    return copy;
+  }
 
   async request(url: string, init: RequestInit = {}): Promise<Response> {
     const { origin } = new URL(url);
@@ -70,7 +83,10 @@ export class LoginVisitor {
       .filter(([name]) => name.startsWith(`${origin} `))
       .map(([name, value]) => `${name.slice(origin.length + 1)}=${value}`)
       .join("; ");
-    const headers = new Headers(init.headers);
+    const headers = new Headers({
+      ...this.#headers,
+      ...(init.headers as Record<string, string> | undefined),
+    });
     if (cookie !== "") headers.set("cookie", cookie);
     const response = await fetch(url, { ...init, headers, redirect: "manual" });
     const set = response.headers.getSetCookie();

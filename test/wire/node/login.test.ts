@@ -227,8 +227,7 @@ test("a callback that does not belong to the login, or comes twice, is refused",
   changed.cookies.set(key, `${visitor.cookies.get(key)}A`);
   await refused(callback, changed, /not one of this cluster/);
   const script = `${callback.split("?")[0]}?error=<script>&error_description=%3Cimg+src%3Dx%3E&state=${new URL(callback).searchParams.get("state")}&iss=${encodeURIComponent(provider.issuer)}`;
-  const stolen = new LoginVisitor();
-  for (const [name, value] of visitor.cookies) stolen.cookies.set(name, value);
+  const stolen = visitor.copy();
   assert.equal((await visitor.request(callback)).status, 303);
   await refused(callback, stolen, /was completed before/);
   const denied = new LoginVisitor();
@@ -273,8 +272,7 @@ test("a cookie that was changed is refused, and the page with the login is still
 
 test("logout ends the session and its streams, of this session only", async () => {
   const [alice, other] = [await loggedIn("alice"), await loggedIn("alice")];
-  const stolen = new LoginVisitor();
-  for (const [name, value] of alice.cookies) stolen.cookies.set(name, value);
+  const stolen = alice.copy();
   await alice.request(`${url}/logs/default`, { method: "POST", headers: { origin: url }, body: "x" });
   const running = await tail(stolen);
   const going = await tail(other);
