@@ -6,6 +6,7 @@ import type { Fault } from "../../fault.ts";
 import { Pattern } from "../evaluate/pattern.ts";
 import { variableNames } from "../evaluate/record-variables.ts";
 import { expressionError } from "./expression-error.ts";
+import { PatternSize } from "./pattern-size.ts";
 
 /** Depth of the tree. An evaluation has several calls for each level. */
 const depthMax = 100;
@@ -38,6 +39,7 @@ export function checkExpression(parsed: ParsedExpr, functions: Functions): Reado
 
 class ExpressionCheck {
   readonly patterns = new Map<string, Pattern>();
+  readonly #size = new PatternSize();
   readonly #parsed: ParsedExpr;
   readonly #functions: Functions;
 
@@ -134,6 +136,7 @@ class ExpressionCheck {
     if (this.patterns.size === patternsMax)
       throw this.#error(expr, `it has more than ${patternsMax} regular expressions`);
     try {
+      this.#size.check(text);
       this.patterns.set(text, new Pattern(text));
     } catch (reason) {
       throw this.#error(expr, reason instanceof Error ? reason.message : String(reason));

@@ -4,8 +4,12 @@ import { RecordCursor } from "../../log/mod.ts";
 import type { BatchSlice, Offset } from "../../types.ts";
 import type { Filter } from "../filter.ts";
 
-/** Records between two looks at the clock. A condition on bytes takes less than a microsecond, another one up to milliseconds. */
+/**
+ * Records between two looks at the clock. A condition on bytes takes less than a microsecond, another one up to milliseconds. Each part of
+ * a condition on bytes reads the keys and headers of the record again, so so many bytes of a record count as one more record.
+ */
 const looks = { bytes: 64, evaluated: 1 };
+const recordBytes = 256;
 
 export interface ScanLimits {
   /** Records to find. */
@@ -40,8 +44,8 @@ export class SliceScan {
   step(clock: Clock, untilMs: number): void {
     const { foundMax, endOffset } = this.#limits;
     const look = this.#filter.isOnBytes ? looks.bytes : looks.evaluated;
-    for (let left = look; ; left--) {
-      if (left === 0) {
+    for (let left = look; ; left -= 1 + Math.floor((this.#cursor.end - this.#cursor.start) / recordBytes)) {
+      if (left <= 0) {
         if (clock.monotonicMs() >= untilMs) return;
         left = look;
       }

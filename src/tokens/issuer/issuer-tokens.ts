@@ -159,11 +159,15 @@ export class IssuerTokens {
   }
 }
 
-/** The id of the token, or a hash of it for a token without one that can be revoked. */
+/**
+ * The id of the token, or a hash for a token without one that can be revoked. The hash is of what is signed: a holder can change the text
+ * of the signature, and the signature of an elliptic curve itself, and the token stays valid.
+ */
 function idOf(token: string, jti: unknown): string {
   const id = `${issuerIdPrefix}${String(jti)}`;
   if (typeof jti === "string" && id.length <= idCharsMax && isId(id)) return id;
-  return `${issuerIdPrefix}${createHash("sha256").update(token).digest("base64url")}`;
+  const signed = token.slice(0, token.lastIndexOf("."));
+  return `${issuerIdPrefix}${createHash("sha256").update(signed).digest("base64url")}`;
 }
 
 const wrong = (why: string): Fault => refused("TOKEN_INVALID", `the token is not valid: ${why}`);

@@ -47,6 +47,24 @@ test("what was found and the position agree after every take", async () => {
   assert.equal(memory.openTails, 0);
 });
 
+test("a condition on bytes looks at the clock after a few records that have many headers", async () => {
+  const takes = async (headerCount: number): Promise<number> => {
+    const headers = Array.from({ length: headerCount }, () => ({ key: "a", value: new Uint8Array() }));
+    const memory = new MemoryLog();
+    await memory.append(encodeRun(Array.from({ length: 20 }, () => ({ headers }))));
+    const onBytes = compileFilter('"b" in headers || "c" in headers');
+    const tail = new FilteredTail({ tail: memory.follow(0), filter: onBytes, clock: ticking() });
+    let count = 0;
+    while (tail.position < 20) {
+      tail.take();
+      count++;
+    }
+    return count;
+  };
+  assert.equal(await takes(1), 1);
+  assert.ok((await takes(1_024)) >= 2);
+});
+
 test("a tail ends at its end offset, and after enough records", async () => {
   const memory = await log(100);
   const read = (limits: { readonly endOffset?: number; readonly recordsMax?: number }, position: number) => {
