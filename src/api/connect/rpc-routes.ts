@@ -16,14 +16,22 @@ import { beginCall, compressions, type RpcOptions, serveRpc } from "./serve-rpc.
 export interface RpcService {
   readonly service: DescService;
   readonly implementation: Readonly<Record<string, unknown>>;
+  readonly options: RpcServiceOptions;
+}
+
+interface RpcServiceOptions {
+  /** Responses from this size on are compressed if the client accepts that, in bytes. Default 1024. */
+  readonly compressMinBytes?: number;
 }
 
 export const rpcService = <T extends DescService>(
   service: T,
   implementation: Partial<ServiceImpl<T>>,
+  options: RpcServiceOptions = {},
 ): RpcService => ({
   service,
   implementation,
+  options,
 });
 
 /** Largest message in a URL after decompression, in bytes: the limit of a URL itself. */
@@ -65,7 +73,7 @@ export function rpcHandler(services: readonly RpcService[], options: RpcOptions)
 }
 
 /** Registers every method of a service. A method without an implementation fails with Fault "unimplemented". */
-function register(router: ConnectRouter, { service, implementation }: RpcService): void {
+function register(router: ConnectRouter, { service, implementation, options }: RpcService): void {
   const wrapped: Record<string, unknown> = {};
   for (const method of service.methods) {
     const found = implementation[method.localName] as AnyMethod | undefined;
@@ -73,5 +81,5 @@ function register(router: ConnectRouter, { service, implementation }: RpcService
     const work = found === undefined ? unimplemented(method.name) : found.bind(implementation);
     wrapped[method.localName] = streams ? guardedStream(work) : guarded(work);
   }
-  router.service(service, wrapped as Partial<ServiceImpl<DescService>>);
+  router.service(service, wrapped as Partial<ServiceImpl<DescService>>, options);
 }

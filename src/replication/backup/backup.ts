@@ -43,10 +43,7 @@ import { type ChainPoint, checkHistory } from "./chain-point.ts";
 
 /** What is read at a time. */
 const readBytes = 1024 * 1024;
-/**
- * The most of one message. A message costs about 1 ms on both sides. Connect copies what it has of a message for each 16 KiB that
- * arrive, so the cost of a large one grows with the square of its size.
- */
+/** The most of one message. Connect has a whole message in memory several times. */
 const partBytes = 512 * 1024;
 
 /** A piece of one file. The parts of a file follow one another. */

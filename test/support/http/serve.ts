@@ -29,6 +29,7 @@ export interface ServeOptions
       | "tickets"
       | "login"
       | "filterMs"
+      | "operations"
     >
   > {
   /** The memory budget's limit, bytes. */
@@ -113,6 +114,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     tickets: options.tickets,
     login: options.login,
     filterMs: options.filterMs,
+    ...(options.operations === undefined ? {} : { operations: options.operations }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     memory,
     ...(options.responseMs === undefined ? {} : { responseMs: options.responseMs }),
