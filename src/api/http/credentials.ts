@@ -9,8 +9,8 @@ import type { IncomingHttpHeaders } from "node:http2";
 import { Fault } from "../../fault.ts";
 import type { ClientConnection } from "../calls/call-tracker.ts";
 import { Holders, statesToken, TokenClients, type TokenReader } from "./bearer.ts";
-import type { Exchange, RequestHeaders } from "./exchange/exchange.ts";
-import { type Cookie, cookieOf, removeCookie } from "./login/cookies.ts";
+import type { RequestHeaders } from "./exchange/exchange.ts";
+import { type Cookie, cookieOf } from "./login/cookies.ts";
 import type { LoginOptions } from "./login/login-routes.ts";
 import { canUseCookie, type OriginRules, provenanceOf } from "./origin-rules.ts";
 
@@ -62,14 +62,11 @@ export class Credentials {
   }
 
   /**
-   * Resolves to the client of a request. Undefined: it is that of the connection. The response removes a cookie that is not valid: a
-   * browser would send it with each request.
+   * Resolves to the client of a request. Undefined: it is that of the connection. A cookie that is not valid stays in the browser: a
+   * response that removes it can be late, and would then remove the cookie of a login that was completed meanwhile.
    * @throws Fault "unauthenticated", "overloaded", "unavailable"; "permission-denied" for a page of another site
    */
-  of(
-    request: Requester & Pick<Exchange, "setHeader">,
-    client: ClientConnection,
-  ): Promise<ClientConnection> | undefined {
+  of(request: Requester, client: ClientConnection): Promise<ClientConnection> | undefined {
     const { authorization, cookie } = request.headers;
     if (authorization !== undefined && this.#tokens !== undefined && statesToken(authorization))
       return this.#tokens.of(authorization, client);
@@ -78,12 +75,7 @@ export class Credentials {
     const cookieName = sessionCookie(client, login);
     if (cookieName === undefined) return undefined;
     const value = this.#valueOf(request, client, cookieName);
-    if (value === undefined) return undefined;
-    return this.#ofSession(value, client, login).catch((reason: unknown) => {
-      if (Fault.from(reason).kind === "unauthenticated")
-        request.setHeader("set-cookie", removeCookie(cookieName));
-      throw reason;
-    });
+    return value === undefined ? undefined : this.#ofSession(value, client, login);
   }
 
   async #ofSession(

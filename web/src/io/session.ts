@@ -3,15 +3,17 @@
 export interface LoginOptions {
   /** The provider of logins. Undefined: users log in with a token only. */
   readonly provider: string | undefined;
+  /** The browser has the cookie of a session that has ended. The node refuses requests with it. */
+  readonly hasEnded: boolean;
 }
 
 /** Resolves to how users can log in; to a token only, if the node does not say so. */
 export async function loginOptions(): Promise<LoginOptions> {
   try {
-    const { provider } = await (await fetch("/login/options")).json();
-    return { provider: typeof provider === "string" ? provider : undefined };
+    const { provider, session } = await (await fetch("/login/options")).json();
+    return { provider: typeof provider === "string" ? provider : undefined, hasEnded: session === "ended" };
   } catch {
-    return { provider: undefined };
+    return { provider: undefined, hasEnded: false };
   }
 }
 

@@ -1,6 +1,6 @@
 /** Shown where the node requires a credential that the browser does not have: login with the provider, or with a token. */
 import { useEffect, useState } from "preact/hooks";
-import { type LoginOptions, logInWith, loginOptions, providerPage } from "../io/session.ts";
+import { type LoginOptions, logInWith, loginOptions, logOut, providerPage } from "../io/session.ts";
 import { identity, loggingIn, tail } from "../state/app.ts";
 
 export function LoginView() {
@@ -48,6 +48,11 @@ export function LoginView() {
         A token comes from <code>tailrace token issue</code>, or from your provider. It is kept in a cookie
         that scripts cannot read, and ends when it expires or when you log out.
       </p>
+      {options?.hasEnded === true && (
+        <button type="button" class="small" onClick={() => void logOut()}>
+          Go on without the session that has ended
+        </button>
+      )}
       {identity.value !== undefined && (
         <button
           type="button"

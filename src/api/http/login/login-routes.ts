@@ -2,8 +2,10 @@
  * Login and logout of browsers. The cookie of a session is set and removed here; credentials.ts reads it.
  *
  *   GET  /login?return=PATH   to the provider's page       GET /login/callback   from there
- *   POST /login/token         {"token": "…"}               GET /login/options    {"provider": name or null}
+ *   POST /login/token         {"token": "…"}               GET /login/options    {"provider": name or null, "session": …}
  *   POST /logout
+ *
+ * Only POST /logout removes the cookie of a session. Any other response could arrive after that of a new login.
  */
 import { Fault } from "../../../fault.ts";
 import type { Telemetry } from "../../../lib/telemetry.ts";
@@ -51,7 +53,7 @@ export class LoginRoutes {
     this.#routes = new Map([
       ["/login", ["GET", (...request) => this.#begin(...request)]],
       ["/login/callback", ["GET", (...request) => this.#finish(...request)]],
-      ["/login/options", ["GET", (exchange) => this.#describe(exchange)]],
+      ["/login/options", ["GET", (...request) => this.#describe(...request)]],
       ["/login/token", ["POST", (...request) => this.#withToken(...request)]],
       ["/logout", ["POST", (...request) => this.#logout(...request)]],
     ]);
@@ -102,8 +104,23 @@ export class LoginRoutes {
     });
   }
 
-  async #describe(exchange: Exchange): Promise<void> {
-    exchange.send(200, { ...noStore, ...json }, line({ provider: this.#options.provider?.name ?? null }));
+  async #describe(exchange: Exchange, client: ClientConnection): Promise<void> {
+    const provider = this.#options.provider?.name ?? null;
+    const session = await this.#sessionState(exchange, client);
+    exchange.send(200, { ...noStore, ...json }, line({ provider, session }));
+  }
+
+  /** What is known of the cookie of a request. "ended": other requests with it are refused. "unknown": it cannot be checked now. */
+  async #sessionState(exchange: Exchange, client: ClientConnection): Promise<string> {
+    const { sessions } = this.#options;
+    try {
+      const value = cookieOf(exchange.headers["cookie"], this.#cookie("tailrace-session", client));
+      if (value === undefined) return "none";
+      await sessions.identify(value, client.peer);
+      return "open";
+    } catch (reason) {
+      return Fault.from(reason).kind === "unauthenticated" ? "ended" : "unknown";
+    }
   }
 
   async #begin(exchange: Exchange, client: ClientConnection): Promise<void> {

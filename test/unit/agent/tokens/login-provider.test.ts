@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import { OpenIdLogin } from "../../../../src/agent/tokens/login-provider.ts";
 import { Fault } from "../../../../src/fault.ts";
@@ -9,13 +11,14 @@ import { TestIssuer } from "../../../support/tokens/test-issuer.ts";
 
 /** A provider whose answers the test decides. */
 async function provider(t: TestContext) {
-  const answer = { configuration: {} as object, idToken: "", asked: 0 };
-  const server = createServer((request, response) => {
+  const answer = { configuration: {} as object, idToken: "", asked: 0, form: new URLSearchParams() };
+  const server = createServer(async (request, response) => {
     answer.asked++;
     response.setHeader("content-type", "application/json");
-    if (request.url === "/token")
+    if (request.url === "/token") {
+      answer.form = new URLSearchParams(await text(request));
       response.end(JSON.stringify({ access_token: "a", token_type: "Bearer", id_token: answer.idToken }));
-    else response.end(JSON.stringify(answer.configuration));
+    } else response.end(JSON.stringify(answer.configuration));
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   t.after(() => {
@@ -73,6 +76,18 @@ test("the nonce of the ID token, its issuer and the state must be those of the l
   );
   assert.equal(await finish(), "taken");
   assert.notEqual((await login.begin(callback)).pending.state, pending.state);
+});
+
+test("the provider gets the verifier of this login, whose hash it got at its begin", async (t) => {
+  const { answer, issuer, login } = await provider(t);
+  const [{ url, pending }, other] = [await login.begin(callback), await login.begin(callback)];
+  const asked = new URL(url).searchParams;
+  const hash = createHash("sha256").update(pending.codeVerifier).digest("base64url");
+  assert.deepEqual([asked.get("code_challenge"), asked.get("code_challenge_method")], [hash, "S256"]);
+  assert.notEqual(other.pending.codeVerifier, pending.codeVerifier);
+  answer.idToken = await new TestIssuer().sign({ claims: { iss: issuer, nonce: pending.nonce } });
+  await login.finish(new URL(`${callback}?code=c&state=${pending.state}`), pending);
+  assert.equal(answer.form.get("code_verifier"), pending.codeVerifier);
 });
 
 test("a provider that fails is asked again after ten seconds, and its configuration is read again after ten minutes", async (t) => {
