@@ -267,7 +267,10 @@ test("a late response to a request with an old cookie leaves the cookie of a new
   const state = await old.request(`${url}/login/options`);
   assert.deepEqual(await state.json(), { provider: provider.issuer, session: "ended" });
   for (const path of ["/ui/", "/docs/", "/login"])
-    assert.ok(!(await old.request(`${url}${path}`)).headers.getSetCookie().join().includes("-session-"), path);
+    assert.ok(
+      !(await old.request(`${url}${path}`)).headers.getSetCookie().join().includes("-session-"),
+      path,
+    );
 });
 
 test("a cookie that is not valid is refused, and the page with the login is still served", async () => {
