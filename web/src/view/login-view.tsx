@@ -48,22 +48,29 @@ export function LoginView() {
         A token comes from <code>tailrace token issue</code>, or from your provider. It is kept in a cookie
         that scripts cannot read, and ends when it expires or when you log out.
       </p>
-      {options?.hasEnded === true && (
-        <button type="button" class="small" onClick={() => void logOut()}>
-          Go on without the session that has ended
-        </button>
-      )}
-      {identity.value !== undefined && (
-        <button
-          type="button"
-          class="small"
-          onClick={() => {
-            loggingIn.value = false;
-          }}
-        >
-          Go on as {identity.value.subject}
-        </button>
-      )}
+      <WithoutLogin hasEnded={options?.hasEnded === true} />
     </div>
+  );
+}
+
+/** For a user who needs no login: the node takes another credential of the browser, or none. */
+function WithoutLogin({ hasEnded }: { readonly hasEnded: boolean }) {
+  if (hasEnded)
+    return (
+      <button type="button" class="small" onClick={() => void logOut()}>
+        Go on without the session that has ended
+      </button>
+    );
+  if (identity.value === undefined) return null;
+  return (
+    <button
+      type="button"
+      class="small"
+      onClick={() => {
+        loggingIn.value = false;
+      }}
+    >
+      Go on as {identity.value.subject}
+    </button>
   );
 }
