@@ -2,9 +2,9 @@
  * The log module: batches as frames, in segments on disk. It is the storage of a Raft node. FORMAT.md describes the bytes.
  */
 
-export { AppendQueue, type QueueLimits, streamsIn } from "./append/append-queue.ts";
+export { AppendQueue, type QueuedVerdict, type QueueLimits, streamsIn } from "./append/append-queue.ts";
 export { FairShares, type ShareOwner } from "./append/fair-shares.ts";
-export { runBytesMax } from "./append/group-builder.ts";
+export { continuesSequence, runBytesMax } from "./append/group-builder.ts";
 export {
   appendResult,
   type QueuedAppend,

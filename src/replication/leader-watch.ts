@@ -4,9 +4,18 @@
 import { Fault } from "../fault.ts";
 import { Broadcast } from "../lib/broadcast.ts";
 import type { Clock } from "../lib/time/clock.ts";
+import type { RaftNode } from "../raft/mod.ts";
 
 /** The message of the fault when no leader was found in time. */
 export const noLeaderMessage = "there is no leader; tailrace status says why";
+
+/** Why a node that does not lead refuses a write that may not be forwarded. */
+export function notLeader(node: Pick<RaftNode, "leader"> | undefined): Fault {
+  const leader = node?.leader;
+  return leader === undefined
+    ? new Fault("unavailable", { message: noLeaderMessage })
+    : new Fault("not-leader", { facts: { leader: leader.name, address: leader.address } });
+}
 
 export interface LeaderWatchPorts {
   readonly clock: Clock;

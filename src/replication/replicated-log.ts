@@ -47,7 +47,7 @@ import { ForwardedAppends } from "./append/forwarded-appends.ts";
 import { ProducedRunWatch } from "./append/produced-run-watch.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { FreshnessGate, type FreshnessPorts } from "./freshness-gate.ts";
-import { type LeaderWatch, noLeaderMessage } from "./leader-watch.ts";
+import { type LeaderWatch, notLeader } from "./leader-watch.ts";
 import { LogReads, tailedLog } from "./log-reads.ts";
 import { NamedLogs } from "./logs/named-logs.ts";
 import { Trimmer } from "./trimmer.ts";
@@ -174,6 +174,13 @@ export class ReplicatedLog implements CommitLog {
     const { log: _, ...rest } = options;
     const check = (): Promise<void> => this.#checkLife(log, options);
     return this.#checked.append(order, check, () => this.#append(copy, rest));
+  }
+
+  takesWhole(run: RecordRun, options: AppendOptions): boolean {
+    const { log, order } = options;
+    if (log === undefined ? this.#checked.isWaiting(order) : log.id === 0) return false;
+    const isDirect = order === undefined || this.#streamOf(order).isDirect;
+    return isDirect && this.#unusable() === undefined && this.#appender.takesWhole(run, options);
   }
 
   /** Appends without a look at the stated life of `default`. */
@@ -390,11 +397,4 @@ export class ReplicatedLog implements CommitLog {
     const message = `this node is not part of a cluster yet${why === undefined ? "" : `: ${why}`}`;
     return new Fault("unavailable", { message });
   }
-}
-
-function notLeader(node: RaftNode | undefined): Fault {
-  const leader = node?.leader;
-  return leader === undefined
-    ? new Fault("unavailable", { message: noLeaderMessage })
-    : new Fault("not-leader", { facts: { leader: leader.name, address: leader.address } });
 }

@@ -1,17 +1,22 @@
 /**
  * ProduceStream: appends messages as they arrive and acknowledges them in order.
  *
- *   chunk → plain messages, collected in groups → appends in flight (a queue) → acknowledgements, one write for all due
+ *   chunk → messages, collected in groups → appends in flight (a queue) → acknowledgements, one write for all due
  *
- * Messages without producer and expected offset that arrive together are appended as one run of at most one batch, so a
- * thousand records cost one promise. Each message still gets its own acknowledgement. The order of records in the log is
- * the order of the messages, even if the leader changes (AppendOrder).
+ * Messages without expected offset that arrive together are appended as one run of at most one batch, so a thousand records
+ * cost one promise. They are of one log, and without a producer or of one, in the order of its sequence. Each message still
+ * gets its own acknowledgement. The order of records in the log is the order of the messages, even if the leader changes
+ * (AppendOrder).
+ *
+ * A run of a producer is appended as one only while the log says that this appends all of it. Otherwise some messages can be
+ * duplicates, or this node does not lead: then each message is an append of its own.
  *
  * A message that fails ends the stream, after the acknowledgements of the messages before it, and after the appends
  * behind it have settled: the error says whether any record may have been written. When too much is in flight, or when the
  * client does not read acknowledgements, no more input is read.
  */
 import type { LogRef, RecordRun } from "../../types.ts";
+import { appendOptionsOf } from "../methods/append.ts";
 import { type AppendRequest, requireRecords } from "../methods/append-request.ts";
 import { type LogInRequest, pinned } from "../methods/logs/log-directory.ts";
 import type { StreamShare } from "../methods/stream-budget.ts";
@@ -56,6 +61,7 @@ class ProduceStream {
   #groupNamed: LogInRequest | undefined;
   #groupLog: LogRef | undefined;
   readonly #share: StreamShare;
+  #groupDue = false;
   /** In the order of the messages. */
   #pending: PendingAppend[] = [];
   #pendingRecords = 0;
@@ -88,6 +94,7 @@ class ProduceStream {
     this.#call.onEnd = () => {
       this.#inputOver = true;
       this.#pending = [];
+      this.#group.clear();
       this.#share[Symbol.dispose]();
     };
   }
@@ -95,12 +102,14 @@ class ProduceStream {
   #onChunk(chunk: Uint8Array): void {
     if (this.#inputOver) return;
     try {
+      // Messages of the group can be in the buffer to which push() writes the rest of a message.
+      if (this.#envelopes.pending > 0) this.#appendGroup();
       this.#envelopes.push(chunk);
       while (this.#envelopes.take()) {
         checkFlags(this.#envelopes.flags);
         this.#onMessage(this.#envelopes.bytes, this.#envelopes.start, this.#envelopes.end);
       }
-      this.#appendGroup();
+      this.#appendGroupSoon();
     } catch (reason) {
       this.#stopInput(reason);
     }
@@ -117,13 +126,14 @@ class ProduceStream {
       return;
     }
     if (!this.#isGroupLog(request.named)) this.#beginGroupOf(request.named);
-    if (request.producer !== undefined || request.expectedOffset !== undefined) {
+    const { run, producer, expectedOffset } = request;
+    if (expectedOffset !== undefined) {
       this.#appendGroup();
       request.log = this.#pinnedGroupLog();
       this.#append(request);
     } else {
-      if (!this.#group.fits(request.run)) this.#appendGroup();
-      this.#group.add(request.run);
+      if (!this.#group.fits(run, producer)) this.#appendGroup();
+      this.#group.add(run, producer);
     }
   }
 
@@ -145,8 +155,37 @@ class ProduceStream {
     return log === undefined ? undefined : pinned(this.#call.tracked, log);
   }
 
+  /** Appends the group once the frames that have arrived with this one are read: many clients send a frame for each message. */
+  #appendGroupSoon(): void {
+    if (this.#groupDue || this.#group.count === 0) return;
+    this.#groupDue = true;
+    queueMicrotask(this.#onGroupDue);
+  }
+
+  readonly #onGroupDue = (): void => {
+    this.#groupDue = false;
+    if (this.#call.over || this.#inputOver) return;
+    attempt(this.#call, () => this.#appendGroup());
+    this.#pauseOrResume();
+  };
+
   #appendGroup(): void {
-    if (this.#group.count > 0) this.#append({ run: this.#group.take(), log: this.#pinnedGroupLog() });
+    const group = this.#group;
+    if (group.count === 0) return;
+    const log = this.#pinnedGroupLog();
+    const whole = { ...group.whole(), log };
+    if (whole.producer === undefined || whole.run.count === 1 || this.#isTakenWhole(whole))
+      this.#append(whole);
+    else for (const single of group.runs()) this.#append({ ...single, log });
+    group.clear();
+  }
+
+  /** Returns true if all messages of the run are appended with it, now, and none is a duplicate. */
+  #isTakenWhole(request: AppendRequest): boolean {
+    const { log } = this.#context;
+    return (
+      log.takesWhole?.(request.run, appendOptionsOf(this.#call.tracked, request, this.#forward)) === true
+    );
   }
 
   #append(request: AppendRequest): void {
@@ -217,6 +256,7 @@ class ProduceStream {
   /** Ends the stream with the first failure when all appends behind it have settled. */
   #failWith(failure: unknown): void {
     this.#inputOver = true;
+    this.#group.clear();
     const later = this.#pending.slice(1);
     if (!later.every(({ settled }) => settled)) return;
     const outcomes = later.map(
@@ -245,6 +285,7 @@ class ProduceStream {
 
   #onEnd(): void {
     if (this.#inputOver) return;
+    this.#appendGroup();
     const { pending } = this.#envelopes;
     if (pending > 0) this.#stopInput(incompleteMessage(pending));
     this.#inputOver = true;

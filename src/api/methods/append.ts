@@ -5,15 +5,25 @@
 import type { Tracer } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import { type RecordLimits, runBytesMax, withHeader } from "../../log/mod.ts";
-import type { Appended, AppendOptions, CommitLog } from "../../types.ts";
+import type { Appended, AppendOptions, CommitLog, RecordRun } from "../../types.ts";
 import { unlessAborted } from "../calls/abort.ts";
 import type { Call } from "../calls/call-tracker.ts";
 import type { Traffic } from "../calls/traffic.ts";
 import { type AppendRequest, requireRecords } from "./append-request.ts";
 import { pin } from "./logs/log-directory.ts";
 
+/** What the API appends to. */
+export interface AppendLog extends CommitLog {
+  /**
+   * Returns true if append() would append the whole run of a producer, were it called before the next await: the sequence is the
+   * next one, and no record is a duplicate. So a stream may join messages to one append. False also if that is not known.
+   * Default: false.
+   */
+  takesWhole?(run: RecordRun, options: AppendOptions): boolean;
+}
+
 export interface AppendContext {
-  readonly log: CommitLog;
+  readonly log: AppendLog;
   readonly clock: Clock;
   readonly traffic: Traffic;
   readonly tracer: Tracer;

@@ -171,6 +171,11 @@ export class AppendQueue {
     return () => this.#shares.release(share, runBytes, 1);
   }
 
+  /** Returns true if add() would take a run of this size. */
+  hasRoom(owner: ShareOwner, runBytes: number): boolean {
+    return this.#failed.fault === undefined && this.#shares.hasRoom(owner, runBytes);
+  }
+
   /**
    * Queues a run. `place` is as in QueuedAppend.
    * @throws Fault "overloaded" if the owner has no room; the fault of earlier appends that failed, while they are being told: their

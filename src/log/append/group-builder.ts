@@ -201,7 +201,7 @@ export class GroupBuilder {
     if (draft === undefined || !draft.open || (draft.target?.logId ?? 0) !== logId) return undefined;
     if (draft.end - draft.start + run.bytes.length > coalescedBytesMax) return undefined;
     if (draft.count + run.count > coalescedRecordsMax) return undefined;
-    return continues(draft.producer, draft.count, producer) ? draft : undefined;
+    return continuesSequence(draft.producer, draft.count, producer) ? draft : undefined;
   }
 
   /** Makes the buffer large enough for `more` bytes. */
@@ -221,8 +221,8 @@ export class GroupBuilder {
   }
 }
 
-/** Returns true if `next` continues the sequence of `producer` after `count` records. */
-function continues(
+/** Returns true if `next` continues the sequence of `producer` after `count` records. True also if neither has a producer. */
+export function continuesSequence(
   producer: ProducerStamp | undefined,
   count: number,
   next: ProducerStamp | undefined,

@@ -80,10 +80,13 @@ export class AppendStream {
   /** The caller may reuse the run's bytes when this returns. Rejects with a Fault. */
   append(run: RecordRun, options: AppendOptions): Promise<Appended> {
     if (this.#failure !== undefined) return Promise.reject(failedBefore(this.#failure));
-    if (this.#order.size === 0 && this.#ports.watch.target() === "here" && this.#isSameTerm) {
-      return this.#appendDirectly(run, options);
-    }
-    return this.#queue(run, options);
+    return this.isDirect ? this.#appendDirectly(run, options) : this.#queue(run, options);
+  }
+
+  /** True if the next append goes to the appender of this node at once. */
+  get isDirect(): boolean {
+    if (this.#failure !== undefined || this.#order.size > 0) return false;
+    return this.#ports.watch.target() === "here" && this.#isSameTerm;
   }
 
   /** True if the direct appends in flight belong to the current term, so that the next append follows them. */

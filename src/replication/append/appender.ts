@@ -22,6 +22,7 @@ import {
   type LogTable,
   type QueuedAppend,
   type QueuedGroup,
+  type QueuedVerdict,
   type QueueLimits,
   type Reserve,
   type SegmentedLog,
@@ -140,6 +141,27 @@ export class Appender {
     const waits =
       log !== undefined && (!isPrepared(options, this.#log.state.logs.level) || this.turns.isBusy(log.name));
     return waits ? this.#appendLater(run, options, log.name) : this.#admit(run, options);
+  }
+
+  /** See AppendLog in src/api/methods/append.ts. What a quota or the disk refuses is refused by append(). */
+  takesWhole(run: RecordRun, options: AppendOptions): boolean {
+    const { log, producer } = options;
+    if (producer === undefined || options.stream !== undefined || !this.ready) return false;
+    if (log !== undefined && this.turns.isBusy(log.name)) return false;
+    try {
+      checkRun(run, options);
+      const row = log === undefined ? undefined : this.admission.rowOf(log);
+      const stamp = row === undefined ? producer : { ...producer, logId: row.id };
+      if (!("append" in this.#verdict(run, stamp))) return false;
+      if (row !== undefined) {
+        const needed = bytesOf(run, stamp, undefined);
+        this.admission.checkRun(row, run, needed, () => this.#unstaged.bytesOf(row.id));
+      }
+    } catch (refusal) {
+      if (!(refusal instanceof Fault)) throw refusal;
+      return false;
+    }
+    return this.#queue.hasRoom(ownerOf(options), run.bytes.length);
   }
 
   /** Appends after the commands about the log that are under way, and after the appends that wait for them already. */
@@ -337,17 +359,7 @@ export class Appender {
     producer: ProducerStamp,
     deadlineMs: number | undefined,
   ): Promise<Appended> | undefined {
-    const { state } = this.#log;
-    // Without a trusted clock, only the log's own time lets a producer expire.
-    const now = Math.max(this.#time.expiryMs() ?? 0, this.#log.end.timestampMs);
-    const found = this.#queue.check(
-      producer,
-      run.count,
-      state.producers,
-      now,
-      state.settings,
-      this.#unstaged.groups,
-    );
+    const found = this.#verdict(run, producer);
     const { logId } = producer;
     if ("queued" in found) {
       const { queued, place } = found;
@@ -360,6 +372,14 @@ export class Appender {
     if (index <= this.#log.commitIndex) return Promise.resolve(appended);
     const proposed = this.#inFlight.find(({ lastIndex }) => lastIndex >= index);
     return settled(proposed?.group.last).then(() => appended);
+  }
+
+  /** @throws as #duplicateOf() */
+  #verdict({ count }: RecordRun, producer: ProducerStamp): QueuedVerdict {
+    const { producers, settings } = this.#log.state;
+    // Without a trusted clock, only the log's own time lets a producer expire.
+    const now = Math.max(this.#time.expiryMs() ?? 0, this.#log.end.timestampMs);
+    return this.#queue.check(producer, count, producers, now, settings, this.#unstaged.groups);
   }
 
   #wait(group: QueuedGroup, append: Omit<QueuedAppend, "resolve" | "reject">): Promise<Appended> {

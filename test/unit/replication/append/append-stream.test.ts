@@ -119,6 +119,26 @@ class Node {
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const offsetOf = ({ firstOffset }: Appended): number => firstOffset;
 
+test("a stream is direct while its next append goes to this node at once, and not while one waits", async () => {
+  const node = new Node();
+  node.lead("here");
+  const stream = node.stream({ ended: false });
+  assert.equal(stream.isDirect, true);
+  node.lead(undefined);
+  assert.equal(stream.isDirect, false);
+  const waiting = stream.append(run("a"), producer(0));
+  node.lead("here");
+  assert.equal(stream.isDirect, false);
+  await Promise.resolve();
+  node.sent[0]!.ok(0);
+  await waiting;
+  assert.equal(stream.isDirect, true);
+  const failed = stream.append(run("b"), producer(1));
+  node.sent[1]!.fail(lost);
+  await assert.rejects(failed, isFault("interrupted"));
+  assert.equal(stream.isDirect, false);
+});
+
 describe("a stream that a follower forwards", () => {
   test("joins waiting records without conditions, and resolves each with its own offset", async () => {
     const node = new Node();
