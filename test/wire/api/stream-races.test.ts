@@ -13,11 +13,11 @@ import { scratchDirectory } from "../../support/scratch.ts";
 const text = { "content-type": "text/plain" };
 const path = "/v1/stream/s";
 
-async function servedAs(shown: Shown) {
+async function servedAs(shown: Shown, options: { readonly heartbeatMs?: number } = {}) {
   const directory = scratchDirectory();
   const node = await openOneNode(directory.path);
   const { log } = node.replica;
-  const served = await serve({ log, named: shownBy(log.named, shown) });
+  const served = await serve({ log, named: shownBy(log.named, shown), ...options });
   return {
     log,
     info: () => log.named.open({ name: "s" }).info(),
@@ -144,6 +144,29 @@ test("a stream that differs in a time of expiry which no date can state is refus
   const put = await node.ask("PUT", path, undefined, text);
   assert.deepEqual([put.status, put.json["code"]], [409, "already_exists"]);
   assert.match(String(put.json["message"]), /Stream-Expires-At is 9999-12-31T23:59:59\.999Z/);
+});
+
+test("a poll that ends beside an append, or the end of the stream, does not pass over the record", async () => {
+  const shown: Shown = {};
+  await using node = await servedAs(shown, { heartbeatMs: 1 });
+  await node.ask("PUT", path, "0", text);
+  for (const [next, stream] of [[1, {}] as const, [2, { closes: true }] as const]) {
+    // The first description is that of the start, the second one that at the end of the wait.
+    let left = 2;
+    shown.before = async () => {
+      if (--left > 0) return;
+      shown.before = undefined;
+      await node.log.append(run("1"), { log: { name: "s" }, stream });
+    };
+    const polled = await node.ask("GET", `${path}?offset=000000000000000${next}&live=long-poll`);
+    assert.deepEqual(
+      ["stream-next-offset", "stream-up-to-date", "stream-closed"].map((name) => polled.headers[name]),
+      [`000000000000000${next}`, undefined, undefined],
+    );
+    assert.deepEqual([polled.status, shown.before], [204, undefined]);
+  }
+  const last = await node.ask("GET", `${path}?offset=0000000000000002&live=long-poll`);
+  assert.deepEqual([last.text, last.headers["stream-closed"]], ["1", "true"]);
 });
 
 test("a request by name that finds its log deleted and created again is not found, by every route", async () => {

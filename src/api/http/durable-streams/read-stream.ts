@@ -175,17 +175,21 @@ function checkMatch({ exchange, name }: OneLogRequest, etag: string | undefined)
   });
 }
 
-/** No record came in time, or the stream is closed. */
+/**
+ * No record came in time, or the stream is closed. A record that came since is for the next request: the position is that of this one,
+ * and not the end.
+ */
 async function timedOut(request: OneLogRequest, { log }: OpenStream, from: Offset): Promise<LogResponse> {
   const info = await log.info({ mode: "any" });
+  const isAtEnd = from >= info.next;
   checkMatch(request, undefined);
   return {
     status: 204,
     headers: {
       "cache-control": "no-store",
       ...identityHeaders(info),
-      ...positionHeaders(Math.max(from, info.next), info.closed),
-      "stream-up-to-date": "true",
+      ...positionHeaders(from, isAtEnd && info.closed),
+      ...(isAtEnd ? { "stream-up-to-date": "true" } : {}),
       ...cursorHeaders(request),
     },
   };
