@@ -3,10 +3,9 @@
  * (gc-flags.ts), and not while a node is idle. That is too late with 256 MiB of memory, and after a peak an idle node
  * would keep the memory. The memory budget calls check() after traffic and when it falls.
  */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { native } from "../../lib/disk/native.ts";
 import type { Clock, Timer } from "../../lib/time/clock.ts";
+import { collectGarbage } from "./collect-garbage.ts";
 import type { MachineMemory } from "./machine-memory.ts";
 
 /** Garbage is collected when resident memory is above this share of the limit. */
@@ -43,7 +42,7 @@ export class Reclaim {
     this.#limitBytes = machine.limitBytes;
     this.#clock = clock;
     this.#residentBytes = residentBytes ?? (() => process.memoryUsage.rss());
-    this.#collect = collect ?? collectNow();
+    this.#collect = collect ?? collectGarbage;
     this.#onChecked = onChecked;
   }
 
@@ -70,13 +69,4 @@ export class Reclaim {
 /** On a machine with less than 1 GiB, makes malloc return large freed blocks to the system at once. */
 export function mapLargeBlocks({ limitBytes }: MachineMemory): void {
   if (limitBytes < smallMachineBytes) native()?.mapBlocksFrom(mapBlocksBytes);
-}
-
-function collectNow(): () => void {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  return () => {
-    collect();
-    native()?.trim();
-  };
 }

@@ -25,7 +25,7 @@ export async function serve(flags: readonly string[]): Promise<void> {
   const handOver = handleSignals();
   const { readFileSync } = await import("node:fs");
   const { Fault } = await import("../../../fault.ts");
-  const { setGcFlags, machineMemory, printFlags, readConfig, startAgent } = await import(
+  const { IdleCollection, setGcFlags, machineMemory, printFlags, readConfig, startAgent } = await import(
     "../../../agent/mod.ts"
   );
   if (flags.some((flag) => flag === "--help" || flag === "-h")) {
@@ -50,6 +50,7 @@ export async function serve(flags: readonly string[]): Promise<void> {
   try {
     const agent = await startAgent({ config, environment: process.env });
     handOver(agent);
+    using _idle = new IdleCollection();
     void agent.ready.then(() => process.stdout.write(`${agent.readyLine}\n${agent.nextSteps}\n`));
     // The node continues if standard output is closed.
     process.stdout.on("error", () => undefined);
