@@ -21,6 +21,8 @@ export interface LoginProviderOptions {
 /** The configuration of the provider, and the secret, are read again after so long; after a failure, after the shorter time. */
 const freshMs = 600_000;
 const cooldownMs = 10_000;
+/** The longest URL of the provider. One of its pages is in a header of a response. */
+const urlCharsMax = 2_048;
 
 export class OpenIdLogin implements LoginProvider {
   readonly #options: LoginProviderOptions;
@@ -104,8 +106,10 @@ export class OpenIdLogin implements LoginProvider {
         // --oidc-issuer is http on loopback only.
         execute: url.protocol === "http:" ? [client.allowInsecureRequests] : [],
       });
-      const found = configuration.serverMetadata().issuer;
+      const { issuer: found, ...endpoints } = configuration.serverMetadata();
       if (found !== issuer) throw new Error(`it is that of another issuer, ${found}`);
+      for (const name of ["authorization_endpoint", "token_endpoint"] as const)
+        requireUrl(name, endpoints[name], url.protocol);
       return configuration;
     } catch (cause) {
       throw (
@@ -117,6 +121,13 @@ export class OpenIdLogin implements LoginProvider {
       );
     }
   }
+}
+
+/** The library looks at an endpoint when it is used. By then the configuration counts for minutes. `protocol` is that of the issuer. */
+function requireUrl(name: string, value: unknown, protocol: string): void {
+  const url = typeof value === "string" && value.length <= urlCharsMax ? URL.parse(value) : null;
+  if (url?.protocol === "https:" || (url !== null && url.protocol === protocol)) return;
+  throw new Error(`its ${name} is ${value === undefined ? "missing" : "not a URL of https, or is too long"}`);
 }
 
 async function readSecret(path: string): Promise<string> {

@@ -133,7 +133,7 @@ export function isKnownHost(authority: string, rules: OriginRules): boolean {
   const host = hostOf(authority).toLowerCase();
   return (
     host === "localhost" ||
-    host.endsWith(".localhost") ||
+    /^[\w.-]+\.localhost$/.test(host) ||
     isIP(host) !== 0 ||
     rules.hosts.some((known) => known.toLowerCase() === host)
   );

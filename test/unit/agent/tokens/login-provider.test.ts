@@ -106,3 +106,25 @@ test("a provider that fails is asked again after ten seconds, and its configurat
   wait(600_000);
   assert.deepEqual([await begin(), answer.asked], ["taken", 3]);
 });
+
+test("a configuration without usable endpoints is refused, and read again soon", async (t) => {
+  const { answer, issuer, login, wait } = await provider(t);
+  const good = answer.configuration;
+  const wrong: readonly object[] = [
+    { authorization_endpoint: undefined },
+    { authorization_endpoint: 7 },
+    { authorization_endpoint: "no URL" },
+    { authorization_endpoint: "javascript:alert(1)" },
+    { authorization_endpoint: `${issuer}/auth?x=${"a".repeat(3_000)}` },
+    { token_endpoint: undefined },
+    { token_endpoint: "file:///etc/passwd" },
+  ];
+  for (const part of wrong) {
+    answer.configuration = { ...good, ...part };
+    const [name = ""] = Object.keys(part);
+    assert.match(await outcome(login.begin(callback)), new RegExp(`^unavailable: .*its ${name} is`));
+    wait(10_000);
+  }
+  answer.configuration = good;
+  assert.equal(await outcome(login.begin(callback)), "taken");
+});

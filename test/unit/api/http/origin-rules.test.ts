@@ -52,6 +52,8 @@ test("names that DNS rebinding could use are not known", () => {
     "",
     "evil.example",
     "localhost.evil.example",
+    // A URL with such a name leads to evil.example.
+    ...["/", "?", "#", "\\", "/a"].map((sign) => `evil.example${sign}.localhost`),
     "127.0.0.1.nip.example",
     "xlog.example",
     "1.2.3",
