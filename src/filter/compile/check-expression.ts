@@ -1,4 +1,4 @@
-/** Checks the tree of an expression: names, functions, patterns and depth. What is found here costs no evaluation. */
+/** Checks the tree of an expression: names, functions, patterns, depth and types. What is found here costs no evaluation. */
 
 import type { CelFunc } from "@bufbuild/cel";
 import type { Expr, ParsedExpr } from "@bufbuild/cel-spec/cel/expr/syntax_pb.js";
@@ -7,6 +7,7 @@ import { Pattern } from "../evaluate/pattern.ts";
 import { variableNames } from "../evaluate/record-variables.ts";
 import { expressionError } from "./expression-error.ts";
 import { PatternSize } from "./pattern-size.ts";
+import { StaticTypes } from "./static-types.ts";
 
 /** Depth of the tree. An evaluation has several calls for each level. */
 const depthMax = 100;
@@ -34,6 +35,7 @@ export function checkExpression(parsed: ParsedExpr, functions: Functions): Reado
   if (root === undefined) throw expressionError("it is empty");
   check.visit(root, new Set(variableNames), 0);
   check.checkIsCondition(root);
+  check.checkTypes(root);
   return check.patterns;
 }
 
@@ -102,6 +104,11 @@ class ExpressionCheck {
             : exprKind.case !== "listExpr" && exprKind.case !== "structExpr";
     if (!isCondition)
       throw this.#error(root, 'it is not a condition. A condition is, for example, key == "a" or json.n > 5');
+  }
+
+  /** @throws Fault "bad-request" if a call cannot succeed for any record */
+  checkTypes(root: Expr): void {
+    new StaticTypes(this.#functions, (expr, why) => this.#error(expr, why)).of(root);
   }
 
   #checkName(expr: Expr, name: string, names: ReadonlySet<string>): void {

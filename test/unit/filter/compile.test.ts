@@ -44,6 +44,44 @@ test("an expression that is not valid is refused with its place", () => {
     assert.match(refusal(condition), reason, condition);
 });
 
+test("a call whose types never fit is refused, with what is meant", () => {
+  const refused: Readonly<Record<string, RegExp>> = {
+    'value.contains("a")': /^5 bytes has no "contains" with text; the value as text is text/,
+    'key == "a" && value == "b"': /^19 bytes and text are never equal; the value as text/,
+    'time > "2026-01-31"': /^4 there is no > of a timestamp and text; a time is written timestamp\("/,
+    'offset == "5"': /^6 an integer and text are never equal$/,
+    "headers.kind == 5": /^13 text and an integer are never equal/,
+    "key && true": /^0 && takes conditions, not text/,
+    '!headers["a"]': /^8 ! takes conditions, not text/,
+    'text.level == "error"': /^4 text has no members; json has/,
+    'text.exists(c, c == "a")': /^4 a loop is over a list or a map, not over text/,
+    "size(offset) > 1": /^0 there is no "size" of an integer/,
+    "key + 1 == key": /^3 there is no \+ of text and an integer/,
+    '"a" in key': /^3 there is no in of text and text/,
+  };
+  for (const [condition, reason] of Object.entries(refused))
+    assert.match(refusal(condition), reason, condition);
+  for (const condition of [
+    ...[
+      "json.items.exists(key, key == 5)",
+      "json.n > 5 && json.n + 1.0 < 7.0",
+      "offset > 5.5",
+      "offset == 5.0",
+    ],
+    ...['string(value).contains("a")', 'value == b"a"', "value.size() > 3", "size(text) > size(key)"],
+    ...['time > timestamp("2026-01-31T12:00:00Z") - duration("1h")', 'time.getHours("Europe/Berlin") < 6'],
+    ...[
+      '"kind" in headers',
+      '"a" in ["a", key]',
+      "headers.exists(name, name.startsWith('x'))",
+      "has(json.a.b)",
+    ],
+    ...['(json.n > 5 ? key : text) == "a"', "json", "json.a", "type(json.a) == string", "json.a == null"],
+    ...["[1, 2].map(x, x * 2)[0] == 2", '{"a": key}.a == "b"', "headers == {}", "json.list[0] == offset"],
+  ])
+    compileFilter(condition);
+});
+
 test("the size of an expression, its nesting and its regular expressions are limited", () => {
   assert.match(refusal(`key == "${"x".repeat(2_048)}"`), /^- it has 2057 bytes, the limit is 2048/);
   assert.match(
