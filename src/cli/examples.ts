@@ -35,9 +35,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   "logs apply": ["tailrace logs apply -f logs.yaml --dry-run", "tailrace logs apply -f logs.yaml"],
   cursors: ["tailrace cursors list --log orders"],
   "cursors list": ["tailrace cursors list", "tailrace cursors list --log orders"],
+  "cursors get": ["tailrace cursors get billing --log orders"],
   "cursors move": [
     "tailrace cursors move billing --log orders --to 1000",
     "tailrace cursors move billing --log orders --to start",
+    "tailrace cursors move billing --log orders --to end --if-version 812",
   ],
   "cursors delete": ["tailrace cursors delete billing --log orders"],
   servers: ["tailrace servers", "tailrace servers --json"],

@@ -28,7 +28,8 @@ const others: Readonly<Record<string, readonly (readonly [typed: readonly string
     [["cert", "tls"], "tailrace certs"],
   ],
   "tailrace cursors": [
-    [["ls", "all", "lag", "show"], "tailrace cursors list"],
+    [["ls", "all", "lag"], "tailrace cursors list"],
+    [["show", "read", "info", "describe"], "tailrace cursors get NAME"],
     [["set", "commit", "seek", "reset", "create"], "tailrace cursors move NAME --to OFFSET"],
     [["rm", "remove", "drop", "del"], "tailrace cursors delete NAME"],
   ],

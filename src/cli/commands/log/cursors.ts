@@ -1,8 +1,9 @@
-/** `tailrace cursors list|move|delete`: how far the readers of a log have got. */
-import type { Command } from "commander";
+/** `tailrace cursors list|get|move|delete`: how far the readers of a log have got. */
+import { type Command, Option } from "commander";
+import { Fault } from "../../../fault.ts";
 import { type Cursor, CursorSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
-import { exitStatus } from "../../exit-status.ts";
+import { argumentFault, exitStatus } from "../../exit-status.ts";
 import { checkedCursor, type LogFlag, logOf, logOption } from "../../log-names.ts";
 import { print } from "../../output/standard-output.ts";
 import { table, timeText } from "../../output/table.ts";
@@ -13,14 +14,19 @@ import { runCommand } from "../../run-command.ts";
 
 interface Flags extends ConnectFlags, LogFlag {}
 
-interface MoveFlags extends Flags {
+interface DeleteFlags extends Flags {
+  readonly ifVersion?: number;
+}
+
+interface MoveFlags extends DeleteFlags {
   readonly to: string;
+  readonly metadata?: string;
 }
 
 const nameHelp = "the name of the cursor";
 
 export function register(program: Command): void {
-  const cursors = program.command("cursors").description("list, move and delete cursors");
+  const cursors = program.command("cursors").description("list, read, move and delete cursors");
   connectOptions(
     logOption(
       cursors
@@ -28,6 +34,11 @@ export function register(program: Command): void {
         .description("list the cursors of a log, and how far each is behind"),
     ),
   ).action((flags: Flags) => runCommand("cursors list", () => list(flags)));
+  connectOptions(
+    logOption(
+      cursors.command("get").description("print a cursor, with its lag").argument("<name>", nameHelp),
+    ),
+  ).action((name: string, flags: Flags) => runCommand("cursors get", () => get(name, flags)));
   connectOptions(
     logOption(
       cursors
@@ -39,10 +50,24 @@ export function register(program: Command): void {
     ),
   )
     .requiredOption("--to <start>", fromHelp)
+    .option("--metadata <text>", "stored with it (default: what is stored now)")
+    .addOption(ifVersion("move it only if it has this version; 0: only if there is none"))
     .action((name: string, flags: MoveFlags) => runCommand("cursors move", () => move(name, flags), "write"));
   connectOptions(
     logOption(cursors.command("delete").description("delete a cursor").argument("<name>", nameHelp)),
-  ).action((name: string, flags: Flags) => runCommand("cursors delete", () => remove(name, flags), "write"));
+  )
+    .addOption(ifVersion("delete it only if it has this version"))
+    .action((name: string, flags: DeleteFlags) =>
+      runCommand("cursors delete", () => remove(name, flags), "write"),
+    );
+}
+
+const ifVersion = (help: string): Option => new Option("--if-version <n>", help).argParser(versionOf);
+
+function versionOf(text: string): number {
+  const version = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(version)) return version;
+  throw argumentFault("--if-version must be a whole number", text);
 }
 
 async function list(flags: Flags): Promise<undefined> {
@@ -70,20 +95,33 @@ const row = ({ name, offset, lag, committedMs, metadata }: Cursor): (string | nu
   metadata,
 ];
 
+async function get(given: string, flags: Flags): Promise<undefined> {
+  const name = checkedCursor(given);
+  using client = await connect(flags);
+  const { cursor } = await client.rpc.cursors.get({ log: logOf(flags), name });
+  if (cursor === undefined) throw new Fault("unimplemented", { message: "the node did not send the cursor" });
+  await print(jsonLine(toPlainJson(CursorSchema, cursor)));
+}
+
 async function move(given: string, flags: MoveFlags): Promise<undefined> {
   const name = checkedCursor(given);
   const { start } = rangeOf({ from: flags.to }, "start", 0);
   using client = await connect(flags);
   const log = client.log(logOf(flags));
+  const cursor = log.cursor(name);
   const offset = "offset" in start ? start.offset : await log.seek(start);
-  const { version } = await log.cursor(name).commit(offset);
-  await print(jsonLine({ name, offset, version }));
+  // A commit replaces the metadata. With the version that was read, it cannot replace that of another client.
+  const present = flags.metadata === undefined ? await cursor.get() : undefined;
+  const version = flags.ifVersion ?? (flags.metadata === undefined ? (present?.version ?? 0) : undefined);
+  const metadata = flags.metadata ?? present?.metadata ?? "";
+  const moved = await cursor.commit(offset, { version, metadata });
+  await print(jsonLine({ name, offset, version: moved.version }));
 }
 
-async function remove(given: string, flags: Flags): Promise<number> {
+async function remove(given: string, flags: DeleteFlags): Promise<number> {
   const name = checkedCursor(given);
   using client = await connect(flags);
-  await client.log(logOf(flags)).cursor(name).delete();
+  await client.log(logOf(flags)).cursor(name).delete({ version: flags.ifVersion });
   await print(jsonLine({ deleted: name }));
   return exitStatus.done;
 }
