@@ -29,14 +29,22 @@ export class RealNode implements AsyncDisposable {
   get address(): string {
     return this.#address;
   }
+  get port(): number {
+    return Number(new URL(this.#url).port);
+  }
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
 
   /** Starts, or starts again on the same port with the same data. */
   async start(): Promise<this> {
     const data = join(this.directory, "data");
+    // The server refuses variables that it does not know.
+    const { TAILRACE_SCREENSHOTS: _, ...env } = process.env;
     const child = spawn(
       process.execPath,
       [bin, "serve", "--addr", this.#address, "--data-dir", data, ...this.flags],
-      { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NODE_OPTIONS: "" } },
+      { stdio: ["ignore", "pipe", "pipe"], env: { ...env, NODE_OPTIONS: "" } },
     );
     this.#process = child;
     let said = "";
