@@ -112,6 +112,54 @@ test("a log is created, filled by the produce box and by curl, and tailed; a rel
   page.assertClean();
 });
 
+test("a log is created with a time to live or a time of expiry, which its panel shows and changes", async () => {
+  await using page = await Dashboard.open(browser, node.origin, "?view=logs");
+  const [ttl, expiry] = ["Delete the log after its last append", "Delete the log at"];
+  const create = page.page.getByRole("complementary").getByRole("button", { name: "Create" });
+  const settingsOf = async (name: string): Promise<Record<string, string>> =>
+    ((await rpc("Logs/GetLog", { name })) as { log: { settings: Record<string, string> } }).log.settings;
+  await button(page, "Create").click();
+  await field(page, "Name").fill("short/session");
+  await field(page, ttl).fill("soon");
+  await create.click();
+  await page.text("a duration like 7d or 12h");
+  await field(page, ttl).fill("1h 30m");
+  await field(page, expiry).fill("2030-02-30");
+  await create.click();
+  await page.text("a date like 2030-01-31, or a time like 2030-01-31T12:00:00Z");
+  await page.until(`document.activeElement.value === "2030-02-30"`);
+  await page.pictured("log-expiry-create");
+  await page.page.setViewportSize({ width: 360, height: 740 });
+  await create.click();
+  await page.pictured("log-expiry-create-narrow");
+  await page.page.setViewportSize({ width: 1280, height: 800 });
+  await field(page, expiry).fill("");
+  await create.click();
+  await openedName(page, "short/session");
+  assert.deepEqual(await settingsOf("short/session"), { ttlMs: String(90 * 60_000) });
+  await button(page, "Settings").click();
+  await page.text("1 h 30 min after the last append");
+  await page.pictured("log-expiry-panel");
+  await page.page.setViewportSize({ width: 360, height: 740 });
+  await page.pictured("log-expiry-panel-narrow");
+  await page.page.setViewportSize({ width: 1280, height: 800 });
+  await button(page, "Logs").first().click();
+  await button(page, "Create").click();
+  await field(page, "Name").fill("short/sale");
+  await field(page, expiry).fill("2100-01-31");
+  await create.click();
+  await openedName(page, "short/sale");
+  assert.deepEqual(await settingsOf("short/sale"), { expiresAtMs: String(Date.UTC(2100, 0, 31)) });
+  await button(page, "Settings").click();
+  await page.text("2100-01-31 00:00:00");
+  assert.equal(await field(page, expiry).inputValue(), "2100-01-31");
+  await field(page, expiry).fill("2100-02-01T06:00:00Z");
+  await button(page, "Save").click();
+  await page.text("2100-02-01 06:00:00");
+  assert.deepEqual(await settingsOf("short/sale"), { expiresAtMs: String(Date.UTC(2100, 1, 1, 6)) });
+  page.assertClean();
+});
+
 test("the list pages as it is scrolled, shows rates, and narrows to a prefix; the keyboard moves in it", async () => {
   await createLogs(Array.from({ length: 700 }, (_, at) => `bulk/${String(at).padStart(4, "0")}`));
   await using page = await Dashboard.open(browser, node.origin, "?view=logs");

@@ -10,16 +10,21 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { createStaticFiles, type StaticFilesExchange, sites } from "../../../src/api/http/static-files.ts";
+import type { Fault } from "../../../src/fault.ts";
+import { compileFilter, type Filter } from "../../../src/filter/mod.ts";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import {
   Cluster,
   type ConsumeRequest,
+  type CursorSchema,
+  Cursors,
   Log,
   Logs,
   type NodeStateSchema,
   type RecordSchema,
 } from "../../../src/gen/log/v1/log_pb.js";
 import { systemDisk } from "../../../src/lib/disk/system-disk.ts";
+import { recordCursor } from "../../support/filter/record-cursor.ts";
 
 export type RecordInit = MessageInitShape<typeof RecordSchema>;
 type NodeInit = MessageInitShape<typeof NodeStateSchema>;
@@ -61,6 +66,12 @@ export class FakeNode {
   refusal: ConnectError | undefined;
   /** p50 and p99 of an append, as Watch reports them. */
   latencyMs: readonly [number, number] = [0.8, 3.1];
+  /** Records that one read with a filter evaluates before it is suspended. Undefined: the node does not know filters. */
+  filteredMax: number | undefined;
+  /** Reads with a filter wait for it before they evaluate. */
+  filterGate: Promise<void> = Promise.resolve();
+  /** Where reads with a filter began. */
+  readonly filteredFrom: number[] = [];
   /** Number of open ConsumeStreams. */
   tails = 0;
   #server: Server | undefined;
@@ -171,6 +182,26 @@ export class FakeNode {
     return Number(request.offset);
   }
 
+  /** A read with a filter, as a node sends it: positions before, and after what it has evaluated. */
+  async *#filtered(request: ConsumeRequest, from: number, most: number) {
+    const end = Number(request.endOffset ?? this.records.length);
+    const position = (next: number) => ({ nextOffset: BigInt(next), endOffset: BigInt(end) });
+    const { filter } = request;
+    this.filteredFrom.push(from);
+    const compiled = compiledFilter(filter);
+    yield position(from);
+    await this.filterGate;
+    const to = Math.min(end, from + most);
+    for (const record of this.records.slice(from, to)) {
+      const { key = new Uint8Array(0), value = new Uint8Array(0) } = record;
+      if (compiled.matches(recordCursor({ key, value })) === true) yield { record };
+    }
+    yield { ...position(to), suspended: to < end };
+  }
+
+  /** The cursors of the log, by name. */
+  cursors: MessageInitShape<typeof CursorSchema>[] = [];
+
   #routes(router: ConnectRouter): void {
     const node = this;
     const inRange = (offset: number): void => {
@@ -193,6 +224,10 @@ export class FakeNode {
       async *consumeStream(request, context) {
         node.#check("consume");
         let at = node.#start(request);
+        if (request.filter !== "" && node.filteredMax !== undefined) {
+          yield* node.#filtered(request, at, node.filteredMax);
+          return;
+        }
         node.tails++;
         try {
           for (;;) {
@@ -263,6 +298,9 @@ export class FakeNode {
         return { logs, next: names.length > limit ? (logs.at(-1)?.name ?? "") : "" };
       },
     });
+    router.service(Cursors, {
+      list: () => ({ cursors: node.cursors, nextOffset: BigInt(node.records.length) }),
+    });
     router.service(Cluster, { whoAmI: () => ({ subject: node.subject, actions: node.actions }) });
   }
 
@@ -315,6 +353,15 @@ export class FakeNode {
       sync: "always",
       diskFreeBytes: 48_318_382_080n,
     };
+  }
+}
+
+function compiledFilter(text: string): Filter {
+  try {
+    return compileFilter(text);
+  } catch (reason) {
+    const { message, facts } = reason as Fault;
+    throw fault(Code.InvalidArgument, message, { character: String(facts.character) });
   }
 }
 

@@ -9,9 +9,11 @@ import {
   type From,
   formatUrl,
   lastMax,
+  modesOf,
   parseFrom,
   parseUrl,
   reloadFrom,
+  type Scope,
   type UrlState,
 } from "../../../web/src/core/url-state.ts";
 
@@ -20,6 +22,7 @@ const defaultState: UrlState = {
   from: defaultFrom,
   live: false,
   query: "",
+  scope: "tab",
   mode: "text",
   format: "auto",
   time: "local",
@@ -33,20 +36,23 @@ const from: fc.Arbitrary<From> = fc.oneof(
   fc.integer({ min: 1, max: lastMax }).map((count) => ({ kind: "last", count }) as const),
   fc.maxSafeNat().map((atMs) => ({ kind: "time", atMs }) as const),
 );
-const state: fc.Arbitrary<UrlState> = fc.record(
-  {
-    log: fc.string({ unit: "grapheme", maxLength: 40 }).filter((name) => name !== "default"),
-    from,
-    live: fc.boolean(),
-    query: fc.string({ unit: "grapheme", maxLength: 40 }),
-    mode: fc.constantFrom("text", "regex", "path"),
-    format: fc.constantFrom(...formatChoices),
-    time: fc.constantFrom(...timeStyles),
-    open: fc.option(fc.maxSafeNat(), { nil: undefined }),
-    view: fc.constantFrom("tail", "logs", "cluster", "segments"),
-  },
-  { noNullPrototype: true },
-);
+const state: fc.Arbitrary<UrlState> = fc.constantFrom("tab", "log").chain((scope) => stateIn(scope));
+const stateIn = (scope: Scope): fc.Arbitrary<UrlState> =>
+  fc.record(
+    {
+      log: fc.string({ unit: "grapheme", maxLength: 40 }).filter((name) => name !== "default"),
+      from,
+      live: fc.boolean(),
+      query: fc.string({ unit: "grapheme", maxLength: 40 }),
+      scope: fc.constant(scope),
+      mode: fc.constantFrom(...modesOf[scope]),
+      format: fc.constantFrom(...formatChoices),
+      time: fc.constantFrom(...timeStyles),
+      open: fc.option(fc.maxSafeNat(), { nil: undefined }),
+      view: fc.constantFrom("tail", "logs", "cluster", "segments"),
+    },
+    { noNullPrototype: true },
+  );
 
 test("a link reproduces the view it was made from", () => {
   fc.assert(

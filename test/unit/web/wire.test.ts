@@ -58,14 +58,20 @@ test("a response is read as protobuf-es wrote it, whether it holds a record or a
   fc.assert(
     fc.property(recordOf, fc.boolean(), fc.boolean(), whole, (record, marker, caughtUp, endOffset) => {
       const logId = record.offset % 2 === 0 ? "7-42" : "";
+      const next = BigInt(endOffset);
+      const position = caughtUp ? { nextOffset: next, suspended: true, skipped: next } : {};
       const message = marker
-        ? { logId, caughtUp, endOffset: BigInt(endOffset), heartbeat: !caughtUp }
+        ? { logId, caughtUp, ...position, endOffset: BigInt(endOffset), heartbeat: !caughtUp }
         : { logId, record: { value: record.value, offset: BigInt(record.offset) } };
       const found = readConsumed(toBinary(ConsumeResponseSchema, create(ConsumeResponseSchema, message)));
       assert.equal(found.record === undefined, marker);
       assert.equal(Buffer.from(found.logId ?? []).toString(), logId);
       if (marker) assert.deepEqual([found.caughtUp, found.endOffset ?? 0], [caughtUp, endOffset]);
-      else assert.equal(found.offset, record.offset);
+      const isPosition = marker && caughtUp;
+      assert.equal(found.nextOffset, isPosition ? endOffset : undefined);
+      assert.equal(found.suspended, isPosition);
+      assert.equal(found.skipped, isPosition ? endOffset : 0);
+      if (!marker) assert.equal(found.offset, record.offset);
     }),
     seeded,
   );

@@ -24,6 +24,8 @@ export interface StreamFailure {
   /** For trimmed and beyond. */
   readonly lowest: number | undefined;
   readonly next: number | undefined;
+  /** For a filter that is not valid: how many of its characters come before the error. */
+  readonly character: number | undefined;
   /** When the server sent one, to find the call in its log. */
   readonly requestId: string | undefined;
 }
@@ -64,17 +66,19 @@ export function classify(error: CallError, position: number | undefined): Stream
     retry: found === "network" || found === "unavailable" || found === "ended" || found === "silent",
     lowest,
     next,
+    character: offsetOf(error.facts, "character"),
     requestId: error.requestId,
   };
 }
 
 /** A failure that no server sent. */
 export function localFailure(
-  kind: "ended" | "silent" | "network" | "closed",
+  kind: "ended" | "silent" | "network" | "closed" | "refused",
   message: string,
 ): StreamFailure {
-  const retry = kind !== "closed";
-  return { kind, message, code: "", retry, lowest: undefined, next: undefined, requestId: undefined };
+  const retry = kind !== "closed" && kind !== "refused";
+  const unknown = { lowest: undefined, next: undefined, character: undefined, requestId: undefined };
+  return { kind, message, code: "", retry, ...unknown };
 }
 
 function rangeKind(position: number | undefined, lowest: number | undefined): FailureKind {

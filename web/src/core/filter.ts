@@ -35,6 +35,12 @@ export function compileFilter(spec: FilterSpec): Filter | string {
   return typeof pattern === "string" ? pattern : textFilter(pattern, spec.format);
 }
 
+/** The places of a text in the line of a row. */
+export function lineMarks(query: string, format: FormatChoice): (record: Uint8Array) => Marks {
+  const pattern = literalRegex(query);
+  return (record) => marksIn(preview(readRecord(record).value, format), pattern);
+}
+
 /** `/body/flags` or a bare body; smart case: a query in lower case ignores case. */
 function compileRegex(query: string): RegExp | string {
   const slashed = /^\/(.+)\/([imsu]*)$/.exec(query);

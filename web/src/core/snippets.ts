@@ -43,3 +43,13 @@ export function curlProduce(origin: Origin, log: string, base64: string): string
   const body = JSON.stringify({ record: { value: base64 } });
   return `curl${curlTls(origin)} -d ${shellWord(body)} ${shellWord(`${baseOf(origin)}/`)}`;
 }
+
+/** Reads all records for which a condition in CEL holds, by the command line of Tailrace, into a file. */
+export function consumeFiltered(origin: Origin, log: string, condition: string): string {
+  const tls =
+    origin.protocol === "https:"
+      ? " --tls-ca-file ca.pem --tls-cert-file root-client.pem --tls-key-file root-client-key.pem"
+      : "";
+  const name = log === "" ? "" : ` --log ${shellWord(log)}`;
+  return `tailrace consume --addr ${shellWord(origin.host)}${tls}${name} --from start --filter ${shellWord(condition)} --json > found.ndjson`;
+}

@@ -3,10 +3,12 @@
  * record and the panel. Unknown or malformed parts become the default; nothing throws.
  *
  *   ?log=<name>  &from=-200|end|start|<offset>|@<unix-ms>|<RFC 3339>  &live=1  &q=…&by=regex|path  &as=hex  &time=utc  &open=<offset>  &view=cluster
+ *   ?q=…&in=log&by=key|header|regex|cel      a search of the whole log
  */
 import { type FormatChoice, formatChoices } from "./decode.ts";
 import type { FilterMode } from "./filter.ts";
 import { type TimeStyle, timeStyles } from "./format.ts";
+import { type SearchKind, searchKinds } from "./search-query.ts";
 
 /** Where a tail starts, with the values of the parameter `from` of `GET /tail`. */
 export type From =
@@ -19,6 +21,15 @@ export type From =
 const views = ["tail", "logs", "cluster", "segments"] as const;
 export type View = (typeof views)[number];
 
+export const scopes = ["tab", "log"] as const;
+export type Scope = (typeof scopes)[number];
+
+/** The kinds of a query, by its scope. */
+export const modesOf: Readonly<Record<Scope, readonly (FilterMode | SearchKind)[]>> = {
+  tab: ["text", "regex", "path"],
+  log: searchKinds,
+};
+
 export interface UrlState {
   /** The name of the log. Empty: the log `default`. */
   readonly log: string;
@@ -26,7 +37,10 @@ export interface UrlState {
   /** Start at an offset and then follow the end: for a link that continues a live tail on another node. */
   readonly live: boolean;
   readonly query: string;
-  readonly mode: FilterMode;
+  /** Where the query is applied: to the records in the tab as they arrive, or to the whole log by the server. */
+  readonly scope: Scope;
+  /** Of the scope. */
+  readonly mode: FilterMode | SearchKind;
   readonly format: FormatChoice;
   readonly time: TimeStyle;
   readonly open: number | undefined;
@@ -83,7 +97,7 @@ export const fromBefore = (offset: number): From => ({ kind: "offset", offset: M
 /** Reads the query part of an address. */
 export function parseUrl(search: string): UrlState {
   const params = new URLSearchParams(search);
-  const by = params.get("by");
+  const scope = oneOf(scopes, params.get("in"), "tab");
   const open = Number(params.get("open") ?? Number.NaN);
   const log = params.get("log") ?? "";
   const isOpen = Number.isSafeInteger(open) && open >= 0;
@@ -93,7 +107,8 @@ export function parseUrl(search: string): UrlState {
     from,
     live: from.kind === "offset" && params.get("live") === "1",
     query: (params.get("q") ?? "").slice(0, 2000),
-    mode: by === "regex" || by === "path" ? by : "text",
+    scope,
+    mode: oneOf(modesOf[scope], params.get("by"), "text"),
     format: oneOf(formatChoices, params.get("as"), "auto"),
     time: oneOf(timeStyles, params.get("time"), "local"),
     open: isOpen ? open : undefined,
@@ -109,6 +124,7 @@ export function formatUrl(state: UrlState): string {
   if (from !== formatFrom(defaultFrom)) params.set("from", from);
   if (state.live && state.from.kind === "offset") params.set("live", "1");
   if (state.query !== "") params.set("q", state.query);
+  if (state.scope !== "tab") params.set("in", state.scope);
   if (state.query !== "" && state.mode !== "text") params.set("by", state.mode);
   if (state.format !== "auto") params.set("as", state.format);
   if (state.time !== "local") params.set("time", state.time);

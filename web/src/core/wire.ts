@@ -48,6 +48,12 @@ export interface Consumed {
   readonly endOffset: number | undefined;
   /** UTF-8. Undefined for the log `default`. */
   readonly logId: Uint8Array | undefined;
+  /** In markers of a read with a filter: everything before it was searched. */
+  readonly nextOffset: number | undefined;
+  /** The read has used its processor time: another one goes on at `nextOffset`. */
+  readonly suspended: boolean;
+  /** Records that this read passed over, because their evaluation would have cost too much. */
+  readonly skipped: number;
 }
 
 /** Throws RangeError when the bytes are no message. */
@@ -56,15 +62,21 @@ export function readConsumed(message: Uint8Array): Consumed {
   let caughtUp = false;
   let endOffset: number | undefined;
   let logId: Uint8Array | undefined;
+  let nextOffset: number | undefined;
+  let [suspended, skipped] = [false, 0];
   const reader = new Fields(message);
   while (reader.more()) {
     if (reader.field === 2) record = reader.bytes();
     else if (reader.field === 3) caughtUp = reader.varint() !== 0;
     else if (reader.field === 5) endOffset = reader.varint();
     else if (reader.field === 6) logId = reader.bytes();
+    else if (reader.field === 8) nextOffset = reader.varint();
+    else if (reader.field === 9) suspended = reader.varint() !== 0;
+    else if (reader.field === 10) skipped = reader.varint();
     else reader.skip();
   }
-  return { record, offset: record === undefined ? 0 : readOffset(record), caughtUp, endOffset, logId };
+  const offset = record === undefined ? 0 : readOffset(record);
+  return { record, offset, caughtUp, endOffset, logId, nextOffset, suspended, skipped };
 }
 
 /** A record's parts, as views into its bytes. */

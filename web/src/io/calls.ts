@@ -1,13 +1,14 @@
 /** The RPCs of a node, by the generated Connect client, and the translation of its errors. */
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { Cluster, Log, Logs } from "../../../src/gen/log/v1/log_pb.js";
+import { Cluster, Cursors, Log, Logs } from "../../../src/gen/log/v1/log_pb.js";
 import { errorInfoType, readErrorInfo } from "../core/error-info.ts";
 import type { CallError } from "../core/failure.ts";
 
 export interface Calls {
   readonly log: Client<typeof Log>;
   readonly logs: Client<typeof Logs>;
+  readonly cursors: Client<typeof Cursors>;
   readonly cluster: Client<typeof Cluster>;
 }
 
@@ -35,6 +36,7 @@ export function callsTo(base: string): Calls {
   const calls = {
     log: createClient(Log, transport),
     logs: createClient(Logs, transport),
+    cursors: createClient(Cursors, transport),
     cluster: createClient(Cluster, transport),
   };
   made.set(base, calls);

@@ -1,15 +1,19 @@
 /** The state of the page: the tail, the cluster, the user's identity, and what is shown. Created once. */
-import { computed, effect, signal } from "@preact/signals";
-import type { FilterSpec } from "../core/filter.ts";
+import { batch, computed, effect, signal } from "@preact/signals";
+import type { FilterMode } from "../core/filter.ts";
+import { isAllowed, type Permissions } from "../core/permissions.ts";
+import { conditionOf, markedText, type SearchKind } from "../core/search-query.ts";
 import {
   asPlace,
   defaultFrom,
   type From,
   formatUrl,
   fromBefore,
+  modesOf,
   type Place,
   parseUrl,
   reloadFrom,
+  type Scope,
   type UrlState,
 } from "../core/url-state.ts";
 import { asCallError, callsTo, ownBase } from "../io/calls.ts";
@@ -17,14 +21,15 @@ import { isVisible, onDarkScheme, replaceAddress, storedTheme, storeTheme, type 
 import { after, every, nowMs } from "../io/timing.ts";
 import { ClusterWatch } from "./cluster.ts";
 import { DefaultLog } from "./default-log.ts";
+import { LogCursors } from "./log-cursors.ts";
 import { LogList } from "./log-list.ts";
+import { LogSearch } from "./log-search.ts";
 import { OneLog } from "./one-log.ts";
 import { PrefixTail } from "./prefix-tail.ts";
 import { Tail } from "./tail.ts";
 
-export interface Identity {
+export interface Identity extends Permissions {
   readonly subject: string;
-  readonly actions: readonly string[];
   /** What the browser has shown: certificate, token, session or none. */
   readonly credential: string;
 }
@@ -34,6 +39,7 @@ const initial: UrlState = parseUrl(location.search);
 export const view = signal(initial.view);
 export const query = signal(initial.query);
 export const mode = signal(initial.mode);
+export const scope = signal(initial.scope);
 export const format = signal(initial.format);
 export const timeStyle = signal(initial.time);
 /** The offset of the record whose parts are shown. */
@@ -54,7 +60,10 @@ export const second = signal(nowMs());
 export const appended = signal<ReadonlySet<number>>(new Set());
 
 export const tail = new Tail();
+/** The search of the whole log of the tail. */
+export const logSearch = new LogSearch();
 export const cluster = new ClusterWatch((bases) => {
+  logSearch.link.send({ kind: "nodes", nodes: bases });
   tail.link.send({ kind: "nodes", nodes: bases });
   cluster.link.send({ kind: "nodes", nodes: bases });
 });
@@ -70,6 +79,10 @@ export const tailedLog = new OneLog(() => tail.link.node);
 export const describedLog = new OneLog(() => cluster.link.node);
 /** The name of that log. Undefined: the panel is closed. */
 export const described = signal<string | undefined>(undefined);
+/** The cursors of the tail's log. */
+export const logCursors = new LogCursors(() => tail.link.node);
+/** Their panel is open. */
+export const showingCursors = signal(false);
 /** The panel with the settings of the tail's log is open. */
 export const configuring = signal(false);
 export const creating = signal(false);
@@ -82,6 +95,10 @@ export const selectedLog = signal<string | undefined>(undefined);
  */
 export const may = (action: string): boolean =>
   identity.value === undefined || tail.log.value !== "" || identity.value.actions.includes(action);
+
+/** Returns false only if the server would refuse this action on the log of the tail. */
+export const isPermitted = (action: string): boolean =>
+  identity.value === undefined || isAllowed(identity.value, action, tail.log.value);
 
 /** The login is shown: the user asked for it, or the node requires it. */
 export const needsLogin = computed(() => {
@@ -110,7 +127,6 @@ let addressDue = false;
 export function begin(): void {
   storeTheme(theme.peek());
   effect(() => storeTheme(theme.value));
-  effect(() => applyFilter());
   effect(() => {
     tail.version.value;
     tail.following.value;
@@ -138,6 +154,7 @@ export function begin(): void {
     tail.openLog(initial.log, initial.from, initial.live ? true : undefined);
     if (initial.open !== undefined) tail.show(Math.max(0, initial.open - recordsAbove));
   }
+  effect(() => applyQuery());
   tailedLog.follow(initial.log);
   cluster.start();
   void askIdentity();
@@ -159,6 +176,7 @@ export function begin(): void {
 export function openLog(name: string, from: From = defaultFrom): void {
   view.value = "tail";
   described.value = undefined;
+  if (scope.peek() === "log") leaveSearch();
   const isStopped = tail.link.cursor.peek().phase === "stopped";
   if (name === tail.log.peek() && from === defaultFrom && !isStopped) return;
   leaveLog(name, from);
@@ -197,24 +215,65 @@ export function refreshLogs(): void {
 /** The tail from another place, in the tail view. */
 export function goTo(from: From): void {
   view.value = "tail";
+  if (scope.peek() === "log") leaveSearch();
   tail.start(from);
 }
 
 async function askIdentity(): Promise<void> {
   try {
     const calls = callsTo(tail.link.node);
-    const { subject, actions, credential } = await calls.cluster.whoAmI({}, { timeoutMs: 5000 });
-    identity.value = { subject, actions, credential };
+    const { subject, actions, logs, credential } = await calls.cluster.whoAmI({}, { timeoutMs: 5000 });
+    identity.value = { subject, actions, logs, credential };
   } catch (reason) {
     // After a login the page is loaded again.
     if (asCallError(reason).code !== "unauthenticated") after(3000, () => void askIdentity());
   }
 }
 
-function applyFilter(): void {
-  const spec: FilterSpec = { mode: mode.value, query: query.value.trim(), format: format.value };
-  tail.search.set(spec.query === "" ? undefined : spec);
+/** Gives the query to the filter of the tab or to the search of the log. */
+function applyQuery(): void {
+  const text = query.value.trim();
+  const inLog = scope.value === "log";
+  tail.search.set(
+    inLog || text === "" ? undefined : { mode: mode.value as FilterMode, query: text, format: format.value },
+  );
+  const searched = logSearch.query;
+  const wanted =
+    inLog && text !== ""
+      ? { log: tail.log.value, condition: conditionOf(mode.value as SearchKind, text) }
+      : undefined;
+  if (searched?.log !== wanted?.log || searched?.condition !== wanted?.condition) logSearch.set(wanted);
 }
+
+/** The text that a search of the log marks in the rows. */
+export const searchedText = computed(() => markedText(mode.value as SearchKind, query.value.trim()));
+
+/** The list shows what a search of the log has found, not the tail. */
+export const showsFound = computed(() => scope.value === "log");
+
+/** Leaves the search of the log for the tail. */
+export const leaveSearch = (): void => setScope("tab", "");
+
+/** Applies this query to the tab or to the whole log. */
+export function setScope(chosen: Scope, text: string): void {
+  batch(() => {
+    query.value = text;
+    scope.value = chosen;
+    if (!modesOf[chosen].includes(mode.peek())) mode.value = "text";
+  });
+}
+
+/** Applies this query, read as this kind. */
+export function setMode(chosen: FilterMode | SearchKind, text: string): void {
+  batch(() => {
+    query.value = text;
+    mode.value = chosen;
+  });
+}
+
+/** The bytes of a record that is on the page: a view that is valid until the next record arrives. */
+export const heldRecord = (offset: number): Uint8Array | undefined =>
+  tail.ring.at(offset) ?? logSearch.found.at(offset);
 
 /** While following the address says where it began, if that is still meaningful; paused, the very place. */
 function stateNow(): UrlState {
@@ -226,6 +285,7 @@ function stateNow(): UrlState {
     live: false,
     from: tail.following.value ? place : { kind: "offset", offset: tail.top },
     query: query.value,
+    scope: scope.value,
     mode: mode.value,
     format: format.value,
     time: timeStyle.value,

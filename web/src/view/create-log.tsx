@@ -1,6 +1,8 @@
 /** Creates a log and shows its tail. */
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import { checkSettings, emptySettings, type SettingsDraft } from "../core/log-form.ts";
+import { after } from "../io/timing.ts";
 import { cluster, creating, logList, openLog } from "../state/app.ts";
 import { createLog } from "../state/one-log.ts";
 import { LogFields, TextField } from "./log-fields.tsx";
@@ -25,6 +27,7 @@ function CreateForm() {
   // A search for a name that is not there is often followed by its creation.
   const name = useSignal(logList.rows.count === 0 ? logList.prefix.peek() : "");
   const draft = useSignal<SettingsDraft>(emptySettings);
+  const form = useRef<HTMLFormElement>(null);
   const tried = useSignal(false);
   const busy = useSignal(false);
   const refused = useSignal<string | undefined>(undefined);
@@ -33,6 +36,7 @@ function CreateForm() {
     event.preventDefault();
     tried.value = true;
     refused.value = undefined;
+    if (!checked.ok) showInvalid(form.current);
     if (!checked.ok || busy.peek()) return;
     busy.value = true;
     const made = await createLog(cluster.link.node, name.peek(), checked.settings);
@@ -46,7 +50,7 @@ function CreateForm() {
     openLog(made.name);
   };
   return (
-    <form class="produce" onSubmit={(event) => void send(event)}>
+    <form ref={form} class="produce" onSubmit={(event) => void send(event)}>
       <TextField
         label="Name"
         placeholder="orders/eu"
@@ -70,4 +74,13 @@ function CreateForm() {
       </div>
     </form>
   );
+}
+
+/** Puts the keyboard into the field that is wrong, once it is marked: it may be out of sight. */
+function showInvalid(form: HTMLFormElement | null): void {
+  after(0, () => {
+    const field = form?.querySelector<HTMLInputElement>('[aria-invalid="true"]');
+    field?.focus({ preventScroll: true });
+    field?.scrollIntoView({ block: "nearest" });
+  });
 }

@@ -1,9 +1,9 @@
-/** Saves the records that the list shows, of the whole ring or of those that match, as a file. */
+/** Saves the records that the list shows, of the whole ring, of those that match, or of what a search has found, as a file. */
 import { csvHead, csvRow, type ExportKind, exportTypes, jsonLine } from "../core/export.ts";
 import { counted } from "../core/format.ts";
 import { readRecord } from "../core/wire.ts";
 import { saveFile } from "../io/page.ts";
-import { tail } from "../state/app.ts";
+import { heldRecord, logSearch, showsFound, tail } from "../state/app.ts";
 import { say } from "./record-copy.ts";
 
 const kinds: readonly (readonly [ExportKind, string])[] = [
@@ -34,7 +34,7 @@ function save(kind: ExportKind): void {
   const parts: string[] = kind === "csv" ? [csvHead] : [];
   let records = 0;
   for (const offset of offsetsShown()) {
-    const record = tail.ring.at(offset);
+    const record = heldRecord(offset);
     if (record === undefined) continue;
     const view = readRecord(record);
     parts.push(kind === "csv" ? csvRow(view) : jsonLine(view));
@@ -47,7 +47,8 @@ function save(kind: ExportKind): void {
 
 function* offsetsShown(): Generator<number> {
   const { ring, search } = tail;
-  if (search.state.peek().on) {
-    for (let index = 0; index < search.matches.count; index++) yield search.matches.at(index) as number;
+  const listed = showsFound.peek() ? logSearch.found.offsets : search.matches;
+  if (showsFound.peek() || search.state.peek().on) {
+    for (let index = 0; index < listed.count; index++) yield listed.at(index) as number;
   } else for (let offset = ring.first; offset < ring.next; offset++) yield offset;
 }

@@ -5,7 +5,7 @@ import { ringLimits } from "../core/limits.ts";
 import { helping } from "../state/app.ts";
 
 const keys: readonly (readonly [string, string])[] = [
-  ["Space", "pause, or resume at the end"],
+  ["Space", "pause, or resume; in a search of the whole log: stop, or go on"],
   ["/", "filter, or search for a log"],
   ["g", "the start of the log"],
   ["G", "the live end"],

@@ -5,12 +5,16 @@ import {
   described,
   describeLog,
   helping,
+  leaveSearch,
+  logSearch,
   may,
   open,
   openLog,
   producing,
   selected,
   selectedLog,
+  showingCursors,
+  showsFound,
   tail,
   view,
 } from "../state/app.ts";
@@ -29,6 +33,17 @@ export const filterField: { focus: () => void } = { focus: () => {} };
 export function togglePause(): void {
   if (tail.following.peek()) tail.pause();
   else tail.follow();
+}
+
+/** Stops following the end, if the list shows the tail. */
+export function pauseTail(): void {
+  if (!showsFound.peek()) tail.pause();
+}
+
+/** Stops the search of the log, or goes on. */
+export function toggleSearch(): void {
+  if (logSearch.phase.peek() === "running") logSearch.stop();
+  else logSearch.goOn();
 }
 
 export function onKey(event: KeyboardEvent): void {
@@ -52,15 +67,18 @@ function tailKey(event: KeyboardEvent): boolean {
   switch (event.key) {
     case " ":
       if (onButton) return false;
-      togglePause();
+      if (showsFound.peek()) toggleSearch();
+      else togglePause();
       return true;
     case "/":
       filterField.focus();
       return true;
     case "g":
+      if (showsFound.peek()) return false;
       tail.start({ kind: "start" });
       return true;
     case "G":
+      if (showsFound.peek()) return false;
       tail.follow();
       return true;
     case "j":
@@ -73,7 +91,7 @@ function tailKey(event: KeyboardEvent): boolean {
       return true;
     case "Enter":
       if (onButton || selected.peek() === undefined) return false;
-      tail.pause();
+      pauseTail();
       open.value = selected.peek();
       return true;
     case "c":
@@ -83,6 +101,7 @@ function tailKey(event: KeyboardEvent): boolean {
     case "p":
       if (!may("produce")) return false;
       producing.value = !producing.peek();
+      showingCursors.value = false;
       configuring.value = false;
       return true;
     default:
@@ -130,7 +149,9 @@ function leave(event: KeyboardEvent): void {
     else describeLog(undefined);
   } else if (open.peek() !== undefined) open.value = undefined;
   else if (configuring.peek()) configuring.value = false;
+  else if (showingCursors.peek()) showingCursors.value = false;
   else if (producing.peek()) producing.value = false;
+  else if (view.peek() === "tail" && showsFound.peek()) leaveSearch();
   else if (view.peek() === "tail" && !tail.following.peek()) tail.follow();
 }
 

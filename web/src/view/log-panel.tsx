@@ -9,6 +9,7 @@ import { leaveLog, logList, second, tail, timeStyle, view } from "../state/app.t
 import type { OneLog } from "../state/one-log.ts";
 import { LogFields, TextField } from "./log-fields.tsx";
 import { Panel } from "./panel.tsx";
+import { useChange } from "./use-change.ts";
 import { Wrong } from "./wrong.tsx";
 
 interface LogPanelProps {
@@ -206,18 +207,4 @@ function Delete({ log, info, onDeleted }: SectionProps & { onDeleted: () => void
       </div>
     </form>
   );
-}
-
-/** A change in progress, and the server's message if it was refused. `run` returns true if the change was made. */
-function useChange() {
-  const busy = useSignal(false);
-  const refused = useSignal<string | undefined>(undefined);
-  const run = async (change: () => Promise<string | undefined>): Promise<boolean> => {
-    if (busy.peek()) return false;
-    busy.value = true;
-    refused.value = await change();
-    busy.value = false;
-    return refused.peek() === undefined;
-  };
-  return { busy: busy.value, refused: refused.value, run };
 }

@@ -4,7 +4,7 @@ interface ModeButtonsProps<T extends string> {
   /** For screen readers. */
   readonly legend: string;
   /** Each with its label, and a title where the label is a sign. */
-  readonly modes: readonly (readonly [mode: T, label: string, title?: string])[];
+  readonly modes: readonly (readonly [mode: T, label: string, title?: string | undefined])[];
   readonly pressed: T;
   readonly onPress: (mode: T) => void;
 }

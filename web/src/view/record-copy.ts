@@ -5,7 +5,7 @@ import { textOf } from "../core/decode.ts";
 import { readRecord } from "../core/wire.ts";
 import { copyText } from "../io/page.ts";
 import { after } from "../io/timing.ts";
-import { tail } from "../state/app.ts";
+import { heldRecord } from "../state/app.ts";
 
 /** What was last copied or saved, for two seconds. */
 export const said = signal("");
@@ -30,6 +30,6 @@ export async function copyValueBytes(value: Uint8Array): Promise<void> {
 }
 
 export async function copyValue(offset: number): Promise<void> {
-  const record = tail.ring.at(offset);
+  const record = heldRecord(offset);
   if (record !== undefined) await copyValueBytes(readRecord(record).value);
 }

@@ -11,7 +11,7 @@ import { visibleLine } from "../core/visible.ts";
 import { type RecordView, readRecord } from "../core/wire.ts";
 import { asCallError, callsTo } from "../io/calls.ts";
 import { zoneMinutesAt } from "../io/timing.ts";
-import { format, linkTo, open, second, tail, timeStyle } from "../state/app.ts";
+import { format, heldRecord, linkTo, open, second, tail, timeStyle } from "../state/app.ts";
 import { ModeButtons } from "./mode-buttons.tsx";
 import { Panel } from "./panel.tsx";
 import { nameOfFormat } from "./pickers.tsx";
@@ -49,7 +49,7 @@ export function RecordDetail({ offset }: { offset: number }) {
 }
 
 function held(offset: number): RecordView | undefined {
-  const bytes = tail.ring.at(offset);
+  const bytes = heldRecord(offset);
   return bytes === undefined ? undefined : readRecord(bytes.slice());
 }
 

@@ -10,9 +10,21 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { ago, dateOf, fullTime, grouped, size, type TimeStyle, timeOfDay } from "../core/format.ts";
 import { anchoredScroll, atEnd, endScroll, revealScroll, visibleWindow } from "../core/window.ts";
 import { zoneMinutesAt } from "../io/timing.ts";
-import { appended, format, open, second, selected, tail, timeStyle } from "../state/app.ts";
+import {
+  appended,
+  format,
+  heldRecord,
+  logSearch,
+  open,
+  second,
+  selected,
+  showsFound,
+  tail,
+  timeStyle,
+} from "../state/app.ts";
 import { useBoxSize } from "./box-size.ts";
-import { mover } from "./keys.ts";
+import { foundMarks } from "./found-marks.ts";
+import { mover, pauseTail } from "./keys.ts";
 import { type RowModel, RowModels } from "./row-model.ts";
 
 const margin = 4;
@@ -23,9 +35,9 @@ const models = new RowModels();
 /** The record under the pointer when it went down: by the time it is up, a live row may show another. */
 let pressed: number | undefined;
 
-/** The list as indices: of all records in the ring, or of those that match. */
+/** The list as indices: of all records in the ring, of those that match, or of what a search of the log has found. */
 interface Items {
-  readonly kind: "all" | "matches";
+  readonly kind: "all" | "matches" | "found";
   readonly count: number;
   /** Grows by what leaves at the front: the same index then means a later item. */
   readonly dropped: number;
@@ -36,10 +48,10 @@ interface Items {
 
 function items(): Items {
   const { ring, search } = tail;
-  if (search.state.value.on) {
-    const { matches } = search;
+  if (showsFound.value || search.state.value.on) {
+    const matches = showsFound.value ? logSearch.found.offsets : search.matches;
     return {
-      kind: "matches",
+      kind: showsFound.value ? "found" : "matches",
       count: matches.count,
       dropped: matches.dropped,
       at: (index) => matches.at(index) as number,
@@ -59,7 +71,8 @@ function items(): Items {
 export function RecordList() {
   const box = useRef<HTMLDivElement>(null);
   const { height, narrow, measure } = useBoxSize(box, columnsHeight);
-  tail.version.value;
+  if (showsFound.value) logSearch.version.value;
+  else tail.version.value;
   const list = items();
   const rowHeight = narrow.value ? rowHeights.narrow : rowHeights.wide;
   const { top, onScroll } = useScroll({ box, list, height, rowHeight, measure });
@@ -73,7 +86,7 @@ export function RecordList() {
         class="list-box"
         role="grid"
         tabIndex={0}
-        aria-label="Records, newest last"
+        aria-label={list.kind === "found" ? "Records that were found" : "Records, newest last"}
         aria-live="off"
         aria-rowcount={list.count + 1}
         aria-activedescendant={selected.value === undefined ? undefined : `r${selected.value}`}
@@ -130,6 +143,8 @@ function placeIn(list: Items, was: Place, height: number, rowHeight: number): Pl
   if (was.kind !== kind || dropped < was.dropped) top = Math.min(top, end);
   else if (dropped > was.dropped) top = anchoredScroll(top, dropped - was.dropped, rowHeight);
   if (was.rowHeight !== rowHeight && was.rowHeight > 0) top = (top / was.rowHeight) * rowHeight;
+  // What was found does not move while more is found.
+  if (kind === "found") return { top: was.kind === kind ? top : 0, dropped, kind, rowHeight };
   if (tail.following.value) top = end;
   else if (tail.wanted !== undefined && tail.ring.next > tail.wanted) {
     top = Math.min(list.indexOf(tail.wanted) * rowHeight, end);
@@ -166,7 +181,7 @@ function useScroll({ box, list, height, rowHeight, measure }: Scrolled): {
     if (Math.abs(scrolledTo.current - top) >= 1) element.scrollTop = top;
     scrolledTo.current = top;
     const index = Math.min(list.count - 1, Math.floor(top / rowHeight));
-    if (index >= 0) tail.looked(list.at(index));
+    if (index >= 0 && list.kind !== "found") tail.looked(list.at(index));
   });
 
   mover.move = (step) => {
@@ -183,8 +198,10 @@ function useScroll({ box, list, height, rowHeight, measure }: Scrolled): {
     place.current.top = now;
     scrolledTo.current = now;
     const bottom = atEnd(list.count, now, measure(), rowHeight);
-    if (now < before && !bottom && tail.following.peek()) tail.pause();
-    else if (now > before && bottom && tail.ring.next >= (tail.end.peek() ?? 0)) tail.follow();
+    if (list.kind !== "found") {
+      if (now < before && !bottom && tail.following.peek()) tail.pause();
+      else if (now > before && bottom && tail.ring.next >= (tail.end.peek() ?? 0)) tail.follow();
+    }
     scrolled.value++;
   };
   return { top, onScroll };
@@ -196,7 +213,7 @@ function moveSelection(list: Items, step: number, top: number, height: number, r
   const shownLast = Math.min(list.count, Math.floor((top + height) / rowHeight)) - 1;
   const from = current === undefined ? (step > 0 ? shownLast - 1 : shownLast + 1) : list.indexOf(current);
   const index = Math.min(list.count - 1, Math.max(0, from + step));
-  if (index < list.count - 1) tail.pause();
+  if (index < list.count - 1) pauseTail();
   selected.value = list.at(index);
   if (open.peek() !== undefined) open.value = selected.peek();
   return revealScroll(index, top, height, rowHeight);
@@ -235,8 +252,10 @@ function rowsOf(list: Items, { start, end }: { start: number; end: number }, nar
 function modelAt(list: Items, index: number): RowModel | undefined {
   if (index < 0 || index >= list.count) return undefined;
   const offset = list.at(index);
-  const record = tail.ring.at(offset);
-  return record && models.of(offset, record, format.value, tail.search.marksOf(offset));
+  const record = heldRecord(offset);
+  if (record === undefined) return undefined;
+  const marks = list.kind === "found" ? foundMarks.of(offset, record) : tail.search.marksOf(offset);
+  return models.of(offset, record, format.value, marks);
 }
 
 /** The date of a row, in the style of the times. Empty for relative times. */
@@ -287,7 +306,7 @@ function drawRow(props: RowProps) {
         pressed = offset;
       }}
       onClick={() => {
-        tail.pause();
+        pauseTail();
         selected.value = pressed ?? offset;
         open.value = selected.value;
         pressed = undefined;

@@ -5,10 +5,13 @@ import { curlProduce } from "../core/snippets.ts";
 import {
   cluster,
   configuring,
+  logSearch,
   may,
   open,
   producing,
   query,
+  showingCursors,
+  showsFound,
   tail,
   tailedLog,
   unread,
@@ -16,21 +19,21 @@ import {
 } from "../state/app.ts";
 import { Trouble, troubleFillsView } from "./banners.tsx";
 import { Copyable } from "./copyable.tsx";
+import { CursorsPanel } from "./cursors-panel.tsx";
 import { ExportButtons } from "./export-buttons.tsx";
-import { FilterBar } from "./filter-bar.tsx";
-import { togglePause } from "./keys.ts";
 import { LogHead } from "./log-head.tsx";
 import { LogPanel } from "./log-panel.tsx";
-import { FormatPicker, TimePicker } from "./pickers.tsx";
 import { ProduceBox } from "./produce-box.tsx";
 import { said } from "./record-copy.ts";
 import { RecordDetail } from "./record-detail.tsx";
 import { RecordList } from "./record-list.tsx";
-import { StartPicker } from "./start-picker.tsx";
+import { SearchBar } from "./search-bar.tsx";
+import { TailTools } from "./tail-tools.tsx";
 
-function panelShown(): "record" | "log" | "produce" | undefined {
+function panelShown(): "record" | "log" | "cursors" | "produce" | undefined {
   if (open.value !== undefined) return "record";
   if (configuring.value && tail.log.value !== "") return "log";
+  if (showingCursors.value) return "cursors";
   return producing.value ? "produce" : undefined;
 }
 
@@ -39,29 +42,8 @@ export function TailView() {
   return (
     <div class={`tail ${panel === undefined ? "" : "has-panel"}`}>
       <LogHead />
-      <div class="tools">
-        <StartPicker />
-        <FilterBar />
-        <FormatPicker />
-        <TimePicker />
-        <button type="button" class="button" aria-pressed={!tail.following.value} onClick={togglePause}>
-          {tail.following.value ? "Pause" : "Resume"}
-        </button>
-        {may("produce") && (
-          <button
-            type="button"
-            class="button primary"
-            aria-pressed={producing.value}
-            onClick={() => {
-              producing.value = !producing.value;
-              open.value = undefined;
-              configuring.value = false;
-            }}
-          >
-            Produce
-          </button>
-        )}
-      </div>
+      <TailTools />
+      {showsFound.value && <SearchBar />}
       <div class="stage">
         <List />
         {panel === "record" && <RecordDetail key={open.value} offset={open.value as number} />}
@@ -75,6 +57,7 @@ export function TailView() {
             }}
           />
         )}
+        {panel === "cursors" && <CursorsPanel key={tail.log.value} log={tail.log.value} />}
         {panel === "produce" && <ProduceBox />}
       </div>
       <Foot />
@@ -84,6 +67,13 @@ export function TailView() {
 
 function List() {
   tail.version.value;
+  if (showsFound.value) {
+    return (
+      <div class="list-frame">
+        <RecordList />
+      </div>
+    );
+  }
   const empty = tail.ring.count === 0 && tail.caughtUp.value;
   if (troubleFillsView()) {
     return (
@@ -127,7 +117,8 @@ function NoMatch() {
 
 function ResumePill() {
   tail.version.value;
-  if (tail.following.value || (tail.ring.count === 0 && !tail.search.state.value.on)) return null;
+  if (showsFound.value || tail.following.value || (tail.ring.count === 0 && !tail.search.state.value.on))
+    return null;
   const since = tail.pausedEnd.value;
   const fresh = since === undefined ? unread.value : Math.max(0, (tail.end.value ?? 0) - since);
   return (
@@ -180,6 +171,21 @@ function EmptyLog() {
   );
 }
 
+/** Of a search of the log. */
+function FoundFoot() {
+  logSearch.version.value;
+  const { found } = logSearch;
+  return (
+    <footer class="foot">
+      <span data-testid="held">{counted(found.count, "record")} shown</span>
+      <span class="said" role="status">
+        {said.value}
+      </span>
+      {found.count > 0 && <ExportButtons />}
+    </footer>
+  );
+}
+
 /** The number of records in the ring, of those that have left it, and the end of the log. */
 function Foot() {
   tail.version.value;
@@ -194,6 +200,7 @@ function Foot() {
       `${grouped(search.matches.count)} of ${grouped(Math.max(0, search.searched - ring.first))} match`,
     );
   if (unread.value > 0) parts.push(`${grouped(unread.value)} not read yet`);
+  if (showsFound.value) return <FoundFoot />;
   return (
     <footer class="foot">
       <span data-testid="held">{parts.join(" · ") || "nothing read yet"}</span>
