@@ -12,6 +12,7 @@ import type { Clock } from "../../lib/time/clock.ts";
 import { inSlices } from "../../lib/time/in-slices.ts";
 import type { ObjectStore } from "../../objects/mod.ts";
 import {
+  type BackupFile,
   type BackupOutline,
   type BackupPart,
   backupFiles,
@@ -21,8 +22,15 @@ import {
   snapshotFile,
   unpackOutline,
 } from "../../replication/mod.ts";
-import { backupNameOf, keyOfBackup, keyOfFile, lastIndexOf, namesItsBytes } from "./backup-keys.ts";
-import { listFiles, newestOutline, readOutline } from "./backup-store.ts";
+import {
+  backupNameOf,
+  keyOfBackup,
+  keyOfFile,
+  lastIndexOf,
+  namesItsBytes,
+  newestFirst,
+} from "./backup-keys.ts";
+import { listBackups, listFiles, newestOutline, readOutline } from "./backup-store.ts";
 import { type BackupContents, prune } from "./prune.ts";
 import { UploadedFiles } from "./uploaded-files.ts";
 import { type LeaseOptions, WriterLease } from "./writer-lease.ts";
@@ -171,7 +179,7 @@ async function receive(receiving: Receiving, there: ReadonlyMap<string, number>)
       if (part.position + part.data.length < part.fileBytes) continue;
       snapshot = await inSlices(clock, unpackOutline(Buffer.concat(pieces)));
       if (newest !== undefined) checkSuccessor(newest.snapshot, snapshot, store.url);
-      const whole = await withoutDamaged(store, snapshot, there, lease);
+      const whole = await withoutDamaged(receiving, snapshot, there);
       if (whole.size < there.size) return await receive(receiving, whole);
       uploads.expect(backupFiles(snapshot));
     }
@@ -184,20 +192,44 @@ async function receive(receiving: Receiving, there: ReadonlyMap<string, number>)
   return { snapshot, bytes: Buffer.concat(pieces), uploadedBytes: uploads.bytes };
 }
 
-/** Deletes files whose size is not that of the node: what is there is kept otherwise. Resolves to the other ones. */
+/**
+ * Deletes files of no backup whose size is not that of the node: what is there is kept otherwise. Resolves to the other ones.
+ * @throws Fault "failed-precondition" if a backup has such a file: nothing was changed
+ */
 async function withoutDamaged(
-  store: ObjectStore,
+  { store, clock, lease }: Receiving,
   snapshot: BackupOutline,
   there: ReadonlyMap<string, number>,
-  lease: WriterLease,
 ): Promise<Map<string, number>> {
   const whole = new Map(there);
-  for (const { file, bytes } of backupFiles(snapshot)) {
-    if ((there.get(file) ?? bytes) === bytes) continue;
+  const other = backupFiles(snapshot).filter(({ file, bytes }) => (there.get(file) ?? bytes) !== bytes);
+  if (other.length > 0) await checkUnnamed(store, other, there, lease.recent, clock);
+  for (const { file } of other) {
     await store.delete(keyOfFile(file), lease.confirm);
     whole.delete(file);
   }
   return whole;
+}
+
+/** A file that a backup names is not deleted, whatever the node would write in its place. */
+async function checkUnnamed(
+  store: ObjectStore,
+  files: readonly Pick<BackupFile, "file" | "bytes">[],
+  there: ReadonlyMap<string, number>,
+  recent: readonly string[],
+  clock: Clock,
+): Promise<void> {
+  const listed = (await listBackups(store)).map(({ name }) => name);
+  for (const name of newestFirst([...listed, ...recent])) {
+    const backup = await readOutline(store, name, clock);
+    const named = new Set(backup === undefined ? [] : backupFiles(backup).map(({ file }) => file));
+    const found = files.find(({ file }) => named.has(file));
+    if (found === undefined) continue;
+    const { file, bytes } = found;
+    throw new Fault("failed-precondition", {
+      message: `${store.url}: the backup ${name} has ${keyOfFile(file)} with ${there.get(file)} bytes, and the file of this node with that name has ${bytes}: one of them is damaged; nothing was changed; check both with tailrace verify, and give another place`,
+    });
+  }
 }
 
 /** Every file must be there with its size before the snapshot that names it. */

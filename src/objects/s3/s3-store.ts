@@ -136,9 +136,12 @@ export class S3Store implements ObjectStore {
       const own = uploads.filter(
         ({ name }) => name.startsWith(this.#prefix) && isValidKey(name.slice(this.#prefix.length)),
       );
-      for (const { name, id: uploadId } of own)
-        await this.#connection.send({ method: "DELETE", name, query: { uploadId }, accepted: [404] });
-      removed += own.length;
+      for (const { name, id: uploadId } of own) {
+        const query = { uploadId };
+        const { status } = await this.#connection.send({ method: "DELETE", name, query, accepted: [404] });
+        // A list can name uploads that are gone.
+        if (status !== 404) removed++;
+      }
       if (!isCut || own.length === 0) break;
     }
     return removed;

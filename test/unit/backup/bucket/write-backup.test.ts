@@ -218,6 +218,29 @@ test("a file that a backup left with another size is written again", async () =>
   await checkNoOrphans(store, await checkBackups(store));
 });
 
+test("a file that a backup names is not replaced by one of another size", async () => {
+  await using source = await BackupNode.open();
+  await source.append(30);
+  const store = new MemoryStore();
+  const { name } = await source.write(store);
+  const { value } = unpackChecked(store.objects.get(`backups/${name}`)!);
+  const manifest = value as { readonly files: readonly { readonly file: string; readonly bytes: number }[] };
+  const [first, ...rest] = manifest.files;
+  const { file, bytes } = first!;
+  const files = [{ ...first!, bytes: bytes - 1 }, ...rest];
+  store.objects.set(`backups/${name}`, pack({ ...manifest, files }));
+  store.objects.set(`files/${file}`, store.objects.get(`files/${file}`)!.subarray(1));
+  await source.append(1);
+  const there = store.contents;
+  await assert.rejects(source.write(store), {
+    kind: "failed-precondition",
+    message: new RegExp(
+      `the backup ${name} has files/${file} with ${bytes - 1} bytes, .* has ${bytes}: .*nothing was changed`,
+    ),
+  });
+  assert.deepEqual(store.contents, there);
+});
+
 test("a node that removed the end of the newest backup sends all files", async () => {
   const { source, other, store } = await forked();
   await using _ = source;
