@@ -1,5 +1,5 @@
 /** The replication module: Raft over the segmented log. See DESIGN.md. */
-export { type BackupPart, type BackupSource, backupParts, restoreFrames } from "./backup/backup.ts";
+export { type BackupPart, type BackupSource, backupParts } from "./backup/backup.ts";
 export {
   type BackupFile,
   type BackupOutline,
@@ -12,6 +12,7 @@ export {
   unpackSnapshot,
 } from "./backup/backup-manifest.ts";
 export { type ChainPoint, chainPointOf } from "./backup/chain-point.ts";
+export { restoreFrames } from "./backup/restore-frames.ts";
 export { type BackupReport, verifyBackup } from "./backup/verify-backup.ts";
 export { forceConfiguration } from "./force-configuration.ts";
 export type { Forwarder } from "./forwarder.ts";

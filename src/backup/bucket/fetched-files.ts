@@ -1,6 +1,6 @@
 /**
- * The files of a backup in a store of objects, fetched one after the other into a directory, because the log reads them there.
- * While one is read, the next is fetched. The directory has at most two files at a time.
+ * The files of a backup in a store of objects. A restore streams those with frames. Others, and those that are verified, are fetched
+ * one after the other into a directory. While one is verified, the next is fetched. The directory has at most two files at a time.
  */
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
@@ -10,20 +10,23 @@ import { systemDisk } from "../../lib/disk/system-disk.ts";
 import type { ObjectStore } from "../../objects/mod.ts";
 import { type BackupSnapshot, type BackupSource, backupFiles } from "../../replication/mod.ts";
 import { keyOfFile } from "./backup-keys.ts";
+import { FetchedRanges } from "./fetched-ranges.ts";
 
 const rangeBytes = 8 * 1024 * 1024;
 const rangesMax = 3;
 
 export class FetchedFiles implements BackupSource, AsyncDisposable {
   readonly #store: ObjectStore;
+  readonly #snapshot: BackupSnapshot;
   readonly #directory: string;
   readonly #names: readonly string[];
   readonly #bytes: ReadonlyMap<string, number>;
   readonly #fetches = new Map<string, Promise<boolean>>();
+  #streamed: FetchedRanges | undefined;
 
   /** `directory` is created, and removed at the end. */
   constructor(store: ObjectStore, snapshot: BackupSnapshot, directory: string) {
-    [this.#store, this.#directory] = [store, directory];
+    [this.#store, this.#snapshot, this.#directory] = [store, snapshot, directory];
     const files = backupFiles(snapshot);
     this.#names = files.map(({ file }) => file);
     this.#bytes = new Map(files.map(({ file, bytes }) => [file, bytes]));
@@ -34,11 +37,18 @@ export class FetchedFiles implements BackupSource, AsyncDisposable {
     const at = this.#names.indexOf(file);
     const fetched = this.#begin(file);
     await fetched;
-    const next = this.#names[at + 1];
+    const isBase = file === this.#snapshot.base?.file;
+    const next = isBase ? undefined : this.#names[at + 1];
     if (next !== undefined) this.#begin(next).catch(() => undefined);
   }
 
+  stream(file: string): AsyncIterable<Uint8Array> {
+    this.#streamed ??= new FetchedRanges(this.#store, this.#snapshot.files);
+    return this.#streamed.next(file);
+  }
+
   release(file: string): void {
+    if (!this.#fetches.has(file)) return;
     this.#fetches.delete(file);
     rmSync(this.#pathOf(file), { force: true });
   }
@@ -61,6 +71,7 @@ export class FetchedFiles implements BackupSource, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#fetches.values());
+    await this.#streamed?.settled();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 

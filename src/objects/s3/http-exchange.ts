@@ -25,6 +25,7 @@ export interface Exchange {
 /** Nothing was sent or received for this time. */
 const idleMs = 30_000;
 const socketsMax = 16;
+const placedBytesMin = 256 * 1024;
 
 export class HttpExchanger implements Disposable {
   readonly #clock: Clock;
@@ -69,11 +70,9 @@ function collect(
   reject: (reason: Error) => void,
 ): void {
   request.on("response", (response) => {
-    const pieces: Buffer[] = [];
-    let bytes = 0;
+    const body = new AnswerBody(Number(response.headers["content-length"] ?? 0), bytesMax);
     response.on("data", (piece: Buffer) => {
-      bytes += piece.length;
-      if (bytes <= bytesMax) return void pieces.push(piece);
+      if (body.add(piece)) return;
       // The answer may be complete already, so it must be rejected here.
       reject(new Fault("corrupt", { message: `the answer is larger than ${bytesMax} bytes` }));
       request.destroy();
@@ -82,9 +81,39 @@ function collect(
     response.on("close", () => {
       if (!response.complete) return reject(new Error("the connection was cut"));
       const { statusCode: status = 0, headers } = response;
-      resolve({ status, headers, body: pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces) });
+      resolve({ status, headers, body: body.take() });
       // The server has refused the request before it had all of it.
       if (!request.writableFinished) request.destroy();
     });
   });
+}
+
+/** Collects an answer. A large one with a known length is written into its place at once, so that its pieces are garbage soon. */
+class AnswerBody {
+  readonly #bytesMax: number;
+  readonly #whole: Buffer | undefined;
+  readonly #pieces: Buffer[] = [];
+  #bytes = 0;
+
+  /** `length`: what the server announces. */
+  constructor(length: number, bytesMax: number) {
+    this.#bytesMax = bytesMax;
+    const isPlaced = length >= placedBytesMin && length <= bytesMax;
+    this.#whole = isPlaced ? Buffer.allocUnsafeSlow(length) : undefined;
+  }
+
+  /** Returns false, and takes nothing, if the answer becomes too large. */
+  add(piece: Buffer): boolean {
+    const end = this.#bytes + piece.length;
+    if (end > (this.#whole?.length ?? this.#bytesMax)) return false;
+    if (this.#whole === undefined) this.#pieces.push(piece);
+    else this.#whole.set(piece, this.#bytes);
+    this.#bytes = end;
+    return true;
+  }
+
+  take(): Buffer {
+    if (this.#whole !== undefined) return this.#whole.subarray(0, this.#bytes);
+    return this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+  }
 }

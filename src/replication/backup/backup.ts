@@ -1,5 +1,5 @@
 /**
- * Backup and restore of the log as files. backup-manifest.ts has the snapshot and the names.
+ * The backup of the log as files. backup-manifest.ts has the snapshot and the names, restore-frames.ts the way back.
  *
  *   snapshot                            the manifest
  *   <index>-<crc32>.rows                the named logs at the start: a base file (src/rows); none without named logs
@@ -13,17 +13,12 @@
  */
 import { Fault } from "../../fault.ts";
 import { crc32 } from "../../lib/checksum.ts";
-import { type Clock, systemClock } from "../../lib/time/clock.ts";
-import { inSlices } from "../../lib/time/in-slices.ts";
 import {
   batchKind,
   checkStartRows,
-  frameBytes,
-  frameBytesMax,
   frameKind,
   frameSettledAt,
   type OpenedStart,
-  prefixBytes,
   type SegmentedLog,
 } from "../../log/mod.ts";
 import type { BaseSource } from "../../rows/mod.ts";
@@ -64,6 +59,11 @@ export interface BackupSource {
   prepare?(file: string): Promise<void>;
   /** The file is not read any more. */
   release?(file: string): void;
+  /**
+   * Yields a file of frames from its start to its end, in large pieces that are not changed afterwards. The files are asked for in the
+   * order of the snapshot, without prepare() and read().
+   */
+  stream?(file: string): AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -213,72 +213,4 @@ export function* checkBackupBase(snapshot: BackupSnapshot, rows: BaseSource): Ge
     });
   }
   yield* checkStartRows({ ...snapshot.start, rows }, indexOfBase(snapshot.base));
-}
-
-/**
- * Fills an empty log from a backup.
- * @throws Fault "corrupt" if the frames do not form a chain, end early, or are not those that the snapshot names
- */
-export async function restoreFrames(
-  log: SegmentedLog,
-  snapshot: BackupSnapshot,
-  source: Omit<BackupSource, "size">,
-  clock: Pick<Clock, "monotonicMs" | "soon"> = systemClock,
-): Promise<void> {
-  if (snapshot.base !== undefined) await source.prepare?.(snapshot.base.file);
-  const rows = baseSourceOf(snapshot, source);
-  // A node that restores before it joins answers probes meanwhile.
-  if (rows !== undefined) await inSlices(clock, checkBackupBase(snapshot, rows));
-  const start = rows === undefined ? snapshot.start : { ...snapshot.start, rows };
-  await log.rows.prepare(start);
-  log.reset(start);
-  if (snapshot.base !== undefined) source.release?.(snapshot.base.file);
-  for (const { file, bytes, last, crc } of snapshot.files) {
-    await source.prepare?.(file);
-    for (let position = 0; position < bytes; ) {
-      const frames = wholeFrames(source, file, position, bytes);
-      log.stage(frames);
-      log.flushNow();
-      log.commitTo(log.durableIndex);
-      position += frames.length;
-      await new Promise<void>((resolve) => clock.soon(resolve));
-    }
-    source.release?.(file);
-    if (log.end.index === last && log.end.crc === (crc ?? log.end.crc)) continue;
-    throw new Fault("corrupt", {
-      message: `${file} is not the file that the snapshot of the backup names (${log.end.index === last ? "checksum" : "index"})`,
-      facts: { file, why: "chain" },
-    });
-  }
-  if (log.end.index !== snapshot.index) {
-    throw new Fault("corrupt", {
-      message: `the backup ends at index ${log.end.index}, its snapshot says ${snapshot.index}`,
-    });
-  }
-}
-
-/** Reads whole frames from `position` on, at least one. */
-function wholeFrames(
-  source: Pick<BackupSource, "read">,
-  file: string,
-  position: number,
-  bytes: number,
-): Uint8Array {
-  const left = bytes - position;
-  let chunk = source.read(file, position, Math.min(left, readBytes));
-  const cut = (why: string): Fault =>
-    new Fault("corrupt", { message: `${file} is ${why}`, facts: { file, position } });
-  if (chunk.length < prefixBytes) throw cut("too short");
-  const first = frameBytes(chunk, 0);
-  if (first > left || first > frameBytesMax) throw cut("damaged");
-  if (first > chunk.length) chunk = source.read(file, position, first);
-  if (first > chunk.length) throw cut("too short");
-  let end = 0;
-  while (end + prefixBytes <= chunk.length) {
-    const next = end + frameBytes(chunk, end);
-    if (next > chunk.length) break;
-    end = next;
-  }
-  // The log keeps this memory.
-  return Uint8Array.from(chunk.subarray(0, end));
 }

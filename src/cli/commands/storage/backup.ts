@@ -15,6 +15,7 @@ import { argumentFault, exitStatus, usageFault } from "../../exit-status.ts";
 import { print } from "../../output/standard-output.ts";
 import { runCommand } from "../../run-command.ts";
 import { type BucketFlags, bucketOptions, openBucket } from "../../s3-flags.ts";
+import { collectInOneStep } from "../../storage/one-step-collection.ts";
 
 interface Flags extends ConnectFlags, BucketFlags {
   readonly keep?: string;
@@ -31,6 +32,7 @@ export function register(program: Command): void {
     .option("--keep <n>", "in a bucket: keep this many backups and delete older ones (default: keep all)");
   connectOptions(bucketOptions(command, true)).action((place: string, flags: Flags) =>
     runCommand("backup", async () => {
+      collectInOneStep();
       const { isStoreUrl } = await import("../../../objects/open-store.ts");
       if (isStoreUrl(place)) return await backupToStore(place, flags);
       if (flags.keep !== undefined)

@@ -9,6 +9,7 @@ import { exitStatus, usageFault } from "../../exit-status.ts";
 import { print } from "../../output/standard-output.ts";
 import { runCommand } from "../../run-command.ts";
 import { type BucketFlags, bucketOptions, openBucket } from "../../s3-flags.ts";
+import { collectInOneStep } from "../../storage/one-step-collection.ts";
 
 interface Flags extends BucketFlags {
   readonly dataDir: string;
@@ -33,6 +34,7 @@ export function register(program: Command): void {
 }
 
 async function restore(place: string, flags: Flags): Promise<number> {
+  collectInOneStep();
   const { isStoreUrl } = await import("../../../objects/open-store.ts");
   const { restoreDirectory } = await import("../../../backup/mod.ts");
   const { dataDir: directory } = flags;
