@@ -10,6 +10,7 @@ import {
   endedSessionsOfSubjectMax,
   idCharsMax,
   keysMax,
+  revocationSpareMs,
   revokedIdsMax,
   revokedSubjectsMax,
   sessionKeyLifeMs,
@@ -123,7 +124,7 @@ function revoke(
 ): readonly TokenChange[] {
   if (!isId(id)) throw badRequest(`the id of a token has 1 to ${idCharsMax} letters, digits and ._~-`, "id");
   const longestMs = nowMs + tokenLifeMsMax;
-  const untilMs = Math.min(expiresMs ?? longestMs, longestMs);
+  const untilMs = Math.min(expiresMs ?? longestMs, longestMs) + revocationSpareMs;
   const known = state.revokedIds.get(id);
   if (known !== undefined && known >= untilMs) return [];
   if (known === undefined) {

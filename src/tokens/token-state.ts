@@ -12,7 +12,13 @@
  * A record states its effect: applying it decides nothing.
  */
 import { Fault } from "../fault.ts";
-import { idCharsMax, sessionKeyLifeMs, sessionLifeMsMax, tokenLifeMsMax } from "./limits.ts";
+import {
+  idCharsMax,
+  revocationSpareMs,
+  sessionKeyLifeMs,
+  sessionLifeMsMax,
+  tokenLifeMsMax,
+} from "./limits.ts";
 
 /** A public key (Ed25519) of tokens. */
 export interface TokenKey {
@@ -98,7 +104,7 @@ export class TokenState {
     for (const [id, untilMs] of this.revokedIds)
       if (untilMs > nowMs) changes.push({ kind: "revoke", id, untilMs });
     for (const [subject, issuedUntilMs] of this.revokedSubjects)
-      if (issuedUntilMs + tokenLifeMsMax > nowMs)
+      if (issuedUntilMs + tokenLifeMsMax + revocationSpareMs > nowMs)
         changes.push({ kind: "revoke-subject", subject, issuedUntilMs });
     return changes;
   }

@@ -9,19 +9,16 @@
  * of the cluster. Tokens for other purposes of the same issuer are refused: those bound to a key (`cnf`), and those about events
  * such as a logout (`events`).
  */
-import { createHash } from "node:crypto";
 import { isSubjectName, Scopes } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
-import { clockSkewMs, idCharsMax, tokenLifeMsMax } from "../limits.ts";
-import { isId } from "../token-state.ts";
+import { clockSkewMs, tokenLifeMsMax } from "../limits.ts";
 import { refused, type VerifiedClaims } from "../verified-token.ts";
 import type { IssuerKeys } from "./issuer-keys.ts";
+import { issuerTokenId } from "./issuer-token-id.ts";
 import { type IssuerKey, issuerKeyIdCharsMax } from "./key-set.ts";
 
 /** Before the name of each subject of an issuer. */
 const issuerSubjectPrefix = "oidc:";
-/** Before the id of each of its tokens, as `token revoke` takes it. */
-const issuerIdPrefix = "oidc.";
 
 export interface IssuerTokensOptions {
   /** The claim `iss`, exactly. */
@@ -117,7 +114,7 @@ export class IssuerTokens {
       throw wrong(`it may be valid for at most ${tokenLifeMsMax / 86_400_000} days`);
     return {
       subject,
-      id: idOf(token, jti),
+      id: issuerTokenId(token, jti),
       issuedMs,
       expiresMs,
       scopes: this.#scopesOf(claims),
@@ -157,17 +154,6 @@ export class IssuerTokens {
     made.set(algorithm, imported);
     return imported;
   }
-}
-
-/**
- * The id of the token, or a hash for a token without one that can be revoked. The hash is of what is signed: a holder can change the text
- * of the signature, and the signature of an elliptic curve itself, and the token stays valid.
- */
-function idOf(token: string, jti: unknown): string {
-  const id = `${issuerIdPrefix}${String(jti)}`;
-  if (typeof jti === "string" && id.length <= idCharsMax && isId(id)) return id;
-  const signed = token.slice(0, token.lastIndexOf("."));
-  return `${issuerIdPrefix}${createHash("sha256").update(signed).digest("base64url")}`;
 }
 
 const wrong = (why: string): Fault => refused("TOKEN_INVALID", `the token is not valid: ${why}`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeSigningKey } from "../../../src/tokens/issue-token.ts";
-import { tokenLifeMsMax } from "../../../src/tokens/limits.ts";
+import { revocationSpareMs, tokenLifeMsMax } from "../../../src/tokens/limits.ts";
 import {
   changesFor,
   decodeChange,
@@ -72,9 +72,19 @@ test("keys, revoked ids and revoked subjects have limits, and what has expired d
   for (let n = 0; n < 8_192; n++) apply(state, { kind: "revoke", id: `t${n}`, expiresMs: nowMs + 10 });
   assert.throws(() => apply(state, { kind: "revoke", id: "more" }), { kind: "quota-exceeded" });
   apply(state, { kind: "revoke", id: "t1" });
-  apply(state, { kind: "revoke", id: "more" }, nowMs + 11);
+  apply(state, { kind: "revoke", id: "more" }, nowMs + 11 + revocationSpareMs);
   for (let n = 0; n < 1_024; n++) apply(state, { kind: "revoke-subject", subject: `s${n}` });
   assert.throws(() => apply(state, { kind: "revoke-subject", subject: "more" }), { kind: "quota-exceeded" });
+});
+
+test("a leader whose clock is a day ahead forgets no revocation that counts when it is right again", () => {
+  const state = new TokenState();
+  const day = 24 * 3_600_000;
+  apply(state, { kind: "revoke", id: "stolen", expiresMs: nowMs + 3_600_000 });
+  for (const change of state.compacted(nowMs + day)) state.apply(change);
+  assert.ok(state.revokedIds.has("stolen"));
+  for (const change of state.compacted(nowMs + 3 * day)) state.apply(change);
+  assert.ok(!state.revokedIds.has("stolen"));
 });
 
 test("compacted records define the same state, without what has expired, and fit into one batch", async () => {
@@ -87,7 +97,7 @@ test("compacted records define the same state, without what has expired, and fit
       expiresMs: nowMs + (n % 2 === 0 ? 10 : 100_000),
     });
   for (let n = 0; n < 1_024; n++) apply(state, { kind: "revoke-subject", subject: `${n}`.padEnd(256, "ä") });
-  const changes = state.compacted(nowMs + 10);
+  const changes = state.compacted(nowMs + 10 + revocationSpareMs);
   const again = new TokenState();
   let bytes = 0;
   for (const change of [{ kind: "revoke", id: "old", untilMs: 1 } as const, ...changes]) {

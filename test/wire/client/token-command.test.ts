@@ -7,6 +7,8 @@ import { openClient } from "../../../src/client/mod.ts";
 import { testAuthority, writeTlsFiles } from "../../support/process/certificates.ts";
 import { type Ended, type NodeProcess, startNode, tailrace } from "../../support/process/process.ts";
 import { scratch } from "../../support/scratch.ts";
+import { TestIssuer } from "../../support/tokens/test-issuer.ts";
+import { TestTokens } from "../../support/tokens/test-tokens.ts";
 
 const cleanups: (() => unknown)[] = [];
 const context = { after: (work: () => unknown) => cleanups.push(work) };
@@ -186,6 +188,17 @@ test("tokens are revoked by id, as they are, and by subject, and listed", async 
   );
   assert.equal((await tailrace(["token", "revoke", ...admin])).status, 2);
   assert.equal((await tailrace(["token", "revoke", "a b", ...admin])).status, 1);
+});
+
+test("a token of another issuer that is pasted is revoked by the id with which a node takes it", async () => {
+  const issuer = new TestIssuer();
+  const verified = await TestTokens.make({ issuer: issuer.tokens });
+  for (const jti of ["j1", undefined, "a b"]) {
+    const token = await issuer.sign({ claims: { jti } });
+    const { token: rights } = await verified.verifier.identify(token, "198.51.100.1:1");
+    const { out } = await ok(["token", "revoke", token, ...admin]);
+    assert.deepEqual(JSON.parse(out), { revoked: rights?.id });
+  }
 });
 
 test("a removed key ends its tokens, and a key file that others can read is not used", async () => {

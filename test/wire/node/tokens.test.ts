@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { type Server, type ServerSettings, startServer } from "../../../src/agent/embedded/start-server.ts";
 import { openClient, type TailraceClient } from "../../../src/client/mod.ts";
 import { issueToken, makeSigningKey, type SigningKey } from "../../../src/tokens/issue-token.ts";
+import { revocationSpareMs } from "../../../src/tokens/limits.ts";
 import { curl } from "../../support/http/curl.ts";
 import { scratch } from "../../support/scratch.ts";
 import { issuerAudience, issuerKey, issuerUrl, TestIssuer } from "../../support/tokens/test-issuer.ts";
@@ -127,7 +128,7 @@ test("changes at the same time are all made, and the log of tokens is written ag
     await using server = await start(directory);
     using admin = openClient({ addr: server.addr });
     key = await addKey(admin);
-    const soon = BigInt(Date.now() + 1);
+    const soon = BigInt(Date.now() + 1 - revocationSpareMs);
     const revoke = (id: string, expiresMs = 0n): Promise<unknown> =>
       admin.rpc.tokens.revokeToken({ what: { case: "id", value: id }, expiresMs });
     await revoke("first");

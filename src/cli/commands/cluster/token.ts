@@ -151,10 +151,14 @@ async function revoke(id: string | undefined, flags: RevokeFlags): Promise<undef
 async function revocationOf(text: string): Promise<{ value: string; expiresMs: bigint }> {
   if (!/^[^.]+\.[^.]+\.[^.]+$/.test(text) || text.length < 100) return { value: text, expiresMs: 0n };
   const { decodeJwt } = await import("jose");
+  const { tokenIssuer } = await import("../../../tokens/token-verifier.ts");
+  const { issuerTokenId } = await import("../../../tokens/issuer/issuer-token-id.ts");
   try {
-    const { jti, exp = 0 } = decodeJwt(text);
+    const { iss, jti, exp = 0 } = decodeJwt(text);
+    const expiresMs = BigInt(Math.ceil(exp * 1000));
+    if (iss !== tokenIssuer) return { value: issuerTokenId(text, jti), expiresMs };
     if (jti === undefined) throw usageFault("the token has no id (jti)");
-    return { value: jti, expiresMs: BigInt(Math.ceil(exp * 1000)) };
+    return { value: jti, expiresMs };
   } catch (cause) {
     if (cause instanceof Fault) throw cause;
     throw usageFault("the argument is neither the id of a token nor a token");
