@@ -17,6 +17,8 @@ import { dropFromPageCache } from "./servers/program.ts";
 
 const [logs, valueBytes, inFlight, reads] = [1_000, 10_000, 128, 21];
 const mebibyte = 2 ** 20;
+/** The log that keeps everything: one in the middle of all indexes. */
+const kept = 500;
 const nameOf = (log: number): string => `log-${String(log).padStart(4, "0")}`;
 const noPass = { firstPassMs: 1e9 };
 const pace = { firstPassMs: 1_500, nextPassMs: 1_000, restMs: 0 };
@@ -45,14 +47,16 @@ function filesOf(directory: string): { readonly files: number; readonly bytes: n
   };
 }
 
-/** Fills a directory. Of 1,000 logs, all but the first are trimmed to their end; one log keeps everything. */
+/** Fills a directory with so many logs, or only the one that keeps everything. All others are trimmed to their end. */
 async function fill(directory: string, count: number, records: number): Promise<void> {
+  const names = Array.from({ length: count }, (_, k) => nameOf(count === 1 ? kept : k));
+  const trimmed = names.filter((name) => name !== nameOf(kept));
   const value = "tailrace ".repeat(valueBytes / 9 + 1).slice(0, valueBytes);
   await using log = await open(directory, noPass);
-  await each(count, (k) => log.change({ kind: "create", name: nameOf(k), settings: {} }));
+  await each(count, (k) => log.change({ kind: "create", name: names[k]!, settings: {} }));
   for (let n = 0; n < records; n++)
-    await each(count, (k) => log.append(runOf(value), { log: { name: nameOf(k) } }));
-  await each(count - 1, (k) => log.trim(records, { log: { name: nameOf(k + 1) } }));
+    await each(count, (k) => log.append(runOf(value), { log: { name: names[k]! } }));
+  await each(trimmed.length, (k) => log.trim(records, { log: { name: trimmed[k]! } }));
   // The last of it is in a sealed segment.
   for (let bytes = 0; bytes < 64 * mebibyte; bytes += mebibyte / 2)
     await log.append(runOf("x".repeat(mebibyte / 2)));
@@ -89,9 +93,10 @@ async function coldRead(directory: string): Promise<number> {
   for (let read = 0; read < reads; read++) {
     await using log = await open(directory, noPass);
     dropFromPageCache(directory);
-    const { next } = await log.replica.log.named.open({ name: nameOf(0) }).bounds();
+    const opened = log.replica.log.named.open({ name: nameOf(kept) });
+    const { next } = await opened.bounds();
     const began = performance.now();
-    using tail = log.replica.log.named.open({ name: nameOf(0) }).follow(0);
+    using tail = opened.follow(0);
     while (tail.position < next) tail.take(mebibyte);
     times.push(performance.now() - began);
   }

@@ -19,7 +19,7 @@ import {
   frameTakesOffsets,
   prefixBytes,
 } from "../frame/frame.ts";
-import type { LogBatches } from "../index/log-index.ts";
+import { type BatchExtent, extentIn, type LogBatches } from "../index/log-index.ts";
 import type { Segment } from "../segment/segment.ts";
 import { flawAt } from "../segment/stored-frame.ts";
 import { removedRecords } from "./removed-records.ts";
@@ -38,6 +38,8 @@ export interface GatherLimits {
   readonly runsMax: number;
   /** The last index that is committed. */
   readonly commitIndex: RaftIndex;
+  /** Called when the hints reach the end of the segment, before it is read. */
+  readonly atEnd?: (() => void) | undefined;
   /** Returns true when the time for reads of the disk is over: the slice then ends. Default: never. */
   readonly isLate?: (() => boolean) | undefined;
 }
@@ -132,36 +134,47 @@ export function gatherBatches(
   return { slice: { frames: frames.subarray(0, at), firstOffset, nextOffset }, next, hinted };
 }
 
+/** Returns where batch `i` of the log stands. Undefined if the next plan has to find it elsewhere. */
+type FindExtent = (i: number) => BatchExtent | undefined;
+
 /** Plans the runs from batch `first` on. Without any: the indexes do not agree about that batch. */
-function planRuns(
+function planRuns(segment: Segment, batches: LogBatches, first: number, limits: GatherLimits): RunPlan {
+  if (first === batches.length) return { runs: [], bytes: 0, next: first };
+  // A log index that knows the places spares the offset index, which has those of all logs.
+  if (batches.extent?.(first) !== undefined)
+    return runsOf(segment, batches, first, limits, (i) => batches.extent?.(i));
+  return segment.lookup((index) =>
+    runsOf(segment, batches, first, limits, (i) => extentIn(index, batches.ordinal(i), segment.bytes)),
+  );
+}
+
+function runsOf(
   segment: Segment,
   batches: LogBatches,
   first: number,
   { bytesMax, runsMax, commitIndex }: GatherLimits,
+  extentOf: FindExtent,
 ): RunPlan {
-  return segment.lookup((index) => {
-    const runs: Run[] = [];
-    let [bytes, next] = [0, first];
-    for (; next < batches.length; next++) {
-      const ordinal = batches.ordinal(next);
-      if (segment.first + ordinal > commitIndex) break;
-      const position = index.position(ordinal);
-      const end = ordinal + 1 < index.length ? index.position(ordinal + 1) : segment.bytes;
-      const extent = { ordinal, offset: batches.offset(next), position, bytes: end - position };
-      if (extent.bytes < prefixBytes || extent.bytes > frameBytesMax) break;
-      if (bytes > 0 && bytes + extent.bytes > bytesMax) break;
-      const run = runs[runs.length - 1];
-      if (run !== undefined && joins(run, extent)) {
-        run.extents.push(extent);
-        run.bytes += extent.bytes;
-      } else {
-        if (runs.length === runsMax) break;
-        runs.push({ first: next, extents: [extent], bytes: extent.bytes });
-      }
-      bytes += extent.bytes;
+  const runs: Run[] = [];
+  let [bytes, next] = [0, first];
+  for (; next < batches.length; next++) {
+    const ordinal = batches.ordinal(next);
+    if (segment.first + ordinal > commitIndex) break;
+    const place = extentOf(next);
+    if (place === undefined || place.bytes < prefixBytes || place.bytes > frameBytesMax) break;
+    const extent = { ordinal, offset: batches.offset(next), ...place };
+    if (bytes > 0 && bytes + extent.bytes > bytesMax) break;
+    const run = runs[runs.length - 1];
+    if (run !== undefined && joins(run, extent)) {
+      run.extents.push(extent);
+      run.bytes += extent.bytes;
+    } else {
+      if (runs.length === runsMax) break;
+      runs.push({ first: next, extents: [extent], bytes: extent.bytes });
     }
-    return { runs, bytes, next };
-  });
+    bytes += extent.bytes;
+  }
+  return { runs, bytes, next };
 }
 
 /** Returns true if the batch is read together with the run before it. */
@@ -184,10 +197,21 @@ function giveHints(
   // The first run is read at once.
   for (const run of runs) if (run.first > first && run.first >= hinted) give(run);
   const from = Math.max(end, hinted);
-  if (from > end + batchesAhead) return from;
-  const ahead = planRuns(segment, batches, from, { ...limits, runsMax: batchesAhead });
-  for (const run of ahead.runs) give(run);
-  return ahead.next;
+  const next = from > end + batchesAhead ? from : hintBatches(segment, batches, from, limits);
+  if (next === batches.length) limits.atEnd?.();
+  return next;
+}
+
+/** Tells the disk of about 64 batches from batch `from` on. Returns the number of the first batch without a hint. */
+export function hintBatches(
+  segment: Segment,
+  batches: LogBatches,
+  from: number,
+  limits: Pick<GatherLimits, "bytesMax" | "commitIndex">,
+): number {
+  const { runs, next } = planRuns(segment, batches, from, { ...limits, runsMax: batchesAhead });
+  for (const run of runs) segment.willRead(startOf(run), spanOf(run));
+  return next;
 }
 
 /** Reads the batches of a run to `at` of `frames`, without the gaps. Returns where what was read ends there. */

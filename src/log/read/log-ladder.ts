@@ -31,6 +31,11 @@ export class Ladder {
     return this.#rungs[this.#firstWhere(reached) - 1];
   }
 
+  /** The first known segment after the one that begins at `first`. */
+  after(first: RaftIndex): Rung | undefined {
+    return this.#rungs[this.#firstWhere((rung) => rung.first <= first) - 1];
+  }
+
   add(rung: Rung): void {
     const at = this.#firstWhere(({ first }) => first <= rung.first);
     if (this.#rungs[at]?.first !== rung.first) this.#rungs.splice(at, 0, rung);
@@ -79,6 +84,11 @@ export class Ladders {
     this.#ladders.delete(id);
     this.#ladders.set(id, ladder);
     return ladder.above(reached);
+  }
+
+  /** The known segment with the log that follows the one that begins at `first`: others may lie between them. */
+  after(id: LogId, first: RaftIndex): Rung | undefined {
+    return this.#ladders.get(id)?.after(first);
   }
 
   /** Segments before `firstIndex` were removed. */

@@ -13,10 +13,11 @@ import { Broadcast } from "../../lib/broadcast.ts";
 import type { BatchSlice, Bounds, LogFork, LogId, Offset, RaftIndex } from "../../types.ts";
 import { frameLogId } from "../frame/frame.ts";
 import { type LogBatches, lastBatchAt } from "../index/log-index.ts";
+import { segmentOfIndex } from "../segment/find-segment.ts";
 import type { Segment } from "../segment/segment.ts";
 import { type LogRow, ownLowest } from "../state/log-row.ts";
 import type { FrameCache } from "./frame-cache.ts";
-import { gatherBatches } from "./gather-batches.ts";
+import { gatherBatches, hintBatches } from "./gather-batches.ts";
 import { inheritedSlice, shorter, wrongSource } from "./inherited-batches.ts";
 import type { Reached } from "./log-ladder.ts";
 import type { RecordReader, TailedLog } from "./log-tail.ts";
@@ -49,6 +50,12 @@ interface Place {
   readonly hinted?: number;
 }
 
+/** Hints that were given of a segment that is not read yet: of the batches before number `hinted`. */
+interface Ahead {
+  readonly segment: Segment;
+  readonly hinted: number;
+}
+
 /** How many reads of the disk a slice takes: few before a reader goes on. */
 const [runsMaxFirst, runsMaxNext] = [8, 64];
 /** A slice begins no further read of the disk after so many milliseconds: each one holds the event loop. */
@@ -60,7 +67,7 @@ export class LogView implements TailedLog, RecordReader {
   readonly changed = new Broadcast();
   readonly #log: ViewedLog;
   /** Where the last read from disk ended: the next one probably continues there. */
-  #last: { readonly offset: Offset; readonly place: Place } | undefined;
+  #last: { readonly offset: Offset; readonly place: Place; readonly ahead?: Ahead | undefined } | undefined;
 
   #tails = 0;
 
@@ -247,14 +254,37 @@ export class LogView implements TailedLog, RecordReader {
   }
 
   #fromDisk(offset: Offset, place: Place, bytesMax: number, buffer?: Uint8Array): BatchSlice {
-    const { segment, batches, i: first, hinted = 0 } = place;
-    const runsMax = this.#last?.offset === offset ? runsMaxNext : runsMaxFirst;
-    const limits = { bytesMax, runsMax, commitIndex: this.#log.commitIndex, isLate: this.#timeLimit() };
+    const { segment, batches, i: first } = place;
+    const last = this.#last?.offset === offset ? this.#last : undefined;
+    const isAhead = last?.ahead?.segment === segment;
+    const hinted = (isAhead ? last?.ahead?.hinted : place.hinted) ?? 0;
+    const runsMax = last === undefined ? runsMaxFirst : runsMaxNext;
+    const { commitIndex } = this.#log;
+    let ahead = isAhead ? undefined : last?.ahead;
+    const atEnd = (): void => {
+      ahead ??= this.#hintAfter(segment, bytesMax);
+    };
+    const limits = { bytesMax, runsMax, commitIndex, atEnd, isLate: this.#timeLimit() };
     const read = gatherBatches(segment, this.id, { batches, first, hinted }, limits, buffer);
     const { slice, next } = read;
     if (slice.firstOffset > offset || slice.nextOffset <= offset) throw segment.damaged(0, "log index");
-    this.#last = { offset: slice.nextOffset, place: { segment, batches, i: next, hinted: read.hinted } };
+    this.#last = {
+      offset: slice.nextOffset,
+      place: { segment, batches, i: next, hinted: read.hinted },
+      ahead,
+    };
     return slice;
+  }
+
+  /** Tells the disk of the first batches in the next segment, if that is known. */
+  #hintAfter({ first }: Segment, bytesMax: number): Ahead | undefined {
+    const { ladders, segments, commitIndex } = this.#log;
+    const rung = ladders.after(this.id, first);
+    const segment = rung && segmentOfIndex(segments, rung.first);
+    if (segment === undefined || segment.first !== rung?.first) return undefined;
+    const batches = segment.prepareLogs(0, this.id) ? segment.batchesOf(this.id) : undefined;
+    if (batches === undefined) return undefined;
+    return { segment, hinted: hintBatches(segment, batches, 0, { bytesMax, commitIndex }) };
   }
 
   #timeLimit(): (() => boolean) | undefined {

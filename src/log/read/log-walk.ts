@@ -7,7 +7,7 @@
  */
 import type { LogId, Offset, RaftIndex } from "../../types.ts";
 import type { LogBatches } from "../index/log-index.ts";
-import { segmentOfIndex } from "../segment/find-segment.ts";
+import { placeOfIndex } from "../segment/find-segment.ts";
 import type { Segment } from "../segment/segment.ts";
 import type { LogRow } from "../state/log-row.ts";
 import type { Ladders, Reached } from "./log-ladder.ts";
@@ -23,6 +23,8 @@ export class LogWalk {
   readonly #id: LogId;
   readonly #reached: Reached;
   #index: RaftIndex;
+  /** The disk was given hints of the segments that begin here or later, and before where it was. */
+  #hinted = Number.POSITIVE_INFINITY;
   /** Where it ended. Undefined before that, and if no stored segment is reached. */
   found: { readonly segment: Segment; readonly batches: LogBatches } | undefined;
   /** The offset of the log's first record in the segment after the one that was found; the end of the log if there is none. */
@@ -51,8 +53,9 @@ export class LogWalk {
     const firstIndex = segments[0]?.first ?? Number.POSITIVE_INFINITY;
     for (let looked = 0; looked < segmentsMax; looked++) {
       if (this.found !== undefined || this.#index < firstIndex) return true;
-      const segment = segmentOfIndex(segments, this.#index);
-      if (!segment.prepareLogs(segmentsMax * rebuildSteps)) return false;
+      const at = placeOfIndex(segments, this.#index);
+      const segment = segments[at]!;
+      if (!segment.prepareLogs(segmentsMax * rebuildSteps, this.#id)) return false;
       const batches = segment.batchesOf(this.#id);
       if (batches === undefined) throw segment.damaged(0, "log index");
       const { previous } = batches;
@@ -64,8 +67,18 @@ export class LogWalk {
       ladders.add(this.#id, rung, firstIndex);
       this.above = rung.offset;
       this.#index = previous;
+      if (at > 0 && previous >= segments[at - 1]!.first) this.#hint(at, batches.share);
     }
     return this.found !== undefined || this.#index < firstIndex;
+  }
+
+  /** A log that is in two neighbours is probably in those before them, too: the disk loads their log indexes at the same time. */
+  #hint(before: number, share: number | undefined): void {
+    const { segments } = this.#log;
+    if (segments[before - 1]!.first >= this.#hinted) return;
+    const from = Math.max(0, before - segmentsMaxOfTurn);
+    for (let at = before - 1; at >= from; at--) segments[at]!.willReadLogs(share);
+    this.#hinted = segments[from]!.first;
   }
 
   /** Another walk may have come further. */

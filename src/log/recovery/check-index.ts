@@ -4,9 +4,10 @@ import { type Disk, NotRegularFile } from "../../lib/disk/disk.ts";
 import { heapMapper } from "../../lib/disk/mapped-file.ts";
 import type { RaftIndex } from "../../types.ts";
 import type { Scan } from "../frame/chain.ts";
-import { decodeFooter, decodeIndexHeader, indexHeaderBytes } from "../index/index-file.ts";
-import { type ActiveLogIndex, SealedLogIndex, sameLogs } from "../index/log-index.ts";
+import { DamagedPage, decodeFooter, decodeIndexHeader, indexHeaderBytes } from "../index/index-file.ts";
+import type { ActiveLogIndex } from "../index/log-index.ts";
 import { type ActiveIndex, entryBytes } from "../index/offset-index.ts";
+import { SealedLogIndex, type StorePlaces, sameLogs } from "../index/sealed-log-index.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { indexName, logsName, storeName } from "../segment/segment-files.ts";
 import { currentPath } from "../settle/finish-settling.ts";
@@ -79,26 +80,37 @@ export function checkIndex(place: CheckPlace, { meta, index, scan, isLast }: Sto
 export function checkLogIndex(
   place: CheckPlace,
   meta: SegmentMeta,
-  expected: ActiveLogIndex,
+  stored: { readonly logs: ActiveLogIndex; readonly index: StorePlaces },
   first: RaftIndex,
 ): void {
   const { disk, logDirectory, directoryId, find } = place;
   const { seal, namedBatches = 0 } = meta;
+  const { logs, index } = stored;
   if (directoryId === undefined || seal === undefined) return;
-  if (namedBatches === 0 && expected.entries === 0) return;
+  if (namedBatches === 0 && logs.entries === 0) return;
   const name = logsName(firstOf(meta));
   const path = currentPath(disk, place.settling, meta, `${logDirectory}/${name}`);
-  if (namedBatches === expected.entries && !disk.exists(path)) {
+  if (namedBatches === logs.entries && !disk.exists(path)) {
     find(name, 0, "missing");
     return;
   }
-  const found = orUnreadable(place, name, () => {
-    const file = heapMapper(disk)(path);
-    return SealedLogIndex.open(file, directoryId, firstOf(meta), expected.entries) ?? "wrong";
+  const isRight = orUnreadable(place, name, () => {
+    const described = { directoryId, first: firstOf(meta), store: seal };
+    const found = SealedLogIndex.open(heapMapper(disk)(path), described, logs.entries);
+    if (found === undefined || namedBatches !== logs.entries) return false;
+    return isSound(found) && sameLogs(found, logs, index, seal.storeBytes, first);
   });
-  if (found === undefined) return;
-  const isRight = namedBatches === expected.entries && found !== "wrong";
-  if (!isRight || !sameLogs(found, expected, first)) find(name, 0, "entry");
+  if (isRight === false) find(name, 0, "entry");
+}
+
+function isSound(index: SealedLogIndex): boolean {
+  try {
+    index.checkAll();
+    return true;
+  } catch (damage) {
+    if (!(damage instanceof DamagedPage)) throw damage;
+    return false;
+  }
 }
 
 /** Opens a file. One that is not a regular file is found. */

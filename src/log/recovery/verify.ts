@@ -310,7 +310,7 @@ class Verification {
       this.#commitTo(scan.end);
       const receipts = checkIndex(place, { meta, index, scan, isLast: last });
       const isIndexKnown = scan.flaw === undefined && this.#areRowsKnown;
-      if (isIndexKnown) checkLogIndex(place, meta, logs, firstOf(catalog.segments()[0] ?? meta));
+      if (isIndexKnown) checkLogIndex(place, meta, { logs, index }, firstOf(catalog.segments()[0] ?? meta));
       const isTorn = last && meta.seal === undefined && index.length >= receipts;
       const hasZeros = isTorn && isZeroTail(file, scan.position, storeBytes);
       const found = hasZeros ? { ...scan, flaw: undefined } : scan;

@@ -5,6 +5,7 @@
 import { assert } from "../../lib/assert.ts";
 import type { RaftIndex } from "../../types.ts";
 import { encodeFooter, type SealFacts } from "../index/index-file.ts";
+import { encodeLogIndex } from "../index/sealed-log-index.ts";
 import { indexBody } from "../index/segment-index.ts";
 import { type Catalog, type CatalogChanges, catalogChange } from "../segment/catalog.ts";
 import { firstOf, type SegmentMeta } from "../segment/segment.ts";
@@ -72,7 +73,10 @@ function writeSegment(
   const footer = seal === undefined ? [] : [encodeFooter(body, seal)];
   files.replace(files.indexPath(first), Buffer.concat([body, ...footer]));
   const named = seal === undefined ? 0 : logs.entries;
-  if (named > 0) files.replace(files.logsPath(first), logs.encode(id, first));
+  if (seal !== undefined && named > 0) {
+    const file = encodeLogIndex(logs, { directoryId: id, first, store: seal }, segment.index);
+    files.replace(files.logsPath(first), file);
+  }
   const meta: SegmentMeta = {
     before,
     baseTimestampMs,

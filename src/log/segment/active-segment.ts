@@ -14,6 +14,7 @@ import { zerosBehind } from "../frame/zero-tail.ts";
 import { encodeFooter, indexHeaderBytes, type SealFacts } from "../index/index-file.ts";
 import type { ActiveLogIndex, LogBatches } from "../index/log-index.ts";
 import { type ActiveIndex, entryBytes, lastAtOrBefore, type OffsetIndex } from "../index/offset-index.ts";
+import { encodeLogIndex } from "../index/sealed-log-index.ts";
 import { enterFrame, enterNamed, isNamedBatch, type LastBatch } from "../index/segment-index.ts";
 import type { SegmentFill } from "./roll-policy.ts";
 import { firstOf, readStore, type Segment, type SegmentMeta, type SettledFrames } from "./segment.ts";
@@ -145,6 +146,9 @@ export class ActiveSegment implements Segment {
   }
 
   /** Its log index is in memory. */
+  /** It is in memory. */
+  willReadLogs(): void {}
+
   prepareLogs(): boolean {
     return true;
   }
@@ -313,9 +317,6 @@ export class ActiveSegment implements Segment {
     certain(() => this.cutZeros());
     this.sync();
     this.writeReceipts();
-    const namedBatches = this.logs.entries;
-    if (namedBatches > 0)
-      this.#files.replace(this.#files.logsPath(this.first), this.logs.encode(directoryId, this.first));
     const seal: SealFacts = {
       entries: this.index.length,
       nextOffset: this.end.nextOffset,
@@ -324,6 +325,12 @@ export class ActiveSegment implements Segment {
       lastCrc: this.end.crc,
       lastTerm: this.end.term,
     };
+    const { first, logs, index } = this;
+    const namedBatches = logs.entries;
+    if (namedBatches > 0) {
+      const file = encodeLogIndex(logs, { directoryId, first, store: seal }, index);
+      this.#files.replace(this.#files.logsPath(first), file);
+    }
     const body = new Uint8Array(indexHeaderBytes + entryBytes * this.index.length);
     this.#indexFile.read(body.subarray(0, indexHeaderBytes), 0);
     body.set(this.index.bytes(0, this.index.length), indexHeaderBytes);

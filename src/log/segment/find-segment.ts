@@ -5,14 +5,18 @@ import type { LogId, Offset, RaftIndex } from "../../types.ts";
 import type { Segment } from "./segment.ts";
 
 /** The last segment that begins at `index` or before it. There must be one. */
-export function segmentOfIndex(segments: readonly Segment[], index: RaftIndex): Segment {
+export const segmentOfIndex = (segments: readonly Segment[], index: RaftIndex): Segment =>
+  segments[placeOfIndex(segments, index)]!;
+
+/** Where that segment is in the list; −1 if there is none. */
+export function placeOfIndex(segments: readonly Segment[], index: RaftIndex): number {
   let [low, high] = [0, segments.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (segments[middle]!.first <= index) low = middle + 1;
     else high = middle;
   }
-  return segments[low - 1]!;
+  return low - 1;
 }
 
 /** The Raft index of the last batch of a named log in the segments that begin before `first`; 0 if there is none. */

@@ -7,16 +7,14 @@ import { Fault } from "../../fault.ts";
 import { assert } from "../../lib/assert.ts";
 import { type DiskFile, errorCode, syncNames, troubleOf } from "../../lib/disk/disk.ts";
 import type { LogId, Offset, RaftIndex, SegmentDescription } from "../../types.ts";
-import { type ChainEnd, scanSteps, scanStore, type VisitFrame } from "../frame/chain.ts";
+import { type ChainEnd, scanStore } from "../frame/chain.ts";
 import { DamagedPage, decodeFooter, encodeFooter, SealedIndex, type SealFacts } from "../index/index-file.ts";
-import { ActiveLogIndex, type LogBatches, SealedLogIndex } from "../index/log-index.ts";
+import { ActiveLogIndex, type LogBatches } from "../index/log-index.ts";
 import { ActiveIndex, type OffsetIndex } from "../index/offset-index.ts";
-import { enterNamed, indexBody, indexer } from "../index/segment-index.ts";
-import { lastBatchBefore } from "./find-segment.ts";
+import { SealedLogs } from "../index/sealed-logs.ts";
+import { indexBody, indexer } from "../index/segment-index.ts";
 import { baseOf, firstOf, readStore, type Segment, type SegmentMeta, unreadable } from "./segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
-
-const logsStepBytes = 4096;
 
 /** The sealed segments of a log as they are now. A log index that is rebuilt links to the ones before. */
 export interface SealedSegments {
@@ -30,9 +28,6 @@ export interface StoreToScan extends Pick<DiskFile, "read" | "willRead" | "close
   readonly seal: SealFacts;
 }
 
-/** Ids that logIds() reads at once. */
-const idsAtOnce = 1_024;
-
 /** An index of another store of the segment, before or after it was settled, has other positions. */
 const describesStore = (index: SealFacts, store: SealFacts): boolean =>
   index.entries === store.entries && index.lastCrc === store.lastCrc && index.storeBytes === store.storeBytes;
@@ -43,16 +38,11 @@ export class SealedSegment implements Segment {
   readonly #files: SegmentFiles;
   readonly #directoryId: Uint8Array;
   #index: { readonly file: object; readonly index: SealedIndex } | undefined;
-  #logIndex: { readonly file: object; readonly index: SealedLogIndex } | undefined;
-  /** The work on a log index that is missing or damaged. */
-  #logsWork: Generator<void, ActiveLogIndex> | undefined;
-  /** A rebuilt log index that the disk did not take. */
-  #unwrittenLogs: ActiveLogIndex | undefined;
   #storeChecked = false;
   #isGone = false;
   /** The first so many logs of logIds() need nothing of it any more. */
   deadLogs = 0;
-  readonly #all: SealedSegments;
+  readonly #logs: SealedLogs;
 
   constructor(meta: SegmentMeta, files: SegmentFiles, directoryId: Uint8Array, all: SealedSegments) {
     assert(meta.seal !== undefined, "not sealed");
@@ -60,7 +50,7 @@ export class SealedSegment implements Segment {
     this.#seal = meta.seal;
     this.#files = files;
     this.#directoryId = directoryId;
-    this.#all = all;
+    this.#logs = new SealedLogs(this, files, directoryId, all);
   }
 
   get meta(): SegmentMeta {
@@ -108,6 +98,11 @@ export class SealedSegment implements Segment {
     return this.seal.lastTimestampMs;
   }
 
+  /** Another segment has its place, or its files are being replaced. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
   get path(): string {
     return this.#files.storePath(this.first);
   }
@@ -122,28 +117,24 @@ export class SealedSegment implements Segment {
   }
 
   batchesOf(id: LogId): LogBatches | undefined {
-    let index = this.#logs();
-    let batches = index?.find(id);
-    if (batches === undefined) return undefined;
-    // The file can be closed between two uses, because few are open. Then it is opened again.
-    const current = (): LogBatches => {
-      const now = this.#logs();
-      if (now !== index) [index, batches] = [now, now?.find(id)];
-      assert(batches !== undefined, "a sealed segment lost a log");
-      return batches;
-    };
-    const { length, previous } = batches;
-    return { length, previous, ordinal: (i) => current().ordinal(i), offset: (i) => current().offset(i) };
+    return this.#logs.batchesOf(id);
   }
 
-  /** The file can be closed between two ids, because few are open. */
-  *logIds(): Generator<LogId> {
-    for (let after = -1; ; ) {
-      const page = this.#logs()?.idsAfter(after, idsAtOnce) ?? [];
-      yield* page;
-      if (page.length < idsAtOnce) return;
-      after = page[page.length - 1]!;
-    }
+  prepareLogs(stepsMax: number, id?: LogId): boolean {
+    return this.#logs.prepare(stepsMax, id);
+  }
+
+  willReadLogs(share: number | undefined): void {
+    this.#logs.willRead(share);
+  }
+
+  /** Its log index is missing. */
+  get lacksLogs(): boolean {
+    return this.#logs.lacksFile;
+  }
+
+  logIds(): Generator<LogId> {
+    return this.#logs.ids();
   }
 
   /** A copy of the log index that can grow. */
@@ -178,6 +169,7 @@ export class SealedSegment implements Segment {
     this.#seal = meta.seal;
     this.#index = undefined;
     this.#storeChecked = false;
+    this.#logs.replaced();
     this.#files.drop(this.first);
   }
 
@@ -277,99 +269,6 @@ export class SealedSegment implements Segment {
     const index = new SealedIndex(file, baseOf(this.meta), seal.entries);
     this.#index = { file, index };
     return index;
-  }
-
-  /**
-   * Rebuilds a log index that is missing or damaged, at most so many steps of it: 4 KiB of the store each. Returns true once
-   * batchesOf() and logIds() have nothing to rebuild.
-   * @throws Fault "corrupt" if the store is damaged too
-   */
-  prepareLogs(stepsMax: number): boolean {
-    if (this.#foundLogs() !== "missing") return true;
-    for (let left = stepsMax; left > 0; left--) if (this.#stepLogs() !== undefined) return true;
-    return false;
-  }
-
-  #logs(): SealedLogIndex | ActiveLogIndex | undefined {
-    const found = this.#foundLogs();
-    if (found !== "missing") return found;
-    for (;;) {
-      const built = this.#stepLogs();
-      if (built !== undefined) return built;
-    }
-  }
-
-  /** Returns the log index when it is built. */
-  #stepLogs(): ActiveLogIndex | undefined {
-    this.#logsWork ??= this.#rebuildLogs();
-    let isOver = true;
-    try {
-      const step = this.#logsWork.next();
-      isOver = step.done === true;
-      return step.done === true ? step.value : undefined;
-    } finally {
-      if (isOver) this.#logsWork = undefined;
-    }
-  }
-
-  get #lacksLogs(): boolean {
-    const { disk } = this.#files;
-    const isKept = this.meta.namedBatches === undefined || this.#unwrittenLogs !== undefined;
-    return !isKept && !this.#isGone && !disk.exists(this.#files.logsPath(this.first));
-  }
-
-  #foundLogs(): SealedLogIndex | ActiveLogIndex | "missing" | undefined {
-    const { namedBatches } = this.meta;
-    if (namedBatches === undefined) return undefined;
-    if (this.#unwrittenLogs !== undefined) return this.#unwrittenLogs;
-    const path = this.#files.logsPath(this.first);
-    let file: ReturnType<SegmentFiles["indexes"]["get"]> | undefined;
-    try {
-      file = this.#files.indexes.get(path);
-    } catch (reason) {
-      if (troubleOf(reason) === "busy") throw unreadable(this, reason, 0);
-    }
-    if (file !== undefined && this.#logIndex?.file === file) return this.#logIndex.index;
-    const index =
-      file === undefined ? undefined : SealedLogIndex.open(file, this.#directoryId, this.first, namedBatches);
-    if (file === undefined || index === undefined) return "missing";
-    this.#logIndex = { file, index };
-    return index;
-  }
-
-  /** Rebuilds the log index from the store in steps and writes its file, as #rebuild() does. */
-  *#rebuildLogs(): Generator<void, ActiveLogIndex> {
-    const path = this.#files.logsPath(this.first);
-    // It links to the ones before: they come first, so that no step rebuilds one of them as a whole.
-    for (const before of this.#all.sealed) {
-      if (before.first >= this.first) break;
-      while (before.#lacksLogs && !before.prepareLogs(1)) yield;
-      yield;
-    }
-    const logs = new ActiveLogIndex();
-    let ordinal = 0;
-    const visit: VisitFrame = (bytes, at) => {
-      enterNamed(logs, ordinal++, bytes, at, (id) => lastBatchBefore(this.#all.sealed, this.first, id));
-      return undefined;
-    };
-    // The store may be closed between two steps.
-    const steps = scanSteps(this, this.bytes, this.meta.before, visit, logsStepBytes);
-    let scan = steps.next();
-    for (; scan.done !== true; scan = steps.next()) yield;
-    const { position, flaw } = scan.value;
-    if (position !== this.bytes || logs.entries !== this.meta.namedBatches || this.#isGone)
-      throw this.damaged(position, flaw ?? "length");
-    yield;
-    this.#files.indexes.drop(path);
-    try {
-      this.#files.replace(path, logs.encode(this.#directoryId, this.first));
-      syncNames(this.#files.disk, this.#files.directory);
-      this.#files.damage.rebuilt(path);
-    } catch (reason) {
-      if (errorCode(reason) === "") throw reason;
-      this.#unwrittenLogs = logs;
-    }
-    return logs;
   }
 
   /**

@@ -36,6 +36,10 @@ class OpenFiles<T extends { close(): void }> {
     return this.#files.size;
   }
 
+  has(path: string): boolean {
+    return this.#files.has(path);
+  }
+
   get(path: string): T {
     const found = this.#files.get(path);
     if (found !== undefined) {

@@ -70,10 +70,13 @@ export interface Segment {
    */
   batchesOf(id: LogId): LogBatches | undefined;
   /**
-   * Rebuilds a damaged log index for some steps. Returns true once batchesOf() and logIds() have nothing to rebuild.
+   * Rebuilds a log index that is missing, or damaged where it is about the log `id`, for some steps of it: 4 KiB of the store each.
+   * Without `id`: damaged anywhere. Returns true once batchesOf(), and without `id` also logIds(), has nothing to rebuild.
    * @throws Fault "corrupt" if the store is damaged too
    */
-  prepareLogs(stepsMax: number): boolean;
+  prepareLogs(stepsMax: number, id?: LogId): boolean;
+  /** Hint: the log index is looked into soon, for a log whose entries are about there in it (see LogBatches). */
+  willReadLogs(share: number | undefined): void;
   /** The named logs that have batches in the segment. */
   logIds(): Iterable<LogId>;
   /** Reads from the store. @throws Fault "corrupt" for bytes that cannot be read, Fault "disk-busy" */

@@ -1,6 +1,6 @@
 /**
- * Writes the settled files of a sealed segment beside it: a store in which dead batches are settled frames, and its index. Or those of
- * several neighbours, as one segment with a log index of its own. Nothing uses them until the catalog says so (replace-segment.ts).
+ * Writes the settled files of a sealed segment beside it: a store in which dead batches are settled frames, its index and its log
+ * index. Or those of several neighbours, as one segment. Nothing uses them until the catalog says so (replace-segment.ts).
  *
  * Each frame is checked as it is copied, along the chain from the first frame to the end of the last segment. So the copy holds
  * exactly the frames of the segments, whole or settled.
@@ -19,9 +19,10 @@ import {
 import { encodeFooter } from "../index/index-file.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
+import { encodeLogIndex } from "../index/sealed-log-index.ts";
 import { enterFrame, enterNamed, indexBody, isNamedBatch } from "../index/segment-index.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
-import { baseOf, type SegmentMeta } from "../segment/segment.ts";
+import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
 import { type SegmentFiles, settledName } from "../segment/segment-files.ts";
 import { mergedMeta } from "./merged-meta.ts";
 
@@ -67,7 +68,7 @@ export async function writeSettled(
   files.removeSettled(first);
   const target = files.disk.open(settledName(path), "create");
   try {
-    const copy = new Copy(firstMeta, target, segments.length > 1, parts);
+    const copy = new Copy(firstMeta, target, parts);
     for (const segment of segments) {
       // It may have been removed while the end of the one before was written.
       if (copy.hasParts && !(await parts.goesOn(copy.lastStepBytes))) return undefined;
@@ -95,8 +96,7 @@ class Copy {
   readonly #first: SegmentMeta;
   readonly #metas: SegmentMeta[] = [];
   readonly #index: ActiveIndex;
-  /** Built for a merged segment. That of a settled one stays as it is. */
-  readonly #logs: ActiveLogIndex | undefined;
+  readonly #logs = new ActiveLogIndex();
   readonly #out = new OutBuffer();
   /** What the next frame must follow. */
   #end: ChainEnd;
@@ -109,12 +109,11 @@ class Copy {
   /** What was read of the last segment since goesOn() was asked. */
   lastStepBytes = 0;
 
-  constructor(first: SegmentMeta, target: DiskFile, isMerged: boolean, parts: SettledCopyParts) {
+  constructor(first: SegmentMeta, target: DiskFile, parts: SettledCopyParts) {
     this.#first = first;
     this.#target = target;
     this.#parts = parts;
     this.#index = new ActiveIndex(baseOf(first));
-    this.#logs = isMerged ? new ActiveLogIndex() : undefined;
     this.#end = first.before;
   }
 
@@ -137,10 +136,12 @@ class Copy {
     return Buffer.concat([body, encodeFooter(body, this.meta.seal!)]);
   }
 
-  /** Undefined if the log index stays, or none is needed. */
+  /** Undefined if none is needed. */
   logsFile(): Uint8Array | undefined {
-    if (this.#logs === undefined || this.#logs.entries === 0) return undefined;
-    return this.#logs.encode(this.#parts.directoryId, this.#first.before.index + 1);
+    if (this.#logs.entries === 0) return undefined;
+    const { directoryId } = this.#parts;
+    const described = { directoryId, first: firstOf(this.#first), store: this.meta.seal! };
+    return encodeLogIndex(this.#logs, described, this.#index);
   }
 
   syncAll(): Promise<void> {
@@ -170,7 +171,7 @@ class Copy {
           this.#metas.push(meta);
           this.#readBytes += bytes;
           this.lastStepBytes = bytes - position;
-          return this.#logs === undefined || fits?.(this.#logs, segment) !== false;
+          return fits?.(this.#logs, segment) !== false;
         }
         position += step.value;
         if (!(await goesOn(step.value))) return false;
@@ -189,7 +190,7 @@ class Copy {
       const frame = smaller ?? whole;
       const flaw = enterFrame(this.#index, frame, 0, this.#out.position, before);
       if (flaw !== undefined) return flaw;
-      if (this.#logs !== undefined) enterNamed(this.#logs, this.#index.length - 1, frame, 0, previous);
+      enterNamed(this.#logs, this.#index.length - 1, frame, 0, previous);
       if (smaller !== undefined) this.frames++;
       if (frameKind(frame, 0) === batchKind.settled) {
         this.#settledFrames++;

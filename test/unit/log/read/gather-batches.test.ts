@@ -79,6 +79,7 @@ function gather(
     first?: number;
     hinted?: number;
     commitIndex?: number;
+    atEnd?: () => void;
     isLate?: () => boolean;
   } = {},
   buffer?: Uint8Array,
@@ -173,6 +174,17 @@ test("the disk is given each hint once, before it reads, and not far ahead", asy
     if (kind === "hint") assert.ok(!filled.asked.slice(0, at).some((one) => one.position === position));
 });
 
+test("that the hints reach the end of the segment is said once before each read from there on", async () => {
+  const filled = await fill(100, 17_000);
+  const atEnd: (readonly [asked: number, hinted: boolean])[] = [];
+  const isAllHinted = (): boolean => filled.asked.filter(({ kind }) => kind === "hint").length === 99;
+  const limits = { atEnd: () => void atEnd.push([readsOf(filled).length, isAllHinted()]) };
+  const first = gather(filled, { ...limits, runsMax: 8 });
+  assert.deepEqual(atEnd, []);
+  gather(filled, { ...limits, first: first.next, hinted: first.hinted, runsMax: 64 });
+  assert.deepEqual(atEnd, [[8, true]]);
+});
+
 test("one batch alone needs no hint", async () => {
   const filled = await fill(3, 20_000);
   gather(filled, { bytesMax: 0 });
@@ -209,6 +221,12 @@ test("a wrong place is never shown: of another log, another offset, twice, or wi
     wrong((i) => (i < 3 ? at(i) : at(i) + 1));
     wrong((i) => (i < 3 ? at(i) : at(i + 1)));
     wrong((i) => (i < 3 ? at(i) : at(2)));
+    // A log index that knows the places leads to another batch of the log.
+    const places = filled.places.map((place, i) => (i === 3 ? filled.places[4]! : place));
+    const known = { length: 8, previous: 0, ordinal: at, offset: (i: number) => batches.offset(i) };
+    const placed = { ...filled, batches: { ...known, extent: (i: number) => places[i] } };
+    assert.deepEqual(valuesOf(gather(placed).slice), values(3));
+    assert.throws(() => gather(placed, { first: 3 }), isCorrupt);
     const isSkipped = { length: 7, previous: 0 };
     const skipping = (i: number): number => (i < 3 ? i : i + 1);
     const led = {

@@ -1,6 +1,7 @@
 /** A log index that is missing: it is rebuilt in turns of the event loop. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readWhole } from "../../../../src/lib/disk/disk.ts";
 import { heapMapper } from "../../../../src/lib/disk/mapped-file.ts";
 import { LogsTail, verifyLog } from "../../../../src/log/mod.ts";
 import { RefusingDisk } from "../../../support/disk/refusing-disk.ts";
@@ -108,6 +109,37 @@ test("a read in one turn finishes what was begun in turns", async () => {
   const view = opened.view(1);
   assert.ok(view.prepare(0) !== undefined);
   assert.match(valuesOf(view.read(0), 0)[0]!, /^0 x/);
+  opened.close();
+  assert.deepEqual(verifyLog(directoryOf(machine)).findings, []);
+});
+
+test("a log index that is damaged where a log is in it is rebuilt for a read of that log, and no other read notices", async () => {
+  const machine = simMachine("damaged page");
+  const node = await machine.open(settings);
+  const names = Array.from({ length: 400 }, (_, k) => `log-${String(k).padStart(3, "0")}`);
+  for (const name of names) await node.change({ kind: "create", name, settings: {} });
+  for (const name of [...names, ...names])
+    await node.append(run(`${name} ${"x".repeat(500)}`), { log: { name } });
+  await node.close();
+  const [file] = machine.disk.list(`${simDirectory}/log`).filter((name) => name.endsWith(".logs"));
+  const path = `${simDirectory}/log/${file}`;
+  const bytes = readWhole(machine.disk, path).length;
+  // In the last page: of the logs with the highest ids.
+  machine.disk.flipBit(path, 8 * (bytes - 10));
+  const { opened, turn, reads } = openInTurns(machine);
+  const segment = opened.sealed.find((one) => one.path === path.replace(/logs$/, "store"))!;
+  const ids = [...segment.logIds()];
+  const [lowest, highest] = [ids[0]!, ids.at(-1)!];
+  assert.ok(segment.prepareLogs(0, lowest));
+  assert.equal(segment.batchesOf(lowest)!.length >= 1, true);
+  assert.equal(reads(), 0);
+  assert.ok(!segment.prepareLogs(0, highest), "it takes steps");
+  assert.ok(!segment.prepareLogs(0), "nor is the whole index sound");
+  while (!segment.prepareLogs(8, highest)) assert.ok(reads() < 1_000);
+  assert.ok(reads() > 8, `${reads()} reads of the store`);
+  assert.ok(segment.prepareLogs(0));
+  assert.ok(segment.batchesOf(highest)!.length >= 1);
+  turn();
   opened.close();
   assert.deepEqual(verifyLog(directoryOf(machine)).findings, []);
 });
