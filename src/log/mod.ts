@@ -7,6 +7,7 @@ export { FairShares, type ShareOwner } from "./append/fair-shares.ts";
 export { continuesSequence, runBytesMax } from "./append/group-builder.ts";
 export {
   appendResult,
+  type Barrier,
   type QueuedAppend,
   type QueuedGroup,
   type QueuedStream,
@@ -93,6 +94,7 @@ export {
   type LogRow,
   livedMs,
   ownLowest,
+  rowAfter,
   shown,
   touchAfterMs,
   ttlOverMs,

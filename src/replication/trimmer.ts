@@ -15,7 +15,7 @@ import { deletedMeanwhile } from "./logs/log-refusals.ts";
 
 export interface TrimmerPorts {
   readonly log: Pick<SegmentedLog, "bounds">;
-  readonly appender: Pick<Appender, "command" | "refuse">;
+  readonly appender: Pick<Appender, "command" | "confirmed">;
   /** Trims a named log on this node, which is the leader. Returns its lowest offset after it. */
   readonly trimNamed: (log: LogRef, before: Offset, deadlineMs: number | undefined) => Promise<Offset>;
   /** Returns the log with its id, as the cluster knows it. Rejects with Fault "not-found" if there is none. */
@@ -50,9 +50,9 @@ export class Trimmer {
   async trimHere(before: Offset, { log: named, deadlineMs }: AppendOptions = {}): Promise<Offset> {
     const { log, appender, trimNamed } = this.#ports;
     if (named !== undefined) return trimNamed(named, before, deadlineMs);
-    const { lowest, next } = log.bounds;
-    if (before > next) return appender.refuse(() => outOfRange(before, log.bounds));
-    if (before > lowest) await appender.command(batchKind.trim, encodeTrim(before));
+    if (before > log.bounds.next) await appender.confirmed();
+    if (before > log.bounds.next) throw outOfRange(before, log.bounds);
+    if (before > log.bounds.lowest) await appender.command(batchKind.trim, encodeTrim(before));
     return log.bounds.lowest;
   }
 

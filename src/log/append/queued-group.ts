@@ -49,7 +49,8 @@ export interface QueuedStream {
   readonly encoded: Uint8Array;
 }
 
-type Barrier = (fault: Fault | undefined) => void;
+/** `last` is the last frame of the group if it is committed. It is valid during the call. */
+export type Barrier = (fault: Fault | undefined, last?: Uint8Array) => void;
 
 export class QueuedGroup {
   readonly logId: LogId;

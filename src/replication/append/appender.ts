@@ -16,6 +16,7 @@ import { type Logger, noLogger } from "../../lib/telemetry.ts";
 import type { Clock } from "../../lib/time/clock.ts";
 import {
   AppendQueue,
+  type Barrier,
   type BatchKind,
   checkOffsetsLeft,
   type LogRow,
@@ -254,7 +255,7 @@ export class Appender {
     kind: BatchKind,
     command: Uint8Array,
     { id, name, barrier, subject }: CommandTarget,
-    ended?: (failure: Fault | undefined) => void,
+    ended?: Barrier,
   ): Promise<void> {
     this.#checkReady();
     const next = this.#log.state.logs.stagedRow(id)?.next ?? 0;

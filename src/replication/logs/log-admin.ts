@@ -22,6 +22,7 @@ import {
 } from "../../log/mod.ts";
 import type { LogId, LogRef, NamedLogSettings, Offset, RaftIndex, SettingsChange } from "../../types.ts";
 import type { Appender } from "../append/appender.ts";
+import { endApplied } from "./admin/applied-end.ts";
 import { ClusterLevel, type ClusterLevelPorts } from "./admin/cluster-level.ts";
 import type { CommandTarget } from "./admin/command-target.ts";
 import { committedRow } from "./admin/committed-row.ts";
@@ -169,6 +170,7 @@ export class LogAdmin {
     deadlineMs?: number,
     decidedFor?: NamedLogSettings,
   ): Promise<Offset> {
+    await endApplied(this.#ports, ref, before);
     return this.#withRow(ref, undefined, deadlineMs, async (row) => {
       if (decidedFor !== undefined && !isDeepStrictEqual(row.settings, decidedFor)) return row.lowest;
       const committed = this.#ports.table().row(row.id) ?? row;

@@ -45,7 +45,11 @@ export class ProposedGroup implements ProposalWaiter {
       for (const waiter of waiters) waiter.resolve(appendResult(waiter, base, timestampMs));
       if (logId === 0) base += builder.records;
     }
-    for (const { barriers } of this.group.parts) for (const barrier of barriers) barrier(undefined);
+    let end = 0;
+    for (const { builder, barriers } of this.group.parts) {
+      end += builder.batches;
+      for (const barrier of barriers) barrier(undefined, this.frames[end - 1]);
+    }
     this.#onSettled(this, undefined);
   }
 

@@ -10,10 +10,12 @@
  * leader leaves of them is never shown, and is deleted when it was idle for long enough, as any cursor.
  */
 import type { Fault } from "../../../fault.ts";
+import { assert } from "../../../lib/assert.ts";
 import type { CursorCommit } from "../../../lib/names/cursor-info.ts";
 import { noSuchCursor } from "../../../lib/names/cursor-name.ts";
 import { defaultLog } from "../../../lib/names/log-name.ts";
 import {
+  type Barrier,
   batchKind,
   type CursorRow,
   cursorNameIn,
@@ -24,10 +26,12 @@ import {
   isCursorRow,
   type LogTable,
   outOfRange,
+  rowAfter,
 } from "../../../log/mod.ts";
 import type { Bounds, LogId, LogRef, RaftIndex } from "../../../types.ts";
 import type { Appender } from "../../append/appender.ts";
 import { anotherLife, isOtherLife, noIdsLeft, refusedName } from "../log-refusals.ts";
+import { endApplied } from "./applied-end.ts";
 import type { ClusterLevel } from "./cluster-level.ts";
 import { cursorChanged, tooManyCursors, tooManyOfCluster } from "./cursor-refusals.ts";
 import type { RowIds } from "./row-ids.ts";
@@ -37,7 +41,7 @@ export interface CursorAdminPorts {
   readonly table: () => LogTable;
   /** The committed extent of `default`. */
   readonly bounds: () => Bounds;
-  readonly appender: Pick<Appender, "admission" | "disk" | "turns" | "namedCommand" | "refuse">;
+  readonly appender: Pick<Appender, "admission" | "disk" | "turns" | "namedCommand" | "refuse" | "confirmed">;
   readonly level: Pick<ClusterLevel, "prepare">;
   readonly ids: RowIds;
 }
@@ -83,19 +87,19 @@ export class CursorAdmin {
     checkOwner(subject);
     const late = `cursor "${name}" was not committed in time: the cluster was not yet prepared for cursors`;
     await level.prepare(cursorsLevel, deadlineMs, late);
+    await endApplied(this.#ports, ref, offset);
     return this.#withCursor(ref, name, deadlineMs, async (log, row) => {
-      const { lowest, next } = log;
       if (version !== undefined && version !== (row?.version ?? 0))
         return appender.refuse(() => cursorChanged(name, version, row));
-      if (offset > next) return appender.refuse(() => outOfRange(offset, { lowest, next }));
+      if (offset > log.next) return appender.refuse(() => outOfRange(offset, log));
       // Commits would use up the reserve, and then no log could be trimmed or deleted.
       appender.disk.check();
       appender.admission.checkRowsWritten();
       const refused =
         row === undefined ? (refusedName(name, "cursor") ?? this.#refusedCreate(log)) : undefined;
       if (refused !== undefined) return appender.refuse(() => refused);
-      await this.#write(log, name, row, { offset, metadata }, subject);
-      return { row: this.#committed(log, name), created: row === undefined };
+      const written = await this.#write(log, name, row, { offset, metadata }, subject);
+      return { row: written, created: row === undefined };
     });
   }
 
@@ -134,14 +138,17 @@ export class CursorAdmin {
     }
   }
 
-  /** Begins the command before its first await. */
+  /**
+   * Begins the command before its first await. Returns the row after it: when it is applied here, a commit that a later leader
+   * accepted may be applied, too.
+   */
   async #write(
     { id: log }: CursorLog,
     name: string,
     row: CursorRow | undefined,
     { offset, metadata }: { readonly offset: number; readonly metadata: string },
     subject: string | undefined,
-  ): Promise<void> {
+  ): Promise<CursorRow> {
     const { appender, ids } = this.#ports;
     const created = { log, name, ...(subject === undefined ? {} : { owner: subject }) };
     const command = encodeCursorCommand({
@@ -150,19 +157,20 @@ export class CursorAdmin {
       ...(row === undefined ? { created } : {}),
     });
     const target = { id: row?.id ?? ids.give(), name: cursorRowName(log, name), subject };
-    const ended = row === undefined ? this.#creates(log) : undefined;
+    const counted = row === undefined ? this.#creates(log) : undefined;
+    let written: ReturnType<typeof rowAfter>;
+    const ended: Barrier = (_, frame) => {
+      counted?.();
+      if (frame !== undefined) written = rowAfter(row, frame, 0);
+    };
     try {
       await appender.namedCommand(batchKind.commitCursor, command, target, ended);
     } catch (reason) {
-      ended?.();
+      counted?.();
       throw reason;
     }
-  }
-
-  #committed(log: CursorLog, name: string): CursorRow {
-    const row = this.#ports.table().cursor(log.id, name);
-    if (row === undefined) throw noSuchCursor(log.name, name);
-    return row;
+    assert(typeof written === "object" && isCursorRow(written), "a commit of a cursor has no row");
+    return written;
   }
 
   /** Calls `decide` with the log and the staged row of the cursor, if there is one, when it is the turn of the cursor. */

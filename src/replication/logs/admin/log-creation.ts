@@ -14,13 +14,14 @@ import {
 import type { LogFork, LogRef, NamedLogSettings } from "../../../types.ts";
 import type { Appender } from "../../append/appender.ts";
 import { alreadyExists, keptForForks, noIdsLeft, oldMembers, refusedName } from "../log-refusals.ts";
+import { type AppliedEndPorts, endApplied } from "./applied-end.ts";
 import type { ClusterLevel } from "./cluster-level.ts";
 import { committedRow } from "./committed-row.ts";
 import { forkCommandOf, isSameFork, otherFork } from "./log-forks.ts";
 import type { RowIds } from "./row-ids.ts";
 import { checkOwner, refusedExpiry, sameSettings } from "./settings-change.ts";
 
-export interface LogCreationPorts {
+export interface LogCreationPorts extends Pick<AppliedEndPorts, "bounds"> {
   readonly table: () => LogTable;
   readonly appender: Pick<
     Appender,
@@ -111,6 +112,7 @@ export class LogCreation {
       deadlineMs,
       `log "${name}" was not created in time: the cluster was not yet prepared for forks`,
     );
+    await endApplied(this.#ports, source, at.next);
     return appender.turns.aloneWithBoth(source.name, name, deadlineMs, async () => {
       // A repeated request finds its fork, also if the source was deleted since.
       const { known, refused } = this.#examineCreate(name, settings, owner, deadlineMs);
