@@ -5,7 +5,7 @@ import { isDead } from "../support/time/process-clock.ts";
 import { Violation } from "./checks/violation.ts";
 import { SimCluster } from "./cluster/sim-cluster.ts";
 import type { Swarm } from "./faults/swarm.ts";
-import { startWorkload } from "./workload.ts";
+import { prepare, startWorkload } from "./workload.ts";
 
 export interface SeedResult {
   readonly seed: string;
@@ -76,6 +76,7 @@ function nameOf(thrown: unknown): string {
 }
 
 async function runPhases(cluster: SimCluster): Promise<void> {
+  await prepare(cluster);
   startWorkload(cluster);
   await cluster.run(cluster.swarm.chaosMs);
   await heal(cluster);
@@ -193,6 +194,8 @@ function check(cluster: SimCluster): void {
   cluster.history.check(leader.replica.values(), leader.replica.lowest);
   cluster.named.check();
   for (const peer of [...voters, ...learners]) {
+    const cursors = cluster.servers.get(peer)?.replica.cursors?.();
+    if (cursors !== undefined) cluster.cursors.check(`server ${peer}`, cursors);
     for (const [id, { lowest, values }] of cluster.servers.get(peer)?.replica.namedValues?.() ?? []) {
       cluster.named.shown(id, lowest, values);
     }

@@ -1,6 +1,7 @@
 /** Starts the actions of a run: clients, operators that change the cluster, and faults. */
 import type { Prng } from "../../src/lib/prng.ts";
 import { startClient } from "./clients/clients.ts";
+import { commitOldCursors, startCursorClients } from "./clients/cursor-clients.ts";
 import { startLogClients } from "./clients/log-clients.ts";
 import { startMultiClients } from "./clients/multi-clients.ts";
 import { startNamedClients } from "./clients/named-clients.ts";
@@ -12,6 +13,7 @@ import { compareClocks, leap } from "./faults/clock-leaps.ts";
 import { alternateLeaders, figureEight } from "./faults/leader-changes.ts";
 import { crashSome, cutOneWay, narrow, partition, refuse } from "./faults/random-faults.ts";
 import { repeatAtRandom } from "./faults/repeat-at-random.ts";
+import type { Swarm } from "./faults/swarm.ts";
 import {
   injectAtCriticalEvents,
   overloadAndSilence,
@@ -19,6 +21,14 @@ import {
   transferToUnreachable,
 } from "./faults/targeted-faults.ts";
 import type { ConfChange, PeerChange, PeerId } from "./raft.ts";
+
+const hasOldCursors = ({ realLog, namedLogs, oldCursors }: Swarm): boolean =>
+  realLog && namedLogs && oldCursors;
+
+/** What happens before clients and faults begin. */
+export async function prepare(cluster: SimCluster): Promise<void> {
+  if (hasOldCursors(cluster.swarm)) await commitOldCursors(cluster, cluster.random.stream("old-cursors"));
+}
 
 export function startWorkload(cluster: SimCluster): void {
   const { swarm, random } = cluster;
@@ -28,6 +38,7 @@ export function startWorkload(cluster: SimCluster): void {
   if (swarm.realLog && swarm.namedLogs) {
     startNamedClients(cluster, random.stream("named"));
     startMultiClients(cluster, random.stream("multi"));
+    startCursorClients(cluster, random.stream("cursors"));
   }
   if (swarm.realLog && swarm.streams) {
     for (let id = 1; id <= 2; id++) startStreams(cluster, id, random.stream(`streams/${id}`));
@@ -61,7 +72,7 @@ export function startWorkload(cluster: SimCluster): void {
   act("removal", swarm.churn, 2000, (own) => removeLeader(cluster, own));
   act("churn", swarm.churn, 1200, (own) => changeConfiguration(cluster, own));
   act("transfer", swarm.transfers, 1500, (own) => transfer(cluster, own));
-  if (swarm.clockLeaps && swarm.realLog) compareClocks(cluster);
+  if ((swarm.clockLeaps || hasOldCursors(swarm)) && swarm.realLog) compareClocks(cluster);
   act("clock-leap", swarm.clockLeaps, 3000, (own) => leap(cluster, own));
   act("compaction", swarm.compaction, 700, (own) => {
     const server = cluster.pickRunning(own);

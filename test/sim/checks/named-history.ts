@@ -2,6 +2,7 @@
  * The named logs of a simulated cluster: what the committed frames make of them, by a model of its own, and what clients
  * were told. Values are unique over all logs.
  */
+import type { CursorCommand } from "../../../src/log/frame/cursor-command.ts";
 import { type BatchKind, batchKind } from "../../../src/log/mod.ts";
 import type { LogFork, LogId, LogInfo, NamedLogSettings, Offset, RaftIndex } from "../../../src/types.ts";
 import { Violation } from "./violation.ts";
@@ -18,6 +19,8 @@ export interface NamedFrame {
   readonly settings: NamedLogSettings | undefined;
   /** Of a create of a fork. */
   readonly fork: (LogFork & { readonly lowest: Offset }) | undefined;
+  /** Of a commit of a cursor. */
+  readonly cursor: CursorCommand | undefined;
   readonly timestampMs: number;
   /** Of a delete, or of one that hides: it is passed over if the log has a later version. */
   readonly deletes: { readonly upTo: RaftIndex | undefined } | undefined;

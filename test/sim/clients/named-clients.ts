@@ -112,6 +112,7 @@ class Call {
     const next = this.#random.between(source.lowest, source.values.length);
     const cut = next > source.lowest && this.#random.chance(0.2) ? { cut: this.#random.between(0, 4) } : {};
     const ref = { name: source.name, id: source.id };
+    const known = named.floor(source.id);
     this.#then(
       this.#log!.named.change(
         { kind: "fork", name, settings: {}, source: ref, at: { next, ...cut } },
@@ -129,7 +130,11 @@ class Call {
           ...["already-exists", "quota-exceeded"],
           ...["not-found", "failed-precondition", "out-of-range"],
         ]);
-        if (fault instanceof Fault && fault.kind === "not-found") named.missing(ref.name, ref.id, invoked);
+        if (!(fault instanceof Fault)) return;
+        if (fault.kind === "not-found") named.missing(ref.name, ref.id, invoked);
+        const isHeld = next <= known && next >= source.lowest + ("cut" in cut ? 1 : 0);
+        if (fault.kind === "out-of-range" && isHeld && !source.deleted)
+          throw new Violation("fork-denied", `${source.name} ${source.id} at ${next}: ${fault.message}`);
       },
     );
   }

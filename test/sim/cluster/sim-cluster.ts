@@ -11,6 +11,7 @@ import type { RowsRange } from "../../../src/replication/mod.ts";
 import { SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { type VirtualClock, VirtualTime } from "../../support/time/virtual-clock.ts";
 import { SimBackups } from "../bucket/sim-backups.ts";
+import { CursorHistory } from "../checks/cursor-history.ts";
 import { History } from "../checks/history.ts";
 import { InvariantChecker } from "../checks/invariant-checker.ts";
 import { NamedHistory } from "../checks/named-history.ts";
@@ -18,6 +19,7 @@ import { observedServer } from "../checks/observed-server.ts";
 import { Trace } from "../checks/trace.ts";
 import { Violation } from "../checks/violation.ts";
 import { isCritical } from "../faults/critical-events.ts";
+import { replicaFaults } from "../faults/replica-faults.ts";
 import { drawSwarm, type Swarm } from "../faults/swarm.ts";
 import {
   type ConfState,
@@ -43,6 +45,7 @@ export class SimCluster implements ClusterContext {
   readonly checker = new InvariantChecker();
   readonly history = new History();
   readonly named = new NamedHistory();
+  readonly cursors = new CursorHistory(this.named, (name) => this.trace.mark(name));
   readonly trace: Trace;
   readonly network: SimNetwork;
   readonly servers = new Map<PeerId, SimServer>();
@@ -53,6 +56,8 @@ export class SimCluster implements ClusterContext {
   onCriticalEvent: (server: SimServer, rare: boolean) => void = () => {};
   /** True while a fault of leader-changes.ts is in progress. */
   leadersAlternate = false;
+  /** How much earlier than their clocks the servers stamp frames. */
+  stampedEarlierMs = 0;
   readonly identity = new IdentityChecks(this);
   /** Undefined in most runs. */
   readonly backups: SimBackups | undefined;
@@ -85,7 +90,7 @@ export class SimCluster implements ClusterContext {
   /** Adds a server with an empty disk. */
   add(peer: PeerId, configuration: ConfState = emptyConfState): SimServer {
     const random = prng(`raft/${this.seed}/disk/${peer}`);
-    const faults = this.#faults(random);
+    const faults = replicaFaults(this, random);
     const server: SimServer = {
       peer,
       faults,
@@ -105,26 +110,14 @@ export class SimCluster implements ClusterContext {
     return server;
   }
 
-  #faults(random: Prng): SimServer["faults"] {
-    const { swarm } = this;
-    const faults = {
-      fullUntil: 0,
-      stallsUntil: 0,
-      failNext: false,
-      full: (): boolean => this.time.now < faults.fullUntil,
-      syncMs: (): number => {
-        if (this.healed) return Math.min(1, swarm.syncMs);
-        if (this.time.now < faults.stallsUntil) return faults.stallsUntil - this.time.now;
-        if (swarm.slowSyncs && random.chance(0.02)) return random.between(100, 1500);
-        return swarm.syncMs === 0 ? 0 : random.float() * 2 * swarm.syncMs;
-      },
-    };
-    return faults;
-  }
-
   #clock(offsetMs: number): VirtualClock {
     const rate = this.swarm.clockDrift ? 0.9 + this.random.float() * 0.2 : 1;
     return this.time.clock({ rate, offsetMs });
+  }
+
+  /** The true time, in milliseconds since 1970. */
+  get trueMs(): number {
+    return this.time.clock().wallMs();
   }
 
   /** True when clients must not write any more. */
@@ -177,6 +170,7 @@ export class SimCluster implements ClusterContext {
         this.#committed(applied);
         checker.committedAt(server.peer, applied);
       },
+      stampedEarlierMs: () => this.stampedEarlierMs,
       rows: (index, rows) => this.named.rowsAt(index, rows),
       mark: (name) => this.trace.mark(name),
       restored: (index) => checker.restored(server.observed, index),
@@ -185,7 +179,8 @@ export class SimCluster implements ClusterContext {
 
   /** Gives each committed frame of a named log to its history once. */
   #committed({ index, named }: Applied): void {
-    if (named !== undefined && !this.checker.applied.has(index)) this.named.committed(named, index);
+    if (named === undefined || this.checker.applied.has(index)) return;
+    if (!this.cursors.committed(named, index, this.trueMs)) this.named.committed(named, index);
   }
 
   #start(server: SimServer): void {

@@ -66,6 +66,8 @@ export interface Swarm {
   readonly streams: boolean;
   /** Clients of named logs. */
   readonly namedLogs: boolean;
+  /** The log begins with cursors that expire soon. */
+  readonly oldCursors: boolean;
   /** Nodes settle segments, and values are long enough for that. */
   readonly settles: boolean;
   /** Nodes make backups in a bucket with faults of its own. */
@@ -117,6 +119,7 @@ export function drawSwarm(random: Prng): Swarm {
     streams: maybe(0.5),
     clockLeaps: maybe(0.3),
     namedLogs: maybe(0.5),
+    oldCursors: random.stream("old-cursors").chance(0.6),
     settles: random.stream("settles").chance(0.5),
     bucket: random.stream("bucket").chance(0.3),
   };

@@ -6,6 +6,7 @@
 import { heapMapper } from "../../../src/lib/disk/mapped-file.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { Clock } from "../../../src/lib/time/clock.ts";
+import { decodeCursorCommand } from "../../../src/log/frame/cursor-command.ts";
 import {
   decodeConfigure,
   decodeCreate,
@@ -30,7 +31,7 @@ import type { Forwarder } from "../../../src/replication/forwarder.ts";
 import type { BootRecords } from "../../../src/replication/identity/boot-records.ts";
 import { type BackupPart, backupParts, type ChainPoint, Replica } from "../../../src/replication/mod.ts";
 import type { ReplicatedLog } from "../../../src/replication/replicated-log.ts";
-import { LogTime } from "../../../src/replication/time/log-time.ts";
+import type { LogTime } from "../../../src/replication/time/log-time.ts";
 import type { ProducerStamp, RecordRun } from "../../../src/types.ts";
 import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { SimStableStore } from "../../support/disk/sim-stable-store.ts";
@@ -48,7 +49,8 @@ import type {
   ReplicaFaults,
   SimReplica,
 } from "./sim-replica.ts";
-import { namedValuesIn, recordsOf, valuesIn, valuesOf } from "./stored-values.ts";
+import { StampedEarlier } from "./stamped-earlier.ts";
+import { cursorsIn, namedValuesIn, recordsOf, valuesIn, valuesOf } from "./stored-values.ts";
 
 export const dataDirectory = "/data";
 const chunkBytes = 1 << 20;
@@ -119,6 +121,7 @@ export class RealReplica implements SimReplica {
   readonly #replica: Replica;
   readonly #powerCuts: number;
   readonly time: LogTime;
+  startedMs = 0;
   #seen: RaftIndex;
   #settled = 0;
   #merged = 0;
@@ -133,7 +136,7 @@ export class RealReplica implements SimReplica {
     machine.waits = [];
     this.#powerCuts = disk.counts.crash;
     const own = new ProcessClock(clock, failed);
-    const time = new LogTime(own);
+    const time = new StampedEarlier(own, context.stampedEarlierMs);
     this.time = time;
     this.#replica = Replica.open({
       directory: dataDirectory,
@@ -220,6 +223,7 @@ export class RealReplica implements SimReplica {
   }
 
   start(): RaftNode {
+    this.startedMs = this.#context.clock.monotonicMs();
     this.#replica.failed.then(this.#context.failed, () => {});
     this.#replica.start();
     return this.#replica.node;
@@ -278,6 +282,10 @@ export class RealReplica implements SimReplica {
 
   namedValues(): ReturnType<NonNullable<SimReplica["namedValues"]>> {
     return namedValuesIn(this.#replica.storedLog);
+  }
+
+  cursors(): ReturnType<NonNullable<SimReplica["cursors"]>> {
+    return cursorsIn(this.#replica.storedLog);
   }
 
   values(): readonly string[] {
@@ -347,6 +355,7 @@ function namedFrameOf(frame: Uint8Array): NamedFrame {
     owner: created?.owner,
     settings: created?.settings ?? (kind === batchKind.configureLog ? decodeConfigure(command) : undefined),
     fork: created?.fork,
+    cursor: kind === batchKind.commitCursor ? decodeCursorCommand(command) : undefined,
     timestampMs: frameTimestampMs(frame, 0),
     deletes:
       kind === batchKind.deleteLog || kind === batchKind.hideLog

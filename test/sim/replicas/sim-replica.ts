@@ -12,6 +12,7 @@ import type { LogTime } from "../../../src/replication/time/log-time.ts";
 import type { LogId, ProducerStamp } from "../../../src/types.ts";
 import type { DiskImage } from "../../support/disk/sim-disk.ts";
 import type { StoreImage } from "../../support/disk/sim-stable-store.ts";
+import type { SeenCursor } from "../checks/cursor-history.ts";
 import type { NamedFrame } from "../checks/named-history.ts";
 import type { CoreEvent, HardState, Message, RaftIndex, RaftNode, RaftNodeOptions, Term } from "../raft.ts";
 
@@ -51,6 +52,8 @@ export interface ProcessContext {
   readonly restored: (index: RaftIndex) => void;
   /** Something happened that the run should reach. */
   readonly mark: (name: string) => void;
+  /** How much earlier than its clock a server stamps frames. */
+  readonly stampedEarlierMs: () => number;
   /** The rows of the named logs as of an applied index. */
   readonly rows: (index: RaftIndex, rows: string) => void;
 }
@@ -77,6 +80,8 @@ export interface SimReplica {
   values(): readonly string[];
   /** The committed values of the named logs, by id. Only of a real replica. */
   namedValues?(): ReadonlyMap<LogId, { readonly lowest: number; readonly values: readonly string[] }>;
+  /** The committed cursors, by key. Only of a real replica. */
+  cursors?(): ReadonlyMap<string, SeenCursor>;
   /** The state that a power cut now would keep. */
   readonly durable: {
     readonly hardState: HardState;
@@ -96,6 +101,9 @@ export interface SimReplica {
 
   /** Yields the parts of a backup. Only of a real replica. */
   backup?(have: readonly string[], after: ChainPoint | undefined): Iterable<BackupPart | undefined>;
+
+  /** When it started, on the monotonic clock of its process. Only of a real replica. */
+  readonly startedMs?: number;
 
   /** Starts to take part in the cluster. */
   start(): RaftNode;

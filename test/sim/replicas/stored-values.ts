@@ -1,13 +1,16 @@
 /** The committed values of a stored log, of the default log and of the named ones. */
 import {
   batchKind,
+  cursorNameIn,
   frameBaseOffset,
   frameKind,
   frameLogId,
+  isCursorRow,
   RecordCursor,
   type SegmentedLog,
 } from "../../../src/log/mod.ts";
 import type { LogId, Offset } from "../../../src/types.ts";
+import { keyOf, type SeenCursor } from "../checks/cursor-history.ts";
 
 const chunkBytes = 1 << 20;
 
@@ -28,9 +31,9 @@ export function namedValuesIn(
   log: SegmentedLog,
 ): ReadonlyMap<LogId, { readonly lowest: Offset; readonly values: readonly string[] }> {
   const found = new Map<LogId, { readonly lowest: Offset; readonly values: readonly string[] }>();
-  for (const { id, lowest, next, deleted } of log.state.logs.rows()) {
+  for (const { id, lowest, next, deleted, cursor } of log.state.logs.rows()) {
     // What its forks show of it is found in them.
-    if (deleted === true) continue;
+    if (deleted === true || cursor !== undefined) continue;
     const values: string[] = [];
     const view = log.view(id);
     while (lowest + values.length < next) {
@@ -38,6 +41,17 @@ export function namedValuesIn(
       values.push(...valuesOf(view.take(at, 1000)!.frames, at)[0]);
     }
     found.set(id, { lowest, values });
+  }
+  return found;
+}
+
+/** Returns the cursors of all logs, also of deleted ones. */
+export function cursorsIn(log: SegmentedLog): ReadonlyMap<string, SeenCursor> {
+  const found = new Map<string, SeenCursor>();
+  for (const row of log.state.logs.rows()) {
+    if (!isCursorRow(row)) continue;
+    const { log: id, offset, metadata = "" } = row.cursor;
+    found.set(keyOf({ log: id, cursor: cursorNameIn(row) }), { version: row.version, offset, metadata });
   }
   return found;
 }
