@@ -51,6 +51,7 @@ test(`a search in ${records} records is completed, and the page stays small and 
       cpuSeconds(node.pid as number),
       await pageSeconds(devtools),
     ];
+    await page.page.getByTestId("search-rate").waitFor();
     await page.page
       .getByTestId("search-progress")
       .filter({ hasText: "Searched all 10,000,000 records" })

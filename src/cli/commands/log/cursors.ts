@@ -1,9 +1,9 @@
 /** `tailrace cursors list|get|move|delete`: how far the readers of a log have got. */
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { Fault } from "../../../fault.ts";
 import { type Cursor, CursorSchema } from "../../../gen/log/v1/log_pb.js";
 import { type ConnectFlags, connect, connectOptions } from "../../connect.ts";
-import { argumentFault, exitStatus } from "../../exit-status.ts";
+import { exitStatus } from "../../exit-status.ts";
 import { checkedCursor, type LogFlag, logOf, logOption } from "../../log-names.ts";
 import { print } from "../../output/standard-output.ts";
 import { table, timeText } from "../../output/table.ts";
@@ -67,7 +67,7 @@ const ifVersion = (help: string): Option => new Option("--if-version <n>", help)
 function versionOf(text: string): number {
   const version = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(version)) return version;
-  throw argumentFault("--if-version must be a whole number", text);
+  throw new InvalidArgumentError("It must be a whole number.");
 }
 
 async function list(flags: Flags): Promise<undefined> {
