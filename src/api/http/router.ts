@@ -59,7 +59,7 @@ export interface RouterOptions {
   readonly logs: LogRouteOptions;
   readonly origins: OriginRules;
   readonly clock: Clock;
-  readonly telemetry: Pick<Telemetry, "begin" | "log">;
+  readonly telemetry: Pick<Telemetry, "begin" | "log" | "metrics">;
   /** Default: the header Authorization is ignored. */
   readonly tokens?: TokenReader | undefined;
   /** Default: there are no tickets, and their parameter is one that no route has. */

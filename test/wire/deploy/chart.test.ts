@@ -183,6 +183,18 @@ test(
   },
 );
 
+test("a login can begin at each name of the release, and at those of the values", needsHelm, () => {
+  const hosts = (more: object): string[] => {
+    const text = manifestOf(render({ ...needed, ...more }), "ConfigMap").data["tailrace.yaml"] ?? "";
+    return (parse(text) as { "allow-hosts": string[] })["allow-hosts"];
+  };
+  const own = hosts({});
+  assert.ok(own.length >= 8, own.join());
+  assert.ok(own.some((name) => /-headless\..*\.svc\./.test(name)));
+  assert.deepEqual(hosts({ config: { "allow-hosts": ["logs.example.org"] } }), [...own, "logs.example.org"]);
+  assert.deepEqual(hosts({ tls: { mode: "none" } }), own);
+});
+
 test("values that cannot work are refused with what to do", needsHelm, () => {
   const refused: readonly (readonly [object, RegExp])[] = [
     [{ gossip: {} }, /set gossip\.existingSecret, or gossip\.key to a key from "tailrace keygen"/],

@@ -12,6 +12,7 @@ import {
   tailPermission,
   ticketPermission,
 } from "../../../src/api/calls/method-permissions.ts";
+import { loginRoutes } from "../../../src/api/http/login/login-paths.ts";
 import type { routeParams } from "../../../src/api/http/logs/route-params.ts";
 import type { tailParams } from "../../../src/api/http/tail-request.ts";
 import { settingFields, settingKeys } from "../../../src/lib/named-log-settings.ts";
@@ -281,7 +282,10 @@ const streams: Readonly<Record<StreamRoute, Description<string>>> = {
   delete: { does: "Deletes a stream with its records.", params: { log_id: logId }, response: "204" },
 };
 
-function section({ name, action }: MethodPermission, description: Description<string>): string {
+function section(
+  { name, action }: Pick<MethodPermission, "name"> & Partial<MethodPermission>,
+  description: Description<string>,
+): string {
   const { does, params, headers = {}, body, response } = description;
   const rows = [
     ...(action === undefined ? [] : [["permission", "", code(action)]]),
@@ -292,6 +296,37 @@ function section({ name, action }: MethodPermission, description: Description<st
   ];
   return `### ${name}\n\n${does}\n\n${table(["part", "name", "meaning"], rows)}`;
 }
+
+/** Methods and paths are those of LoginRoutes. They need no permission. */
+const logins: { readonly [Path in keyof typeof loginRoutes]: Description<string> } = {
+  "/login": {
+    does: "Leads a browser to the OpenID provider. A link of another site is refused.",
+    params: { return: "the page of the dashboard to come back to. Default `/ui/`" },
+    response: "303, with a cookie of ten minutes",
+  },
+  "/login/callback": {
+    does: "Completes the login: the provider leads the browser here.",
+    params: { code: "from the provider", state: "from the provider" },
+    response: "303 to the page of before, with the cookie of the session; a page with the reason otherwise",
+  },
+  "/login/options": {
+    does: "Says how a browser can log in.",
+    params: {},
+    response:
+      '200, `{"provider":…,"session":…}`: the provider or null; the session of the request is `open`, `none`, `ended`, or `unknown` while it cannot be checked',
+  },
+  "/login/token": {
+    does: "Opens a session with a token. Only a page of the node can do this.",
+    params: {},
+    body: '`{"token":TEXT}`',
+    response: '200, `{"subject":…,"expires_ms":…}`, with the cookie of the session',
+  },
+  "/logout": {
+    does: "Ends the session of the request on all nodes. Only a page of the node can do this.",
+    params: {},
+    response: "204, which removes the cookie",
+  },
+};
 
 export function routes(): string {
   const ofLogs = (Object.keys(named) as Named[]).map((route) =>
@@ -304,7 +339,10 @@ export function routes(): string {
     section(streamRoutePermissions[route], streams[route]),
   );
   const all = plain.map(([permission, description]) => section(permission, description));
-  return [...all, ...ofLogs, ...ofCursors, ...ofStreams].join("\n\n");
+  const ofLogins = (Object.keys(logins) as (keyof typeof logins)[]).map((path) =>
+    section({ name: `${loginRoutes[path]} ${path}` }, logins[path]),
+  );
+  return [...all, ...ofLogs, ...ofCursors, ...ofStreams, ...ofLogins].join("\n\n");
 }
 
 const settingMeanings: Readonly<Record<keyof typeof settingFields, string>> = {

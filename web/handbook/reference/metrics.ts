@@ -7,6 +7,7 @@ import { measureGossip } from "../../../src/agent/gossip/gossip-metrics.ts";
 import { addHealthChecks } from "../../../src/agent/health-checks.ts";
 import { Traffic } from "../../../src/api/calls/traffic.ts";
 import { observeCluster } from "../../../src/api/cluster-metrics.ts";
+import { LoginLog } from "../../../src/api/http/login/login-log.ts";
 import type { Metrics } from "../../../src/lib/telemetry.ts";
 import { systemClock } from "../../../src/lib/time/clock.ts";
 import { LogMeter } from "../../../src/log/log-meter.ts";
@@ -50,6 +51,7 @@ function registerAll(metrics: Metrics): void {
   ] as const)
     new CallMeter(metrics, method, protocol, 1).end("ok", 0, 0, 0);
   new Traffic(metrics);
+  new LoginLog({ metrics, log: inert, clock: systemClock });
   observeCluster(metrics, inert);
   observeMemory(metrics, inert);
   new LogMeter({ metrics, clock: systemClock, tracer: inert }, inert, () => 0);

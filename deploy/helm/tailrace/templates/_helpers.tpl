@@ -132,9 +132,11 @@ app.kubernetes.io/component: node
 {{- if has "--bootstrap" .Values.extraArgs -}}
 {{- $config = omit $config "bootstrap-expect" -}}
 {{- end -}}
-{{- if eq .Values.tls.mode "none" -}}
+{{- /* Without TLS, requests are taken at these names only; with TLS, a login begins at them. */}}
 {{- $hosts := concat (include "tailrace.dnsNames" . | fromYamlArray) $names (index .Values.config "allow-hosts" | default list) -}}
-{{- $config = merge $config (dict "allow-plaintext" true "allow-hosts" $hosts) -}}
+{{- $config = set $config "allow-hosts" $hosts -}}
+{{- if eq .Values.tls.mode "none" -}}
+{{- $config = set $config "allow-plaintext" true -}}
 {{- else -}}
 {{- $config = merge $config (dict
   "server-tls-cert-file" "/etc/tailrace/tls/tls.crt"

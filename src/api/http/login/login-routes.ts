@@ -19,6 +19,8 @@ import { readBody } from "../exchange/read-body.ts";
 import { canUseCookie, isKnownHost, type OriginRules, provenanceOf } from "../origin-rules.ts";
 import { recordUnroutedRequest } from "../unrouted-requests.ts";
 import { type Cookie, cookieOf, removeCookie, setCookie } from "./cookies.ts";
+import { LoginLog, type LoginMethod } from "./login-log.ts";
+import { type LoginPath, loginRoutes } from "./login-paths.ts";
 import { type LoginProvider, loginMs, ProviderLogin, returnPathOf } from "./provider-login.ts";
 
 export interface LoginOptions {
@@ -33,7 +35,7 @@ export interface LoginRoutesOptions extends LoginOptions {
   readonly origins: OriginRules;
   readonly clock: Clock;
   readonly memory: MemoryBudget;
-  readonly telemetry: Pick<Telemetry, "begin" | "log">;
+  readonly telemetry: Pick<Telemetry, "begin" | "log" | "metrics">;
 }
 
 const bodyBytesMax = 16_384;
@@ -44,25 +46,29 @@ type Route = (exchange: Exchange, client: ClientConnection) => Promise<void>;
 export class LoginRoutes {
   readonly #options: LoginRoutesOptions;
   readonly #login: ProviderLogin | undefined;
-  readonly #routes: ReadonlyMap<string, readonly [method: "GET" | "POST", route: Route]>;
+  readonly #log: LoginLog;
+  readonly #routes: Readonly<Record<LoginPath, Route>>;
 
   constructor(options: LoginRoutesOptions) {
-    const { provider, sessions, clock } = options;
+    const { provider, sessions, clock, telemetry } = options;
     this.#options = options;
+    this.#log = new LoginLog({ log: telemetry.log, metrics: telemetry.metrics, clock });
     this.#login = provider === undefined ? undefined : new ProviderLogin({ provider, sessions, clock });
-    this.#routes = new Map([
-      ["/login", ["GET", (...request) => this.#begin(...request)]],
-      ["/login/callback", ["GET", (...request) => this.#finish(...request)]],
-      ["/login/options", ["GET", (...request) => this.#describe(...request)]],
-      ["/login/token", ["POST", (...request) => this.#withToken(...request)]],
-      ["/logout", ["POST", (...request) => this.#logout(...request)]],
-    ]);
+    this.#routes = {
+      "/login": (...request) => this.#begin(...request),
+      "/login/callback": (...request) => this.#finish(...request),
+      "/login/options": (...request) => this.#describe(...request),
+      "/login/token": (...request) => this.#withToken(...request),
+      "/logout": (...request) => this.#logout(...request),
+    };
   }
 
   /** Serves a request to a route of login; returns undefined for any other path. */
   serve(exchange: Exchange, client: ClientConnection): Promise<void> | undefined {
-    const found = this.#routes.get(pathOf(exchange));
-    return found === undefined ? undefined : this.#serve(exchange, client, ...found);
+    const path = pathOf(exchange);
+    return isLoginPath(path)
+      ? this.#serve(exchange, client, loginRoutes[path], this.#routes[path])
+      : undefined;
   }
 
   async #serve(exchange: Exchange, client: ClientConnection, method: string, route: Route): Promise<void> {
@@ -81,6 +87,8 @@ export class LoginRoutes {
       const fault = Fault.from(reason);
       if (fault.unexpected) throw reason;
       code = codeName(codeOf(fault));
+      const way = methodOf(pathOf(exchange));
+      if (way !== undefined) this.#log.failed(way, fault, client.peer);
       const { status, headers } = httpErrorOf(fault);
       const { "retry-after": later } = headers;
       const all = { ...noStore, ...(later === undefined ? {} : { "retry-after": later }) };
@@ -161,7 +169,7 @@ export class LoginRoutes {
     const login = this.#cookie("tailrace-login", client);
     const cookie = cookieOf(exchange.headers["cookie"], login);
     const { token, returnTo } = await this.#login.finish(cookie, queryOf(exchange), client.peer);
-    const { setSession } = await this.#open(token, client);
+    const { setSession } = await this.#open("provider", token, client);
     exchange.setHeader("set-cookie", [setSession, removeCookie(login)]);
     exchange.send(303, { ...noStore, location: returnTo }, "");
   }
@@ -179,23 +187,24 @@ export class LoginRoutes {
         message: 'the body is not {"token": "…"}',
         facts: { field: "token" },
       });
-    const { setSession, subject, expiresMs } = await this.#open(token.trim(), client);
+    const { setSession, subject, expiresMs } = await this.#open("token", token.trim(), client);
     exchange.setHeader("set-cookie", setSession);
     exchange.send(200, { ...noStore, ...json }, line({ subject, expires_ms: expiresMs }));
   }
 
   /** Opens a session. `setSession` is the header that sets its cookie. */
   async #open(
+    method: LoginMethod,
     token: string,
     client: ClientConnection,
   ): Promise<{ readonly setSession: string; readonly subject: string; readonly expiresMs: number }> {
-    const { sessions, clock, telemetry } = this.#options;
+    const { sessions, clock } = this.#options;
     const { value, expiresMs, identity } = await sessions.open(token, client.peer);
     const maxAgeS = (expiresMs - clock.wallMs()) / 1000;
     const wish = { value, maxAgeS, sameSite: "Strict" } as const;
     const setSession = setCookie(this.#cookie("tailrace-session", client), wish);
     const { subject } = identity;
-    telemetry.log.info({ subject, peer: client.peer, token: identity.token?.id }, "logged in");
+    this.#log.succeeded(method, { subject, peer: client.peer, token: identity.token?.id });
     return { setSession, subject, expiresMs };
   }
 
@@ -222,6 +231,14 @@ export class LoginRoutes {
       message: "this node belongs to no cluster yet, so it has no sessions",
     });
   }
+}
+
+const isLoginPath = (path: string): path is LoginPath => Object.hasOwn(loginRoutes, path);
+
+/** How a request to this route logs in; undefined for the other routes. */
+function methodOf(path: string): LoginMethod | undefined {
+  if (path === "/login/token") return "token";
+  return path === "/login" || path === "/login/callback" ? "provider" : undefined;
 }
 
 const json = { "content-type": "application/json" };
