@@ -213,11 +213,10 @@ export class AccessControl {
   #unauthenticated({ subject, token }: Principal): Fault | undefined {
     if (token !== undefined) return token.invalid();
     if (subject !== anonymousSubject) return undefined;
-    if (this.#refuseAnonymous)
-      return new Fault("unauthenticated", {
-        message: "a client certificate is required, or a token in the header Authorization: Bearer TOKEN",
-      });
-    return this.#trustPlaintext ? undefined : new Fault("unauthenticated");
+    if (this.#trustPlaintext && !this.#refuseAnonymous) return undefined;
+    return new Fault("unauthenticated", {
+      message: "a client certificate is required, or a token in the header Authorization: Bearer TOKEN",
+    });
   }
 
   /** Returns the decision and the rule behind it. It is not cached. */

@@ -49,6 +49,12 @@ export const keyIdOf = (x: string): string =>
     .update(JSON.stringify({ crv: "Ed25519", kty: "OKP", x }))
     .digest("base64url");
 
+/** The present time of the leader, in ms since 1970. It can be wrong by days while the clock is not trusted. */
+export interface TokenTime {
+  readonly nowMs: number;
+  readonly isTrusted: boolean;
+}
+
 /**
  * Returns the changes that the request makes; none if all is so already.
  * @throws Fault "bad-request", "not-found", "failed-precondition", "quota-exceeded"
@@ -56,7 +62,7 @@ export const keyIdOf = (x: string): string =>
 export function changesFor(
   state: TokenState,
   request: TokenRequest,
-  nowMs: number,
+  { nowMs, isTrusted }: TokenTime,
   subject: string,
 ): readonly TokenChange[] {
   switch (request.kind) {
@@ -76,7 +82,7 @@ export function changesFor(
     case "session-key":
       return addSessionKey(state, request, nowMs);
     case "end-session":
-      return endSession(state, request, nowMs);
+      return endSession(state, request, { nowMs, isTrusted });
   }
 }
 
@@ -159,15 +165,22 @@ function addSessionKey(
 function endSession(
   state: TokenState,
   { id, untilMs }: Extract<TokenRequest, { kind: "end-session" }>,
-  nowMs: number,
+  { nowMs, isTrusted }: TokenTime,
 ): readonly TokenChange[] {
   const revokedId = revokedSessionId(id);
   if (!/^[\w-]{22}$/.test(id)) throw badRequest("this cannot be the id of a session", "id");
-  if (state.revokedIds.has(revokedId) || untilMs <= nowMs) return [];
+  // By a clock that is ahead the session has ended, and by the clocks of the nodes that it goes on at it has not.
+  if (state.revokedIds.has(revokedId) || (isTrusted && untilMs <= nowMs)) return [];
   if (countOf(state, revokedSubjectPrefix(id), nowMs) >= endedSessionsOfSubjectMax)
     throw tooManyEnded("a subject", endedSessionsOfSubjectMax);
   if (isFull(state, true, endedSessionsMax, nowMs)) throw tooManyEnded("a cluster", endedSessionsMax);
-  return [{ kind: "revoke", id: revokedId, untilMs: Math.min(untilMs, nowMs + sessionLifeMsMax) }];
+  return [
+    {
+      kind: "revoke",
+      id: revokedId,
+      untilMs: isTrusted ? Math.min(untilMs, nowMs + sessionLifeMsMax) : untilMs,
+    },
+  ];
 }
 
 /** Returns the number of revoked ids that begin with the prefix and have not expired. */

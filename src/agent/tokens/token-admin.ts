@@ -112,7 +112,8 @@ export class TokenAdmin {
     for (let attempt = 1; ; attempt++) {
       if (!replica.ready) throw new Fault("not-leader");
       await registry.refresh();
-      const changes = changesFor(registry.state, request, clock.wallMs(), subject);
+      const present = replica.log.named.admin.presentTime();
+      const changes = changesFor(registry.state, request, present, subject);
       if (changes.length === 0) return;
       try {
         await this.#append(changes, deadlineMs);
@@ -138,10 +139,15 @@ export class TokenAdmin {
     return firstOffset;
   }
 
-  /** Writes what counts as one batch, and trims the records before. */
+  /**
+   * Writes what counts as one batch, and trims the records before. Not while the clock is not trusted: one that is ahead would
+   * forget revocations that still count.
+   */
   async #compact(deadlineMs: number): Promise<void> {
-    const { replica, registry, clock } = this.#options;
-    const changes = registry.state.compacted(clock.wallMs());
+    const { replica, registry } = this.#options;
+    const { nowMs, isTrusted } = replica.log.named.admin.presentTime();
+    if (!isTrusted) return;
+    const changes = registry.state.compacted(nowMs);
     if (registry.state.records <= 2 * changes.length + spareRecordsMax) return;
     const first = await this.#append(changes, deadlineMs);
     await replica.log.named.admin.trim({ name: tokensLog }, first, deadlineMs);

@@ -76,7 +76,7 @@ export class LogAdmin {
     return this.#withRow(ref, version, deadlineMs, async (row) => {
       const settings = changed(row.settings, change);
       if (sameSettings(row.settings, settings)) return this.#unchanged(row);
-      const refused = refusedChange(row, settings, this.#presentTime);
+      const refused = refusedChange(row, settings, this.presentTime);
       if (refused !== undefined) return this.#ports.appender.refuse(() => refused);
       await this.#command(batchKind.configureLog, row, encodeLogCommand({ settings }));
       return committedRow(this.#ports.table(), row.id, row.name);
@@ -91,7 +91,7 @@ export class LogAdmin {
     deadlineMs?: number,
   ): Promise<LogRow> {
     return this.#withRow(ref, version, deadlineMs, async (row) => {
-      const refused = refusedChange(row, changed(row.settings, change), this.#presentTime);
+      const refused = refusedChange(row, changed(row.settings, change), this.presentTime);
       return refused === undefined ? this.#unchanged(row) : this.#ports.appender.refuse(() => refused);
     });
   }
@@ -133,7 +133,7 @@ export class LogAdmin {
     await this.level.prepare(forksLevel, deadlineMs, "the cluster was not yet prepared for reads that count");
     await this.#withRow(ref, undefined, deadlineMs, async (row) => {
       const { ttlMs } = row.settings;
-      const { nowMs } = this.#presentTime();
+      const { nowMs } = this.presentTime();
       if (ttlMs === undefined || nowMs < livedMs(row) + touchAfterMs(ttlMs)) return;
       try {
         // As for creates.
@@ -189,7 +189,8 @@ export class LogAdmin {
     });
   }
 
-  readonly #presentTime = (): PresentTime => this.#ports.appender.presentTime();
+  /** What this node takes for the present time. */
+  readonly presentTime = (): PresentTime => this.#ports.appender.presentTime();
 
   /** See LogTurns.alone(). */
   #alone<T>(name: string, deadlineMs: number | undefined, decide: () => Promise<T>): Promise<T> {

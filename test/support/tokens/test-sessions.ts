@@ -18,7 +18,7 @@ export const testSessions = (
     },
     change: async (request) => {
       const asked = requestFrom(JSON.parse(JSON.stringify(request)));
-      for (const change of changesFor(tokens.state, asked, tokens.nowMs(), ""))
+      for (const change of changesFor(tokens.state, asked, { nowMs: tokens.nowMs(), isTrusted: true }, ""))
         tokens.change(decodeChange(encodeChange(change)));
     },
     random: randomBytes,

@@ -16,7 +16,7 @@ const nowMs = 1_000_000_000_000;
 const keyX = async (): Promise<string> => (await makeSigningKey()).x;
 
 function apply(state: TokenState, request: TokenRequest, atMs = nowMs): void {
-  for (const change of changesFor(state, request, atMs, "root"))
+  for (const change of changesFor(state, request, { nowMs: atMs, isTrusted: true }, "root"))
     state.apply(decodeChange(encodeChange(change)));
 }
 
@@ -61,7 +61,11 @@ test("what is not a key, an id or a subject is refused, and so is what is not th
     [{ kind: "revoke-subject", subject: "" }, "bad-request"],
   ];
   for (const [request, kind] of refused)
-    assert.throws(() => changesFor(state, request, nowMs, "root"), { kind }, JSON.stringify(request));
+    assert.throws(
+      () => changesFor(state, request, { nowMs, isTrusted: true }, "root"),
+      { kind },
+      JSON.stringify(request),
+    );
 });
 
 test("keys, revoked ids and revoked subjects have limits, and what has expired does not count", async () => {

@@ -192,13 +192,40 @@ test("users who log out leave room for revocations, and the other way around", (
   const state = new TokenState();
   const end = (id: string): void => {
     const request = { kind: "end-session", id, untilMs: 2_000 } as const;
-    for (const change of changesFor(state, request, 1_000, "")) state.apply(change);
+    for (const change of changesFor(state, request, { nowMs: 1_000, isTrusted: true }, ""))
+      state.apply(change);
   };
   for (let n = 0; n < endedSessionsMax; n++)
     state.apply({ kind: "revoke", id: `session.${n}`, untilMs: 2_000 });
   assert.throws(() => end("A".repeat(22)), /quota|at most 8192 sessions/);
-  assert.equal(changesFor(state, { kind: "revoke", id: "a" }, 1_000, "").length, 1);
+  assert.equal(
+    changesFor(state, { kind: "revoke", id: "a" }, { nowMs: 1_000, isTrusted: true }, "").length,
+    1,
+  );
   for (let n = 0; n < revokedIdsMax; n++) state.apply({ kind: "revoke", id: `t${n}`, untilMs: 2_000 });
-  assert.throws(() => changesFor(state, { kind: "revoke", id: "a" }, 1_000, ""), /at most/);
+  assert.throws(
+    () => changesFor(state, { kind: "revoke", id: "a" }, { nowMs: 1_000, isTrusted: true }, ""),
+    /at most/,
+  );
   for (const id of ["", "a b", "x".repeat(64)]) assert.throws(() => end(id), /id of a session/);
+});
+
+test("a session ends in the whole cluster when the clock of the leader is wrong", () => {
+  const [untilMs, dayMs] = [1_000_000_000_000, 86_400_000];
+  const endedBy = (nowMs: number, isTrusted: boolean): readonly unknown[] =>
+    changesFor(
+      new TokenState(),
+      { kind: "end-session", id: "A".repeat(22), untilMs },
+      { nowMs, isTrusted },
+      "",
+    );
+  const ended = [{ kind: "revoke", id: `session.${"A".repeat(22)}`, untilMs }];
+  assert.deepEqual(
+    endedBy(untilMs + dayMs, false),
+    ended,
+    "ahead: by its time the session has ended already",
+  );
+  assert.deepEqual(endedBy(1_000, false), ended, "behind: kept as long as the session lives");
+  assert.deepEqual(endedBy(untilMs - 1, true), ended);
+  assert.deepEqual(endedBy(untilMs, true), [], "it has ended");
 });
