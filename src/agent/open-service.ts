@@ -62,6 +62,7 @@ export function openService(options: OpenServiceOptions): ReturnType<typeof crea
     named: replica.log.named,
     cluster: view,
     operations: { ...membershipOperations(gossip.membership), ...adminOperations(node.admin) },
+    backup: (have, after) => node.admin.backup(have, after),
     access: access.access,
     tokens: verifier,
     login: openLogin({ config, cluster: options.cluster, identify, clock }),

@@ -38,6 +38,7 @@ import type { OriginRules } from "./http/origin-rules.ts";
 import { createRouter, type Pages, type Router } from "./http/router.ts";
 import { TailTextCache } from "./http/tails/tail-text.ts";
 import type { Tickets } from "./http/tickets/ticket-parameter.ts";
+import type { ClusterAdmin } from "./methods/admin-operations.ts";
 import { type ClusterOperations, clusterService } from "./methods/cluster-service.ts";
 import { cursorsService } from "./methods/cursors/cursors-service.ts";
 import { LogDirectory } from "./methods/logs/log-directory.ts";
@@ -74,6 +75,8 @@ export interface ServiceOptions {
   readonly requestBytesMax: number;
   /** The operations that change the cluster. Default: none is served. */
   readonly operations?: ClusterOperations;
+  /** Reads the log for a backup on the fast path. Default: Connect serves Backup. */
+  readonly backup?: ClusterAdmin["backup"] | undefined;
   readonly pages?: Pages | undefined;
   /** `host:port` of probes and metrics. */
   readonly opsAddress?: string | undefined;
@@ -156,6 +159,7 @@ function sharedOptions(
     logs: new LogDirectory({ log, named, calls: made.calls }),
     origins: options.origins,
     responseMs: options.responseMs ?? 30_000,
+    backup: options.backup,
     cluster,
     clock,
     tracer: telemetry.tracer,

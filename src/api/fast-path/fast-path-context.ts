@@ -2,6 +2,7 @@
 import type { MemoryBudget } from "../../memory/mod.ts";
 import type { CallTracker } from "../calls/call-tracker.ts";
 import type { OriginRules } from "../http/origin-rules.ts";
+import type { ClusterAdmin } from "../methods/admin-operations.ts";
 import type { AppendContext } from "../methods/append.ts";
 import type { LogDirectory } from "../methods/logs/log-directory.ts";
 import type { StreamBudget } from "../methods/stream-budget.ts";
@@ -22,6 +23,8 @@ export interface FastPathOptions extends AppendContext {
   readonly origins: OriginRules;
   /** Deadline of `POST /`, in milliseconds. */
   readonly responseMs: number;
+  /** Reads the log for a backup. Undefined: Connect's handlers answer. */
+  readonly backup?: ClusterAdmin["backup"] | undefined;
 }
 
 /** What every method works with. */

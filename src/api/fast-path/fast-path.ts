@@ -1,5 +1,5 @@
 /**
- * The fast path serves the RPCs that carry records, CreateLog and `POST /`, directly on a stream of HTTP/2 or a request of
+ * The fast path serves the RPCs that carry records, CreateLog, Backup and `POST /`, directly on a stream of HTTP/2 or a request of
  * HTTP/1.1, with codecs written by hand. It returns false for a request that it does not serve; Connect's handlers then serve it on the same listener.
  * Those handlers are the reference: a client sees no difference but speed, compression and the time at which headers
  * arrive (test/wire/api/fast-path-*).
@@ -7,6 +7,7 @@
 import type { IncomingHttpHeaders } from "node:http2";
 import type { Call, ClientConnection } from "../calls/call-tracker.ts";
 import {
+  clusterPermissions,
   cursorsPermissions,
   logPermissions,
   logsPermissions,
@@ -16,6 +17,7 @@ import {
 import { forwardHeader, traceRecordHeader } from "../calls/request-headers.ts";
 import { httpDate } from "../http/http-date.ts";
 import { pacerOf } from "../methods/tails/pacer.ts";
+import { serveBackup } from "./backup.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { consume } from "./consume.ts";
 import { FastCall } from "./fast-call.ts";
@@ -57,6 +59,7 @@ const methods: readonly FastMethod[] = [
   { permission: logsPermissions.createLog, shape: unary, serve: serveCreateLog },
   { permission: cursorsPermissions.commit, shape: unary, serve: serveCommitCursor },
   { permission: logsPermissions.tailLogs, shape: serverStream, serve: serveTailLogs },
+  { permission: clusterPermissions.backup, shape: serverStream, serve: serveBackup },
 ];
 const methodByPath = new Map(methods.map((method) => [`/${method.permission.name}`, method]));
 
@@ -79,7 +82,7 @@ export function createFastPath(options: FastPathOptions): FastPath {
   return (stream, headers, client) => {
     const path = headers[":path"] ?? "";
     const method = path === "/" ? httpMethod : methodByPath.get(path);
-    if (method === undefined) return false;
+    if (method === undefined || (method.serve === serveBackup && context.backup === undefined)) return false;
     const request =
       method === httpMethod
         ? recognizeHttpProduce(headers, client, context)

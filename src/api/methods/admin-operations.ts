@@ -3,6 +3,7 @@
  * does the work. The permission table and then the leader check that the caller may do this.
  */
 import type { Principal } from "../../access/mod.ts";
+import type { BackupRequest } from "../../gen/log/v1/log_pb.js";
 import { crc32 } from "../../lib/checksum.ts";
 import { systemClock } from "../../lib/time/clock.ts";
 import { faultOfAbort, signalOf, unlessAborted } from "../calls/abort.ts";
@@ -34,6 +35,13 @@ export interface ClusterAdmin {
   ): Iterable<BackupPart | undefined>;
 }
 
+/** The end of the newest backup that the caller has; undefined without one. */
+export const afterOf = ({
+  afterIndex,
+  afterCrc32,
+}: Pick<BackupRequest, "afterIndex" | "afterCrc32">): Parameters<ClusterAdmin["backup"]>[1] =>
+  afterIndex === 0n ? undefined : { index: Number(afterIndex), crc: afterCrc32 };
+
 export function adminOperations(
   admin: ClusterAdmin,
 ): Required<Pick<ClusterOperations, "addNode" | "removeNode" | "transferLeadership" | "backup">> {
@@ -60,10 +68,9 @@ export function adminOperations(
       return { leaderId: await unlessAborted(work, signalOf(call, context.signal), "unknown") };
     },
 
-    async *backup({ have, afterIndex, afterCrc32 }, context) {
+    async *backup(request, context) {
       const signal = signalOf(callOf(context), context.signal);
-      const after = afterIndex === 0n ? undefined : { index: Number(afterIndex), crc: afterCrc32 };
-      for (const part of admin.backup(have, after)) {
+      for (const part of admin.backup(request.have, afterOf(request))) {
         if (signal.aborted) throw faultOfAbort(signal);
         if (part === undefined) {
           await new Promise<void>((resolve) => systemClock.soon(resolve));

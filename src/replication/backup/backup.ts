@@ -141,7 +141,7 @@ function* framesOf(
     // In memory, frames of a settled segment may still be whole.
     const frames = isSettled ? log.reader.frames(from, last, readBytes) : log.entries(from, readBytes, last);
     if (frames.some((frame) => isSettledAfter(frame, index))) throw behind();
-    const data = frames.length === 1 ? frames[0]! : Buffer.concat(frames);
+    const data = joined(frames);
     for (let at = 0; at < data.length; at += partBytes) {
       const piece = data.subarray(at, at + partBytes);
       yield { file, position, fileBytes: bytes, data: piece };
@@ -149,6 +149,18 @@ function* framesOf(
     }
     from += frames.length;
   }
+}
+
+/** Returns the frames in one piece. Those that were read together are one already. */
+function joined(frames: readonly Uint8Array[]): Uint8Array {
+  const [first] = frames as [Uint8Array];
+  const { buffer, byteOffset } = first;
+  let end = byteOffset;
+  for (const frame of frames) {
+    if (frame.buffer !== buffer || frame.byteOffset !== end) return Buffer.concat(frames);
+    end += frame.length;
+  }
+  return new Uint8Array(buffer, byteOffset, end - byteOffset);
 }
 
 /** The records of the batch were removed by a command after this index. */

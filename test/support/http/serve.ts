@@ -30,6 +30,7 @@ export interface ServeOptions
       | "login"
       | "filterMs"
       | "operations"
+      | "backup"
     >
   > {
   /** The memory budget's limit, bytes. */
@@ -115,6 +116,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     login: options.login,
     filterMs: options.filterMs,
     ...(options.operations === undefined ? {} : { operations: options.operations }),
+    backup: options.backup,
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     memory,
     ...(options.responseMs === undefined ? {} : { responseMs: options.responseMs }),
