@@ -10,6 +10,7 @@ import type { Bounds, Offset } from "../types.ts";
 import { type FrameGroup, lastOfGroup } from "./frame/frame-group.ts";
 import type { RecoveryReport } from "./recovery/recover.ts";
 import type { ScrubTotals } from "./recovery/scrub.ts";
+import type { SegmentMeta } from "./segment/segment.ts";
 import type { Settler } from "./settle/settler.ts";
 import { FlushTimes } from "./write/flush-times.ts";
 
@@ -29,7 +30,8 @@ export interface MeteredLog {
   readonly damagedSegments: number;
   readonly rows: { readonly unsaved: number };
   readonly scrubbed: ScrubTotals;
-  readonly settler: Pick<Settler, "totals" | "space"> | undefined;
+  readonly sealed: readonly { readonly meta: Pick<SegmentMeta, "settled"> }[];
+  readonly settler: Pick<Settler, "totals" | "merged" | "passes" | "space"> | undefined;
 }
 
 /** A flush under way. One of the two is called at its end. */
@@ -163,6 +165,7 @@ function observe(metrics: Metrics, log: MeteredLog, freeBytes: () => number): vo
     () => log.scrubbed.bytes,
   );
   observeSpace(metrics, log);
+  observeSettling(metrics, log);
   gauge("disk.free", "By", "Bytes free where the log lies", freeBytes);
   metrics.total(
     "tailrace.log.recovery.cuts",
@@ -173,6 +176,49 @@ function observe(metrics: Metrics, log: MeteredLog, freeBytes: () => number): vo
     "tailrace.log.recovery.rewritten",
     { description: "Bytes made durable again when the log was opened", unit: "By" },
     () => log.recovery.rewrittenBytes,
+  );
+}
+
+/** What settling and merging did, what they left, and whether they go on. */
+function observeSettling(metrics: Metrics, log: Pick<MeteredLog, "settler" | "sealed">): void {
+  const total = (name: string, unit: string, description: string, look: () => number): void => {
+    metrics.total(`tailrace.log.${name}`, { description, unit }, look);
+  };
+  total(
+    "settled.segments",
+    "{segment}",
+    "Segments that were settled, each time one was",
+    () => log.settler?.totals.segments ?? 0,
+  );
+  total(
+    "merged.segments",
+    "{segment}",
+    "Settled segments that became part of another one",
+    () => log.settler?.merged.from ?? 0,
+  );
+  total(
+    "settling.failures",
+    "{pass}",
+    "Passes of settling and merging that the disk ended",
+    () => log.settler?.passes.failed ?? 0,
+  );
+  const gauge = (name: string, unit: string, description: string, look: () => number): void => {
+    metrics.gauge(`tailrace.log.${name}`, { description, unit }, look);
+  };
+  gauge(
+    "settling.duration",
+    "s",
+    "Duration of the last whole pass over all segments: counting, settling and merging",
+    () => (log.settler?.passes.lastMs ?? 0) / 1000,
+  );
+  gauge(
+    "settled.files",
+    "{segment}",
+    "Sealed segments with settled frames",
+    () => log.sealed.filter(({ meta }) => meta.settled !== undefined).length,
+  );
+  gauge("settled.size", "By", "Bytes of the settled frames in sealed segments", () =>
+    log.sealed.reduce((sum, { meta }) => sum + (meta.settled?.bytes ?? 0), 0),
   );
 }
 

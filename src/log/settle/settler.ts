@@ -32,6 +32,14 @@ export interface SettledTotals {
   readonly freedBytes: number;
 }
 
+/** Passes over all segments since the log was opened. */
+export interface SettlePasses {
+  /** Those that ended because the disk, or what is below, refused something. */
+  readonly failed: number;
+  /** How long the last whole one took, in milliseconds. Undefined before its end. */
+  readonly lastMs: number | undefined;
+}
+
 export class Settler {
   readonly #parts: SettlerParts;
   readonly #log: Logger;
@@ -40,6 +48,7 @@ export class Settler {
   /** Dead batches of a segment when a copy of it was not worth it, or could not be made. */
   readonly #seen = new WeakMap<SealedSegment, number>();
   #totals: SettledTotals = { segments: 0, frames: 0, freedBytes: 0 };
+  #passes: SettlePasses = { failed: 0, lastMs: undefined };
   #space: (Omit<SpaceUse, "ageMs"> & { readonly countedMs: number }) | undefined;
   /** The log as it was before the last count. */
   #counted = "";
@@ -75,6 +84,10 @@ export class Settler {
 
   get totals(): SettledTotals {
     return this.#totals;
+  }
+
+  get passes(): SettlePasses {
+    return this.#passes;
   }
 
   /** Segments that were merged since the log was opened. */
@@ -115,11 +128,14 @@ export class Settler {
     const { pace } = this.#parts;
     await this.#sleep(pace.firstPassMs);
     while (this.#isOn) {
+      const beganMs = this.#parts.clock.monotonicMs();
       try {
         await this.pass();
+        this.#passes = { ...this.#passes, lastMs: this.#parts.clock.monotonicMs() - beganMs };
         this.#refused = undefined;
         await this.#sleep(pace.nextPassMs);
       } catch (reason) {
+        this.#passes = { ...this.#passes, failed: this.#passes.failed + 1 };
         // A sync failed, or a replacement stopped half-way: the state of the disk is unknown.
         if (!(reason instanceof Fault) && troubleOf(reason) === "lost") {
           this.#parts.health.failed(reason);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { batchKind, frameIndex, frameKind, type SegmentedLog, verifyLog } from "../../../../src/log/mod.ts";
 import { scanSegment } from "../../../../src/log/rows/base-fold.ts";
+import { RefusingDisk } from "../../../support/disk/refusing-disk.ts";
 import { run, type SimMachine, simDirectory, simMachine } from "../../../support/log/logs.ts";
 import {
   fill,
@@ -138,4 +139,115 @@ test("a scan of a segment reads the file that it began with", async () => {
   while (scan.next().done !== true);
   assert.equal(frames.length, segment!.seal.entries);
   assert.equal(log.storedLog.damage, undefined);
+});
+
+/** The first indexes of the segments with settled frames. */
+const settledFirsts = (log: SegmentedLog): number[] =>
+  log.sealed.filter(({ meta }) => meta.settled !== undefined).map(({ first }) => first);
+
+test("a segment beyond the commit index that the catalog holds is not settled yet", async () => {
+  const machine = simMachine(6);
+  const log = await openSettling(machine, { settlePace: { mergedShare: 0 } });
+  await fill(log, ["keep", "gone"], 60);
+  const { committed, sealed } = log.storedLog;
+  assert.ok(sealed.length > 4);
+  let savedCommit = sealed[2]!.end.index - 1;
+  Object.defineProperty(committed, "savedCommit", { get: () => savedCommit });
+  await log.trim(60, { log: { name: "gone" } });
+  await passTime(machine, log);
+  assert.deepEqual(settledFirsts(log.storedLog), [sealed[0]!.first, sealed[1]!.first]);
+  savedCommit += 1;
+  await passTime(machine, log);
+  assert.deepEqual(
+    settledFirsts(log.storedLog),
+    sealed.slice(0, 3).map(({ first }) => first),
+  );
+});
+
+test("a copy is not put in the place of its segment once something holds it, and is made again afterwards", async () => {
+  const machine = simMachine(7);
+  const disk = new RefusingDisk(machine.disk);
+  const log = await openSettling(machine, { disk });
+  await fill(log, ["keep", "gone"], 20);
+  let goOn: (() => void) | undefined;
+  disk.refuse = (operation, path) => {
+    if (operation === "sync" && path.endsWith(".store.settled")) goOn ??= log.storedLog.settler!.hold();
+    return undefined;
+  };
+  await log.trim(20, { log: { name: "gone" } });
+  await passTime(machine, log);
+  assert.ok(goOn !== undefined, "a copy was under way");
+  assert.deepEqual(settledFirsts(log.storedLog), []);
+  const left = machine.disk.list(`${simDirectory}/log`).filter((name) => name.endsWith(".settled"));
+  assert.deepEqual(left, []);
+  goOn();
+  await passTime(machine, log);
+  assert.ok(settledFirsts(log.storedLog).length > 0);
+});
+
+test("a copy that gains too little is not used, and is not made again until more cannot be read", async () => {
+  const machine = simMachine(8);
+  const disk = new RefusingDisk(machine.disk);
+  const log = await openSettling(machine, { disk, settlePace: { gainMin: 0.01, gainMinFull: 0.9 } });
+  await fill(log, ["keep", "gone"], 20);
+  let copies = 0;
+  disk.refuse = (operation, path) => {
+    if (operation === "open" && path.endsWith(".store.settled")) copies++;
+    return undefined;
+  };
+  await log.trim(10, { log: { name: "gone" } });
+  await passTime(machine, log, 120_000);
+  const first = copies;
+  assert.ok(first > 0);
+  assert.deepEqual(settledFirsts(log.storedLog), []);
+  assert.ok(first <= log.storedLog.sealed.length, `${first} copies`);
+  await log.trim(20, { log: { name: "gone" } });
+  await passTime(machine, log, 120_000);
+  assert.ok(copies > first, "more cannot be read");
+});
+
+test("while rows are not known, nothing is settled: what is not in them would count as deleted", async () => {
+  for (const fact of ["isBehind", "isDamaged"] as const) {
+    const machine = simMachine(11);
+    const log = await openSettling(machine);
+    await fill(log, ["keep", "gone"], 20);
+    const { logs } = log.storedLog.state;
+    const { settler } = log.storedLog;
+    let isUnknown = true;
+    Object.defineProperty(logs, fact, { get: () => isUnknown, configurable: true });
+    await log.trim(20, { log: { name: "gone" } });
+    await passTime(machine, log);
+    assert.deepEqual(settledFirsts(log.storedLog), [], fact);
+    assert.equal(settler!.totals.segments, 0);
+    isUnknown = false;
+    await passTime(machine, log);
+    assert.ok(settledFirsts(log.storedLog).length > 0, fact);
+  }
+});
+
+test("a segment of which a fifth cannot be read is not settled, and one of which two fifths cannot is", async () => {
+  const machine = simMachine(9);
+  const log = await openSettling(machine);
+  const five = ["a", "b", "c", "d", "e"];
+  await fill(log, five, 20);
+  await log.trim(20, { log: { name: "a" } });
+  await passTime(machine, log);
+  assert.deepEqual(settledFirsts(log.storedLog), []);
+  await log.trim(20, { log: { name: "b" } });
+  await passTime(machine, log);
+  assert.ok(settledFirsts(log.storedLog).length > 3);
+});
+
+test("what a pass says of the space is of after it", async () => {
+  const machine = simMachine(10);
+  const log = await openSettling(machine);
+  await fill(log, ["keep", "gone"], 20);
+  await log.trim(20, { log: { name: "gone" } });
+  // One pass, and not the next one.
+  await passTime(machine, log, 20_000);
+  const { settler, sealed } = log.storedLog;
+  assert.ok(settler!.totals.segments > 3);
+  const left = sealed.reduce((sum, { meta }) => sum + (meta.settled?.bytes ?? 0), 0);
+  assert.equal(settler!.space!.removedBytes, left);
+  assert.equal(settler!.space!.reclaimableBytes, 0);
 });
