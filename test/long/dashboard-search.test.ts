@@ -72,4 +72,12 @@ test(`a search in ${records} records is completed, and the page stays small and 
     assert.ok(usedSize < heapBytesMax, `${usedSize} bytes`);
     page.assertClean();
   }
+  await using page = await Dashboard.open(browser, node.origin, "?in=log&q=true&by=cel");
+  const found = page.page.getByTestId("search-found");
+  await found.filter({ hasText: "100,000 found" }).waitFor();
+  await page.text("The search has stopped, because so many match.");
+  await page.page.getByRole("button", { name: "Go on" }).click();
+  await found.filter({ hasText: "200,000 found" }).waitFor();
+  await page.text("Stopped: 200,000 of 10,000,000 (2 %)");
+  page.assertClean();
 });

@@ -6,7 +6,7 @@
 import { signal } from "@preact/signals";
 import { localFailure, type StreamFailure } from "../core/failure.ts";
 import { FoundRecords } from "../core/found-records.ts";
-import { foundLimits } from "../core/limits.ts";
+import { foundBeforeStop, foundLimits } from "../core/limits.ts";
 import { Rate } from "../core/rate.ts";
 import type { Consumed } from "../core/wire.ts";
 import { ownBase } from "../io/calls.ts";
@@ -43,6 +43,8 @@ export class LogSearch {
   readonly #rate = new Rate();
   #query: LogQuery | undefined;
   #logId: string | undefined;
+  /** The number of matches at which the search stops. */
+  #stopAt = 0;
   /** Of the streams before this one. */
   #skippedBefore = 0;
   #suspended = false;
@@ -72,6 +74,11 @@ export class LogSearch {
   /** Records searched in a second, lately. Undefined while that is not known. */
   get perSecond(): number | undefined {
     return this.#rate.perSecond;
+  }
+
+  /** The search has stopped because of the number of matches. */
+  get stoppedByCount(): boolean {
+    return this.phase.value === "stopped" && this.found.total >= this.#stopAt;
   }
 
   get query(): LogQuery | undefined {
@@ -105,6 +112,7 @@ export class LogSearch {
 
   #begin(): void {
     this.phase.value = "running";
+    this.#stopAt = this.found.total + foundBeforeStop;
     this.#rate.clear();
     this.link.send({ kind: "open" });
     this.#frame();
@@ -176,6 +184,10 @@ export class LogSearch {
         return;
       }
       this.#note(message);
+      if (this.found.total >= this.#stopAt) {
+        this.stop();
+        return;
+      }
     }
     this.#rate.note(monotonicMs(), this.next);
     this.#frame();

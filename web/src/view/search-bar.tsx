@@ -114,8 +114,9 @@ function NotShown() {
       {hidden > 0 && searched !== undefined && (
         <div class="search-more" data-testid="search-more">
           <p>
-            The first {grouped(found.count)} are shown, {grouped(hidden)} more are not. Narrow the search, or
-            export all of them:
+            The first {grouped(found.count)} are shown, {grouped(hidden)} more are not.
+            {logSearch.stoppedByCount && " The search has stopped, because so many match."} Narrow the search,
+            or export all of them:
           </p>
           <Copyable text={consumeFiltered(location, tail.log.value, searched.condition)} what="Command" />
         </div>
