@@ -250,6 +250,7 @@ async function openParts(
       rpcAddr: addresses.rpcAddr,
       tls,
       access: access.access,
+      issuer: issuer.tokens,
       readiness,
       telemetry,
       clock,

@@ -27,6 +27,8 @@ export interface IssuerKeyState {
   /** Grows when that may have changed. */
   readonly version: number;
   readonly isCurrent: () => boolean;
+  /** A hash of the key: another node may have another key with the same id. */
+  readonly digest: string;
 }
 
 export class VerifiedToken implements TokenRights {

@@ -201,6 +201,23 @@ test("sessions are taken and refused alike on all nodes, also after restarts, by
     for (const text of await others.ends) assert.match(text, /event: error/);
   });
 
+  await t.test("a ticket of a session opens a tail at any node, which ends with the logout", async () => {
+    const visitor = await logIn(place, a, c);
+    const ends: Promise<string>[] = [];
+    for (const maker of nodes)
+      for (const user of nodes) {
+        const body = '{"log":"default"}';
+        const made = await at(place, maker, visitor, "/tickets", { method: "POST", body });
+        assert.equal(made.status, 201, await made.clone().text());
+        const { ticket } = (await made.json()) as { readonly ticket: string };
+        const tail = await at(place, user, newVisitor(), `/tail?from=start&ticket=${ticket}`);
+        assert.equal(tail.status, 200, `${maker.name} to ${user.name}`);
+        ends.push(tail.text());
+      }
+    assert.equal((await at(place, b, visitor, "/logout", { method: "POST" })).status, 204);
+    for (const text of await Promise.all(ends)) assert.match(text, /event: error[\s\S]*logged out/);
+  });
+
   using admin = cluster.connect(b);
   const key = await makeSigningKey();
   const { audience } = await admin.rpc.tokens.addTokenKey({ publicKey: Buffer.from(key.x, "base64url") });

@@ -20,7 +20,7 @@ import { Gossip } from "../gossip/gossip.ts";
 import type { NodeReadiness } from "../node-readiness.ts";
 import { openReplica } from "../open-replica.ts";
 import { peerDial } from "../peer-dial.ts";
-import { TicketDesk, ticketsVerb } from "../tokens/ticket-desk.ts";
+import { TicketDesk, type TicketDeskOptions, ticketsVerb } from "../tokens/ticket-desk.ts";
 import { TokenAdmin, type TokenAdminOptions, tokensVerb } from "../tokens/token-admin.ts";
 import { TokenRegistry } from "../tokens/token-registry.ts";
 import { version } from "../version.ts";
@@ -38,6 +38,8 @@ export interface OpenClusterOptions {
   readonly rpcAddr: string;
   readonly tls: NodeTls | undefined;
   readonly access: AccessControl;
+  /** Verifies the tokens of another issuer. Undefined: there is none. */
+  readonly issuer: TicketDeskOptions["issuer"];
   readonly readiness: NodeReadiness;
   readonly telemetry: NodeTelemetry;
   readonly clock: Clock;
@@ -131,7 +133,7 @@ const answersOf =
 
 /** What this node knows of tokens, and how it is changed. */
 function openTokens(
-  { access, telemetry, clock }: Pick<OpenClusterOptions, "access" | "telemetry" | "clock">,
+  { access, issuer, telemetry, clock }: Pick<OpenClusterOptions, "access" | "issuer" | "telemetry" | "clock">,
   replica: Replica,
   network: PeerNetwork,
 ): Pick<OpenedCluster, "tokens" | "tokenAdmin" | "tickets"> {
@@ -156,7 +158,7 @@ function openTokens(
     node: replica.identity.name,
     addressOf: (name) => addressOf(replica, name),
     ask,
-    source: tokens,
+    ...{ source: tokens, issuer },
     random: randomBytes,
     clock,
   });

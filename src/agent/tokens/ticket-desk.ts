@@ -14,6 +14,7 @@ import {
   Shares,
   type Ticket,
   TicketBook,
+  type TicketChecks,
   type TokenSource,
   ticketIdentity,
   unusable,
@@ -26,6 +27,8 @@ export interface TicketDeskOptions {
   readonly addressOf: (node: string) => string | undefined;
   readonly ask: (address: string, verb: string, body: unknown, deadlineMs: number) => Promise<unknown>;
   readonly source: TokenSource;
+  /** Whose tokens are taken too. Default: no other issuer's. */
+  readonly issuer?: TicketChecks["issuer"] | undefined;
   readonly random: (bytes: number) => Uint8Array;
   readonly clock: Clock;
 }
@@ -61,7 +64,7 @@ export class TicketDesk {
   /**
    * Takes a ticket and resolves to its holder. `peer` is the address and port of the client.
    * @throws Fault "unauthenticated" if it is not open, also if the node that made it does not answer, and the ticket may be used then;
-   *   "overloaded" for too many at once, and after many tickets of the address that other nodes did not take; "failed-precondition"
+   *   "overloaded" for too many at once, and after many tickets of the address that other nodes did not take
    */
   async redeem(text: string, peer: string): Promise<Identity> {
     const { node, digest } = parseTicket(text);
@@ -75,7 +78,7 @@ export class TicketDesk {
     return identity;
   }
 
-  /** Answers another node at which a ticket of this node is used. @throws Fault as TicketBook.take(), encodeTicket() */
+  /** Answers another node at which a ticket of this node is used. @throws Fault as TicketBook.take() */
   answer(body: unknown): object {
     const { digest } = (body ?? {}) as Readonly<Record<string, unknown>>;
     if (typeof digest !== "string")
@@ -119,13 +122,12 @@ export class TicketDesk {
   }
 
   async #askFor(address: string, digest: string): Promise<Ticket> {
-    const { ask, source, clock } = this.#options;
+    const { ask, source, issuer, clock } = this.#options;
     try {
       const answer = await ask(address, ticketsVerb, { digest }, clock.monotonicMs() + askMs);
-      return decodeTicket(answer, source, () => clock.wallMs());
-    } catch (reason) {
-      const fault = Fault.from(reason);
-      throw fault.kind === "failed-precondition" ? fault : unusable();
+      return await decodeTicket(answer, { source, issuer, wallMs: () => clock.wallMs() });
+    } catch {
+      throw unusable();
     }
   }
 }

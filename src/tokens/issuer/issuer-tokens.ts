@@ -9,10 +9,11 @@
  * of the cluster. Tokens for other purposes of the same issuer are refused: those bound to a key (`cnf`), and those about events
  * such as a logout (`events`).
  */
+import { hash } from "node:crypto";
 import { isSubjectName, Scopes } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
 import { clockSkewMs, tokenLifeMsMax } from "../limits.ts";
-import { refused, type VerifiedClaims } from "../verified-token.ts";
+import { type IssuerKeyState, refused, type VerifiedClaims } from "../verified-token.ts";
 import type { IssuerKeys } from "./issuer-keys.ts";
 import { issuerTokenId } from "./issuer-token-id.ts";
 import { type IssuerKey, issuerKeyIdCharsMax } from "./key-set.ts";
@@ -119,13 +120,19 @@ export class IssuerTokens {
       expiresMs,
       scopes: this.#scopesOf(claims),
       keyId: key.id,
-      issuerKey: {
-        get version() {
-          return keys.version;
-        },
-        isCurrent: () => keys.has(key),
-      },
+      issuerKey: stateOf(key, keys),
     };
+  }
+
+  /**
+   * Resolves to the state of a key with which another node has verified a token.
+   * @throws Fault "unauthenticated" if this node does not have the key; "unavailable" while the keys cannot be loaded
+   */
+  async keyState(id: string, digest: string): Promise<IssuerKeyState> {
+    const { keys, issuer } = this.#options;
+    const key = await keys.find(id);
+    if (key !== undefined && digestOf(key) === digest) return stateOf(key, keys);
+    throw refused("TOKEN_KEY_UNKNOWN", `the token is signed by a key that ${issuer} does not have`);
   }
 
   #scopesOf(claims: Readonly<Record<string, unknown>>): Scopes | undefined {
@@ -155,5 +162,15 @@ export class IssuerTokens {
     return imported;
   }
 }
+
+const digestOf = ({ text }: IssuerKey): string => hash("sha256", text, "base64url");
+
+const stateOf = (key: IssuerKey, keys: IssuerKeys): IssuerKeyState => ({
+  get version() {
+    return keys.version;
+  },
+  isCurrent: () => keys.has(key),
+  digest: digestOf(key),
+});
 
 const wrong = (why: string): Fault => refused("TOKEN_INVALID", `the token is not valid: ${why}`);

@@ -31,6 +31,7 @@ export class SessionToken implements TokenRights {
   readonly id: string;
   readonly expiresMs: number;
   readonly scopes: TokenRights["scopes"];
+  readonly sessionId: string;
   readonly #options: SessionTokenOptions;
   readonly #revokedId: string;
 
@@ -39,8 +40,14 @@ export class SessionToken implements TokenRights {
     this.id = token.id;
     this.expiresMs = Math.min(expiresMs, token.expiresMs);
     this.scopes = token.scopes;
+    this.sessionId = options.id;
     this.#options = options;
     this.#revokedId = revokedSessionId(options.id);
+  }
+
+  /** The token with which the user logged in. */
+  get token(): TokenRights {
+    return this.#options.token;
   }
 
   /** See TokenRights. */

@@ -1,35 +1,57 @@
 /**
  * A ticket on its way from the node that made it to the node at which it is used: the caller that made it, with what is known of its
- * token, and the logs. Both nodes know keys and revocations, so the second one checks the token again.
+ * token and its session, and the logs. The second node checks all of it again: both know the revocations and the keys of the cluster, and
+ * each loads the keys of an OpenID provider by itself.
  */
-import { isSubjectName, namedIdentity, Scopes, type TicketLogs } from "../../access/mod.ts";
+import { isSubjectName, namedIdentity, Scopes, type TicketLogs, type TokenRights } from "../../access/mod.ts";
 import { Fault } from "../../fault.ts";
+import type { IssuerTokens } from "../issuer/issuer-tokens.ts";
+import { SessionToken } from "../sessions/session-token.ts";
 import { type TokenSource, type VerifiedClaims, VerifiedToken } from "../verified-token.ts";
 import type { Ticket } from "./ticket-book.ts";
 
-/** @throws Fault "failed-precondition" if only this node can check the token */
-export function encodeTicket({ holder: { subject, token }, logs }: Ticket): object {
-  if (token === undefined) return { subject, logs };
-  if (!(token instanceof VerifiedToken) || token.claims.issuerKey !== undefined)
-    throw new Fault("failed-precondition", {
-      message: "this ticket opens tails only at the node that made it",
-    });
-  const { scopes, issuerKey: _, ...claims } = token.claims;
-  return { subject, logs, token: { ...claims, ...(scopes === undefined ? {} : { scope: scopes.text }) } };
+/** What a node checks the token of a ticket with. */
+export interface TicketChecks {
+  readonly source: TokenSource;
+  /** Default: tokens of another issuer are not known. */
+  readonly issuer: Pick<IssuerTokens, "issuer" | "keyState"> | undefined;
+  readonly wallMs: () => number;
 }
 
-/** @throws Fault "unavailable" for an answer that is malformed */
-export function decodeTicket(answer: unknown, source: TokenSource, wallMs: () => number): Ticket {
-  const { subject, logs, token } = fieldsOf(answer);
+export function encodeTicket({ holder: { subject, token, issuer }, logs }: Ticket): object {
+  if (token === undefined) return { subject, logs };
+  const session =
+    token instanceof SessionToken ? { id: token.sessionId, expiresMs: token.expiresMs } : undefined;
+  const verified = token instanceof SessionToken ? token.token : token;
+  if (!(verified instanceof VerifiedToken)) throw new Error("a ticket has no verified token");
+  const { scopes, issuerKey, ...claims } = verified.claims;
+  return {
+    ...{ subject, logs },
+    token: {
+      ...claims,
+      ...(scopes === undefined ? {} : { scope: scopes.text }),
+      ...(issuerKey === undefined ? {} : { issuer, keyDigest: issuerKey.digest }),
+    },
+    ...(session === undefined ? {} : { session }),
+  };
+}
+
+/** @throws Fault "unavailable" for an answer that is malformed, or while the keys of the issuer cannot be loaded; "unauthenticated" */
+export async function decodeTicket(answer: unknown, checks: TicketChecks): Promise<Ticket> {
+  const { source, wallMs } = checks;
+  const { subject, logs, token, session } = fieldsOf(answer);
   if (typeof subject !== "string") throw malformed();
   const holder = namedIdentity(subject);
   if (token === undefined) return { holder, logs: logsFrom(logs) };
-  const claims = claimsFrom(token);
+  const claims = await claimsFrom(token, checks);
   if (claims.subject !== subject) throw malformed();
-  return {
-    holder: { ...holder, token: new VerifiedToken(claims, source, wallMs) },
-    logs: logsFrom(logs),
-  };
+  let rights: TokenRights = new VerifiedToken(claims, source, wallMs);
+  if (session !== undefined) {
+    const { id, expiresMs } = fieldsOf(session);
+    if (typeof id !== "string" || typeof expiresMs !== "number") throw malformed();
+    rights = new SessionToken({ token: rights, id, expiresMs, source, wallMs });
+  }
+  return { holder: { ...holder, token: rights }, logs: logsFrom(logs) };
 }
 
 function logsFrom(logs: unknown): TicketLogs {
@@ -39,8 +61,8 @@ function logsFrom(logs: unknown): TicketLogs {
   throw malformed();
 }
 
-function claimsFrom(token: unknown): VerifiedClaims {
-  const { subject, id, issuedMs, expiresMs, keyId, scope } = fieldsOf(token);
+async function claimsFrom(token: unknown, { issuer: known }: TicketChecks): Promise<VerifiedClaims> {
+  const { subject, id, issuedMs, expiresMs, keyId, scope, issuer, keyDigest } = fieldsOf(token);
   if (
     !isSubjectName(subject) ||
     typeof id !== "string" ||
@@ -50,10 +72,13 @@ function claimsFrom(token: unknown): VerifiedClaims {
     (scope !== undefined && typeof scope !== "string")
   )
     throw malformed();
-  return {
+  const claims = {
     ...{ subject, id, issuedMs, expiresMs, keyId },
     scopes: scope === undefined ? undefined : Scopes.parse(scope),
   };
+  if (keyDigest === undefined) return claims;
+  if (known === undefined || issuer !== known.issuer || typeof keyDigest !== "string") throw malformed();
+  return { ...claims, issuerKey: await known.keyState(keyId, keyDigest) };
 }
 
 const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>

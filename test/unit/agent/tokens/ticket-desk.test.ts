@@ -7,6 +7,8 @@ import { TicketDesk, ticketsVerb } from "../../../../src/agent/tokens/ticket-des
 import { Fault } from "../../../../src/fault.ts";
 import { systemClock } from "../../../../src/lib/time/clock.ts";
 import { unusable } from "../../../../src/tokens/mod.ts";
+import { issuerKey, TestIssuer } from "../../../support/tokens/test-issuer.ts";
+import { testSessions } from "../../../support/tokens/test-sessions.ts";
 import { TestTokens } from "../../../support/tokens/test-tokens.ts";
 
 const peer = "192.0.2.7:1234";
@@ -14,7 +16,9 @@ const orders: TicketLogs = { objects: ["orders"] };
 
 /** Two nodes of a cluster. What one asks the other goes through JSON. */
 async function twoNodes() {
-  const tokens = await TestTokens.make();
+  const issuers = [new TestIssuer(), new TestIssuer()] as const;
+  issuers[1].published = issuers[0].published;
+  const tokens = await TestTokens.make({ issuer: issuers[0].tokens });
   const desks = new Map<string, TicketDesk>();
   const asked: string[] = [];
   const setup = { tokens, asked, reply: (answer: unknown): unknown => answer, hold: async () => {} };
@@ -30,13 +34,14 @@ async function twoNodes() {
         return setup.reply(JSON.parse(JSON.stringify(answer)));
       },
       source: tokens,
+      issuer: issuers[node === "one" ? 0 : 1].tokens,
       random: randomBytes,
       clock: systemClock,
     });
     desks.set(node, desk);
     return desk;
   };
-  return { ...setup, setup, one: open("one"), two: open("two") };
+  return { ...setup, setup, issuers, one: open("one"), two: open("two") };
 }
 
 const refusedWith = (kind: string, message: RegExp) => (reason: unknown) =>
@@ -76,6 +81,43 @@ test("a ticket of a token is worth what the token is worth at the node where it 
   tokens.change({ kind: "revoke", id: "t", untilMs: Number.MAX_SAFE_INTEGER });
   assert.equal(used.token?.invalid()?.facts.reason, "TOKEN_REVOKED");
   await assert.rejects(two.redeem(open, peer), refusedWith("unauthenticated", /token t is revoked/));
+});
+
+test("a ticket of a token of an OpenID provider is taken at another node that has its key, and ends with the key there", async () => {
+  const { one, two, tokens, issuers } = await twoNodes();
+  const maker = await tokens.verifier.identify(
+    await issuers[0].sign({ claims: { jti: "j", rights: "logs=orders:consume" } }),
+    "192.0.2.7:1",
+  );
+  const used = await two.redeem(one.issue(maker, { objects: ["orders", "other"] }), peer);
+  assert.equal(used.subject, "oidc:alice");
+  assert.ok(used.token?.scopes?.allows("orders", "consume") && !used.token.scopes.allows("other", "consume"));
+  const open = one.issue(maker, orders);
+  const again = one.issue(maker, orders);
+  // The second node learns that the provider has another key with the same id.
+  issuers[1].published = [issuerKey("k1")];
+  await issuers[1].keys.reload();
+  assert.equal(used.token?.invalid()?.facts.reason, "TOKEN_KEY_UNKNOWN");
+  await assert.rejects(two.redeem(open, peer), { message: unusable().message });
+  assert.equal((await one.redeem(again, peer)).subject, "oidc:alice");
+  issuers[1].failure = new Error("the provider does not answer");
+  issuers[1].published = [];
+  await assert.rejects(two.redeem(one.issue(maker, orders), peer), { message: unusable().message });
+});
+
+test("a ticket of a session is taken at any node, and its tail ends with the logout", async () => {
+  const { one, two, tokens, issuers } = await twoNodes();
+  const sessions = testSessions(tokens);
+  for (const token of [await tokens.issue("alice"), await issuers[0].sign()]) {
+    const { identity, value } = await sessions.open(token, peer);
+    const used = await two.redeem(one.issue(identity, orders), peer);
+    const open = one.issue(identity, orders);
+    assert.equal(used.subject, identity.subject);
+    assert.equal(used.token?.expiresMs, identity.token?.expiresMs);
+    await sessions.end(value, peer);
+    assert.equal(used.token?.invalid()?.facts.reason, "SESSION_ENDED");
+    await assert.rejects(two.redeem(open, peer), { message: /was logged out/ });
+  }
 });
 
 test("the refusal of a ticket does not say whether its node is unknown, is down, or does not have it", async () => {
