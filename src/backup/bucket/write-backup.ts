@@ -64,8 +64,10 @@ export interface WrittenBackup {
   /** Of all files of the backup. */
   readonly bytes: number;
   readonly uploadedBytes: number;
-  /** Objects that were removed, and uploads that were begun by a writer that died. */
+  /** Objects that no kept backup needs and that were removed: old backups, and files, also those of a pass that failed. */
   readonly removed: number;
+  /** Uploads of large files that an earlier writer began and did not finish. Their parts were removed. */
+  readonly abortedUploads: number;
   /** False if the newest backup has everything already. */
   readonly isNew: boolean;
 }
@@ -74,7 +76,7 @@ export interface WrittenBackup {
 export async function writeBackup(options: WriteBackupOptions): Promise<WrittenBackup> {
   const { store, parts, clock } = options;
   await using lease = await WriterLease.acquire(options);
-  const begun = await store.removeUnfinished();
+  const abortedUploads = await store.removeUnfinished();
   const newest = await newestOutline(store, lease.recent, clock);
   const there = await filesThere(store, newest);
   const {
@@ -93,7 +95,7 @@ export async function writeBackup(options: WriteBackupOptions): Promise<WrittenB
   const files = backupFiles(snapshot);
   const bytes = files.reduce((sum, file) => sum + file.bytes, snapshotBytes.length);
   const { index } = snapshot;
-  return { name, index, files: files.length, bytes, uploadedBytes, removed: begun + removed, isNew };
+  return { name, index, files: files.length, bytes, uploadedBytes, removed, abortedUploads, isNew };
 }
 
 /** Resolves to the name of the backup: of this second, or of a later one if a name is taken. */

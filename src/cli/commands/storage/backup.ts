@@ -52,7 +52,7 @@ async function backupToStore(url: string, flags: Flags): Promise<number> {
   const store = await openBucket("backup", url, flags);
   using client = await connect(flags);
   const say = (text: string): void => console.error(`tailrace backup: ${printable(text)}`);
-  const { name, index, files, bytes, uploadedBytes, removed } = await writeBackup({
+  const { name, index, files, bytes, uploadedBytes, removed, abortedUploads } = await writeBackup({
     store,
     parts: (have, after) => checkedParts(client, have, after),
     keep,
@@ -72,6 +72,7 @@ async function backupToStore(url: string, flags: Flags): Promise<number> {
     bytes: uploadedBytes,
     totalBytes: bytes,
     removed,
+    abortedUploads,
   };
   await print(`${JSON.stringify(facts)}\n`);
   return exitStatus.done;

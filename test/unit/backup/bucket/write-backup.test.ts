@@ -218,6 +218,27 @@ test("a file that a backup left with another size is written again", async () =>
   await checkNoOrphans(store, await checkBackups(store));
 });
 
+test("what a pass removes is counted apart: uploads that were begun, and objects that no backup needs", async () => {
+  await using source = await BackupNode.open();
+  const store = new MemoryStore();
+  let writes = 0;
+  store.onOperation = (operation) => {
+    if (operation.startsWith("write files/") && ++writes > 3) throw new Killed();
+  };
+  await source.append(30);
+  await assert.rejects(source.write(store), Killed);
+  store.onOperation = () => undefined;
+  store.revive();
+  store.unfinished.add("files/begun 1");
+  const begun = store.unfinished.size;
+  const orphan = `files/${"9".repeat(20)}-${"9".repeat(20)}.frames`;
+  store.objects.set(orphan, Buffer.from("x"));
+  const { removed, abortedUploads } = await source.write(store);
+  assert.deepEqual([removed, abortedUploads], [1, begun]);
+  const again = await source.write(store);
+  assert.deepEqual([again.removed, again.abortedUploads, again.isNew], [0, 0, false]);
+});
+
 test("a file that a backup names is not replaced by one of another size", async () => {
   await using source = await BackupNode.open();
   await source.append(30);
