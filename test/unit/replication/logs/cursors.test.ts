@@ -314,3 +314,42 @@ test("a log takes so many cursors, also of creates that are under way, and a clu
   await remove(replica!, "a");
   await one({ name: "x" }, "e");
 });
+
+test("a commit is answered with its own version, also if a later one is applied with it", async () => {
+  await using cluster = await MemoryCluster.open(1);
+  const replica = (await cluster.leader()).replica!;
+  const { version } = await commit(replica, "c", 0, { metadata: "before" });
+  const { logs } = replica.storedLog.state;
+  const { cursor } = logs;
+  // A leader that was deposed meanwhile applies the commit, and a later one of its successor, at once.
+  logs.cursor = (log, name) => {
+    const row = cursor.call(logs, log, name);
+    return row === undefined ? row : { ...row, version: row.version + 1_000 };
+  };
+  const made = await commit(replica, "c", 0, { metadata: "own", version });
+  assert.deepEqual([made.metadata, made.version], ["own", cursor.call(logs, 0, "c")?.version]);
+});
+
+test("a leader that has not applied what a follower shows confirms the end before it refuses an offset", async () => {
+  await using cluster = await MemoryCluster.open(1);
+  const replica = (await cluster.leader()).replica!;
+  await fill(replica, 3);
+  const { node, storedLog } = replica;
+  const applied = storedLog.bounds;
+  let isConfirmed = false;
+  Object.defineProperty(storedLog, "bounds", {
+    configurable: true,
+    get: () => (isConfirmed ? applied : { lowest: 0, next: 1 }),
+  });
+  const { readIndex } = node;
+  node.readIndex = async () => {
+    const index = await readIndex.call(node);
+    isConfirmed = true;
+    return index;
+  };
+  await assert.rejects(commit(replica, "c", 4), isFault("out-of-range"));
+  isConfirmed = false;
+  assert.equal((await commit(replica, "c", 3)).offset, 3);
+  isConfirmed = false;
+  await replica.log.trim(2);
+});
