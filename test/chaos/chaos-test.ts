@@ -54,4 +54,5 @@ export async function testChaos(t: TestContext, trial: Trial): Promise<void> {
   assert.ok(named.acked >= acked / 20, `only ${named.acked} appends to named logs were acknowledged`);
   assert.ok(named.deleted > 0, "no named log was deleted");
   assert.ok(named.forks > 0, "no named log was forked");
+  assert.ok(report.cursors.committed > 0, "no cursor was committed");
 }

@@ -24,6 +24,8 @@ import { KeptStores } from "./kept-stores.ts";
 import * as namedAppends from "./named/appends.ts";
 import * as namedChanges from "./named/changes.ts";
 import { committedLogs } from "./named/committed-logs.ts";
+import { checkCursors } from "./named/cursor-checker.ts";
+import * as namedCursors from "./named/cursors.ts";
 import { differences, equalLogs, namedRecordsOn } from "./named/final-logs.ts";
 import * as namedForks from "./named/forks.ts";
 import { KnownLogs } from "./named/known-logs.ts";
@@ -68,6 +70,7 @@ export interface ChaosReport {
   readonly faults: Readonly<Record<string, number>>;
   readonly counts: History["counts"];
   readonly named: History["named"] & LogCounts;
+  readonly cursors: History["cursors"];
   /** Records in the log at the end. */
   readonly records: number;
   /** What nodes settled: segments, and of the batches of one node those whose records no file has any more. */
@@ -126,7 +129,15 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   });
   const run = await openRun(stack, options, directory);
   const { fleet, history, violations } = run;
-  const writing = { ...writers, ...readers, ...namedAppends, ...namedChanges, ...namedForks, ...namedReads };
+  const writing = {
+    ...writers,
+    ...readers,
+    ...namedAppends,
+    ...namedChanges,
+    ...namedForks,
+    ...namedReads,
+    ...namedCursors,
+  };
   const clients = startClients(run, writing);
   const followers = startClients(run, { ...tails, ...namedTails });
   const { injector, seconds } = await injectFaults(run);
@@ -145,6 +156,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     faults: Object.fromEntries(injector.counts),
     counts: history.counts,
     named: { ...history.named, ...logs },
+    cursors: history.cursors,
     records,
     settled,
     backups: fleet.countLogged("backup completed"),
@@ -334,6 +346,7 @@ async function checkLog({
   violations.push(...check(ofDefault, final));
   const committed = committedLogs(directories[0]!, (index, crc) => kept.find(index, crc));
   violations.push(...differences(shown, served, committed), ...checkNamed(history.operations, committed));
+  violations.push(...checkCursors(history.operations, committed));
   const { size: logs } = committed.logs;
   const all = [...committed.logs.values()];
   const deleted = all.filter((log) => log.deleted).length;

@@ -12,6 +12,8 @@ export interface Failure {
   readonly message: string;
   /** The fixed word of the fault, if it has one. */
   readonly reason?: string;
+  /** Of a refusal because of the version of a cursor: the present one; 0 if there is none. */
+  readonly found?: number;
 }
 
 interface Timed {
@@ -92,13 +94,30 @@ export interface Change extends Timed {
   readonly failure?: Failure;
 }
 
+/** A call about a cursor of a named log, or of `default`. */
+export interface CursorCall extends Timed {
+  readonly op: "cursor";
+  readonly action: "commit" | "get" | "delete";
+  readonly cursor: string;
+  /** The version that it must have; 0: there must be none. Absent: any. */
+  readonly expected?: number;
+  /** Of a commit. No other one has this metadata. */
+  readonly offset?: number;
+  readonly metadata?: string;
+  /** The version in the answer; 0 if there is no cursor. */
+  readonly version?: number;
+  /** The metadata in the answer. */
+  readonly shown?: string;
+  readonly failure?: Failure;
+}
+
 /** A fault was injected. For readers of the file. */
 export interface InjectedFault extends Timed {
   readonly op: "fault";
   readonly what: string;
 }
 
-export type Operation = Append | Read | End | Tailed | Shown | Change | InjectedFault;
+export type Operation = Append | Read | End | Tailed | Shown | Change | CursorCall | InjectedFault;
 
 const emptyCounts = () => ({ appends: 0, acked: 0, notWritten: 0, unknown: 0, reads: 0, shown: 0 });
 
@@ -110,6 +129,8 @@ export class History {
   readonly counts = emptyCounts();
   /** The same of the named logs, and changes of them that were acknowledged. */
   readonly named = { ...emptyCounts(), changes: 0, refused: 0 };
+  /** Commits of cursors that were acknowledged, and refused because of the version. */
+  readonly cursors = { committed: 0, refused: 0 };
 
   /** Also writes to the file at `path`, if given. */
   constructor(path?: string) {
@@ -143,6 +164,11 @@ export class History {
     if (operation.op === "change") {
       if (operation.failure === undefined) this.named.changes++;
       else if (operation.failure.written === "no") this.named.refused++;
+    }
+    if (operation.op === "cursor") {
+      const { action, failure } = operation;
+      if (action === "commit" && failure === undefined) this.cursors.committed++;
+      if (failure?.reason === "CURSOR_VERSION_MISMATCH") this.cursors.refused++;
     }
     if (operation.op === "shown") counts.shown += operation.values.length;
     if (operation.op === "read" || operation.op === "end") counts.reads++;

@@ -108,13 +108,14 @@ export async function atPace(
 /** The failure of an operation. A record of a named log below the lowest offset is not missing but trimmed. */
 export function failureOf(reason: unknown, effect: "read" | "write" = "write", log?: string): Failure {
   const { kind, written, message, facts } = faultOf(reason, effect);
-  const { lowest, offset, reason: word } = facts;
+  const { lowest, offset, reason: word, found } = facts;
   const isBelow = kind === "out-of-range" && lowest !== undefined && offset !== undefined && offset < lowest;
   return {
     kind: log !== undefined && isBelow ? "trimmed" : kind,
     written,
     message,
     ...(word === undefined ? {} : { reason: word }),
+    ...(word === "CURSOR_VERSION_MISMATCH" ? { found: Number(found) } : {}),
   };
 }
 

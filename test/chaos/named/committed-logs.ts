@@ -23,6 +23,7 @@ import {
 } from "../../../src/log/mod.ts";
 import type { StoredRecord } from "../checker.ts";
 import { nameIn } from "../clients/values.ts";
+import { CommittedCursors } from "./committed-cursors.ts";
 
 /** All that was ever committed of a log. */
 export interface CommittedLog {
@@ -53,6 +54,7 @@ export interface CommittedFork {
 
 export interface CommittedLogs {
   readonly logs: ReadonlyMap<number, CommittedLog>;
+  readonly cursors: CommittedCursors;
   /** What is wrong with the frames. */
   readonly flaws: readonly string[];
   /** Batches that were settled, and those of them that no file has any more. */
@@ -79,6 +81,7 @@ export function* framesIn(path: string): Generator<Buffer> {
 
 class Model implements CommittedLogs {
   readonly logs = new Map<number, CommittedLog>();
+  readonly cursors = new CommittedCursors();
   readonly flaws: string[] = [];
   readonly settled = { batches: 0, unknown: 0 };
   readonly #kept: (index: number, crc: number) => Buffer | undefined;
@@ -94,7 +97,7 @@ class Model implements CommittedLogs {
     if (index !== this.#last + 1) this.flaws.push(`index ${index} follows ${this.#last}`);
     this.#last = index;
     const id = frameLogId(frame, 0);
-    if (id === 0) return;
+    if (id === 0 || this.cursors.add(frame)) return;
     if (frameKind(frame, 0) === batchKind.createLog) this.#created(id, frameCommand(frame, 0));
     else this.#changed(id, frame);
   }

@@ -112,6 +112,7 @@ const rules: Readonly<Record<string, Rule>> = {
       if (
         op === "append" ||
         op === "change" ||
+        op === "cursor" ||
         ((op === "read" || op === "end") && operation.mode === "linearizable")
       )
         yield `${client}: ${op} reached ${logId} after its delete`;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Append, Change, Failure, Operation } from "../../chaos/history.ts";
+import { CommittedCursors } from "../../chaos/named/committed-cursors.ts";
 import type { CommittedLog, CommittedLogs } from "../../chaos/named/committed-logs.ts";
 import { checkNamed, namedRuleNames } from "../../chaos/named/named-checker.ts";
 
@@ -20,6 +21,7 @@ const logOf = (id: number, name: string, values: readonly string[], more: Partia
 });
 const madeOf = (...logs: readonly CommittedLog[]): CommittedLogs => ({
   logs: new Map(logs.map((log) => [log.id, log])),
+  cursors: new CommittedCursors(),
   flaws: [],
   settled: { batches: 0, unknown: 0 },
 });
