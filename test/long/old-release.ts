@@ -9,6 +9,8 @@ import { root } from "../support/process/process.ts";
 
 /** The last revision without named logs. */
 const beforeNamedLogs = "0c911f18372ebd79576362ceb29626f682e39410";
+/** The last revision without cursors. It has named logs. */
+export const beforeCursors = "4f25606a17e832f0cd3a1f016e2d1340718a4f51";
 
 export interface OldRelease {
   readonly directory: string;
@@ -19,11 +21,13 @@ export interface OldRelease {
 }
 
 /**
- * Returns the release that TAILRACE_OLD_RELEASE names, a directory or a git revision; by default the last one without named
- * logs. It is unpacked into `directory`. Returns why there is none as a text.
+ * Returns the release that is named, a directory or a git revision; by default that of TAILRACE_OLD_RELEASE, or the last one
+ * without named logs. It is unpacked into `directory`. Returns why there is none as a text.
  */
-export function oldRelease(directory: string): OldRelease | string {
-  const named = process.env["TAILRACE_OLD_RELEASE"] ?? beforeNamedLogs;
+export function oldRelease(
+  directory: string,
+  named = process.env["TAILRACE_OLD_RELEASE"] ?? beforeNamedLogs,
+): OldRelease | string {
   if (existsSync(join(named, "src/cli/bin.cjs"))) return releaseIn(resolve(named), named);
   const git = (...args: readonly string[]) => spawnSync("git", ["-C", root, ...args], { maxBuffer: 1 << 28 });
   const { status, stdout } = git("archive", named, "--", "src", "proto", "package.json", "tsconfig.json");

@@ -4,14 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import * as newLibrary from "../../src/client/mod.ts";
-import { type ClusterNode, processWait, TestCluster } from "../support/process/cluster.ts";
+import { type ClusterNode, processWait, type TestCluster } from "../support/process/cluster.ts";
 import { ended, startCommand, tailrace } from "../support/process/process.ts";
 import { scratch } from "../support/scratch.ts";
 import { until } from "../support/until.ts";
-import { type OldRelease, oldRelease } from "./old-release.ts";
+import { oldRelease } from "./old-release.ts";
+import { lead, olderIn, openOldCluster, restart } from "./upgrade-steps.ts";
 
 type Library = Pick<typeof newLibrary, "openClient">;
 
@@ -77,40 +78,6 @@ class Load {
     await this.#client[Symbol.asyncDispose]();
     assert.equal(this.failure, undefined);
   }
-}
-
-async function openOldCluster(t: TestContext, release: OldRelease, directory: string): Promise<TestCluster> {
-  const cluster = await TestCluster.make(t, directory, { flags: ["--segment-store-bytes-max", "100000"] });
-  for (const node of cluster.nodes) {
-    node.command = release.bin;
-    cluster.start(node);
-  }
-  await cluster.whole();
-  return cluster;
-}
-
-/** Starts the node with the sources here, or with another command. */
-async function restart(cluster: TestCluster, node: ClusterNode, command: string | undefined): Promise<void> {
-  assert.equal(await cluster.stop(node), 0, `${node.name}: ${node.log.slice(-500)}`);
-  node.command = command;
-  cluster.start(node);
-  await cluster.ready(node);
-  await cluster.whole();
-}
-
-/** Gives the lead to this node, so that the release of the leader is known. */
-async function lead(cluster: TestCluster, node: ClusterNode): Promise<void> {
-  await until(
-    `${node.name} leads`,
-    async () => {
-      const leader = await cluster.leader();
-      if (leader === node) return true;
-      using client = cluster.connect(leader);
-      await client.rpc.cluster.transferLeadership({ to: node.name }, { timeoutMs: 10_000 }).catch(() => {});
-      return false;
-    },
-    processWait,
-  );
 }
 
 async function createFails(cluster: TestCluster, node: ClusterNode): Promise<newLibrary.Fault> {
@@ -265,12 +232,4 @@ async function nothingNamed(cluster: TestCluster, node: ClusterNode): Promise<vo
   ];
   for (const { status } of await Promise.allSettled<unknown>(asked)) assert.equal(status, "rejected");
   assert.equal((await client.commitLog.bounds()).lowest, lowest);
-}
-
-/** The older nodes that a refused create names. */
-function olderIn({ kind, facts, message }: newLibrary.Fault): string[] {
-  assert.deepEqual([kind, facts.reason], ["failed-precondition", "OLD_MEMBERS"], message);
-  const named = String(facts["members"]).split(" ").sort();
-  for (const name of named) assert.ok(message.includes(name), message);
-  return named;
 }
