@@ -11,6 +11,8 @@ import { messageTooLarge } from "../request-limits/message-limits.ts";
 const empty: Uint8Array = new Uint8Array(0);
 /** A smaller part of a message is part of the fixed cost of its call. */
 const countedBytesMin = 4 * 1024;
+/** A join buffer is at most so many times as large as what has arrived: a length alone allocates nothing. */
+const growth = 4;
 /** A reader between messages keeps a join buffer of at most this size, in bytes. */
 const keptBytesMax = 256 * 1024;
 
@@ -24,6 +26,8 @@ export class EnvelopeReader {
   readonly #messageBytesMax: number;
   readonly #memory: MemoryShare;
   #at = 0;
+  /** Bytes of the incomplete message with its envelope. 0: not known. */
+  #wanted = 0;
   /** Messages that span chunks are joined here. `bytes` is then its filled part. */
   #joined: Uint8Array = empty;
 
@@ -57,6 +61,7 @@ export class EnvelopeReader {
   take(): boolean {
     const { bytes } = this;
     const body = this.#at + envelopeBytes;
+    this.#wanted = 0;
     if (body > bytes.length) {
       if (this.#at === bytes.length && this.#memory.tight) this.#release();
       return false;
@@ -64,6 +69,7 @@ export class EnvelopeReader {
     const length = readU32be(bytes, this.#at + 1);
     if (length > this.#messageBytesMax) throw messageTooLarge(this.#messageBytesMax);
     if (body + length > bytes.length) {
+      this.#wanted = envelopeBytes + length;
       if (bytes.buffer !== this.#joined.buffer) this.#holdPart();
       return false;
     }
@@ -92,7 +98,10 @@ export class EnvelopeReader {
     this.#memory.hold(0);
   }
 
-  /** The buffer is reused and doubles when it grows, so each byte of many small chunks is copied a constant number of times. */
+  /**
+   * The buffer is reused, and grows by a factor, so each byte of many small chunks is copied a constant number of times. It is no
+   * larger than a message that does not fit yet.
+   */
   #join(chunk: Uint8Array, rest: number): void {
     const filled = this.bytes.length;
     const inPlace = this.bytes.buffer === this.#joined.buffer;
@@ -104,7 +113,10 @@ export class EnvelopeReader {
     const total = rest + chunk.length;
     const left = this.bytes.subarray(this.#at);
     if (total > this.#joined.length) {
-      const capacity = Math.min(total * 2, total + this.#messageBytesMax);
+      const capacity =
+        this.#wanted > total
+          ? Math.min(this.#wanted, growth * total)
+          : Math.min(total * 2, total + this.#messageBytesMax);
       this.#memory.hold(capacity);
       this.#joined = Buffer.allocUnsafeSlow(capacity);
     }
