@@ -33,6 +33,7 @@ import { type BackupPart, backupParts, type ChainPoint, Replica } from "../../..
 import type { ReplicatedLog } from "../../../src/replication/replicated-log.ts";
 import type { LogTime } from "../../../src/replication/time/log-time.ts";
 import type { ProducerStamp, RecordRun } from "../../../src/types.ts";
+import { ofProcess } from "../../support/disk/of-process.ts";
 import { SimDisk, SimulatedCrash } from "../../support/disk/sim-disk.ts";
 import { SimStableStore } from "../../support/disk/sim-stable-store.ts";
 import { MemoryRowStore } from "../../support/rows/memory-row-store.ts";
@@ -140,8 +141,8 @@ export class RealReplica implements SimReplica {
     this.time = time;
     this.#replica = Replica.open({
       directory: dataDirectory,
-      disk,
-      store,
+      disk: ofProcess(disk, disk),
+      store: ofProcess(store, disk),
       rowStore,
       rowCheckpoints: { fewRows: 0, rowsMax: 4, bytesMax: 6000 },
       mapper: heapMapper(disk),
