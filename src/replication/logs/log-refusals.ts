@@ -10,6 +10,14 @@ export const noSuchLog = (name: string): Fault =>
     facts: { name, reason: "NO_SUCH_LOG" },
   });
 
+/** A change of a log was written, and the log was deleted before the answer. Nothing is left of the change. */
+export const deletedSince = (name: string): Fault =>
+  new Fault("not-found", {
+    message: `the change of log "${name}" was written, and then the log was deleted by another request`,
+    written: "unknown",
+    facts: { name, reason: "NO_SUCH_LOG" },
+  });
+
 export const anotherLog = (name: string): Fault =>
   new Fault("failed-precondition", {
     message: `the name "${name}" now means another log: the stated one was deleted. Read its id again, or state none`,

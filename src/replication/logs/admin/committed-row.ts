@@ -1,11 +1,11 @@
 /** What a command about a log has left of it. */
 import type { LogRow, LogTable } from "../../../log/mod.ts";
 import type { LogId } from "../../../types.ts";
-import { noSuchLog } from "../log-refusals.ts";
+import { deletedSince } from "../log-refusals.ts";
 
-/** The row that a command about a log has left. @throws Fault "not-found" if the log was deleted since */
+/** The row that a command about a log has left. @throws Fault "not-found", written "yes", if the log was deleted since */
 export function committedRow(table: Pick<LogTable, "row">, id: LogId, name: string): LogRow {
   const row = table.row(id);
-  if (row === undefined) throw noSuchLog(name);
+  if (row === undefined) throw deletedSince(name);
   return row;
 }
