@@ -80,12 +80,12 @@ const stages = {
 const checks = [["types"], ["types-web"], ["types-browser"], ["lint"], ["house"]];
 /**
  * Groups run one after the other. The tracks of a group run in parallel, the stages of a track one after the other. Chosen
- * for two cores: stages that compute (the first track of the last group) run together with stages that wait (its last track).
+ * for two cores: the tracks of the last group take about as long as each other.
  */
 const groups = [
   [...checks, ["build"]],
   [["unit"], ["transcript"]],
-  [["contract", "models", "sim"], ["wire"], ["cluster", "browser"]],
+  [["cluster", "models", "sim"], ["wire"], ["browser", "contract"]],
 ];
 
 const args = process.argv.slice(2).filter((arg) => arg !== "--long" && arg !== "--check");
