@@ -235,6 +235,8 @@ async function openParts(
   const ports = opening.use(await openPorts({ config, tls, memory: memory.budget, telemetry, clock }));
   const readiness = new NodeReadiness();
   readiness.set("node", "the node is starting");
+  // The ops port answers from here on, and a restore can take hours. The check of the open node replaces this one.
+  ports.ops.addCheck({ name: "serving", check: () => readiness.partReasons().join("; ") || true });
   const onConverted = (kept: string): void =>
     telemetry.log.info({ kept }, "the stable store of an earlier version was converted");
   await restoreIfEmpty(config, environment, clock, telemetry.log);

@@ -62,8 +62,14 @@ const prefixed = (words: string, command?: Command): OutputConfiguration => ({
 /** The command or flag that a user of other programs means. */
 function otherWord(words: string, text: string): string | undefined {
   const [, kind, typed] = /^error: unknown (command|option) '([^']*)'/.exec(text) ?? [];
-  if (typed === undefined) return undefined;
+  if (typed === undefined) return wordOfDefault(words, text);
   return kind === "command" ? meantBy(words, typed) : meantByFlag(words, typed.replace(/=.*/, ""));
+}
+
+/** `tailrace cursors reset NAME` is read as `tailrace cursors list` with the argument "reset", because `list` is the default. */
+function wordOfDefault(words: string, text: string): string | undefined {
+  const [, typed] = /^error: too many arguments .* but got \d+: ([^ ,]+)[,.]/.exec(text) ?? [];
+  return typed === undefined || !words.endsWith(" list") ? undefined : meantBy(words.slice(0, -5), typed);
 }
 
 /** What is meant by an argument of a command that takes none, or not this one: mostly the name of a log. */

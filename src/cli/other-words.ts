@@ -33,6 +33,11 @@ const others: Readonly<Record<string, readonly (readonly [typed: readonly string
     [["set", "commit", "seek", "reset", "create"], "tailrace cursors move NAME --to OFFSET"],
     [["rm", "remove", "drop", "del"], "tailrace cursors delete NAME"],
   ],
+  "tailrace token": [
+    [["show", "ls"], "tailrace token list"],
+    [["create", "new", "make", "sign"], "tailrace token issue --subject NAME"],
+    [["delete", "rm", "remove", "cancel"], "tailrace token revoke ID"],
+  ],
   "tailrace logs": [
     [
       ["set", "change", "configure", "config", "edit", "alter", "modify", "patch"],
@@ -61,6 +66,8 @@ export const otherFlags: Readonly<
     [["-n", "--limit", "--max-messages", "--last"], "--count N; the last N records are --from -N"],
     [["--to", "--before"], "--until TIME"],
     [["-f"], "--follow"],
+    [["--where", "--grep", "--match", "--query"], "--filter CONDITION, such as 'text.contains(\"error\")'"],
+    [["--group", "--consumer", "--consumer-group"], "--cursor NAME"],
   ],
   "tailrace tail": [
     [["--since", "--ago"], "--from 2026-01-31T12:00:00Z, or tailrace consume --ago 1h --follow"],
@@ -68,6 +75,8 @@ export const otherFlags: Readonly<
     [["--from-beginning"], "--from start"],
     [["--limit", "--max-messages"], "--count N; the last N records are -n N"],
     [["--until"], "a flag of tailrace consume"],
+    [["--where", "--grep", "--match", "--query"], "--filter CONDITION, such as 'text.contains(\"error\")'"],
+    [["--cursor", "--group"], "tailrace consume --cursor NAME --follow"],
   ],
   "tailrace trim": [[["--offset", "--to"], "--before OFFSET"]],
   "tailrace logs create": [[["--retention"], "--retention-age 7d, or --retention-bytes 10GiB"]],

@@ -9,7 +9,7 @@
  */
 import { Fault } from "../../fault.ts";
 import { compareNames } from "../../lib/names/name-order.ts";
-import { type Action, isAction, type TokenScopes } from "../identity.ts";
+import { type Action, actions, isAction, type TokenScopes } from "../identity.ts";
 import { isLogPattern, logMatch } from "../log-match.ts";
 import { unionOf } from "../name-patterns.ts";
 
@@ -98,7 +98,8 @@ function objectOf(encoded: string, scope: string): string {
 
 function actionOf(action: string, scope: string): Action {
   if (isAction(action) && action !== "peer") return action;
-  throw wrong(`"${action}" in the scope "${scope}" is not an action that a token can have`);
+  const known = actions.filter((each) => each !== "peer").join(", ");
+  throw wrong(`"${action}" in the scope "${scope}" is not an action that a token can have, only ${known}`);
 }
 
 /** What one object of a scope has in common with a sorted list of which no pattern covers another one. */

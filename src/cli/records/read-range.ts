@@ -51,12 +51,16 @@ export function rangeOf(flags: RangeFlags, byDefault: string, nowMs: number): Re
   return { start: { last: Number(last) }, untilMs };
 }
 
-function startOf(from: string): ReadStart {
+/**
+ * Returns the start that the value of `flag` names.
+ * @throws Fault "config" if it names none
+ */
+export function startOf(from: string, flag = "--from"): ReadStart {
   try {
     return parseFrom(from);
   } catch (reason) {
     const { message } = Fault.from(reason);
-    throw usageFault(message.startsWith("from ") ? `--${message}` : `--from: ${message}`);
+    throw usageFault(message.startsWith("from ") ? `${flag}${message.slice(4)}` : `${flag}: ${message}`);
   }
 }
 

@@ -25,6 +25,17 @@ interface Functions {
   find(name: string): Iterable<CelFunc> | undefined;
 }
 
+/** Functions with a capital letter, which are often spelled without it. */
+const camelCase = ["startsWith", "endsWith", "getFullYear", "getMonth", "getDate", "getHours", "getMinutes"];
+
+function spelledHint(name: string, functions: Functions): string {
+  const meant = [name.toLowerCase(), ...camelCase].find(
+    (each) =>
+      each !== name && each.toLowerCase() === name.toLowerCase() && functions.find(each) !== undefined,
+  );
+  return meant === undefined ? "" : `, it is spelled ${quoted(meant)}`;
+}
+
 /**
  * Returns the regular expressions of the expression, by their text.
  * @throws Fault "bad-request"
@@ -124,7 +135,8 @@ class ExpressionCheck {
     const name = call.function;
     if (operators.includes(name)) return;
     const overloads = [...(this.#functions.find(name) ?? [])];
-    if (overloads.length === 0) throw this.#error(expr, `there is no function ${quoted(name)}`);
+    if (overloads.length === 0)
+      throw this.#error(expr, `there is no function ${quoted(name)}${spelledHint(name, this.#functions)}`);
     const fits = overloads.some(
       (each) =>
         (each.target === undefined) === (target === undefined) && each.arguments.length === args.length,

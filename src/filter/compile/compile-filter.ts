@@ -74,9 +74,29 @@ function parsedOf(text: string): ParsedExpr {
     };
     // "<input>:1:12: found = but expecting end of input", then lines that show the place.
     const [line = ""] = message.split("\n");
-    throw expressionError(line.replace(/^<input>:\d+:\d+: /, ""), location?.start?.offset);
+    const at = location?.start?.offset;
+    const why = line.replace(/^<input>:\d+:\d+: /, "");
+    throw expressionError(`${why}${at === undefined ? "" : operatorHint(text.slice(at))}`, at);
   }
 }
+
+/** What is meant by an operator of another language, most likely. `rest` begins with what the parser does not expect. */
+function operatorHint(rest: string): string {
+  const [word = ""] = /^(?:=+|&|\||[a-z]+)/i.exec(rest) ?? [];
+  const meant = operatorsMeant.get(word.toLowerCase());
+  return meant === undefined ? "" : `; ${meant}`;
+}
+
+const operatorsMeant: ReadonlyMap<string, string> = new Map([
+  ...["=", "===", "is"].map((word) => [word, "to compare, write =="] as const),
+  ...["and", "&"].map((word) => [word, "write &&"] as const),
+  ...["or", "|"].map((word) => [word, "write ||"] as const),
+  ["like", "write text.contains() or text.matches()"],
+  ["contains", "write text.contains()"],
+  ["matches", "write text.matches()"],
+  ["starts", "write text.startsWith()"],
+  ["ends", "write text.endsWith()"],
+]);
 
 function conjunctionOf(all: readonly Expr[]): Expr | undefined {
   const [first] = all;

@@ -3,7 +3,7 @@
  * each record, so nothing would match, without a word. Only what is certain is refused: members of `json` and the variables of
  * loops can be anything. The type checker of the library has no functions yet.
  */
-import type { CelFunc, CelType } from "@bufbuild/cel";
+import { type CelFunc, type CelType, celEnv, isCelError, parse, plan } from "@bufbuild/cel";
 import type { Expr } from "@bufbuild/cel-spec/cel/expr/syntax_pb.js";
 
 /** The words of the documentation for types. */
@@ -61,6 +61,9 @@ const ofNames: ReadonlyMap<string, Known> = new Map<string, Known>([
 
 const logical = ["_&&_", "_||_", "!_"];
 const equality = ["_==_", "_!=_"];
+const arithmetic = ["_+_", "_-_", "_*_", "_/_", "_%_"];
+/** Functions whose literal argument is a text that must have a certain form. */
+const conversions = ["timestamp", "duration"];
 
 export class StaticTypes {
   readonly #functions: Functions;
@@ -154,8 +157,26 @@ export class StaticTypes {
           : `${shown(target)} has no ${symbolOf(name)}${given === "" ? "" : ` with ${given}`}`;
       throw this.#error(expr, `${why}${hintFor([target, ...args])}`);
     }
+    if (arithmetic.includes(name) && args.includes("integer") && call.args.some((arg) => isJson(arg, loops)))
+      throw this.#error(
+        expr,
+        "numbers of json are doubles, and an integer is not: write 1.0, or int(json.n)",
+      );
+    if (conversions.includes(name)) this.#checkLiteral(name, call.args[0]);
     const results = new Set(fitting.map(({ result }) => typeOf(result)));
     return results.size === 1 ? [...results][0] : undefined;
+  }
+
+  /** A literal that cannot be converted is an error for each record. */
+  #checkLiteral(name: string, expr: Expr | undefined): void {
+    const constant = expr?.exprKind.case === "constExpr" ? expr.exprKind.value.constantKind : undefined;
+    if (expr === undefined || constant?.case !== "stringValue") return;
+    if (isConverted(name, constant.value)) return;
+    const example = name === "timestamp" ? '"2026-01-31T12:00:00Z"' : '"1h30m"';
+    throw this.#error(
+      expr,
+      `${JSON.stringify(constant.value.slice(0, 64))} is no ${name}; one is written ${example}`,
+    );
   }
 
   #mustHaveMembers(expr: Expr, type: StaticType): void {
@@ -171,6 +192,23 @@ function isHeaders(expr: Expr | undefined, loops: ReadonlySet<string>): boolean 
   return (
     expr?.exprKind.case === "identExpr" && expr.exprKind.value.name === "headers" && !loops.has("headers")
   );
+}
+
+/** A member of json, also of a member. Its value is a text, a double, a boolean, null, a list or a map. */
+function isJson(expr: Expr | undefined, loops: ReadonlySet<string>): boolean {
+  const { exprKind } = expr ?? {};
+  if (exprKind?.case === "identExpr") return exprKind.value.name === "json" && !loops.has("json");
+  if (exprKind?.case === "selectExpr")
+    return !exprKind.value.testOnly && isJson(exprKind.value.operand, loops);
+  return (
+    exprKind?.case === "callExpr" &&
+    exprKind.value.function === "_[_]" &&
+    isJson(exprKind.value.args[0], loops)
+  );
+}
+
+function isConverted(conversion: string, text: string): boolean {
+  return !isCelError(plan(celEnv(), parse(`${conversion}(x)`))({ x: text }));
 }
 
 function typeOf(type: CelType): StaticType {

@@ -55,6 +55,11 @@ test("what is not a scope is refused, and never ignored", () => {
     `logs=${Array.from({ length: 200 }, (_, n) => `l${n}`).join(",")}:consume`,
   ])
     assert.throws(() => Scopes.parse(text), { kind: "bad-request" }, text.slice(0, 40));
+  assert.throws(() => Scopes.parse("logs=a:read"), {
+    message:
+      '"read" in the scope "logs=a:read" is not an action that a token can have, only produce, consume, describe, trim, ' +
+      "admin, create, delete, configure, cursor",
+  });
 });
 
 test("a token never gives more than the policy, and its scopes never more than the token", async () => {

@@ -20,13 +20,19 @@ test("an expression that is not valid is refused with its place", () => {
   const refused: Readonly<Record<string, RegExp>> = {
     "": /^- it is empty/,
     "  ": /^- it is empty/,
-    'key = "a"': /^4 found = but/,
+    'key = "a"': /^4 found = but .*; to compare, write ==$/,
+    "json.n === 1": /^7 found = but .*; to compare, write ==$/,
+    'key == "a" and true': /^11 found a but .*; write &&$/,
+    'text like "%a%"': /^5 found l but .*; write text.contains\(\) or text.matches\(\)$/,
+    "key constructor 5": /^4 found c but expecting end of input$/,
+    'key.startswith("a")': /^3 there is no function "startswith", it is spelled "startsWith"$/,
+    'text.CONTAINS("a")': /^4 there is no function "CONTAINS", it is spelled "contains"$/,
     'key == "a': /^7 a text is not closed/,
     '(key == "a"': /^0 "\(" is not closed/,
     'key == "a")': /^10 "\)" closes nothing/,
     "foo == 1": /^0 there is no variable "foo", only key, headers/,
     "[1].all(x, y > 1)": /^11 there is no variable "y"/,
-    "text.foo()": /^4 there is no function "foo"/,
+    "text.foo()": /^4 there is no function "foo"$/,
     "text.contains()": /^4 "contains" is not called like this/,
     "text.matches(key)": /^13 the regular expression of matches\(\) must be a literal/,
     'text.matches("(")': /^13 error parsing regexp: missing closing \)/,
@@ -58,6 +64,11 @@ test("a call whose types never fit is refused, with what is meant", () => {
     "size(offset) > 1": /^0 there is no "size" of an integer/,
     "key + 1 == key": /^3 there is no \+ of text and an integer/,
     '"a" in key': /^3 there is no in of text and text/,
+    'time > timestamp("2026-01-31")':
+      /^17 "2026-01-31" is no timestamp; one is written "2026-01-31T12:00:00Z"$/,
+    'time - time > duration("1 hour")': /^23 "1 hour" is no duration; one is written "1h30m"$/,
+    "json.n + 1 > 5": /^7 numbers of json are doubles, and an integer is not: write 1.0, or int\(json.n\)$/,
+    'json["a"][0].b * offset > 5': /^15 numbers of json are doubles/,
   };
   for (const [condition, reason] of Object.entries(refused))
     assert.match(refusal(condition), reason, condition);
@@ -69,6 +80,8 @@ test("a call whose types never fit is refused, with what is meant", () => {
       "offset == 5.0",
     ],
     ...['string(value).contains("a")', 'value == b"a"', "value.size() > 3", "size(text) > size(key)"],
+    ...["int(json.n) + 1 > 5", "json.items.exists(json, json + 1 == 2)", "timestamp(json.at) > time"],
+    ...['time > timestamp("2026-01-31T12:00:00+02:00")', 'duration(text) > duration("1h30m")'],
     ...['time > timestamp("2026-01-31T12:00:00Z") - duration("1h")', 'time.getHours("Europe/Berlin") < 6'],
     ...[
       '"kind" in headers',

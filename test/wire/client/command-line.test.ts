@@ -249,6 +249,10 @@ test("a command or flag of another program is answered with the one that does th
   );
   const since = await tailrace(["consume", "--since=1h"]);
   assert.match(since.err, /unknown option '--since=?1?h?'\n\(This is --ago 1h, .*\)\n/);
+  // `cursors list` is the default of `cursors`, so the parser takes the word for an argument of it.
+  const reset = await tailrace(["cursors", "reset", "billing"]);
+  assert.equal(reset.status, 2);
+  assert.match(reset.err, /\n\(This is tailrace cursors move NAME --to OFFSET\)\n/);
   const mistyped = await tailrace(["consume", "--form", "0"]);
   assert.match(mistyped.err, /unknown option '--form'\n\(Did you mean --fro?m?.*\?\)\n/);
 });

@@ -25,6 +25,12 @@ test("a move keeps the metadata, or replaces them; with a version it is a compar
   assert.match(refused.err, /"c" was not changed: version \d+ was expected, and it has version \d+/);
   assert.equal((await cursor.get())?.offset, 3);
   assert.equal((await run("move", "c", "--to", "0", "--if-version", "x")).status, 2);
+  const nowhere = await run("move", "c", "--to", "middle");
+  assert.equal(nowhere.status, 2);
+  assert.match(
+    nowhere.err,
+    /^tailrace cursors move: --to must be an offset, start, end, .*, not "middle"\n$/,
+  );
 
   assert.equal((await run("move", "c", "--to", "2", "--metadata", "by hand")).status, 0);
   const { offset, metadata } = (await cursor.get()) ?? {};

@@ -9,7 +9,7 @@ import { print } from "../../output/standard-output.ts";
 import { table, timeText } from "../../output/table.ts";
 import { jsonLine } from "../../output/terminal.ts";
 import { toPlainJson } from "../../output/to-plain-json.ts";
-import { fromHelp, rangeOf } from "../../records/read-range.ts";
+import { fromHelp, startOf } from "../../records/read-range.ts";
 import { runCommand } from "../../run-command.ts";
 
 interface Flags extends ConnectFlags, LogFlag {}
@@ -49,7 +49,7 @@ export function register(program: Command): void {
         .argument("<name>", nameHelp),
     ),
   )
-    .requiredOption("--to <start>", fromHelp)
+    .requiredOption("--to <position>", fromHelp)
     .option("--metadata <text>", "stored with it (default: what is stored now)")
     .addOption(ifVersion("move it only if it has this version; 0: only if there is none"))
     .action((name: string, flags: MoveFlags) => runCommand("cursors move", () => move(name, flags), "write"));
@@ -105,7 +105,7 @@ async function get(given: string, flags: Flags): Promise<undefined> {
 
 async function move(given: string, flags: MoveFlags): Promise<undefined> {
   const name = checkedCursor(given);
-  const { start } = rangeOf({ from: flags.to }, "start", 0);
+  const start = startOf(flags.to, "--to");
   using client = await connect(flags);
   const log = client.log(logOf(flags));
   const cursor = log.cursor(name);
