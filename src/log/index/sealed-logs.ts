@@ -107,10 +107,13 @@ export class SealedLogs {
     if (this.#segment.meta.namedBatches === undefined || indexes.has(this.#path)) return;
     try {
       const file = disk.open(this.#path, "read");
-      file.willRead?.(0, headBytes);
-      const place = share === undefined ? 0 : Math.floor(share * file.size() - headBytes / 2);
-      if (place > 0) file.willRead?.(place, headBytes);
-      file.close();
+      try {
+        file.willRead?.(0, headBytes);
+        const place = share === undefined ? 0 : Math.floor(share * file.size() - headBytes / 2);
+        if (place > 0) file.willRead?.(place, headBytes);
+      } finally {
+        file.close();
+      }
     } catch (reason) {
       // What the disk refuses here, it refuses the read.
       if (errorCode(reason) === "") throw reason;

@@ -276,15 +276,20 @@ export class LogView implements TailedLog, RecordReader {
     return slice;
   }
 
-  /** Tells the disk of the first batches in the next segment, if that is known. */
+  /** Tells the disk of the first batches in the next segment, if that is known. What is wrong with it is an error of its own read. */
   #hintAfter({ first }: Segment, bytesMax: number): Ahead | undefined {
     const { ladders, segments, commitIndex } = this.#log;
     const rung = ladders.after(this.id, first);
     const segment = rung && segmentOfIndex(segments, rung.first);
     if (segment === undefined || segment.first !== rung?.first) return undefined;
-    const batches = segment.prepareLogs(0, this.id) ? segment.batchesOf(this.id) : undefined;
-    if (batches === undefined) return undefined;
-    return { segment, hinted: hintBatches(segment, batches, 0, { bytesMax, commitIndex }) };
+    try {
+      const batches = segment.prepareLogs(0, this.id) ? segment.batchesOf(this.id) : undefined;
+      if (batches === undefined) return undefined;
+      return { segment, hinted: hintBatches(segment, batches, 0, { bytesMax, commitIndex }) };
+    } catch (reason) {
+      if (!(reason instanceof Fault)) throw reason;
+      return undefined;
+    }
   }
 
   #timeLimit(): (() => boolean) | undefined {

@@ -146,7 +146,6 @@ export class ActiveSegment implements Segment {
   }
 
   /** Its log index is in memory. */
-  /** It is in memory. */
   willReadLogs(): void {}
 
   prepareLogs(): boolean {

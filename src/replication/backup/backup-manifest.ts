@@ -196,6 +196,7 @@ function checkFiles(
     const crc = format < formats.chained ? undefined : listed?.crc;
     if (format >= formats.chained && !isChecksum(crc)) throw notWhole("files");
     const { first, last: to, bytes } = found;
+    if (bytes === 0) throw notWhole(`the file of index ${first} has no bytes`);
     const fields = { first, last: to, bytes, crc };
     const file = [nameOf(fields), settledNameOf(fields)].find((name) => name === listed?.file);
     if (file === undefined) throw notWhole(`it names the file ${String(listed?.file)}`);

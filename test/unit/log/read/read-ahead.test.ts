@@ -75,3 +75,26 @@ test("a walk back tells the disk of the log indexes of segments before two neigh
   );
   assert.ok(told.length >= segments.length - 2, `${told.length} of ${segments.length}`);
 });
+
+test("a hint about a damaged segment is no error of the read before it", async () => {
+  const machine = simMachine("damaged ahead");
+  const log = await machine.open({ segmentStoreBytesMax: 100_000 }, { frameCacheBytesMax: 0 });
+  for (const name of ["a", "b"]) await log.change({ kind: "create", name, settings: {} });
+  for (let n = 0; n < 20; n++) {
+    await log.append(run(`a ${n}`), { log: { name: "a" } });
+    await log.append(run("b".repeat(20_000)), { log: { name: "b" } });
+  }
+  const { sealed, state } = log.storedLog;
+  const [first, second] = sealed as [SealedSegment, SealedSegment];
+  const inFirst = first.batchesOf(state.logs.named("a")!.id)!.length;
+  machine.disk.remove(second.path);
+  using tail = log.replica.log.named.open({ name: "a" }).follow(0);
+  const values: string[] = [];
+  while (tail.position < inFirst) values.push(...valuesOf(tail.take(1)!));
+  assert.deepEqual(
+    values,
+    Array.from({ length: inFirst }, (_, n) => `a ${n}`),
+  );
+  assert.ok(inFirst > 1);
+  assert.throws(() => tail.take(1), { kind: "corrupt", message: /missing/ });
+});

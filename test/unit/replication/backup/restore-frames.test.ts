@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backupParts, readSnapshot, restoreFrames } from "../../../../src/replication/mod.ts";
+import { pack, unpackChecked } from "../../../../src/replication/storage/msgpack.ts";
 import { run, simMachine, valuesOf } from "../../../support/log/logs.ts";
 import { MemoryCluster } from "../../../support/raft/replicas.ts";
 
@@ -73,4 +74,15 @@ test("a file that ends early, or has a length that cannot be right, is refused",
       log.close();
     }
   }
+});
+
+test("a manifest with a file without bytes is refused", async () => {
+  const { files } = await backedUp();
+  const { value } = unpackChecked(files.get("snapshot")!);
+  const { files: listed } = value as { readonly files: readonly object[] };
+  const empty = listed.map((file, at) => (at === 1 ? { ...file, bytes: 0 } : file));
+  assert.throws(() => readSnapshot(pack({ ...(value as object), files: empty })), {
+    kind: "corrupt",
+    message: /has no bytes/,
+  });
 });
