@@ -157,15 +157,7 @@ export class ActiveLogIndex {
       if (ordinals.length === 0) this.#logs.delete(id);
     }
   }
-
-  /** The logs in the order of their ids, with the ordinals of their batches. */
-  sorted(): readonly (readonly [LogId, SortedLog])[] {
-    return [...this.#logs].sort(([one], [other]) => one - other);
-  }
 }
-
-/** A log of the active index, as it goes to the file. */
-export type SortedLog = Pick<GrowingBatches, "ordinals" | "previous" | "offset">;
 
 /** The last batch whose first record is at `offset` or before it, or −1. */
 export function lastBatchAt(batches: LogBatches, offset: Offset): number {

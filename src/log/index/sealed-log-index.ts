@@ -21,6 +21,7 @@ import { assert } from "../../lib/assert.ts";
 import { readU32le, readU64le, writeU32le, writeU64le } from "../../lib/bytes.ts";
 import { crc32 } from "../../lib/checksum.ts";
 import type { MappedFile } from "../../lib/disk/mapped-file.ts";
+import { atOnce } from "../../lib/time/in-slices.ts";
 import type { LogId, Offset, RaftIndex } from "../../types.ts";
 import { DamagedPage, type SealFacts } from "./index-file.ts";
 import { type ActiveLogIndex, type BatchExtent, extentIn, type LogBatches } from "./log-index.ts";
@@ -33,6 +34,8 @@ const crcAt = headerBytes - 4;
 const logBytes = 24;
 const [batchBytes, oldBatchBytes] = [20, 12];
 const pageBytes = 4096;
+/** Encoded in one step: batches, and pages that get their checksum. */
+const [entriesOfStep, pagesOfStep] = [4_096, 256];
 
 /** What a log index says of its segment. */
 export interface LoggedSegment {
@@ -45,12 +48,20 @@ export interface LoggedSegment {
 export type StorePlaces = Pick<OffsetIndex, "length" | "position">;
 
 /** Returns the file of a log index. `places` has the batches of the whole segment. */
-export function encodeLogIndex(
+export const encodeLogIndex = (
+  index: ActiveLogIndex,
+  segment: LoggedSegment,
+  places: StorePlaces,
+): Uint8Array => atOnce(logIndexSteps(index, segment, places));
+
+/** Does the same in steps of about 1 ms. The index must not change meanwhile. */
+export function* logIndexSteps(
   index: ActiveLogIndex,
   { directoryId, first, store }: LoggedSegment,
   places: StorePlaces,
-): Uint8Array {
-  const logs = index.sorted();
+): Generator<void, Uint8Array> {
+  const logs = index.idsAfter(-1);
+  yield;
   const bodyBytes = logBytes * logs.length + batchBytes * index.entries;
   const pages = Math.ceil(bodyBytes / pageBytes);
   const bytes = new Uint8Array(headerBytes + 4 * pages + bodyBytes);
@@ -64,27 +75,33 @@ export function encodeLogIndex(
   writeU64le(bytes, 48, store.storeBytes);
   writeU32le(bytes, 56, store.lastCrc);
   const body = headerBytes + 4 * pages;
-  let [start, batchAt] = [0, body + logBytes * logs.length];
-  for (const [k, [id, log]] of logs.entries()) {
-    const at = body + logBytes * k;
-    const { ordinals, previous } = log;
+  let [start, at, batchAt, untilPause] = [0, body, body + logBytes * logs.length, entriesOfStep];
+  for (const id of logs) {
+    const log = index.find(id)!;
+    const { length } = log;
     writeU32le(bytes, at, id);
     writeU32le(bytes, at + 4, start);
-    writeU32le(bytes, at + 8, ordinals.length);
-    writeU64le(bytes, at + 16, previous);
-    for (const [i, ordinal] of ordinals.entries()) {
+    writeU32le(bytes, at + 8, length);
+    writeU64le(bytes, at + 16, log.previous);
+    at += logBytes;
+    for (let i = 0; i < length; i++) {
+      const ordinal = log.ordinal(i);
       const extent = extentIn(places, ordinal, store.storeBytes);
       writeU32le(bytes, batchAt, ordinal);
       writeU32le(bytes, batchAt + 4, extent.position);
       writeU32le(bytes, batchAt + 8, extent.bytes);
       writeU64le(bytes, batchAt + 12, log.offset(i));
       batchAt += batchBytes;
+      if (--untilPause > 0) continue;
+      untilPause = entriesOfStep;
+      yield;
     }
-    start += ordinals.length;
+    start += length;
   }
   for (let page = 0; page < pages; page++) {
     const from = body + page * pageBytes;
     writeU32le(bytes, headerBytes + 4 * page, crc32(bytes, from, Math.min(bytes.length, from + pageBytes)));
+    if (page % pagesOfStep === pagesOfStep - 1) yield;
   }
   writeU32le(bytes, crcAt, headerCrc(bytes, body));
   return bytes;

@@ -19,7 +19,7 @@ import {
 import { encodeFooter } from "../index/index-file.ts";
 import { ActiveLogIndex } from "../index/log-index.ts";
 import { ActiveIndex } from "../index/offset-index.ts";
-import { encodeLogIndex } from "../index/sealed-log-index.ts";
+import { logIndexSteps } from "../index/sealed-log-index.ts";
 import { enterFrame, enterNamed, indexBody, isNamedBatch } from "../index/segment-index.ts";
 import type { SealedSegment } from "../segment/sealed-segment.ts";
 import { baseOf, firstOf, type SegmentMeta } from "../segment/segment.ts";
@@ -78,12 +78,27 @@ export async function writeSettled(
     if (segments.length === 1 && frames === 0) return undefined;
     await copy.syncAll();
     await writeFile(files, files.indexPath(first), copy.indexFile());
-    const logs = copy.logsFile();
-    if (logs !== undefined) await writeFile(files, files.logsPath(first), logs);
+    if (copy.hasLogs) {
+      const logs = await inTurns(copy.logsFile(), parts.goesOn);
+      if (logs === undefined) return undefined;
+      await writeFile(files, files.logsPath(first), logs);
+    }
     syncNames(files.disk, files.directory);
     return { meta, frames, gainBytes };
   } finally {
     target.close();
+  }
+}
+
+/** Runs the steps between which the copy may go on. Undefined if it is not needed any more. */
+async function inTurns<T>(
+  steps: Generator<void, T>,
+  goesOn: SettledCopyParts["goesOn"],
+): Promise<T | undefined> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (!(await goesOn(0))) return undefined;
   }
 }
 
@@ -136,12 +151,16 @@ class Copy {
     return Buffer.concat([body, encodeFooter(body, this.meta.seal!)]);
   }
 
-  /** Undefined if none is needed. */
-  logsFile(): Uint8Array | undefined {
-    if (this.#logs.entries === 0) return undefined;
+  /** True if it holds batches of named logs. */
+  get hasLogs(): boolean {
+    return this.#logs.entries > 0;
+  }
+
+  /** Creates the log index, in steps: it can have as many entries as the segments have batches. */
+  logsFile(): Generator<void, Uint8Array> {
     const { directoryId } = this.#parts;
     const described = { directoryId, first: firstOf(this.#first), store: this.meta.seal! };
-    return encodeLogIndex(this.#logs, described, this.#index);
+    return logIndexSteps(this.#logs, described, this.#index);
   }
 
   syncAll(): Promise<void> {

@@ -6,7 +6,12 @@ import { heapMapper, type MappedFile } from "../../../../src/lib/disk/mapped-fil
 import { prng } from "../../../../src/lib/prng.ts";
 import { DamagedPage } from "../../../../src/log/index/index-file.ts";
 import { ActiveLogIndex, type LogBatches } from "../../../../src/log/index/log-index.ts";
-import { encodeLogIndex, SealedLogIndex, sameLogs } from "../../../../src/log/index/sealed-log-index.ts";
+import {
+  encodeLogIndex,
+  logIndexSteps,
+  SealedLogIndex,
+  sameLogs,
+} from "../../../../src/log/index/sealed-log-index.ts";
 import { SimDisk } from "../../../support/disk/sim-disk.ts";
 import { describedSegment, filledLogs, placesOf } from "../../../support/log/log-indexes.ts";
 
@@ -94,6 +99,18 @@ function manyLogs(): { readonly bytes: Uint8Array; readonly body: number } {
   return { bytes, body: bytes.length - 24 * 600 - 20 * 1_200 };
 }
 
+test("a large file is encoded in steps, and is the same", () => {
+  const index = new ActiveLogIndex();
+  for (let ordinal = 0; ordinal < 10_000; ordinal++)
+    index.append(1 + (ordinal % 3), ordinal, ordinal, () => 0);
+  const steps = logIndexSteps(index, describedSegment, placesOf(10_000));
+  let count = 0;
+  let step = steps.next();
+  for (; step.done !== true; step = steps.next()) count++;
+  assert.equal(count, 3, "after the ids, and after each 4,096 batches");
+  assert.deepEqual(step.value, encodeLogIndex(index, describedSegment, placesOf(10_000)));
+});
+
 test("a log whose pages are sound is found beside damaged ones, and one in them is not", () => {
   const { bytes, body } = manyLogs();
   const [batchesAt, ofLog] = [body + 24 * 600, 2 * 20];
@@ -133,7 +150,7 @@ test("a read of one log looks at the pages that are about it", () => {
 
 /** As version 1 wrote it. */
 function oldFile(index: ActiveLogIndex): Uint8Array {
-  const logs = index.sorted();
+  const logs = index.idsAfter(-1);
   const ordinalsAt = 48 + 24 * logs.length;
   const offsetsAt = ordinalsAt + 4 * index.entries;
   const bytes = new Uint8Array(offsetsAt + 8 * index.entries + 4);
@@ -142,16 +159,17 @@ function oldFile(index: ActiveLogIndex): Uint8Array {
   bytes.set(describedSegment.directoryId, 24);
   writeU64le(bytes, 40, describedSegment.first);
   let start = 0;
-  for (const [k, [id, { ordinals, previous }]] of logs.entries()) {
+  for (const [k, id] of logs.entries()) {
     const at = 48 + 24 * k;
-    for (const [field, value] of [id, start, ordinals.length].entries())
+    const batches = index.find(id)!;
+    for (const [field, value] of [id, start, batches.length].entries())
       writeU32le(bytes, at + 4 * field, value);
-    writeU64le(bytes, at + 16, previous);
-    for (const [i, ordinal] of ordinals.entries()) {
-      writeU32le(bytes, ordinalsAt + 4 * (start + i), ordinal);
-      writeU64le(bytes, offsetsAt + 8 * (start + i), index.find(id)!.offset(i));
+    writeU64le(bytes, at + 16, batches.previous);
+    for (let i = 0; i < batches.length; i++) {
+      writeU32le(bytes, ordinalsAt + 4 * (start + i), batches.ordinal(i));
+      writeU64le(bytes, offsetsAt + 8 * (start + i), batches.offset(i));
     }
-    start += ordinals.length;
+    start += batches.length;
   }
   writeU32le(bytes, bytes.length - 4, crc32(bytes, 0, bytes.length - 4));
   return bytes;

@@ -1,11 +1,8 @@
 /** Settled segments that follow each other are merged, and everything reads as before. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { heapMapper } from "../../../../src/lib/disk/mapped-file.ts";
 import { LogsTail, repairLog, verifyLog } from "../../../../src/log/mod.ts";
 import { scanSegment } from "../../../../src/log/rows/base-fold.ts";
-import { SegmentFiles } from "../../../../src/log/segment/segment-files.ts";
-import { writeSettled } from "../../../../src/log/settle/settled-store.ts";
 import { backupParts } from "../../../../src/replication/mod.ts";
 import { RefusingDisk } from "../../../support/disk/refusing-disk.ts";
 import { directoryOf } from "../../../support/log/closed-log.ts";
@@ -317,31 +314,6 @@ test("a follower gets the same frames while segments are merged", async () => {
   for (let at = storedLog.firstIndex; at <= storedLog.end.index; at++)
     whole.push(...storedLog.entries(at, 1, at));
   assert.deepEqual(Buffer.concat(got), Buffer.concat(whole));
-});
-
-test("segments of which one does not follow the other are not merged", async () => {
-  const machine = await settled(12, 24);
-  const { storedLog } = await openSettling(machine, { settleBytesPerSecond: 0 });
-  const [first, second, third] = storedLog.sealed;
-  const { directoryId } = storedLog;
-  const files = new SegmentFiles("/data/log", machine.disk, heapMapper(machine.disk), 8);
-  const parts = { files, directoryId, below: new Map(), settledAt: 0, goesOn: () => Promise.resolve(true) };
-  const copy = await writeSettled([first!, second!], parts);
-  assert.equal(copy?.meta.seal?.lastCrc, second!.seal.lastCrc);
-  await assert.rejects(writeSettled([first!, third!], parts), { kind: "corrupt" });
-  assert.equal(storedLog.damage?.facts.why, "chain");
-});
-
-test("a segment that is removed while the one before it is copied is no damage", async () => {
-  const machine = await settled(13, 24);
-  const { storedLog } = await openSettling(machine, { settleBytesPerSecond: 0 });
-  const [first, second] = storedLog.sealed;
-  const { directoryId } = storedLog;
-  const files = new SegmentFiles("/data/log", machine.disk, heapMapper(machine.disk), 8);
-  const parts = { files, directoryId, below: new Map(), settledAt: 0, goesOn: () => Promise.resolve(false) };
-  machine.disk.remove(second!.path);
-  assert.equal(await writeSettled([first!, second!], parts), undefined);
-  assert.equal(storedLog.damage, undefined);
 });
 
 test("a segment that was removed is no damage for a reader that still holds it", async () => {
