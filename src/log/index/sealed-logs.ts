@@ -64,9 +64,10 @@ export class SealedLogs {
   batchesOf(id: LogId): LogBatches | undefined {
     let found = this.#find(id);
     if (found === undefined) return undefined;
-    // The file can be closed between two uses, because few are open. Then it is opened again.
+    // The file can be closed between two uses, because few are open. Then it is opened again. What was found in it stays true if it
+    // is damaged elsewhere: the file is rebuilt in turns for those who need that.
     const current = (): LogBatches => {
-      if (found?.index !== this.#built()) found = this.#find(id);
+      if (!this.#isOpen(found?.index) && found?.index !== this.#built()) found = this.#find(id);
       assert(found !== undefined, "a sealed segment lost a log");
       return found.batches;
     };
@@ -131,6 +132,14 @@ export class SealedLogs {
     const { meta, isGone } = this.#segment;
     const isKept = meta.namedBatches === undefined || this.#unwritten !== undefined;
     return !isKept && !isGone && !this.#files.disk.exists(this.#path);
+  }
+
+  /** True if it is the index that was opened last, and its file was not closed since. */
+  #isOpen(index: LogIndex | undefined): boolean {
+    const opened = this.#opened;
+    if (opened === undefined || opened.index !== index) return false;
+    const { indexes } = this.#files;
+    return indexes.has(this.#path) && indexes.get(this.#path) === opened.file;
   }
 
   #isSound(index: LogIndex | undefined, id: LogId | undefined): boolean {
