@@ -11,8 +11,16 @@ import {
   sessionLifeMsMax,
 } from "../../../../src/tokens/limits.ts";
 import { changesFor, decodeChange, encodeChange, TokenState } from "../../../../src/tokens/mod.ts";
+import { seal, unseal } from "../../../../src/tokens/sessions/seal.ts";
+import { newSessionId } from "../../../../src/tokens/sessions/session-token.ts";
+import {
+  decodeSession,
+  encodeSession,
+  type SessionValue,
+} from "../../../../src/tokens/sessions/session-value.ts";
+import type { SessionKey } from "../../../../src/tokens/token-state.ts";
 import { testSessions } from "../../../support/tokens/test-sessions.ts";
-import { TestTokens } from "../../../support/tokens/test-tokens.ts";
+import { TestTokens, testAudience } from "../../../support/tokens/test-tokens.ts";
 
 const peer = "192.0.2.7:1234";
 
@@ -140,6 +148,40 @@ test("a key seals for a month, and its sessions outlive it", async () => {
   assert.equal(await outcome(sessions.identify(value, peer)), "taken");
   const later = tokens.state.compacted(begunMs + sessionKeyLifeMs + sessionLifeMsMax + 120_000);
   assert.equal(later.filter(({ kind }) => kind === "session-key").length, 1);
+});
+
+test("who has the key and a cookie makes the session again after logout, until the subject is revoked", async () => {
+  const tokens = await TestTokens.make();
+  const sessions = testSessions(tokens);
+  const token = await tokens.issue("alice");
+  const { value } = await sessions.open(token, peer);
+  const key = tokens.state.newestSessionKey as SessionKey;
+  const place = { purpose: "session", clusterId: testAudience };
+  const held = decodeSession(unseal(key.key, place, value) as Uint8Array) as SessionValue;
+  assert.equal(held.token, token, "the key opens the cookie");
+  await sessions.end(value, peer);
+  const again = (id: string, of: string): string =>
+    seal(
+      key,
+      place,
+      encodeSession({ ...held, token: of, id: newSessionId(id, randomBytes) }),
+      randomBytes(12),
+    );
+  const stolen = again("alice", token);
+  assert.equal(await outcome(sessions.identify(value, peer)), "SESSION_ENDED");
+  assert.equal(await outcome(sessions.identify(stolen, peer)), "taken");
+  const forged = again("root", `${token.slice(0, -8)}AAAAAAAA`);
+  assert.equal(await outcome(sessions.identify(forged, peer)), "TOKEN_INVALID", "the key alone makes none");
+  const time = { nowMs: tokens.nowMs(), isTrusted: true };
+  for (const change of changesFor(tokens.state, { kind: "revoke-subject", subject: "alice" }, time, "root"))
+    tokens.change(change);
+  assert.equal(sessions.known(stolen), undefined);
+  for (const cookie of [stolen, again("alice", token)])
+    assert.equal(await outcome(sessions.identify(cookie, peer)), "TOKEN_REVOKED");
+  assert.equal(await outcome(tokens.verifier.identify(token, peer)), "TOKEN_REVOKED");
+  tokens.nowMs = () => time.nowMs + 2_000;
+  const next = await sessions.open(await tokens.issue("alice", { id: "t2" }), peer);
+  assert.equal(await outcome(sessions.identify(next.value, peer)), "taken", "a new login is valid");
 });
 
 test("a token that fits into no cookie is refused, and one that is not valid opens no session", async () => {
