@@ -43,6 +43,21 @@ after(async () => {
   await provider[Symbol.asyncDispose]();
 });
 
+/** Checks that the bar says to the minute when the session ends, and that it is the end of the cookie. */
+async function untilEnd({ page }: Dashboard): Promise<void> {
+  const text = await page.getByTestId("until").innerText();
+  const { expires } = (await page.context().cookies(node.origin)).find(({ name }) =>
+    /-session/.test(name),
+  ) ?? {
+    expires: 0,
+  };
+  // Without the date it is today. The page measures from before it asked, so it can be a minute less.
+  const near = [0, 60].map((less) => new Date((expires - less) * 1000).toISOString().replace("T", " "));
+  const [, date = new Date().toISOString().slice(0, 10), time] =
+    /until (?:(\d{4}-\d\d-\d\d) )?(\d\d:\d\d) UTC$/.exec(text) ?? [];
+  assert.ok(near.map((at) => at.slice(0, 16)).includes(`${date} ${time}`), `${text}, not ${near[0]}`);
+}
+
 /** The pages of the provider ask for fonts, which are not fetched. */
 const fonts = "https://fonts.googleapis.com";
 
@@ -70,10 +85,22 @@ test("a user logs in with the provider, appends, tails, loads the page again, an
   await dashboard.text("Log in");
   await dashboard.text(/a client certificate is required, or a token/);
   await dashboard.pictured("login");
+  provider.idTokenS = 290;
   await logInWithProvider(dashboard);
   await dashboard.text("oidc:alice");
   await dashboard.text("The log is empty");
   assert.match(page.url(), /\/ui\/\?.*time=utc/, "the place is kept");
+  await untilEnd(dashboard);
+  await dashboard.text(/Your session ends at \d\d:\d\d UTC/);
+  provider.idTokenS = 3_600;
+  await page.getByRole("link", { name: "Log in again" }).click();
+  await page.getByRole("link", { name: "Log in again" }).waitFor({ state: "detached" });
+  await page.getByTestId("until").waitFor();
+  assert.match(page.url(), /\/ui\/\?.*time=utc/, "the place is kept by a login before the end, too");
+  await untilEnd(dashboard);
+  await page.keyboard.press("?");
+  await dashboard.text(/You may produce, consume, describe\. Your session ends at/);
+  await page.keyboard.press("Escape");
 
   await page.keyboard.press("p");
   await page.getByRole("textbox", { name: "Value", exact: true }).fill("by alice");
@@ -133,7 +160,16 @@ test("a user logs in with a token; when it is revoked, the page says so and show
   const root = ["--addr", node.address.replace(/^.*:/, "127.0.0.1:"), ...certificate];
   root.push("--tls-key-file", file("root-client-key.pem"));
   tailrace("token", "keys", "rotate", "--key-file", key, ...root);
-  const token = tailrace("token", "issue", "--subject", "carol", "--expires", "1h", "--key-file", key).trim();
+  const token = tailrace(
+    "token",
+    "issue",
+    "--subject",
+    "carol",
+    "--expires",
+    "290s",
+    "--key-file",
+    key,
+  ).trim();
   await using dashboard = await open();
   const { page } = dashboard;
   await page.getByLabel("Token").fill("x.y.z");
@@ -143,8 +179,14 @@ test("a user logs in with a token; when it is revoked, the page says so and show
   await page.getByRole("button", { name: "Log in with this token" }).click();
   await dashboard.status("Live");
   await dashboard.text("carol");
+  await dashboard.text("Your session ends at");
+  await page.getByRole("button", { name: "Log in again" }).click();
+  await page.getByRole("button", { name: "Go on as carol" }).click();
+  await dashboard.status("Live");
   tailrace("token", "revoke", "--subject", "carol", ...root);
   await dashboard.text(/are revoked/);
-  await dashboard.text("Log in with this token");
+  await page.getByRole("button", { name: "Go on without the session that has ended" }).click();
+  await dashboard.text(/a client certificate is required, or a token/);
+  assert.deepEqual(await page.context().cookies(node.origin), [], "the cookie is removed");
   dashboard.assertClean();
 });

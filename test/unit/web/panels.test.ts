@@ -16,6 +16,7 @@ import {
   fullTime,
   grouped,
   milliseconds,
+  minuteOf,
   roughlyAgo,
   size,
   span,
@@ -118,6 +119,10 @@ test("numbers, sizes, spans and times read as people write them", () => {
   assert.equal(timeOfDay(at, 60), "00:30:05.007");
   assert.equal(fullTime(at, 0), "2026-11-21 23:30:05.007 UTC");
   assert.equal(fullTime(at, -210), "2026-11-21 20:00:05.007 −03:30");
+  assert.equal(minuteOf(at, at - 3_600_000, 0), "23:30");
+  assert.equal(minuteOf(at, at + 3_600_000, 0), "2026-11-21 23:30", "another day states its date");
+  assert.equal(minuteOf(at, at + 3_600_000, 60), "00:30", "the zone decides which day it is");
+  assert.equal(minuteOf(Number.NaN, at, 0), "—");
   assert.equal(ago(at, at + 61_500), "1 min 1 s ago");
   assert.equal(ago(at + 50, at), "now");
   assert.deepEqual(

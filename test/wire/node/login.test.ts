@@ -67,6 +67,7 @@ after(() => closing.disposeAsync());
 interface Who {
   readonly subject: string;
   readonly credential: string;
+  readonly tokenExpiresMs: string;
 }
 
 /** The name under which a visitor keeps a cookie of the node. */
@@ -159,6 +160,14 @@ test("a user logs in with the provider: code flow with PKCE, and a cookie that s
 
   const options = await (await fetch(`${url}/login/options`)).json();
   assert.deepEqual(options, { provider: provider.issuer, session: "none" });
+  const own = (await (await visitor.request(`${url}/login/options`)).json()) as {
+    readonly session: string;
+    readonly left_ms: number;
+  };
+  const { tokenExpiresMs } = await who(visitor);
+  const leftMs = Number(tokenExpiresMs) - Date.now();
+  assert.equal(own.session, "open");
+  assert.ok(own.left_ms >= leftMs && own.left_ms <= leftMs + 60_000, `${own.left_ms}, not ${leftMs}`);
   await logOut(visitor);
 });
 

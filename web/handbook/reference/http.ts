@@ -313,7 +313,7 @@ const logins: { readonly [Path in keyof typeof loginRoutes]: Description<string>
     does: "Says how a browser can log in.",
     params: {},
     response:
-      '200, `{"provider":…,"session":…}`: the provider or null; the session of the request is `open`, `none`, `ended`, or `unknown` while it cannot be checked',
+      '200, `{"provider":…,"session":…}`: the provider or null; the session of the request is `open`, `none`, `ended`, or `unknown` while it cannot be checked. `left_ms`: how long an open session goes on',
   },
   "/login/token": {
     does: "Opens a session with a token. Only a page of the node can do this.",

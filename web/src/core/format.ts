@@ -69,6 +69,12 @@ export function dateOf(atMs: number, zoneMinutes: number): string {
   return iso(atMs, zoneMinutes)?.slice(0, 10) ?? unknown;
 }
 
+/** A time to the minute, e.g. "03:04"; on another day than `nowMs` with the date, "2026-11-21 03:04". */
+export function minuteOf(atMs: number, nowMs: number, zoneMinutes: number): string {
+  const [date, time] = [dateOf(atMs, zoneMinutes), timeOfDay(atMs, zoneMinutes).slice(0, 5)];
+  return date === dateOf(nowMs, zoneMinutes) || date === unknown ? time : `${date} ${time}`;
+}
+
 /** Date and time, e.g. "2026-11-21 03:04:05.678 UTC" or "… +01:00". */
 export function fullTime(atMs: number, zoneMinutes: number): string {
   const sign = zoneMinutes < 0 ? "−" : "+";

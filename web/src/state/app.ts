@@ -26,6 +26,7 @@ import { LogList } from "./log-list.ts";
 import { LogSearch } from "./log-search.ts";
 import { OneLog } from "./one-log.ts";
 import { PrefixTail } from "./prefix-tail.ts";
+import { SessionEnd } from "./session-end.ts";
 import { Tail } from "./tail.ts";
 
 export interface Identity extends Permissions {
@@ -56,6 +57,7 @@ export const loggingIn = signal(false);
 export const identity = signal<Identity | undefined>(undefined);
 /** A clock that ticks each second, for relative times. */
 export const second = signal(nowMs());
+export const sessionEnd = new SessionEnd(second);
 /** Offsets that this page appended, to be marked in the list; the newest few. */
 export const appended = signal<ReadonlySet<number>>(new Set());
 
@@ -142,6 +144,7 @@ export function begin(): void {
   every(refreshMs, refreshLogs);
   every(1000, () => {
     second.value = nowMs();
+    sessionEnd.tick();
   });
   onDarkScheme((dark) => {
     darkScheme.value = dark;
@@ -224,6 +227,7 @@ async function askIdentity(): Promise<void> {
     const calls = callsTo(tail.link.node);
     const { subject, actions, logs, credential } = await calls.cluster.whoAmI({}, { timeoutMs: 5000 });
     identity.value = { subject, actions, logs, credential };
+    if (credential === "session") void sessionEnd.refresh();
   } catch (reason) {
     // After a login the page is loaded again.
     if (asCallError(reason).code !== "unauthenticated") after(3000, () => void askIdentity());

@@ -2,7 +2,20 @@
 import type { ComponentChildren } from "preact";
 import type { StreamFailure } from "../core/failure.ts";
 import { grouped } from "../core/format.ts";
-import { cluster, goTo, identity, linkOn, openLog, tail, view } from "../state/app.ts";
+import { providerPage } from "../io/session.ts";
+import {
+  cluster,
+  goTo,
+  identity,
+  linkOn,
+  loggingIn,
+  openLog,
+  second,
+  sessionEnd,
+  tail,
+  view,
+} from "../state/app.ts";
+import { sessionEndText } from "./session-text.ts";
 
 /** Failures in a row before a reconnect becomes a banner. */
 const quietTries = 2;
@@ -17,6 +30,7 @@ export function Banners() {
           on with what is committed; nothing can be appended until a majority is back.
         </Banner>
       )}
+      {sessionEnd.isNear.value && <SessionEnds />}
       {!troubleFillsView() && <Trouble />}
       {tail.notices.value.map((notice) => (
         <Banner key={notice.id} tone="plain" title={notice.text}>
@@ -35,6 +49,33 @@ export function Banners() {
         </Banner>
       ))}
     </div>
+  );
+}
+
+/** A login before the end. The provider's page leads back to the address, so it is read again each second. */
+function SessionEnds() {
+  second.value;
+  // The provider would log in another subject where the session is by a token of the cluster.
+  const byProvider =
+    sessionEnd.options.value?.provider !== undefined && identity.value?.subject.startsWith("oidc:") === true;
+  return (
+    <Banner tone="plain" title={`Your session ends at ${sessionEndText()}`}>
+      {byProvider ? (
+        <a class="small" href={providerPage()}>
+          Log in again
+        </a>
+      ) : (
+        <button
+          type="button"
+          class="small"
+          onClick={() => {
+            loggingIn.value = true;
+          }}
+        >
+          Log in again
+        </button>
+      )}
+    </Banner>
   );
 }
 

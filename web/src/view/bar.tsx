@@ -14,6 +14,7 @@ import {
   unread,
   view,
 } from "../state/app.ts";
+import { mayText, sessionEndText } from "./session-text.ts";
 import { statusOf } from "./status.ts";
 
 const views: readonly (readonly [View, string])[] = [
@@ -125,17 +126,16 @@ async function logOutOrSay(): Promise<void> {
 function Who() {
   const who = identity.value;
   const node = cluster.extent.value?.nodeId ?? cluster.shape.value?.nodeId;
+  const until = sessionEndText();
   const samples = cluster.samples.value;
   const seen =
     samples.length === 0
       ? ""
       : `, last heard ${ago((samples.at(-1) as { atMs: number }).atMs, second.value)}`;
   return (
-    <span
-      class="who"
-      title={`${who === undefined ? "" : `You may ${who.actions.join(", ") || "do nothing"}`}${seen}`}
-    >
+    <span class="who" title={`${who === undefined ? "" : mayText(who.actions)}${seen}`}>
       {who !== undefined && <b>{who.subject}</b>}
+      {until !== undefined && <span data-testid="until"> until {until}</span>}
       {node !== undefined && <span class="who-node"> at {node}</span>}
       {cluster.tails.value > 1 && <span class="who-tails"> · {grouped(cluster.tails.value)} tails</span>}
     </span>

@@ -2,7 +2,8 @@
 import { useEffect, useRef } from "preact/hooks";
 import { grouped, size } from "../core/format.ts";
 import { ringLimits } from "../core/limits.ts";
-import { helping } from "../state/app.ts";
+import { helping, identity } from "../state/app.ts";
+import { mayText, sessionEndText } from "./session-text.ts";
 
 const keys: readonly (readonly [string, string])[] = [
   ["Space", "pause, or resume; in a search of the whole log: stop, or go on"],
@@ -27,6 +28,7 @@ export function Help() {
   };
   return (
     <dialog ref={dialog} class="help" aria-labelledby="help-title" onClose={close}>
+      <Who />
       <h2 id="help-title">Keys</h2>
       <dl class="keys">
         {keys.map(([key, meaning]) => (
@@ -53,5 +55,18 @@ export function Help() {
         Close
       </button>
     </dialog>
+  );
+}
+
+/** Also for a narrow window, whose bar has no room for it. */
+function Who() {
+  const who = identity.value;
+  const until = sessionEndText();
+  if (who === undefined) return null;
+  return (
+    <p>
+      You are <b>{who.subject}</b>. {mayText(who.actions)}.
+      {until !== undefined && ` Your session ends at ${until}.`}
+    </p>
   );
 }

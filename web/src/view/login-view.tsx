@@ -1,6 +1,13 @@
 /** Shown where the node requires a credential that the browser does not have: login with the provider, or with a token. */
 import { useEffect, useState } from "preact/hooks";
-import { type LoginOptions, logInWith, loginOptions, logOut, providerPage } from "../io/session.ts";
+import {
+  type LoginOptions,
+  loadAgain,
+  logInWith,
+  loginOptions,
+  logOut,
+  providerPage,
+} from "../io/session.ts";
 import { identity, loggingIn, tail } from "../state/app.ts";
 
 export function LoginView() {
@@ -48,17 +55,24 @@ export function LoginView() {
         A token comes from <code>tailrace token issue</code>, or from your provider. It is kept in a cookie
         that scripts cannot read, and ends when it expires or when you log out.
       </p>
-      <WithoutLogin hasEnded={options?.hasEnded === true} />
+      <WithoutLogin options={options} />
     </div>
   );
 }
 
 /** For a user who needs no login: the node takes another credential of the browser, or none. */
-function WithoutLogin({ hasEnded }: { readonly hasEnded: boolean }) {
-  if (hasEnded)
+function WithoutLogin({ options }: { readonly options: LoginOptions | undefined }) {
+  if (options?.hasEnded === true)
     return (
       <button type="button" class="small" onClick={() => void logOut()}>
         Go on without the session that has ended
+      </button>
+    );
+  // Another tab has logged in again since the session of this page ended.
+  if (options?.endsMs !== undefined && !loggingIn.value)
+    return (
+      <button type="button" class="small" onClick={loadAgain}>
+        Go on with the session of this browser
       </button>
     );
   if (identity.value === undefined) return null;

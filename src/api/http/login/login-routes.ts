@@ -2,7 +2,7 @@
  * Login and logout of browsers. The cookie of a session is set and removed here; credentials.ts reads it.
  *
  *   GET  /login?return=PATH   to the provider's page       GET /login/callback   from there
- *   POST /login/token         {"token": "…"}               GET /login/options    {"provider": name or null, "session": …}
+ *   POST /login/token         {"token": "…"}               GET /login/options    {"provider": name or null, "session": …, "left_ms"?}
  *   POST /logout
  *
  * Only POST /logout removes the cookie of a session. Any other response could arrive after that of a new login.
@@ -114,20 +114,26 @@ export class LoginRoutes {
 
   async #describe(exchange: Exchange, client: ClientConnection): Promise<void> {
     const provider = this.#options.provider?.name ?? null;
-    const session = await this.#sessionState(exchange, client);
-    exchange.send(200, { ...noStore, ...json }, line({ provider, session }));
+    const state = await this.#sessionState(exchange, client);
+    exchange.send(200, { ...noStore, ...json }, line({ provider, ...state }));
   }
 
-  /** What is known of the cookie of a request. "ended": other requests with it are refused. "unknown": it cannot be checked now. */
-  async #sessionState(exchange: Exchange, client: ClientConnection): Promise<string> {
+  /**
+   * What is known of the cookie of a request. "ended": other requests with it are refused. "unknown": it cannot be checked now.
+   * `left_ms`: how long an open session goes on. The clock of a browser can be wrong, so it is no time of day.
+   */
+  async #sessionState(
+    exchange: Exchange,
+    client: ClientConnection,
+  ): Promise<{ readonly session: string; readonly left_ms?: number }> {
     const { sessions } = this.#options;
     try {
       const value = cookieOf(exchange.headers["cookie"], this.#cookie("tailrace-session", client));
-      if (value === undefined) return "none";
-      await sessions.identify(value, client.peer);
-      return "open";
+      if (value === undefined) return { session: "none" };
+      const { token } = await sessions.identify(value, client.peer);
+      return { session: "open", left_ms: Math.max(0, Math.floor(token?.leftMs() ?? 0)) };
     } catch (reason) {
-      return Fault.from(reason).kind === "unauthenticated" ? "ended" : "unknown";
+      return { session: Fault.from(reason).kind === "unauthenticated" ? "ended" : "unknown" };
     }
   }
 
