@@ -82,6 +82,7 @@ export class PeerRequests {
     if (known === clusterId) return null;
     const expected = known ?? config.clusterId ?? replica.state.restoredFrom;
     if (clusterId !== from.clusterId || replica.configured || (expected ?? clusterId) !== clusterId) {
+      if (clusterId === from.clusterId) this.#sayRefused(clusterId, expected);
       throw new Fault("failed-precondition", {
         message: `${replica.identity.name} does not join cluster ${clusterId}`,
         facts: expected === undefined ? {} : { cluster: expected },
@@ -96,6 +97,21 @@ export class PeerRequests {
     logger.info({ clusterId, leader: from.name }, "adopted by a cluster");
     onAdopted();
     return null;
+  }
+
+  /** A leader of another cluster wants to add this node. Without this reason, only the log of the leader would say why it waits. */
+  #sayRefused(clusterId: string, expected: string | undefined): void {
+    const { replica, config, status } = this.#options;
+    if (replica.configured || expected === undefined || expected === clusterId) return;
+    const source =
+      replica.state.clusterId !== undefined
+        ? "its data directory"
+        : config.clusterId !== undefined
+          ? "--cluster-id"
+          : "the backup that its data directory was restored from";
+    status.wait(
+      `this node is not added to cluster ${clusterId}: it belongs to cluster ${expected}, by ${source}; to join it to the other cluster, start it with an empty data directory, without --restore-from and with no other --cluster-id`,
+    );
   }
 
   /** `late`: a leader met this node after its removal. A node that has a leader may have been added again since. */

@@ -87,3 +87,31 @@ test("the URL of an object", () => {
     "http://h:1/logs/?list-type=2",
   );
 });
+
+test("a file URL has three slashes and an absolute path, and nothing that a URL would cut off", () => {
+  for (const url of ["file:///srv/backup", "FILE:///srv/my%20backup", "file:///srv/a b%23c"])
+    assert.equal(checkStoreUrl(url), url);
+  for (const wrong of [
+    "file:relative",
+    "file:/srv/backup",
+    "file:",
+    "file://",
+    "file:///",
+    "file://host/x",
+    "file://localhost/x",
+    "file:////x",
+    "file:///\\x",
+    "file:///srv/a#b",
+    "file:///srv/a?b",
+    "file:///srv/a\nb",
+    "file:///srv/a ",
+    " file:///srv/a",
+  ]) {
+    assert.throws(() => checkStoreUrl(wrong), { kind: "config", message: /file:\/\/\/DIRECTORY/ }, wrong);
+    assert.throws(
+      () => readConfig({ flags: ["--backup-to", wrong], environment: {}, readFile: () => "" }),
+      { kind: "config" },
+      wrong,
+    );
+  }
+});
