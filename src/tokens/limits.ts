@@ -7,8 +7,8 @@ export const tokenLifeMsMax = 366 * 24 * 3_600_000;
 /** How far the clock of who issued a token may be ahead of this node's, in ms: for `nbf` and `iat`. `exp` is exact. */
 export const clockSkewMs = 60_000;
 /**
- * How long the revocation of a token is kept after the token has expired, in ms: 2 days. A leader whose clock is ahead by less forgets none
- * that counts when its clock is right again.
+ * How long the revocation of a token is kept after the token has expired, in ms: 2 days. The clock of the leader can be ahead by this much
+ * before a revocation that still counts is deleted.
  */
 export const revocationSpareMs = 2 * 24 * 3_600_000;
 /** Keys of a cluster at the same time. */

@@ -169,7 +169,7 @@ function endSession(
 ): readonly TokenChange[] {
   const revokedId = revokedSessionId(id);
   if (!/^[\w-]{22}$/.test(id)) throw badRequest("this cannot be the id of a session", "id");
-  // By a clock that is ahead the session has ended, and by the clocks of the nodes that it goes on at it has not.
+  // A clock that is not trusted can be ahead. The session may then be valid at nodes with the right time.
   if (state.revokedIds.has(revokedId) || (isTrusted && untilMs <= nowMs)) return [];
   if (countOf(state, revokedSubjectPrefix(id), nowMs) >= endedSessionsOfSubjectMax)
     throw tooManyEnded("a subject", endedSessionsOfSubjectMax);

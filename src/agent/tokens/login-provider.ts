@@ -123,7 +123,7 @@ export class OpenIdLogin implements LoginProvider {
   }
 }
 
-/** The library looks at an endpoint when it is used. By then the configuration counts for minutes. `protocol` is that of the issuer. */
+/** The library checks an endpoint only when it is used, and by then the configuration is cached. `protocol` is that of the issuer. */
 function requireUrl(name: string, value: unknown, protocol: string): void {
   const url = typeof value === "string" && value.length <= urlCharsMax ? URL.parse(value) : null;
   if (url?.protocol === "https:" || (url !== null && url.protocol === protocol)) return;

@@ -27,7 +27,7 @@ export interface TicketDeskOptions {
   readonly addressOf: (node: string) => string | undefined;
   readonly ask: (address: string, verb: string, body: unknown, deadlineMs: number) => Promise<unknown>;
   readonly source: TokenSource;
-  /** Whose tokens are taken too. Default: no other issuer's. */
+  /** The OpenID issuer whose tokens are accepted, besides those of the cluster. Default: none. */
   readonly issuer?: TicketChecks["issuer"] | undefined;
   readonly random: (bytes: number) => Uint8Array;
   readonly clock: Clock;

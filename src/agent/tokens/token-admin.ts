@@ -140,8 +140,8 @@ export class TokenAdmin {
   }
 
   /**
-   * Writes what counts as one batch, and trims the records before. Not while the clock is not trusted: one that is ahead would
-   * forget revocations that still count.
+   * Writes what counts as one batch, and trims the records before. It does nothing while the clock is not trusted: a clock that is
+   * ahead would delete revocations that still count.
    */
   async #compact(deadlineMs: number): Promise<void> {
     const { replica, registry } = this.#options;

@@ -13,7 +13,7 @@ import type { Ticket } from "./ticket-book.ts";
 /** What a node checks the token of a ticket with. */
 export interface TicketChecks {
   readonly source: TokenSource;
-  /** Default: tokens of another issuer are not known. */
+  /** The OpenID issuer whose tokens are accepted, besides those of the cluster. Default: none. */
   readonly issuer: Pick<IssuerTokens, "issuer" | "keyState"> | undefined;
   readonly wallMs: () => number;
 }

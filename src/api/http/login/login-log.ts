@@ -2,15 +2,26 @@
  * Logs and counts logins. Anybody can cause a failed one, so at most ten of them are logged each second. No line has a token, a code or a
  * cookie.
  */
-import type { Fault } from "../../../fault.ts";
+import type { Fault, FaultKind } from "../../../fault.ts";
 import type { Counter, Logger, Metrics } from "../../../lib/telemetry.ts";
 import type { Clock } from "../../../lib/time/clock.ts";
 import { RateGate } from "../../../lib/time/rate-gate.ts";
 
-/** "refused": by what the user or the browser sent. "failed": the provider or the cluster does not answer, or there are too many. */
+/**
+ * "refused": because of what the client sent, or because there is no provider. "failed": the provider or the cluster does not answer, or there
+ * are too many logins.
+ */
 type Outcome = "ok" | "refused" | "failed";
 export type LoginMethod = "provider" | "token";
 
+const refusals: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  "unauthenticated",
+  "permission-denied",
+  "bad-request",
+  "too-large",
+  "not-found",
+  "canceled",
+]);
 const linesPerSecond = 10;
 const reasonCharsMax = 200;
 
@@ -41,10 +52,7 @@ export class LoginLog {
   }
 
   failed(method: LoginMethod, fault: Fault, peer: string): void {
-    const isRefused = ["unauthenticated", "permission-denied", "bad-request", "too-large"].includes(
-      fault.kind,
-    );
-    this.#counter(method, isRefused ? "refused" : "failed").add(1);
+    this.#counter(method, refusals.has(fault.kind) ? "refused" : "failed").add(1);
     if (!this.#gate.pass(this.#options.clock.monotonicMs())) return;
     const unlogged = this.#gate.takeDropped();
     this.#options.log.warn(
