@@ -100,6 +100,82 @@ test("a cursor that another client has moved is not moved or deleted until the u
   page.assertClean();
 });
 
+test("the keyboard stays in the form of a cursor, and returns to the button that opened it", async () => {
+  await commit("keys", 3);
+  await using page = await openCursors(node.origin, `?log=${log}`);
+  const focused = () =>
+    page.page.evaluate(
+      "document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent",
+    );
+  for (const [button, form] of [
+    ["Move…", "Move keys"],
+    ["Delete…", "Delete keys"],
+  ] as const) {
+    await item(page, "keys").getByRole("button", { name: button }).focus();
+    await page.page.keyboard.press("Enter");
+    await page.page.getByRole("form", { name: form }).waitFor();
+    assert.equal(await focused(), form);
+    await page.page.keyboard.press("Enter");
+    await item(page, "keys").getByRole("button", { name: "Cancel" }).press("Enter");
+    await item(page, "keys").getByRole("button", { name: button }).waitFor();
+    assert.equal(await focused(), button);
+  }
+  assert.equal((await stored("keys"))["offset"], 3, "a second Enter confirms nothing");
+  page.assertClean();
+});
+
+test("another log is shown with its cursors while those of the log before are still read", async () => {
+  await ask("PUT", "/cursors/elsewhere", JSON.stringify({ offset: 0 }));
+  let release = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let lists = 0;
+  await using page = await Dashboard.open(browser, node.origin, `?log=${log}`, {
+    before: (opened) =>
+      opened.route("**/log.v1.Cursors/List", async (route) => {
+        const response = await route.fetch();
+        if (lists++ === 0) await held;
+        await route.fulfill({ response });
+      }),
+  });
+  await page.page.getByRole("button", { name: "Cursors", exact: true }).click();
+  await page.text("Reading…");
+  await page.page.getByRole("button", { name: "To “default”" }).click();
+  await page.text("Cursors of “default”");
+  release();
+  await item(page, "elsewhere").waitFor();
+  assert.equal(await page.page.getByRole("complementary").getByRole("alert").count(), 0);
+  page.assertClean();
+});
+
+test("a hidden tab does not read the cursors", async () => {
+  await commit("hidden", 3);
+  await using page = await Dashboard.open(browser, node.origin, `?log=${log}`, {
+    before: (opened) => opened.clock.install(),
+  });
+  await page.page.getByRole("button", { name: "Cursors", exact: true }).click();
+  await item(page, "hidden").waitFor();
+  let reads = 0;
+  page.page.on("request", (request) => {
+    if (request.url().endsWith("/log.v1.Cursors/List")) reads++;
+  });
+  const show = (state: string) =>
+    page.page.evaluate(
+      `Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true }), true`,
+    );
+  await show("hidden");
+  reads = 0;
+  await page.page.clock.runFor(20_000);
+  await page.page.evaluate("fetch('/ui/')");
+  assert.equal(reads, 0);
+  await show("visible");
+  await commit("hidden", 4);
+  await page.page.clock.runFor(4_000);
+  await item(page, "hidden").getByRole("button", { name: "Show the log at offset 4" }).waitFor();
+  assert.ok(reads > 0);
+});
+
 test("a user without the permission sees the cursors, and no button that changes them", async () => {
   const fake = new FakeNode();
   await fake.start();

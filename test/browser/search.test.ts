@@ -92,9 +92,11 @@ test("keys, headers, regular expressions and CEL are searched, and an error of C
   await search(page, "CEL expression", 'json.id == "00000007" && key = "x"');
   await seen(page, "search-error", /^the filter is not valid at character 29/);
   assert.equal(await page.page.locator(".bad-mark").textContent(), "=");
+  assert.equal(await field(page).getAttribute("aria-invalid"), "true");
   await page.pictured("search-error");
   await search(page, "CEL expression", 'json.id == "00000007"');
   await seen(page, "search-found", "1 found");
+  assert.equal(await field(page).getAttribute("aria-invalid"), "false");
   assert.deepEqual(await page.offsets(), [7]);
   page.assertClean();
 });

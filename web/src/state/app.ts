@@ -91,15 +91,8 @@ export const creating = signal(false);
 /** The log that the keyboard is on in the Logs view. */
 export const selectedLog = signal<string | undefined>(undefined);
 
-/**
- * Returns true if the user may do this to the log of the tail. Unknown counts as yes, because the server decides anyway; so
- * does a named log, because permissions can be about one name.
- */
-export const may = (action: string): boolean =>
-  identity.value === undefined || tail.log.value !== "" || identity.value.actions.includes(action);
-
 /** Returns false only if the server would refuse this action on the log of the tail. */
-export const isPermitted = (action: string): boolean =>
+export const may = (action: string): boolean =>
   identity.value === undefined || isAllowed(identity.value, action, tail.log.value);
 
 /** The login is shown: the user asked for it, or the node requires it. */

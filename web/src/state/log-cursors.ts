@@ -26,6 +26,17 @@ export interface CursorList {
   readonly next: number;
 }
 
+/** The log whose cursors are shown. Each call of follow() makes another one, so an answer about the log before is not taken for it. */
+interface Followed {
+  /** Empty: `default`. */
+  readonly log: string;
+  /** Of a named log, once it was read: a change never meets another log of the same name. */
+  logId: string | undefined;
+  shownMax: number;
+  /** The read in progress. */
+  reading: Promise<void> | undefined;
+}
+
 /** Where a cursor is moved to. */
 export type CursorTarget = "start" | "end" | number;
 
@@ -34,10 +45,7 @@ export class LogCursors {
   /** Why they could not be read. */
   readonly wrong = signal<string | undefined>(undefined);
   readonly #node: () => string;
-  #log: string | undefined;
-  #logId: string | undefined;
-  #shownMax = pageSize;
-  #refreshing = false;
+  #followed: Followed | undefined;
 
   /** `node` returns the base address to ask. */
   constructor(node: () => string) {
@@ -46,50 +54,59 @@ export class LogCursors {
 
   /** Follows the cursors of this log. Empty: `default`. Undefined: of none. */
   follow(log: string | undefined): void {
-    this.#log = log;
-    this.#logId = undefined;
-    this.#shownMax = pageSize;
+    this.#followed =
+      log === undefined ? undefined : { log, logId: undefined, shownMax: pageSize, reading: undefined };
     this.list.value = undefined;
     this.wrong.value = undefined;
     void this.refresh();
   }
 
   showMore(): void {
-    this.#shownMax += pageSize;
-    void this.refresh();
+    if (this.#followed === undefined) return;
+    this.#followed.shownMax += pageSize;
+    void this.#readAgain(this.#followed);
   }
 
+  /** Reads them, or waits for the read in progress. */
   async refresh(): Promise<void> {
-    const log = this.#log;
-    if (log === undefined || this.#refreshing) return;
-    this.#refreshing = true;
+    const followed = this.#followed;
+    if (followed === undefined) return;
+    followed.reading ??= this.#update(followed);
+    await followed.reading;
+  }
+
+  /** Reads them after the read in progress, which may have begun before a change. */
+  async #readAgain(followed: Followed): Promise<void> {
+    await followed.reading;
+    if (followed === this.#followed) await this.refresh();
+  }
+
+  async #update(followed: Followed): Promise<void> {
     try {
-      const found = await this.#read(log);
-      if (log === this.#log) {
-        this.list.value = found;
-        this.wrong.value = undefined;
-      }
+      const found = await this.#read(followed);
+      if (followed !== this.#followed) return;
+      this.list.value = found;
+      this.wrong.value = undefined;
     } catch (error) {
-      if (log === this.#log) this.wrong.value = asCallError(error).message;
+      if (followed === this.#followed) this.wrong.value = asCallError(error).message;
     } finally {
-      this.#refreshing = false;
-      // Another log was asked for in the meantime.
-      if (log !== this.#log) void this.refresh();
+      followed.reading = undefined;
     }
   }
 
-  async #read(log: string): Promise<CursorList> {
+  async #read(followed: Followed): Promise<CursorList> {
+    const { shownMax } = followed;
     const cursors: CursorSeen[] = [];
     for (let after = ""; ; ) {
-      const limit = Math.min(pageSize, this.#shownMax - cursors.length);
+      const limit = Math.min(pageSize, shownMax - cursors.length);
       const page = await callsTo(this.#node()).cursors.list(
-        { log, after, limit, ...this.#stated },
+        { ...stated(followed), after, limit },
         { timeoutMs },
       );
-      this.#logId ??= page.logId;
+      followed.logId ??= page.logId;
       cursors.push(...page.cursors.map(seenOf));
       after = page.next;
-      if (after !== "" && cursors.length < this.#shownMax) continue;
+      if (after !== "" && cursors.length < shownMax) continue;
       const extent = { lowest: Number(page.lowestOffset), next: Number(page.nextOffset) };
       return { cursors, hasMore: after !== "", ...extent };
     }
@@ -102,7 +119,7 @@ export class LogCursors {
     const { name, version: expectedVersion, metadata } = cursor;
     return this.#change(cursor, (log) =>
       callsTo(this.#node()).cursors.commit(
-        { log, ...this.#stated, name, offset: BigInt(offset), expectedVersion, metadata },
+        { ...log, name, offset: BigInt(offset), expectedVersion, metadata },
         { timeoutMs },
       ),
     );
@@ -112,28 +129,29 @@ export class LogCursors {
   delete(cursor: CursorSeen): Promise<string | undefined> {
     const { name, version: expectedVersion } = cursor;
     return this.#change(cursor, (log) =>
-      callsTo(this.#node()).cursors.delete({ log, ...this.#stated, name, expectedVersion }, { timeoutMs }),
+      callsTo(this.#node()).cursors.delete({ ...log, name, expectedVersion }, { timeoutMs }),
     );
   }
 
-  /** The id of a named log: a change never meets another log of the same name. */
-  get #stated() {
-    return this.#logId === undefined ? {} : { logId: this.#logId };
-  }
-
-  async #change({ name }: CursorSeen, work: (log: string) => Promise<unknown>): Promise<string | undefined> {
-    const log = this.#log;
-    if (log === undefined) return undefined;
+  async #change(
+    { name }: CursorSeen,
+    work: (log: ReturnType<typeof stated>) => Promise<unknown>,
+  ): Promise<string | undefined> {
+    const followed = this.#followed;
+    if (followed === undefined) return undefined;
     try {
-      await work(log);
+      await work(stated(followed));
       return undefined;
     } catch (error) {
       return refusalOf(name, asCallError(error));
     } finally {
-      await this.refresh();
+      await this.#readAgain(followed);
     }
   }
 }
+
+/** How a request names the log. */
+const stated = ({ log, logId }: Followed) => (logId === undefined ? { log } : { log, logId });
 
 function refusalOf(name: string, { message, code, facts }: ReturnType<typeof asCallError>): string {
   if (facts["reason"] === "CURSOR_VERSION_MISMATCH") {

@@ -1,10 +1,12 @@
 /** The panel of the cursors of the log: how far each reader has got, and the forms that move and delete a cursor. */
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks";
 import { ago, fullTime, grouped } from "../core/format.ts";
 import { visibleLine } from "../core/visible.ts";
+import { isVisible } from "../io/page.ts";
 import { every, zoneMinutesAt } from "../io/timing.ts";
-import { isPermitted, logCursors, openLog, second, showingCursors, tail, timeStyle } from "../state/app.ts";
+import { logCursors, may, openLog, second, showingCursors, tail, timeStyle } from "../state/app.ts";
 import type { CursorSeen, CursorTarget } from "../state/log-cursors.ts";
 import { TextField } from "./log-fields.tsx";
 import { ModeButtons } from "./mode-buttons.tsx";
@@ -17,7 +19,9 @@ const refreshMs = 2_000;
 export function CursorsPanel({ log }: { log: string }) {
   useEffect(() => {
     logCursors.follow(log);
-    const stop = every(refreshMs, () => void logCursors.refresh());
+    const stop = every(refreshMs, () => {
+      if (isVisible()) void logCursors.refresh();
+    });
     return () => {
       stop();
       logCursors.follow(undefined);
@@ -40,7 +44,7 @@ export function CursorsPanel({ log }: { log: string }) {
             No reader of this log has a cursor. <code>tailrace consume --cursor NAME</code> makes one.
           </p>
         )}
-        {list !== undefined && list.cursors.length > 0 && !isPermitted("cursor") && (
+        {list !== undefined && list.cursors.length > 0 && !may("cursor") && (
           <p class="quiet">You may see the cursors of this log, but not move or delete them.</p>
         )}
         <ul class="cursors">
@@ -58,15 +62,40 @@ export function CursorsPanel({ log }: { log: string }) {
   );
 }
 
+type Change = "move" | "delete";
+
 function CursorItem({ cursor }: { cursor: CursorSeen }) {
-  const doing = useSignal<"move" | "delete" | undefined>(undefined);
+  const doing = useSignal<Change | undefined>(undefined);
+  const id = useId();
+  const buttons = useRef<HTMLDivElement>(null);
+  const closed = useRef<Change | undefined>(undefined);
   const close = (): void => {
+    closed.current = doing.peek();
     doing.value = undefined;
   };
+  // The button that opened the form gets the focus back: it was not on the page meanwhile.
+  useLayoutEffect(() => {
+    if (doing.value !== undefined || closed.current === undefined) return;
+    buttons.current?.querySelector<HTMLElement>(`[value="${closed.current}"]`)?.focus();
+    closed.current = undefined;
+  }, [doing.value]);
+  const button = (change: Change, label: string) => (
+    <button
+      type="button"
+      class="button"
+      value={change}
+      aria-describedby={id}
+      onClick={() => {
+        doing.value = change;
+      }}
+    >
+      {label}
+    </button>
+  );
   return (
     <li data-cursor={cursor.name}>
       <div class="cursor-head">
-        <b class="mono">
+        <b class="mono" id={id}>
           <bdi>{visibleLine(cursor.name)}</bdi>
         </b>
         <span class={cursor.lag === 0 ? "quiet" : ""} data-testid="lag">
@@ -74,14 +103,10 @@ function CursorItem({ cursor }: { cursor: CursorSeen }) {
         </span>
       </div>
       <CursorFacts cursor={cursor} />
-      {isPermitted("cursor") && doing.value === undefined && (
-        <div class="send">
-          <button type="button" class="button" onClick={() => (doing.value = "move")}>
-            Move…
-          </button>
-          <button type="button" class="button" onClick={() => (doing.value = "delete")}>
-            Delete…
-          </button>
+      {may("cursor") && doing.value === undefined && (
+        <div class="send" ref={buttons}>
+          {button("move", "Move…")}
+          {button("delete", "Delete…")}
         </div>
       )}
       {doing.value === "move" && <Move cursor={cursor} onDone={close} />}
@@ -100,7 +125,7 @@ function CursorFacts({ cursor: { offset, committedMs, metadata, owner } }: { cur
           <button
             type="button"
             class="link"
-            aria-label={`Show the log at offset ${offset}`}
+            aria-label={`Show the log at offset ${grouped(offset)}`}
             onClick={() => openLog(tail.log.peek(), { kind: "offset", offset })}
           >
             {grouped(offset)}
@@ -160,7 +185,7 @@ function Move({ cursor, onDone }: FormProps) {
     else seen.value = presentOf(seen.peek());
   };
   return (
-    <form class="produce cursor-form" onSubmit={(event) => void move(event)}>
+    <ChangeForm label={`Move ${visibleLine(cursor.name)}`} onSubmit={(event) => void move(event)}>
       <p class="quiet">
         A reader that uses this cursor does not notice the move: it fails at its next commit, and begins here
         when it is started again.
@@ -186,7 +211,7 @@ function Move({ cursor, onDone }: FormProps) {
       )}
       <Wrong why={refused} />
       <Buttons busy={busy || to === undefined} label="Move" kind="primary" onCancel={onDone} />
-    </form>
+    </ChangeForm>
   );
 }
 
@@ -210,12 +235,29 @@ function Delete({ cursor, onDone }: FormProps) {
     else seen.value = presentOf(seen.peek());
   };
   return (
-    <form class="produce cursor-form" onSubmit={(event) => void remove(event)}>
+    <ChangeForm label={`Delete ${visibleLine(cursor.name)}`} onSubmit={(event) => void remove(event)}>
       <p class="quiet">
         Its readers begin where they say, by default at the start of the log. This cannot be undone.
       </p>
       <Wrong why={refused} />
       <Buttons busy={busy} label="Yes, delete the cursor" kind="danger" onCancel={onDone} />
+    </ChangeForm>
+  );
+}
+
+interface ChangeFormProps {
+  readonly label: string;
+  readonly onSubmit: (event: Event) => void;
+  readonly children: ComponentChildren;
+}
+
+/** Has the focus when it is opened, so that the next Tab leads into it, and a second Enter confirms nothing. */
+function ChangeForm({ label, onSubmit, children }: ChangeFormProps) {
+  const form = useRef<HTMLFormElement>(null);
+  useLayoutEffect(() => form.current?.focus(), []);
+  return (
+    <form ref={form} class="produce cursor-form" tabIndex={-1} aria-label={label} onSubmit={onSubmit}>
+      {children}
     </form>
   );
 }

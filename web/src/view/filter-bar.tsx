@@ -65,15 +65,17 @@ export function FilterBar() {
     query.value = draft.peek();
   };
   const { wrong } = tail.search.state.value;
+  logSearch.version.value;
+  const isWrong = wrong !== undefined || (inLog && logSearch.refusal?.character !== undefined);
   return (
     <form class={`filter ${inLog ? "in-log" : ""}`} onSubmit={search}>
-      <div class={`filter-box ${wrong === undefined ? "" : "is-wrong"}`}>
+      <div class={`filter-box ${isWrong ? "is-wrong" : ""}`}>
         <input
           ref={input}
           class="filter-input"
           type="search"
           aria-label={inLog ? "Search the log" : "Filter"}
-          aria-invalid={wrong !== undefined}
+          aria-invalid={isWrong}
           placeholder={placeholderOf(mode.value)}
           value={draft.value}
           spellcheck={false}
