@@ -11,6 +11,7 @@ import { Fault } from "../../fault.ts";
 import { cursorNameOf } from "../../lib/names/cursor-name.ts";
 import { parseTime } from "../../lib/time/rfc3339.ts";
 import type { Offset, ReadStart } from "../../types.ts";
+import { ampersandHint } from "./exchange/ampersand-hint.ts";
 import { quoted } from "./exchange/exchange.ts";
 import { parseOffset } from "./produce-consume-json.ts";
 import type { ValueFormat } from "./record-json.ts";
@@ -53,7 +54,7 @@ export function parseTail(query: string, lastEventId: string | undefined): TailR
     if (!(tailParams as readonly string[]).includes(name)) {
       if (name === "log_id") return reject("log_id needs the log that has this id: log=NAME", name);
       const known = [...tailParams, ...tailLogParams].join(", ");
-      return reject(`there is no parameter ${quoted(name)}, only ${known}`, name);
+      return reject(`there is no parameter ${quoted(name)}, only ${known}${ampersandHint(name)}`, name);
     }
     if (params.getAll(name).length > 1) return reject(`${name} is given more than once`, name);
   }

@@ -4,7 +4,7 @@ import { printable } from "./terminal.ts";
 
 /** Facts for programs. The message, the exit status or the outcome already says them. */
 const hiddenFacts = [
-  ...["unreachable", "usage", "field", "code", "address"],
+  ...["unreachable", "usage", "field", "character", "code", "address"],
   ...["records_before", "records_unknown", "batches_before"],
 ];
 

@@ -10,6 +10,7 @@ import { logRoutePermissions, type MethodPermission } from "../../calls/method-p
 import type { AppendContext } from "../../methods/append.ts";
 import { type LogDirectory, type LogInRequest, objectOfLog } from "../../methods/logs/log-directory.ts";
 import { callMetaOf } from "../call-meta.ts";
+import { ampersandHint } from "../exchange/ampersand-hint.ts";
 import { type Exchange, headerOf, isBodyless, quoted, type ResponseHeaders } from "../exchange/exchange.ts";
 import { abortSignalOf, leaderLocation, responseMsDefault } from "../http-produce-consume.ts";
 import type { TailOptions } from "../http-tail.ts";
@@ -145,7 +146,8 @@ export function checkParams(params: URLSearchParams, known: readonly string[], m
     const reject = (message: string): never => {
       throw new Fault("bad-request", { message, facts: { field: quoted(name) } });
     };
-    if (!known.includes(name)) reject(`there is no parameter ${quoted(name)} here, ${allowed}${more}`);
+    if (!known.includes(name))
+      reject(`there is no parameter ${quoted(name)} here, ${allowed}${more}${ampersandHint(name)}`);
     if (params.getAll(name).length > 1) reject(`${name} is given more than once`);
   }
 }

@@ -23,6 +23,7 @@ import { type MultiEvent, MultiRead } from "../../methods/tails/multi-read.ts";
 import { parseResumeToken, resumeToken } from "../../methods/tails/resume-token.ts";
 import { endsOf, type MultiMarker } from "../../methods/tails/tail-logs-message.ts";
 import { callMetaOf } from "../call-meta.ts";
+import { ampersandHint } from "../exchange/ampersand-hint.ts";
 import { headerOf, quoted } from "../exchange/exchange.ts";
 import { type Form, runStream, tailFormOf } from "../http-tail.ts";
 import { parseRest, type TailRequest } from "../tail-request.ts";
@@ -78,7 +79,10 @@ function parse(params: URLSearchParams, lastEventId: string): Asked {
   };
   for (const name of params.keys()) {
     if (!known.includes(name))
-      return reject(`there is no parameter ${quoted(name)} here, only ${known.join(", ")}`, quoted(name));
+      return reject(
+        `there is no parameter ${quoted(name)} here, only ${known.join(", ")}${ampersandHint(name)}`,
+        quoted(name),
+      );
     if (!repeatable.includes(name) && params.getAll(name).length > 1)
       return reject(`${name} is given more than once`, name);
   }

@@ -45,6 +45,7 @@ test("a Last-Event-ID continues after that record, whatever from says", () => {
 test("unknown, repeated and invalid parameters are refused with their name", () => {
   const form = /no parameter form, only from, limit, format, batch, cursor, filter, log, log_id, prefix$/;
   refused(() => parseTail("form=1", undefined), "form", form);
+  refused(() => parseTail("filter=a&&json.ms>10", undefined), "json.ms>10", /prefix\. .* & as %26$/);
   refused(() => parseTail("log_id=1-1", undefined), "log_id", /log_id needs the log/);
   refused(() => parseTail("limit=1&limit=2", undefined), "limit", /more than once/);
   refused(() => parseTail("format=xml", undefined), "format", /base64, text or json/);

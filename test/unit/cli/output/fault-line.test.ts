@@ -68,3 +68,9 @@ test("after an unknown outcome the line says how many records were written, and 
     "tailrace produce: cut; 1 record was written before; it is not known whether the next 640 were written; none after",
   );
 });
+
+test("the place of an error in a filter is in the message, and is not repeated", () => {
+  const facts = { field: "filter", character: 11 };
+  const fault = new Fault("bad-request", { message: "the filter is not valid at character 11: x", facts });
+  assert.equal(faultLine("tail", fault), "tailrace tail: the filter is not valid at character 11: x");
+});
