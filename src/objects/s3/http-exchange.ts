@@ -17,8 +17,10 @@ export interface Exchange {
   readonly body: readonly Uint8Array[];
   /** A larger answer is an error. */
   readonly answerBytesMax: number;
-  /** The time for all of it. */
+  /** The time for all of it, without that which the bytes of the answer take. */
   readonly limitMs: number;
+  /** The answer has more time for the bytes that arrived: as long as they take at this rate. Default: none. */
+  readonly slowestBytesPerMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -37,7 +39,8 @@ export class HttpExchanger implements Disposable {
   }
 
   /** Rejects with an Error if the answer is not complete, and with Fault "corrupt" if it is too large. */
-  send({ method, url, headers, body, answerBytesMax, limitMs, signal }: Exchange): Promise<S3Answer> {
+  send(exchange: Exchange): Promise<S3Answer> {
+    const { method, url, headers, body, answerBytesMax, signal } = exchange;
     const isSecure = url.protocol === "https:";
     const options: RequestOptions = {
       method,
@@ -48,13 +51,34 @@ export class HttpExchanger implements Disposable {
     };
     const request = isSecure ? requestHttps(url, options) : requestHttp(url, options);
     const { promise, resolve, reject } = Promise.withResolvers<S3Answer>();
-    const limit = this.#clock.after(limitMs, () => request.destroy(new Error("no answer in time")), true);
+    const stop = this.#limit(request, exchange);
     request.on("timeout", () => request.destroy(new Error("the connection was silent for too long")));
     request.on("error", reject);
     collect(request, answerBytesMax, resolve, reject);
     for (const piece of body) request.write(piece);
     request.end();
-    return promise.finally(() => limit.cancel());
+    return promise.finally(stop);
+  }
+
+  /** Ends the request when its time is over. A server that sends slowly has no more time than its bytes may take. */
+  #limit(
+    request: ClientRequest,
+    { limitMs, slowestBytesPerMs = Number.POSITIVE_INFINITY }: Exchange,
+  ): () => void {
+    const startedMs = this.#clock.monotonicMs();
+    let received = 0;
+    request.on("response", (response) => {
+      response.on("data", (piece: Buffer) => {
+        received += piece.length;
+      });
+    });
+    const look = (): void => {
+      const leftMs = limitMs + received / slowestBytesPerMs - (this.#clock.monotonicMs() - startedMs);
+      if (leftMs <= 0) return void request.destroy(new Error("no answer in time"));
+      timer = this.#clock.after(Math.ceil(leftMs), look, true);
+    };
+    let timer = this.#clock.after(limitMs, look, true);
+    return () => timer.cancel();
   }
 
   [Symbol.dispose](): void {

@@ -88,7 +88,7 @@ export interface S3ConnectionOptions {
 /** About a minute of attempts. */
 const defaultLimits: RetryLimits = { attempts: 9, firstMs: 250, longestMs: 15_000 };
 const answerBytesMax = 4 * 1024 * 1024;
-/** An attempt may take this time, and more for a large body: 32 KiB/s is the slowest useful network. */
+/** An attempt may take this time, and more for the bytes that were sent and received: 32 KiB/s is the slowest useful network. */
 const attemptMs = 60_000;
 const slowestBytesPerMs = 32;
 const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -152,7 +152,6 @@ export class S3Connection {
       body === undefined && request.method !== "POST" ? {} : { "content-length": String(body?.bytes ?? 0) };
     const bytesMax = request.answerBytesMax ?? answerBytesMax;
     const limitMs = Math.min(attemptMs, guard?.() ?? attemptMs);
-    const bytes = guard === undefined ? Math.max(body?.bytes ?? 0, bytesMax) : (body?.bytes ?? 0);
     try {
       return await http.send({
         method: request.method,
@@ -160,7 +159,8 @@ export class S3Connection {
         headers: { ...headers, ...length },
         body: body?.pieces ?? [],
         answerBytesMax: bytesMax,
-        limitMs: limitMs + bytes / slowestBytesPerMs,
+        limitMs: limitMs + (body?.bytes ?? 0) / slowestBytesPerMs,
+        slowestBytesPerMs: guard === undefined ? slowestBytesPerMs : undefined,
         signal,
       });
     } catch (cause) {

@@ -16,8 +16,8 @@ import { UploadMemory } from "./upload-memory.ts";
 
 /** Of a request with a condition that does not hold. */
 const conditionFailed = 412;
-/** At most ten million objects. */
-const pagesMax = 10_000;
+/** At most a million objects: who lists them keeps their names in memory. */
+const pagesMax = 1_000;
 /** A second round sees uploads that the first page had no room for. */
 const uploadRoundsMax = 100;
 
@@ -102,6 +102,10 @@ export class S3Store implements ObjectStore {
         },
       });
       const { objects, next } = readObjects(new TextDecoder().decode(body));
+      if (objects.length > this.#pageMax)
+        throw new Fault("corrupt", {
+          message: `${this.url}: the S3 server lists ${objects.length} objects at a time, and was asked for at most ${this.#pageMax}`,
+        });
       const nowMs = Date.parse(String(headers["date"]));
       for (const { name, bytes, modifiedMs } of objects) {
         const key = name.slice(this.#prefix.length);
@@ -112,7 +116,9 @@ export class S3Store implements ObjectStore {
       if (next === token) break;
       token = next;
     }
-    throw new Fault("corrupt", { message: `${this.url}: the list of objects does not end` });
+    throw new Fault("corrupt", {
+      message: `${this.url}: the list of objects does not end, or is longer than ${pagesMax} pages of ${this.#pageMax}`,
+    });
   }
 
   async delete(key: string, guard?: WriteGuard): Promise<void> {

@@ -42,12 +42,21 @@ function elementsOf(xml: string, name: string): string[] {
   }
 }
 
+/**
+ * An answer that ends with its connection may be cut. Without this check, the objects behind the cut would not be there.
+ * @throws Fault "corrupt"
+ */
+function checkWhole(xml: string, root: string, what: string): void {
+  if (!xml.includes(`<${root}`)) throw notValid(what);
+  if (!xml.trimEnd().endsWith(`</${root}>`)) throw notValid(`${what}, which is cut`);
+}
+
 /** @throws Fault "corrupt" */
 export function readObjects(xml: string): {
   readonly objects: ListedObject[];
   readonly next: string | undefined;
 } {
-  if (!xml.includes("<ListBucketResult")) throw notValid("a list of objects");
+  checkWhole(xml, "ListBucketResult", "a list of objects");
   const objects = elementsOf(xml, "Contents").map((item) => {
     const bytes = Number(elementOf(item, "Size"));
     const modifiedMs = Date.parse(elementOf(item, "LastModified") ?? "");
@@ -63,7 +72,7 @@ export function readObjects(xml: string): {
 
 /** Returns the uploads of a page, and whether there are more. @throws Fault "corrupt" */
 export function readUploads(xml: string): { readonly uploads: ListedUpload[]; readonly isCut: boolean } {
-  if (!xml.includes("<ListMultipartUploadsResult")) throw notValid("a list of uploads");
+  checkWhole(xml, "ListMultipartUploadsResult", "a list of uploads");
   const uploads = elementsOf(xml, "Upload").map((item) => {
     const id = elementOf(item, "UploadId") ?? "";
     if (id === "") throw notValid("an upload");

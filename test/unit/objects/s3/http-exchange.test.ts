@@ -43,6 +43,18 @@ test("a server that does not answer in time, or sends a byte now and then, is le
     again();
   };
   await assert.rejects(send({ limitMs: 50 }), { message: "no answer in time" });
+  // Its bytes are worth less time than it takes.
+  await assert.rejects(send({ limitMs: 50, slowestBytesPerMs: 4 }), { message: "no answer in time" });
+});
+
+test("a large answer has the time that its bytes take", async () => {
+  answer = (_, response) => {
+    response.write("x".repeat(900));
+    systemClock.after(200, () => response.end("y"));
+  };
+  await assert.rejects(send({ limitMs: 50 }), { message: "no answer in time" });
+  const { body } = await send({ limitMs: 50, slowestBytesPerMs: 0.001 });
+  assert.equal(body.length, 901);
 });
 
 test("an answer that is too large, or cut, is an error", async () => {

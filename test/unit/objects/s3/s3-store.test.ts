@@ -6,6 +6,7 @@ import { Fault } from "../../../../src/fault.ts";
 import { prng } from "../../../../src/lib/prng.ts";
 import { type Clock, systemClock } from "../../../../src/lib/time/clock.ts";
 import type { RetryNotice } from "../../../../src/objects/mod.ts";
+import type { HttpExchanger } from "../../../../src/objects/s3/http-exchange.ts";
 import { openS3Store } from "../../../../src/objects/s3/open-s3-store.ts";
 import { S3Connection } from "../../../../src/objects/s3/s3-connection.ts";
 import type { S3Flags } from "../../../../src/objects/s3/s3-settings.ts";
@@ -294,24 +295,50 @@ for (const kind of serverKinds) {
   });
 }
 
-test("a guard limits the time of an attempt, beside that of the bytes", async () => {
-  const limitsMs: number[] = [];
-  const connection = new S3Connection({
+/** A connection to a server in this process, for requests that need no signature. */
+const connectionTo = (send: HttpExchanger["send"]): S3Connection =>
+  new S3Connection({
     settings: { bucket: new URL("http://server/logs"), region: "us-east-1", encryption: {} },
     at: { url: "s3://logs", bucket: "logs", host: "server" },
     credentials: { get: async () => ({ accessKeyId: "a", secretAccessKey: "b" }) } as never,
     sign: async () => ({}),
-    http: {
-      send: async ({ limitMs }) => {
-        limitsMs.push(limitMs);
-        return { status: 200, headers: { etag: "x" }, body: new Uint8Array() };
-      },
-    },
+    http: { send },
     ...{ clock: systemClock, random: prng(1) },
+  });
+
+test("a guard limits the time of an attempt, beside that of the bytes", async () => {
+  const limitsMs: unknown[] = [];
+  const connection = connectionTo(async ({ limitMs, slowestBytesPerMs }) => {
+    limitsMs.push([limitMs, slowestBytesPerMs]);
+    return { status: 200, headers: { etag: "x" }, body: new Uint8Array() };
   });
   const store = new S3Store("s3://logs", connection, "");
   await store.delete("a", () => 40_000);
   await store.delete("a", () => 100_000);
   await store.put("a", new Uint8Array(32_000), undefined, () => 1_000);
-  assert.deepEqual(limitsMs, [40_000, 60_000, 2_000]);
+  // Without a guard, the bytes that arrive give more time, not those that may arrive.
+  await store.readWhole("a", 1024 * MiB);
+  assert.deepEqual(limitsMs, [
+    [40_000, undefined],
+    [60_000, undefined],
+    [2_000, undefined],
+    [60_000, 32],
+  ]);
+});
+
+test("a list that does not end, and pages that are larger than was asked for, are refused", async () => {
+  let pages = 0;
+  let onPage = 2;
+  const connection = connectionTo(async () => {
+    const item =
+      "<Contents><Key>a</Key><LastModified>2026-11-30T19:00:00Z</LastModified><Size>1</Size></Contents>";
+    const xml = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>${++pages}</NextContinuationToken>${item.repeat(onPage)}</ListBucketResult>`;
+    return { status: 200, headers: {}, body: new TextEncoder().encode(xml) };
+  });
+  const store = new S3Store("s3://logs", connection, "", 2);
+  await assert.rejects(keysOf(store, ""), { kind: "corrupt", message: /does not end/ });
+  assert.equal(pages, 1_000);
+  onPage = 3;
+  await assert.rejects(keysOf(store, ""), { kind: "corrupt", message: /lists 3 objects at a time/ });
+  assert.equal(pages, 1_001);
 });

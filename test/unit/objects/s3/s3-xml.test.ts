@@ -31,6 +31,8 @@ test("a list that is not valid is refused", () => {
     "",
     "<html></html>",
     page("<IsTruncated>true</IsTruncated>"),
+    page(item("a", "1")).slice(0, -1),
+    page(`<IsTruncated>false</IsTruncated>${item("a", "1")}${item("b", "1")}`).slice(0, 300),
     page(item("a", "-1")),
     page(item("a", "x")),
     page(item("a", "1e300")),
@@ -39,6 +41,7 @@ test("a list that is not valid is refused", () => {
   ])
     assert.throws(() => readObjects(wrong), { kind: "corrupt" }, wrong);
   assert.throws(() => readUploads(page("")), { kind: "corrupt" });
+  assert.throws(() => readUploads("<ListMultipartUploadsResult>"), { kind: "corrupt", message: /is cut/ });
   assert.throws(
     () =>
       readUploads("<ListMultipartUploadsResult><Upload><Key>a</Key></Upload></ListMultipartUploadsResult>"),
