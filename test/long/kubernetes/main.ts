@@ -152,7 +152,8 @@ try {
   assert.deepEqual([...surplus.keys()].sort(), added);
   for (const pod of removed) {
     assert.match(pod.log, /"this node was removed from its cluster"/);
-    assert.equal(/"role":"leader"/.test(pod.log), pod.name === last);
+    // It led before it was removed, and the voter with the longest log leads next, which can be the other one.
+    if (pod.name === last) assert.match(pod.log, /"role":"leader"/);
     endedInOrder(pod, surplus.get(pod.name)!, false);
     kubernetes.loseDisk(pod.name);
   }
