@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { atOnce } from "../../../../src/lib/time/in-slices.ts";
+import { nameOf } from "../../../../src/replication/backup/backup-manifest.ts";
 import {
   backupParts,
   readSnapshot,
@@ -9,6 +10,7 @@ import {
   StableState,
   unpackOutline,
 } from "../../../../src/replication/mod.ts";
+import { pack, unpack } from "../../../../src/replication/storage/msgpack.ts";
 import { simMachine } from "../../../support/log/logs.ts";
 import { appendTo, startAt, withManyProducers } from "../../../support/log/many-producers.ts";
 
@@ -41,4 +43,29 @@ test("a backup is of the moment when it begins, although appends go on between i
   assert.equal(restored.commitIndex, expected.index);
   assert.deepEqual(restored.state.producers.rows(), expected.producers);
   restored.close();
+});
+
+test("the files of a large backup are checked in steps", () => {
+  const machine = simMachine("backup");
+  const log = machine.openStored(withManyProducers);
+  const part = [...backupParts(log, new StableState(machine.store), [])].find((one) => one !== undefined);
+  log.close();
+  const snapshot = unpack(part!.data) as { start: { end: { index: number } } };
+  const before = snapshot.start.end.index;
+  const files = Array.from({ length: 2_000 }, (_, at) => {
+    const fields = { first: before + at + 1, last: before + at + 1, bytes: 100, crc: at };
+    return { ...fields, file: nameOf(fields) };
+  });
+  const manifest = { ...snapshot, index: before + files.length, files };
+  const steps = unpackOutline(pack(manifest));
+  let pauses = 0;
+  let step = steps.next();
+  for (; step.done !== true; step = steps.next()) pauses++;
+  assert.deepEqual(step.value.files, files);
+  assert.ok(pauses >= 7, `${pauses} pauses`);
+  files[1_500] = { ...files[1_500]!, file: "../lock" };
+  assert.throws(() => readSnapshot(pack(manifest)), {
+    kind: "corrupt",
+    message: /names the file \.\.\/lock/,
+  });
 });
