@@ -110,10 +110,11 @@ function readProducersFile(disk: Disk, directory: string, stored: ProducersFile)
   return bytes;
 }
 
-/** Returns the rows in the file. @throws as readProducersFile() */
+/** Returns the rows in the file. It is empty if the producers of the segment went with their log. @throws as readProducersFile() */
 export function readProducers(disk: Disk, directory: string, stored: ProducersFile): ProducerRow[] {
   const bytes = readProducersFile(disk, directory, stored);
   const rows: ProducerRow[] = [];
+  if (bytes.length === 0) return rows;
   packr.unpackMultiple(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), (row) => {
     rows.push(row as ProducerRow);
   });

@@ -63,3 +63,27 @@ test("zeros that were cut off without a sync do not come back behind a sealed se
     { kind: "cut", operations: 0 },
   ]);
 });
+
+test("a log opens whose producers all went with a deleted log before their file was written", async () => {
+  const settings = {
+    segmentStoreBytesMax: 150,
+    segmentIndexBytesMax: 16,
+    segmentAgeMaxMs: 1000,
+    retentionAgeMs: 0,
+  };
+  const world = { seed: 0, settings, asyncFlush: false, frameCacheBytesMax: 0 };
+  const changes = (...list: readonly (readonly ["create" | "delete", "a" | "b" | "c" | "d"])[]) => ({
+    kind: "changes" as const,
+    list: list.map(([change, log]) => ({ change, log })),
+  });
+  const produce = (producer: number) => ({
+    kind: "produce" as const,
+    log: "d" as const,
+    producer,
+    records: 1,
+  });
+  await runNamedModel(world, [
+    ...[changes(["create", "a"], ["create", "b"], ["create", "c"]), changes(["create", "d"])],
+    ...[produce(1), produce(0), changes(["delete", "d"], ["create", "a"]), produce(0)],
+  ]);
+});
