@@ -24,6 +24,12 @@ export function backupNameOf(index: number, wallMs: number): string {
   return `${String(index).padStart(20, "0")}-${time}`;
 }
 
+/** Every name that a version has given to a file of a backup. */
+const fileName = /^\d{20}-[\d-]+(?:\.[\da-f]{8})?\.frames$|^\d{20}-[\da-f]{8}\.rows$/;
+
+/** Returns false for an object of something else, such as a place of backups below this one. It is never deleted. */
+export const isFileName = (file: string): boolean => fileName.test(file);
+
 /** Returns false for a file that says nothing about its bytes. */
 export const namesItsBytes = (file: string): boolean => !nameWithoutChain.test(file);
 

@@ -1,8 +1,8 @@
-/** Deletes backups beyond the number that is kept, and the files that no kept backup has. */
+/** Deletes backups beyond the number that is kept, and the files of backups that no kept one has. */
 import type { Clock } from "../../lib/time/clock.ts";
 import type { ObjectStore } from "../../objects/mod.ts";
 import { type BackupOutline, backupFiles } from "../../replication/mod.ts";
-import { keyOfBackup, keyOfFile, newestFirst } from "./backup-keys.ts";
+import { isFileName, keyOfBackup, keyOfFile, newestFirst } from "./backup-keys.ts";
 import { listBackups, listFiles, readOutline } from "./backup-store.ts";
 import type { WriterLease } from "./writer-lease.ts";
 
@@ -60,7 +60,7 @@ export async function prune({
     deleted++;
   }
   for (const file of (await listFiles(store)).keys()) {
-    if (needed.has(file)) continue;
+    if (needed.has(file) || !isFileName(file)) continue;
     await store.delete(keyOfFile(file), lease.confirm);
     deleted++;
   }

@@ -67,6 +67,23 @@ test("only the newest backups are kept, with the files that they need", async ()
   }
 });
 
+test("backups in a place below, and files of others, are not deleted", async () => {
+  await using source = await BackupNode.open();
+  const below = new MemoryStore();
+  await source.append(7);
+  await source.write(below, 1);
+  const store = new MemoryStore();
+  const others = [...below.objects.keys()].map((key) => `files/${key}`).concat("files/notes.txt");
+  for (const key of others) store.objects.set(key, Buffer.from("x"));
+  for (let n = 0; n < 3; n++) {
+    await source.append(7);
+    await source.write(store, 1);
+  }
+  assert.equal(others.length, new Set(others).size);
+  assert.ok(others.length > 3);
+  for (const key of others) assert.ok(store.objects.has(key), key);
+});
+
 test("with a cache, the snapshot of a kept backup is read only as the newest", async () => {
   await using source = await BackupNode.open();
   const store = new MemoryStore();
