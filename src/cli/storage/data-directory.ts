@@ -1,7 +1,8 @@
 /** Opens a data directory for a command while no node uses it. It does not create a data directory. */
-import { accessSync, constants, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { Fault } from "../../fault.ts";
 import { lockDirectory } from "../../lib/disk/directory-lock.ts";
 import { errorCode, errorText } from "../../lib/disk/disk.ts";
@@ -17,9 +18,18 @@ export function checkDataDirectory(directory: string): void {
     readdirSync(join(directory, "log"));
   } catch (cause) {
     if (["ENOENT", "ENOTDIR"].includes(errorCode(cause)))
-      throw new Fault("not-found", { message: `there is no log in ${directory}`, facts: { directory } });
+      throw new Fault("not-found", {
+        message: `there is no log in ${directory}${backupsHint(directory)}`,
+        facts: { directory },
+      });
     throw new Fault("config", { message: `${directory} cannot be read: ${errorText(cause)}`, cause });
   }
+}
+
+/** The directory of a file:/// URL with backups is taken for a data directory if it is given as a path. */
+function backupsHint(directory: string): string {
+  if (!existsSync(join(directory, "backups"))) return "";
+  return `, but there are backups: name them by the URL ${pathToFileURL(resolve(directory)).href}`;
 }
 
 interface OpenedDataDirectory extends AsyncDisposable {
