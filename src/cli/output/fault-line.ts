@@ -22,9 +22,17 @@ export function faultLine(command: string, fault: Fault, effect: "read" | "write
   );
   const shown = facts.length === 0 ? "" : ` (${facts.map(([name, fact]) => `${name} ${fact}`).join(", ")})`;
   return printable(
-    `tailrace ${command}: ${fault.message}${severalLogs(fault)}${shown}${effect === "write" ? outcome(fault) : ""}`,
+    `tailrace ${command}: ${fault.message}${hintFor(fault)}${shown}${effect === "write" ? outcome(fault) : ""}`,
   );
 }
+
+/** What the user probably wants to do. */
+const hintFor = (fault: Fault): string =>
+  fault.kind === "unauthenticated" && fault.facts.reason === undefined ? credentials : severalLogs(fault);
+
+/** A refused token has a reason. */
+const credentials =
+  ". A command takes them from --tls-cert-file and --tls-key-file, or from --token-file (or TAILRACE_TOKEN_FILE)";
 
 /** A name may have a comma, so the server looks for it as it is. The user probably means several logs. */
 function severalLogs({ kind, facts }: Fault): string {

@@ -74,3 +74,16 @@ test("the place of an error in a filter is in the message, and is not repeated",
   const fault = new Fault("bad-request", { message: "the filter is not valid at character 11: x", facts });
   assert.equal(faultLine("tail", fault), "tailrace tail: the filter is not valid at character 11: x");
 });
+
+test("a caller without a credential is told of the flags", () => {
+  const message = "a client certificate is required, or a token";
+  assert.match(
+    faultLine("produce", new Fault("unauthenticated", { message })),
+    /token\. A command .* --token-file/,
+  );
+  const revoked = new Fault("unauthenticated", {
+    message: "it was revoked",
+    facts: { reason: "TOKEN_REVOKED" },
+  });
+  assert.doesNotMatch(faultLine("produce", revoked), /--token-file/);
+});
