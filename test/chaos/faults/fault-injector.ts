@@ -41,8 +41,8 @@ export class FaultInjector {
   }
 
   /**
-   * From now on only faults happen that have not happened yet. A fault that needs a whole cluster waits in vain while the
-   * network fails again and again, so a sequence that has had all its faults is then quiet.
+   * From now on only faults happen that have not happened yet. A fault that needs a whole cluster does not happen
+   * while the network fails again and again, so a sequence that has had all its faults is then quiet.
    */
   addMissingOnly(): void {
     this.#addsMissingOnly = true;

@@ -14,6 +14,13 @@ const pace = {
   retryMs: 400,
 };
 
+const smallSegments = {
+  segmentStoreBytesMax: 150,
+  segmentIndexBytesMax: 16,
+  segmentAgeMaxMs: 1000,
+  retentionAgeMs: 0,
+};
+
 test("named logs on a failing disk agree with their model while their segments are settled", async () => {
   const options = { settleBytesPerSecond: Number.POSITIVE_INFINITY, settlePace: pace };
   await fc.assert(
@@ -48,13 +55,7 @@ test("forks on a failing disk show what their sources had, whatever happens to t
 });
 
 test("zeros that were cut off without a sync do not come back behind a sealed segment", async () => {
-  const settings = {
-    segmentStoreBytesMax: 150,
-    segmentIndexBytesMax: 16,
-    segmentAgeMaxMs: 1000,
-    retentionAgeMs: 0,
-  };
-  const world = { seed: 491036733, settings, asyncFlush: false, frameCacheBytesMax: 0 };
+  const world = { seed: 491036733, settings: smallSegments, asyncFlush: false, frameCacheBytesMax: 0 };
   const list = ["a", "b", "c"].map((log) => ({ change: "create" as const, log }));
   await runNamedModel(world, [
     { kind: "changes", list },
@@ -65,13 +66,7 @@ test("zeros that were cut off without a sync do not come back behind a sealed se
 });
 
 test("a log opens whose producers all went with a deleted log before their file was written", async () => {
-  const settings = {
-    segmentStoreBytesMax: 150,
-    segmentIndexBytesMax: 16,
-    segmentAgeMaxMs: 1000,
-    retentionAgeMs: 0,
-  };
-  const world = { seed: 0, settings, asyncFlush: false, frameCacheBytesMax: 0 };
+  const world = { seed: 0, settings: smallSegments, asyncFlush: false, frameCacheBytesMax: 0 };
   const changes = (...list: readonly (readonly ["create" | "delete", "a" | "b" | "c" | "d"])[]) => ({
     kind: "changes" as const,
     list: list.map(([change, log]) => ({ change, log })),
