@@ -132,12 +132,13 @@ test("another log is shown with its cursors while those of the log before are st
   });
   let lists = 0;
   await using page = await Dashboard.open(browser, node.origin, `?log=${log}`, {
-    before: (opened) =>
-      opened.route("**/log.v1.Cursors/List", async (route) => {
+    before: async (opened) => {
+      await opened.route("**/log.v1.Cursors/List", async (route) => {
         const response = await route.fetch();
         if (lists++ === 0) await held;
         await route.fulfill({ response });
-      }),
+      });
+    },
   });
   await page.page.getByRole("button", { name: "Cursors", exact: true }).click();
   await page.text("Reading…");

@@ -117,7 +117,11 @@ function Columns({ date }: { date: string }) {
           {date} Time
         </span>
         {models.hasKeys && <span role="columnheader">Key</span>}
-        {models.hasHeaders && <span role="columnheader">Headers</span>}
+        {models.hasHeaders && (
+          <span class="cell-headers" role="columnheader">
+            Headers
+          </span>
+        )}
         <span role="columnheader">Value</span>
         <span class="cell-size" role="columnheader">
           Size
