@@ -15,7 +15,7 @@ export interface Trial {
   readonly seed: number | string;
   readonly tempo: number;
   readonly rate: number;
-  /** The run continues until this has happened, for at most three times as long. */
+  /** The run continues until this has happened, for at most three times as long; with `every` six times. */
   readonly faults: number;
   readonly acked: number;
   /** Every fault must happen. */

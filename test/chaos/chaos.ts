@@ -258,7 +258,8 @@ async function injectFaults(
   await pause(ms, new AbortController().signal);
   const { faults, acked, everyFault = false } = options.atLeast ?? { faults: 0, acked: 0 };
   if (everyFault) injector.addMissingOnly();
-  await within(2 * ms, async () => {
+  // Missing kinds need a whole cluster one after another, which takes minutes on a busy machine.
+  await within((everyFault ? 5 : 2) * ms, async () => {
     return (
       injector.total >= faults &&
       history.counts.acked >= acked &&
