@@ -2,6 +2,7 @@
  * Tails of named logs: by the package, as ConsumeStream, and as server-sent events. Each follows the log of a name until that
  * log is deleted or closed, and then the next log of the name. They continue at another node after a failure.
  */
+import { Fault } from "../../../src/fault.ts";
 import {
   anyLog,
   type Client,
@@ -79,10 +80,19 @@ export const namedEvents: Client = async (self) => {
   });
 };
 
-/** An error body as the error of an RPC would be. */
+/** An error body as the error of an RPC would be. A tail that is behind the trimmed records learns where they begin. */
 function refusalOf(body: string): Error {
-  const { code = "", message = "" } = JSON.parse(body) as { code?: string; message?: string };
-  return Object.assign(new Error(message), { code });
+  const { code = "", message = "", offset, lowest } = JSON.parse(body) as ErrorBody;
+  return code === "out_of_range" && offset !== undefined && lowest !== undefined
+    ? new Fault("out-of-range", { message, facts: { offset, lowest } })
+    : Object.assign(new Error(message), { code });
+}
+
+interface ErrorBody {
+  readonly code?: string;
+  readonly message?: string;
+  readonly offset?: number;
+  readonly lowest?: number;
 }
 
 /** The package's tail, which finds another node by itself. */
