@@ -82,8 +82,8 @@ export class TailPosition {
     }
   }
 
-  /** Shows the records of server-sent events or lines of JSON. Resolves to the text after the last line. */
-  async showLines(answer: IncomingMessage): Promise<string> {
+  /** Shows the records of server-sent events or lines of JSON. */
+  async showLines(answer: IncomingMessage): Promise<void> {
     answer.setEncoding("utf8");
     let rest = "";
     for await (const chunk of answer) {
@@ -96,6 +96,5 @@ export class TailPosition {
         this.one(offset, Buffer.from(value, "base64").toString());
       }
     }
-    return rest;
   }
 }

@@ -2,6 +2,7 @@
  * Tails of named logs: by the package, as ConsumeStream, and as server-sent events. Each follows the log of a name until that
  * log is deleted or closed, and then the next log of the name. They continue at another node after a failure.
  */
+import { text } from "node:stream/consumers";
 import { Fault } from "../../../src/fault.ts";
 import {
   anyLog,
@@ -75,8 +76,8 @@ export const namedEvents: Client = async (self) => {
     const path = `/logs/${of.log}?from=${position.next}&follow&log_id=${of.logId}`;
     const headers = { accept: chance.pick(["text/event-stream", "application/x-ndjson"]) };
     const answer = await connections.stream(chance.pick(addresses.direct()), path, headers, signal);
-    const rest = await position.showLines(answer);
-    if (answer.statusCode !== 200) throw refusalOf(rest);
+    if (answer.statusCode !== 200) throw refusalOf(await text(answer));
+    await position.showLines(answer);
   });
 };
 
