@@ -169,6 +169,7 @@ function endSession(
 ): readonly TokenChange[] {
   const revokedId = revokedSessionId(id);
   if (!/^[\w-]{22}$/.test(id)) throw badRequest("this cannot be the id of a session", "id");
+  if (!Number.isFinite(untilMs)) throw badRequest("the end of a session is a time", "until_ms");
   // A clock that is not trusted can be ahead. The session may then be valid at nodes with the right time.
   if (state.revokedIds.has(revokedId) || (isTrusted && untilMs <= nowMs)) return [];
   if (countOf(state, revokedSubjectPrefix(id), nowMs) >= endedSessionsOfSubjectMax)

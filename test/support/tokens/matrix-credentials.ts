@@ -10,7 +10,7 @@ import { issuerKey, TestIssuer } from "./test-issuer.ts";
 import { testSessions } from "./test-sessions.ts";
 import { TestTokens, testAudience } from "./test-tokens.ts";
 
-/** A subject that has only this permission, one that has all, one that has none, and one that has all of other logs. */
+/** A subject that has only this permission, one that has all, one without any, and one that has all of other logs. */
 export const subjects = [...actions, "everything", "nothing", "elsewhere"] as const;
 export type Subject = (typeof subjects)[number];
 

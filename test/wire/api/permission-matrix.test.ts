@@ -3,7 +3,7 @@
  * compared with the permissions of the routes and with the generated services, so a door without an entry is found.
  *
  *   door        an HTTP route, or an RPC that names a log in gRPC, gRPC-Web and Connect; permissions.test.ts has all other RPCs
- *   permission  a subject that has only this one, one that has all, one that has none, and one that has all of other logs
+ *   permission  a subject that has only this one, one that has all, one without any, and one that has all of other logs
  *   credential  a certificate; a token of the cluster, or of an OpenID provider, with and without scopes; a session with each of them;
  *               tickets; no credential; tokens and cookies that are not valid: matrix-credentials.ts
  *

@@ -222,7 +222,7 @@ function targetOf(target: "start" | "end" | "offset", text: string): CursorTarge
   return /^\d{1,16}$/.test(digits) && Number.isSafeInteger(offset) ? offset : undefined;
 }
 
-/** The cursor as the list has it, or as it was seen if the list has none. */
+/** The cursor as the list has it, or as it was seen if the list does not have it. */
 const presentOf = (seen: CursorSeen): CursorSeen =>
   logCursors.list.peek()?.cursors.find(({ name }) => name === seen.name) ?? seen;
 

@@ -270,4 +270,10 @@ test("a session ends in the whole cluster when the clock of the leader is wrong"
   assert.deepEqual(endedBy(1_000, false), ended, "behind: kept as long as the session lives");
   assert.deepEqual(endedBy(untilMs - 1, true), ended);
   assert.deepEqual(endedBy(untilMs, true), [], "it has ended");
+  const endless = { kind: "end-session", id: "A".repeat(22), untilMs: Number.POSITIVE_INFINITY } as const;
+  assert.throws(
+    () => changesFor(new TokenState(), endless, { nowMs: 1_000, isTrusted: false }, ""),
+    { kind: "bad-request" },
+    "a peer sends what it wants",
+  );
 });
